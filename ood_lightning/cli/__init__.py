@@ -1,0 +1,1 @@
+"""Commands. Heavy imports happen inside functions, so that `--help` is instant."""

@@ -1,0 +1,79 @@
+"""Commands by name. Nothing heavy is imported before the command is known: torch and Lightning take seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ood_lightning import __version__
+from ood_lightning.errors import UserError
+
+TRAINER = {
+    "fit": "train TEMI heads on unlabelled ID pictures and mine the label sets",
+    "test": "score ID, covariate-shifted and OOD sets with every detector, in one pass",
+}
+STEPS = {
+    "embed": "store the features of sets; any number of processes and array jobs may share the work",
+    "mine": "make a label set again, with another corpus, prompts or count",
+    "predict": "score a folder of pictures: score and nearest concepts of each",
+    "report": "join the results of several runs into one table",
+}
+INTERRUPTED = 130  # what shells report for Ctrl-C
+
+
+def usage() -> str:
+    """What `--help` prints."""
+    commands = {**TRAINER, **STEPS}
+    lines = [
+        "usage: python -m ood_lightning COMMAND [--config FILE] [--KEY VALUE ...]",
+        "",
+        "Zero-shot and label-free out-of-distribution detection with CLIP.",
+        "",
+        *(f"  {name:<9}{does}" for name, does in commands.items()),
+        "",
+        "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status.
+
+    Args:
+        argv: arguments after the program's name; those of the process if None.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if given[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        return _run(given, from_process=argv is None)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(given: list[str], from_process: bool) -> int:
+    command = given[0]
+    if command in TRAINER:
+        from ood_lightning.cli.trainer import run
+
+        # Lightning reads sys.argv itself, and starts further ranks with it
+        return run(None if from_process else given)
+    if command in STEPS:
+        from ood_lightning.cli.parser import run_step
+
+        return run_step(getattr(import_module(f"ood_lightning.cli.{command}"), command), given[1:], command)
+    from difflib import get_close_matches
+
+    near = get_close_matches(command, [*TRAINER, *STEPS], n=1)
+    raise UserError(
+        f"there is no command {command!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f"\n\n{usage()}"
+    )

@@ -1,0 +1,65 @@
+"""`mine`: label sets from stored features, again with another corpus, prompts or count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.encoders.base import Encoder
+
+
+def mine(
+    encoder: Encoder,
+    id_shards: str,
+    corpus: Corpus,
+    out: str,
+    prompts: Prompts = Prompts(),  # noqa: B008
+    votes: str | None = None,
+    min_images: int = 100,
+    cache_dir: str = ".cache/features",
+) -> int:
+    """Mine a label set from an ID set's features: ClusterMine where clusters are given, PosMine otherwise.
+
+    Args:
+        encoder: whose features the set has; missing ones are made.
+        id_shards: folder with a manifest, or tars by a brace list.
+        corpus: words to mine from.
+        out: `labels.json` to write.
+        prompts: templates around each word.
+        votes: `votes.safetensors` of a fit on the same set, for its clusters; None mines without clusters.
+        min_images: PosMine's M.
+        cache_dir: folder of all features.
+    """
+    from safetensors.torch import load_file
+
+    from ood_lightning.cli.device import pick
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.data.manifest import read_manifest
+    from ood_lightning.datamodules.embedding import embed
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.mining.clustermine import clustermine
+    from ood_lightning.mining.nearest import nearest_words
+    from ood_lightning.mining.posmine import posmine
+    from ood_lightning.mining.recipe import recipe
+
+    device = pick()
+    manifest = read_manifest(id_shards)
+    features = embed(encoder, manifest, cache_dir, device=device).read()
+    encoder.load(device)
+    words = corpus.load()
+    word_features = TextBank(encoder, cache_dir).features(words.words, prompts, words.name)
+    nearest = nearest_words(features.image, word_features, device)
+    about = recipe(words, prompts, encoder, manifest)
+    if votes is None:
+        labels = posmine(nearest.indices, words.words, min_images, about)
+    else:
+        clusters = load_file(votes)["cluster"]
+        if len(clusters) != len(features):
+            raise SettingsError(
+                f"{votes} has clusters for {len(clusters)} pictures, set {manifest.name!r} has {len(features)}"
+            )
+        labels = clustermine(clusters, nearest.indices, nearest.values, words.words, about)
+    labels.write(Path(out))
+    print(f"{len(labels.positives)} positives: {', '.join(labels.words[:12])}, ...\nlabel set: {out}")
+    return 0

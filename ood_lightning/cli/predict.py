@@ -1,0 +1,136 @@
+"""`predict`: a score and the nearest concepts for a person's own pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.detectors.base import Detector
+from ood_lightning.encoders.base import Encoder
+
+if TYPE_CHECKING:
+    from ood_lightning.detectors.base import LabelFeatures
+
+
+def predict(
+    encoder: Encoder,
+    images: str,
+    label_set: str,
+    detector: Detector,
+    corpus: Corpus,
+    prompts: Prompts = Prompts(),  # noqa: B008
+    out: str | None = None,
+    concepts: int = 3,
+    cache_dir: str = ".cache/features",
+    batch_size: int = 64,
+) -> int:
+    """Score pictures: higher is more in-distribution.
+
+    Args:
+        encoder: the one that the label set was mined with.
+        images: a picture, or a folder with all its subfolders.
+        label_set: `labels.json` of a fit.
+        detector: how to score; its own `labels` is not looked at.
+        corpus: the one that the label set was mined from.
+        prompts: the ones that the label set was mined with.
+        out: .csv or .jsonl file for the rows; only printed if None.
+        concepts: nearest positives to name for each picture.
+        cache_dir: folder of all features.
+        batch_size: pictures in a batch.
+    """
+    from ood_lightning.cli.device import pick
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.data.folder import find_pictures
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words
+
+    if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
+        raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
+    files = find_pictures(images)
+    device = pick()
+    encoder.load(device)
+    bank = TextBank(encoder, cache_dir)
+    words = corpus.load()
+    lexicon = Lexicon(words, bank.features(words.words, prompts, words.name), prompts, bank)
+    labels = Stored(label_set).label_set(lexicon)
+    found = label_features(labels, lexicon, encoder.logit_scale, device)
+    named = (labels.words, negative_words(labels, lexicon))
+    rows = _scored(files, encoder, detector, found, named, min(concepts, len(labels.words)), batch_size)
+    _print(rows)
+    if out is not None:
+        _write(Path(out), rows)
+        print(f"{len(rows)} rows: {out}")
+    return 0
+
+
+def _scored(
+    files: list[Path],
+    encoder: Encoder,
+    detector: Detector,
+    labels: LabelFeatures,
+    named: tuple[Any, Any],
+    concepts: int,
+    batch_size: int,
+) -> list[dict[str, Any]]:
+    """One row a picture, in order; one that cannot be decoded keeps its row and says why."""
+    import torch
+
+    from ood_lightning.data.shards import decode
+    from ood_lightning.functional.similarity import top_k
+    from ood_lightning.progress import bar
+
+    rows: list[dict[str, Any]] = []
+    with bar(len(files), "score", "img") as shown:
+        for start in range(0, len(files), batch_size):
+            batch, tensors = [], []
+            for path in files[start : start + batch_size]:
+                row: dict[str, Any] = {
+                    "picture": str(path),
+                    "score": None,
+                    "concepts": [],
+                    "nearest_negative": "",
+                    "error": "",
+                }
+                rows.append(row)
+                try:
+                    tensors.append(encoder.transform(decode(path.read_bytes())))
+                    batch.append(row)
+                except (ValueError, OSError) as error:
+                    row["error"] = f"cannot be decoded: {error}"
+            if batch:
+                features = encoder.encode_image(torch.stack(tensors))
+                near = top_k(features, labels.positives, concepts)
+                far = top_k(features, labels.negatives, 1).indices[:, 0].tolist() if len(labels.negatives) else []
+                for i, (row, score) in enumerate(zip(batch, detector(features, labels).tolist(), strict=True)):
+                    row["score"] = score
+                    row["concepts"] = [named[0][j] for j in near.indices[i].tolist()]
+                    row["nearest_negative"] = named[1][far[i]] if far else ""
+            shown.update(len(files[start : start + batch_size]))
+    return rows
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "picture", "score", "nearest concepts", "nearest negative", title="higher score = more in-distribution"
+    )
+    for row in rows:
+        score = row["error"] if row["score"] is None else f"{row['score']:.3f}"
+        table.add_row(row["picture"], score, ", ".join(row["concepts"]), row["nearest_negative"])
+    Console().print(table)
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "concepts": "|".join(row["concepts"])} for row in rows)

@@ -1,0 +1,106 @@
+"""OODCLI: LightningCLI plus what data and model must agree on. The only file that starts Lightning."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning.pytorch as L
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from ood_lightning.callbacks.checkpoint import checkpoint_of
+from ood_lightning.cli.parser import BadSettings, known_keys, near_key
+
+TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
+
+
+class SaveConfig(SaveConfigCallback):
+    """The run's settings as `config.yaml`, and to every logger."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: D102
+        settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        for logger in trainer.loggers:
+            logger.log_hyperparams(settings)
+
+
+class OODParser(LightningArgumentParser):
+    """Refuses settings without a traceback, and names the nearest right key."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise what `main` prints."""
+        parsers = [self, *getattr(self, "_subcommand_parsers", {}).values()]
+        raise BadSettings(near_key(message, [key for parser in parsers for key in known_keys(parser)]))
+
+
+class OODCLI(LightningCLI):
+    """LightningCLI with the commands `fit` and `test`."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Commands, and the arguments of their Trainer methods that are no options."""
+        every = LightningCLI.subcommands()
+        return {name: every[name] for name in ("fit", "test")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """One encoder for data and model, loaded once."""
+        parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """The Trainer; under Slurm, one that saves and requeues when it is preempted."""
+        if SLURMEnvironment.detect():
+            kwargs["plugins"] = [SLURMEnvironment(requeue_signal=signal.SIGTERM)]
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Go on from the checkpoint that this very run left, and say so."""
+        checkpoints = any(isinstance(c, ModelCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if not checkpoints or self.config_init["fit"]["ckpt_path"]:
+            return
+        path = checkpoint_of(self.trainer, self.model, self.datamodule)
+        if path:
+            rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
+            self.config_init["fit"]["ckpt_path"] = str(path)
+
+
+def run(given: list[str] | None) -> int:
+    """Run `fit` or `test`.
+
+    Args:
+        given: command and arguments; None lets Lightning read the process's own.
+    """
+    _quiet()
+    try:
+        cli = OODCLI(
+            L.LightningModule,
+            L.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            # own samplers share the data out; Lightning's would pad
+            trainer_defaults={"use_distributed_sampler": False, "deterministic": True},
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            parser_class=OODParser,
+            parser_kwargs={"allow_abbrev": False},
+            args=given,
+        )
+    except SIGTERMException:
+        return TERMINATED
+    Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
+    return 0
+
+
+def _quiet() -> None:
+    """Silence hints that do not apply here."""
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.INFO)

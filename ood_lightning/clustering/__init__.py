@@ -1,0 +1,1 @@
+"""TEMI's networks and the pairs they learn from."""

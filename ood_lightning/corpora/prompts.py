@@ -1,0 +1,188 @@
+"""Prompt templates, and how the features of several of them become one per word.
+
+Source: the five sets of ClusterMine's prompt ablation, https://arxiv.org/abs/2511.07068, with the templates as
+open_clip and the methods' code spell them.
+Differs: the paper prints Simple-7 with 'an origami' and without full stops; CLIP's notebook and open_clip do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
+
+from ood_lightning.errors import CorpusError
+
+if TYPE_CHECKING:  # prompts are read where torch is not wanted, by `--help` for one
+    from torch import Tensor
+
+Order = Literal["normalise-then-mean", "mean-then-normalise"]
+
+BARE = ("{}",)
+BASIC = ("An image of a {}",)  # as ClusterMine prints it
+NICE = ("A nice {}",)  # as ClusterMine prints it; NegLabel's code has the next one
+NEGLABEL_NOUN = ("the nice {}",)  # for ID names and nouns
+NEGLABEL_ADJECTIVE = ("This is a {} photo",)
+MING_5 = (  # PLP's; all five are among OpenAI's
+    "a photo of a {}.",
+    "a blurry photo of a {}.",
+    "a photo of many {}.",
+    "a photo of the large {}.",
+    "a photo of the small {}.",
+)
+SIMPLE_7 = (  # open_clip's SIMPLE_IMAGENET_TEMPLATES, in its order
+    "itap of a {}.",
+    "a bad photo of the {}.",
+    "a origami {}.",
+    "a photo of the large {}.",
+    "a {} in a video game.",
+    "art of the {}.",
+    "a photo of the small {}.",
+)
+OPENAI_80 = (  # open_clip's OPENAI_IMAGENET_TEMPLATES, in its order
+    "a bad photo of a {}.",
+    "a photo of many {}.",
+    "a sculpture of a {}.",
+    "a photo of the hard to see {}.",
+    "a low resolution photo of the {}.",
+    "a rendering of a {}.",
+    "graffiti of a {}.",
+    "a bad photo of the {}.",
+    "a cropped photo of the {}.",
+    "a tattoo of a {}.",
+    "the embroidered {}.",
+    "a photo of a hard to see {}.",
+    "a bright photo of a {}.",
+    "a photo of a clean {}.",
+    "a photo of a dirty {}.",
+    "a dark photo of the {}.",
+    "a drawing of a {}.",
+    "a photo of my {}.",
+    "the plastic {}.",
+    "a photo of the cool {}.",
+    "a close-up photo of a {}.",
+    "a black and white photo of the {}.",
+    "a painting of the {}.",
+    "a painting of a {}.",
+    "a pixelated photo of the {}.",
+    "a sculpture of the {}.",
+    "a bright photo of the {}.",
+    "a cropped photo of a {}.",
+    "a plastic {}.",
+    "a photo of the dirty {}.",
+    "a jpeg corrupted photo of a {}.",
+    "a blurry photo of the {}.",
+    "a photo of the {}.",
+    "a good photo of the {}.",
+    "a rendering of the {}.",
+    "a {} in a video game.",
+    "a photo of one {}.",
+    "a doodle of a {}.",
+    "a close-up photo of the {}.",
+    "a photo of a {}.",
+    "the origami {}.",
+    "the {} in a video game.",
+    "a sketch of a {}.",
+    "a doodle of the {}.",
+    "a origami {}.",
+    "a low resolution photo of a {}.",
+    "the toy {}.",
+    "a rendition of the {}.",
+    "a photo of the clean {}.",
+    "a photo of a large {}.",
+    "a rendition of a {}.",
+    "a photo of a nice {}.",
+    "a photo of a weird {}.",
+    "a blurry photo of a {}.",
+    "a cartoon {}.",
+    "art of a {}.",
+    "a sketch of the {}.",
+    "a embroidered {}.",
+    "a pixelated photo of a {}.",
+    "itap of the {}.",
+    "a jpeg corrupted photo of the {}.",
+    "a good photo of a {}.",
+    "a plushie {}.",
+    "a photo of the nice {}.",
+    "a photo of the small {}.",
+    "a photo of the weird {}.",
+    "the cartoon {}.",
+    "art of the {}.",
+    "a drawing of the {}.",
+    "a photo of the large {}.",
+    "a black and white photo of a {}.",
+    "the plushie {}.",
+    "a dark photo of a {}.",
+    "itap of a {}.",
+    "graffiti of the {}.",
+    "a toy {}.",
+    "itap of my {}.",
+    "a photo of a cool {}.",
+    "a photo of a small {}.",
+    "a tattoo of the {}.",
+)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The sentences that stand for a word.
+
+    Args:
+        templates: each with exactly one ``{}``, where the word goes.
+        order: whether each sentence's feature is brought to length 1 before the mean (open_clip, PLP) or only the mean
+            is (CSP, NegRefine). With one template it makes no difference.
+
+    Raises:
+        CorpusError: if there is no template, one has not exactly one ``{}``, or the order is another word.
+    """
+
+    templates: tuple[str, ...] = SIMPLE_7
+    order: Order = "normalise-then-mean"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.templates, str):
+            raise CorpusError(f"templates is the text {self.templates!r}; a list is expected: templates: [...]")
+        object.__setattr__(self, "templates", tuple(self.templates))  # a list from YAML would not hash
+        if not self.templates:
+            raise CorpusError("no prompt templates: give at least one; '{}' alone is the bare word")
+        for at, template in enumerate(self.templates):
+            if (n_slots := template.count("{}")) != 1:
+                raise CorpusError(
+                    f"prompt template {at}, {template!r}, has {n_slots} slots '{{}}' and must have exactly one, "
+                    f"where the word goes: 'a photo of a {{}}.'"
+                )
+        if self.order not in get_args(Order):
+            raise CorpusError(f"prompt order {self.order!r}: expected one of {', '.join(get_args(Order))}")
+
+    def fill(self, word: str) -> list[str]:
+        """The word in every template, J sentences in the templates' order. Braces in the word stay as they are."""
+        return [template.replace("{}", word) for template in self.templates]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of order and templates: text features made with others are others."""
+        return hashlib.sha256(json.dumps([self.order, *self.templates]).encode()).hexdigest()
+
+
+def ensemble(features: Tensor, order: Order) -> Tensor:
+    """One unit vector per word from those of its sentences. Logits are never averaged.
+
+    Args:
+        features: as the text tower gives them, of any length but zero, shape ``(W, J, D)``.
+        order: see :class:`Prompts`.
+
+    Returns:
+        Unit vectors, shape ``(W, D)``; float32, or float64 for float64, since a mean of halves loses bits. NaN where
+        the features cancel or are zero.
+    """
+    features = features.double() if features.itemsize == 8 else features.float()
+    if order == "normalise-then-mean":
+        features = _unit(features)
+    return _unit(features.mean(dim=1))
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    lengths: Tensor = vectors.norm(dim=-1, keepdim=True)
+    return vectors / lengths

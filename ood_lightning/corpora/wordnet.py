@@ -1,0 +1,172 @@
+"""WordNet's nouns and adjectives as words: the first lemma of every synset.
+
+Source: Fellbaum (ed.), WordNet, MIT Press 1998, release 3.0. ClusterMine (https://arxiv.org/abs/2511.07068) calls the
+result 67K words (nouns) and 79K words (nouns and adjectives); first lemma, lower case and no duplicates is the rule
+that gives both numbers.
+"""
+
+import hashlib
+import logging
+import lzma
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from ood_lightning.corpora.words import Corpus, Words, distinct
+from ood_lightning.errors import CorpusError
+
+log = logging.getLogger(__name__)
+
+Part = Literal["noun", "adj"]
+
+SYSTEM_FOLDER = "/usr/share/wordnet"  # Debian's wordnet-base
+EXPECTED = {"noun": 67_186, "noun+adj": 79_403}  # WordNet 3.0
+NAMES = {"noun": "wordnet_n", "noun+adj": "wordnet_na"}
+FROZEN_SHA256: dict[Part, str] = {  # of the text inside, so that another liblzma does not change it
+    "noun": "91d6fd3a7d09b9e7fcb7ca91857e9887efc7f25353a5338bf9e70889bf3924d5",
+    "adj": "85f21516e01e03bcf5f5b4fd6a0de60f034804f4a6ca816ab51e058888d62dbc",
+}
+
+
+@dataclass(frozen=True)
+class WordNet(Corpus):
+    """First lemma of every synset, markers stripped, spaces for underscores, lower case, no duplicates; nouns first.
+
+    67,186 words from the nouns of WordNet 3.0, 79,403 from nouns and adjectives; another count is a warning in the log.
+    A word is a string here, not a sense: homographs merge.
+
+    Args:
+        parts: of speech; adjectives include satellites.
+        source: ``frozen`` reads the lists that come with this package, checked by their SHA-256. ``auto`` does the
+            same even where nltk's or a system's WordNet is at hand, so that a run gives the same ``labels.json`` on
+            every machine: releases differ (3.1 has 67,244 and 79,471 words), and so would the row numbers.
+            ``nltk`` reads nltk's corpus (20 s), ``system`` the database files in $WNSEARCHDIR or /usr/share/wordnet.
+    """
+
+    parts: Literal["noun", "noun+adj"] = "noun+adj"
+    source: Literal["auto", "nltk", "system", "frozen"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.parts not in EXPECTED:
+            raise CorpusError(f"WordNet parts {self.parts!r}: expected one of {', '.join(EXPECTED)}")
+
+    def load(self) -> Words:
+        """Read the words.
+
+        Raises:
+            CorpusError: if the source is not there (says how to get it) or is damaged.
+        """
+        parts: tuple[Part, ...] = ("noun", "adj") if self.parts == "noun+adj" else ("noun",)
+        match self.source:
+            case "auto" | "frozen":
+                lemmas, version, place = _frozen(parts), "3.0", "the lists in this package"
+            case "nltk":
+                lemmas, version, place = _nltk(parts)
+            case "system":
+                folder = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
+                lemmas, version, place = _system(folder, parts), wndb_version(folder), str(folder)
+            case _:
+                raise CorpusError(f"WordNet source {self.source!r}: expected one of auto, nltk, system, frozen")
+        words = distinct(lemmas)
+        if len(words) != (expected := EXPECTED[self.parts]):
+            log.warning(
+                "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
+                *(version, place, len(words), self.parts, expected),
+            )
+        return Words(name=NAMES[self.parts], words=words, source=f"WordNet {version}, {place}")
+
+
+def clean(lemma: str) -> str:
+    """A lemma as WordNet stores it, ``Attic_fable`` or ``galore(ip)``, as a person writes it."""
+    return re.sub(r"\((?:a|p|ip)\)$", "", lemma).replace("_", " ").lower()
+
+
+def first_lemmas(folder: Path, part: Part) -> Iterator[str]:
+    """The cleaned first lemma of every synset in a WNDB file, with duplicates, in the file's order.
+
+    A line is ``offset file_number type n_lemmas lemma lex_id lemma lex_id ... | gloss`` with ``n_lemmas`` hexadecimal;
+    the licence in front is indented by two spaces.
+
+    Args:
+        folder: that holds ``data.noun`` and ``data.adj``.
+        part: of speech.
+
+    Raises:
+        CorpusError: if the file is missing or a line is cut.
+    """
+    path = folder / f"data.{part}"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), point $WNSEARCHDIR "
+            f"to a folder that holds data.noun and data.adj, or take `source: frozen`."
+        ) from error
+    for at, line in enumerate(lines, start=1):
+        if not line or line.startswith("  "):
+            continue
+        fields = line.partition(" | ")[0].split(" ")
+        try:
+            n_lemmas = int(fields[3], 16)
+            lemmas = fields[4 : 4 + 2 * n_lemmas : 2]
+            damaged = len(fields) < 4 + 2 * n_lemmas or not lemmas[0]
+        except (IndexError, ValueError):
+            damaged = True
+        if damaged:
+            raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
+        yield clean(lemmas[0])
+
+
+def wndb_version(folder: Path) -> str:
+    """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
+    path = folder / "data.noun"
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.startswith("  "):
+                break
+            if found := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
+                return found[1]
+    return "of unknown release"
+
+
+def _system(folder: Path, parts: Iterable[Part]) -> list[str]:
+    return [lemma for part in parts for lemma in first_lemmas(folder, part)]
+
+
+def _frozen(parts: Iterable[Part]) -> list[str]:
+    lemmas: list[str] = []
+    for part in parts:
+        file = files("ood_lightning.corpora") / "frozen" / f"wordnet30_{part}.txt.xz"
+        try:
+            text = lzma.decompress(file.read_bytes())
+        except (OSError, lzma.LZMAError) as error:
+            raise CorpusError(f"cannot read the word list {file}: {error}. Install ood-lightning again.") from error
+        if (found := hashlib.sha256(text).hexdigest()) != FROZEN_SHA256[part]:
+            raise CorpusError(
+                f"the word list {file} has SHA-256 {found[:12]}..., expected {FROZEN_SHA256[part][:12]}...: it was "
+                f"changed. Install ood-lightning again; for words of your own use ood_lightning.corpora.words.WordFile."
+            )
+        lemmas += text.decode().splitlines()
+    return lemmas
+
+
+def _nltk(parts: Iterable[Part]) -> tuple[list[str], str, str]:
+    from nltk.corpus import wordnet  # 2 s, and only this source needs it
+
+    try:
+        lemmas = [
+            clean(synset.lemma_names()[0])
+            for part in parts
+            for synset in wordnet.all_synsets({"noun": "n", "adj": "a"}[part])
+        ]
+        return lemmas, str(wordnet.get_version()), f"nltk, {wordnet.root}"
+    except (LookupError, OSError, ValueError) as error:
+        reason = next((line.strip(" *.") for line in str(error).splitlines() if line.strip(" *")), type(error).__name__)
+        raise CorpusError(
+            f"nltk cannot read its WordNet: {reason}. Get it (`python -m nltk.downloader wordnet`), let $NLTK_DATA "
+            f"name the folder above corpora/wordnet, owned by you and not group-writable; or take `source: frozen`."
+        ) from error

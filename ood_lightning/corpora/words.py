@@ -1,0 +1,121 @@
+"""What every corpus yields: a named list of words in a fixed order, and the same from a person's own text file."""
+
+import hashlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ood_lightning.errors import CorpusError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Distinct words or phrases. Their order counts: rows of text features and ties in an arg-max follow it.
+
+    Args:
+        name: short, for file names and tables.
+        words: no empty ones, no blanks at either end, no line breaks, no duplicates.
+        source: where they were read, for a person.
+
+    Raises:
+        CorpusError: if there are no words, or one breaks the rules above.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        if not self.words:
+            raise CorpusError(f"corpus {self.name!r} from {self.source} holds no words: at least one is needed")
+        seen: set[str] = set()
+        for at, word in enumerate(self.words):
+            if not word or word != word.strip() or "\n" in word:
+                raise CorpusError(
+                    f"corpus {self.name!r}, word {at}: {word!r} is empty, has a blank at an end or breaks the line. "
+                    f"Strip it before building Words."
+                )
+            if word in seen:
+                raise CorpusError(f"corpus {self.name!r}, word {at}: {word!r} came before. Use distinct() first.")
+            seen.add(word)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the words joined by line feeds, in UTF-8: equal only for the same words in the same order."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+
+
+class Corpus(ABC):
+    """A place that words come from. A config names a subclass by its class path; there is no other registry."""
+
+    @abstractmethod
+    def load(self) -> Words:
+        """Read the words. Called twice, it yields the same ones.
+
+        Raises:
+            CorpusError: if they cannot be read; the message says what to do.
+        """
+
+
+def distinct(words: Iterable[str]) -> tuple[str, ...]:
+    """The words without later duplicates, in the order of first appearance."""
+    return tuple(dict.fromkeys(words))
+
+
+@dataclass(frozen=True)
+class WordFile(Corpus):
+    """A text file with one word or phrase per line, in UTF-8.
+
+    Blanks at the ends are cut; empty lines and duplicates are left out and counted in the log.
+
+    Args:
+        path: of the file; ``~`` is the home folder.
+        lower: lower-case the words, as the WordNet corpora are. CLIP's tokenizers do it anyway, so ``Crane`` and
+            ``crane`` would be one text under two names.
+    """
+
+    path: str
+    lower: bool = True
+
+    def load(self) -> Words:
+        """Read the file.
+
+        Raises:
+            CorpusError: if it is missing, is no file, is not UTF-8 (names the line) or holds no words.
+        """
+        path = Path(self.path).expanduser()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise CorpusError(f"word file {path} does not exist (looked from {Path.cwd()}). Give its path.") from None
+        except OSError as error:
+            raise CorpusError(
+                f"word file {path} cannot be read: {error.strerror}. Give a readable text file."
+            ) from error
+        lines = [self._word(line, at) for at, line in enumerate(content.split(b"\n"), start=1)]
+        filled = [word for word in lines if word]
+        if not filled:
+            raise CorpusError(f"word file {path} holds no words: write one word or phrase per line.")
+        words = distinct(filled)
+        n_empty = len(lines) - len(filled) - (not lines[-1])  # what follows the last line feed is no line
+        n_twice = len(filled) - len(words)
+        log.info("%s: %d words; left out %d empty lines and %d duplicates", path, len(words), n_empty, n_twice)
+        return Words(name=path.stem, words=words, source=str(path))
+
+    def _word(self, line: bytes, at: int) -> str:
+        try:
+            word = line.decode("utf-8-sig" if at == 1 else "utf-8").strip()  # editors on Windows begin with a mark
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"word file {self.path}, line {at}: byte 0x{line[error.start]:02x} at column {error.start + 1} is no "
+                f"UTF-8. Save the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
+            ) from None
+        return word.lower() if self.lower else word

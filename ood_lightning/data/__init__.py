@@ -1,0 +1,1 @@
+"""What lies on disk, one file per artifact; no model in sight."""

@@ -1,0 +1,164 @@
+"""Features on disk: one safetensors file per shard, in a folder whose name says what made them.
+
+Writing is atomic per file, so any number of ranks, array jobs and restarts can fill one folder and none repeats
+finished work. Text features are stored the same way, one file per (words, prompts, encoder).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ood_lightning.data.files import atomic_write
+from ood_lightning.data.manifest import Manifest, Shard
+from ood_lightning.errors import FeatureError
+
+
+def _as_bytes(texts: list[str]) -> Tensor:
+    """Strings as a uint8 tensor, since safetensors holds tensors only; JSON keeps newlines and unicode."""
+    return torch.frombuffer(bytearray(json.dumps(texts, ensure_ascii=False).encode()), dtype=torch.uint8)
+
+
+def _as_texts(raw: Tensor) -> list[str]:
+    return [str(text) for text in json.loads(raw.numpy().tobytes())]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of one set, in the order of its shards.
+
+    Args:
+        image: unit-norm, shape (n, D), in the stored dtype (fp16 unless chosen otherwise).
+        label: (n,) int64, -1 where unknown.
+        keys: n keys, unique within a shard.
+        bad: samples that could not be decoded, as `shard key: reason`.
+    """
+
+    name: str
+    image: Tensor
+    label: Tensor
+    keys: list[str]
+    bad: list[str]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class FeatureFolder:
+    """Feature files of one set under one encoder.
+
+    Args:
+        cache_dir: folder of all features.
+        manifest: the set.
+        fingerprint: of encoder, weights, preprocessing and dtype; a part of the folder's name, so that features made
+            another way are never reused.
+    """
+
+    def __init__(self, cache_dir: str | Path, manifest: Manifest, fingerprint: str) -> None:
+        self.manifest = manifest
+        self.path = Path(cache_dir) / fingerprint / f"{manifest.name}-{manifest.fingerprint}"
+
+    def file(self, shard: Shard) -> Path:
+        """Where the features of a shard lie."""
+        return self.path / (shard.path.replace("/", "__") + ".safetensors")
+
+    def missing(self) -> list[Shard]:
+        """Shards without a finished feature file."""
+        return [shard for shard in self.manifest.shards if not self.file(shard).is_file()]
+
+    def write(self, shard: Shard, image: Tensor, label: Tensor, keys: list[str], bad: list[str]) -> None:
+        """Store one shard's features."""
+        if not torch.isfinite(image).all():
+            raise FeatureError(
+                f"the features of {self.manifest.path(shard)} are not finite: use another precision (fp32)"
+            )
+        tensors = {"image": image.contiguous(), "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
+        atomic_write(self.file(shard), save(tensors, {"set": self.manifest.name, "shard": shard.path}))
+
+    def read(self, max_bad_samples: int = 0) -> Features:
+        """All features of the set, in memory: n * D * 2 bytes at fp16.
+
+        Raises:
+            FeatureError: a shard's file is missing or damaged, rows are missing, or more samples than
+                `max_bad_samples` could not be decoded.
+        """
+        image: list[Tensor] = []
+        label: list[Tensor] = []
+        keys: list[str] = []
+        bad: list[str] = []
+        for shard in self.manifest.shards:
+            part = self._read_shard(shard)
+            image.append(part["image"])
+            label.append(part["label"])
+            keys += _as_texts(part["keys"])
+            bad += [f"{shard.path} {reason}" for reason in _as_texts(part["bad"])]
+        if len(bad) > max_bad_samples:
+            raise FeatureError(
+                f"set {self.manifest.name!r}: {len(bad)} pictures cannot be decoded, {max_bad_samples} allowed by "
+                f"max_bad_samples: {'; '.join(bad[:3])}"
+            )
+        if not keys:
+            raise FeatureError(f"set {self.manifest.name!r} holds no pictures")
+        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad)
+
+    def _neighbours(self, k: int) -> Path:
+        return self.path / f"neighbours-{k}.safetensors"
+
+    def write_neighbours(self, k: int, neighbours: Tensor) -> None:
+        """Store the nearest neighbours (N, k) of the set's images."""
+        atomic_write(self._neighbours(k), save({"neighbours": neighbours.to(torch.int32).contiguous()}))
+
+    def read_neighbours(self, k: int) -> Tensor | None:
+        """The stored neighbours, (N, k) int64, or None."""
+        file = self._neighbours(k)
+        if not file.is_file():
+            return None
+        with safe_open(file, framework="pt") as stored:
+            found: Tensor = stored.get_tensor("neighbours")
+        return found.long()
+
+    def _read_shard(self, shard: Shard) -> dict[str, Tensor]:
+        file = self.file(shard)
+        try:
+            with safe_open(file, framework="pt") as stored:
+                part = {name: stored.get_tensor(name) for name in ("image", "label", "keys", "bad")}
+        except (FileNotFoundError, SafetensorError) as error:
+            raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
+        rows = len(part["image"]) + len(_as_texts(part["bad"]))
+        if rows != shard.samples:
+            raise FeatureError(
+                f"{file} holds {rows} samples, the manifest says {shard.samples}: remove it and embed again"
+            )
+        return part
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """Stored features of a word list: unit-norm (V, D) float32, with the words in order."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, cache_dir: str | Path, encoder: str, words: str, prompts: str) -> Self:
+        """File named by the fingerprints of encoder, words and prompts."""
+        return cls(Path(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors")
+
+    def write(self, features: Tensor, words: list[str]) -> None:
+        """Store features and words."""
+        atomic_write(self.path, save({"text": features.contiguous(), "words": _as_bytes(words)}))
+
+    def read(self) -> Tensor | None:
+        """The features, or None where nothing is stored yet."""
+        if not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as stored:
+                found: Tensor = stored.get_tensor("text")
+        except SafetensorError as error:
+            raise FeatureError(f"{self.path} is damaged ({error}): remove it and run again") from None
+        return found

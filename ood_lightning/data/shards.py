@@ -1,0 +1,158 @@
+"""Shards to pictures: webdataset's door. Every sample once, statically assigned, and every loss has a name.
+
+Only image decoders run on what comes out of a tar: webdataset's own `.decode()` would execute pickles.
+"""
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import torch
+import webdataset as wds
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from ood_lightning.data.manifest import IMAGE_SUFFIXES, Manifest, Shard, plan, sha256_of
+from ood_lightning.errors import ShardContentError, ShardCountError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+class Sample(NamedTuple):
+    """One member group of a tar: key, encoded picture, class (-1: unknown)."""
+
+    key: str
+    data: bytes
+    label: int
+
+
+class ShardPart(TypedDict):
+    """Some decoded samples of one shard, in its order."""
+
+    shard: str
+    image: Tensor  # (b, 3, H, W)
+    label: Tensor  # (b,) int64
+    keys: list[str]
+    bad: list[str]
+    last: bool  # no more parts of this shard follow
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Samples of one tar in order, undecoded.
+
+    Raises:
+        ShardContentError: the tar is damaged.
+    """
+    stream = wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples())
+    try:
+        for member in stream:
+            suffix = next((s for s in IMAGE_SUFFIXES if s in member), None)
+            if suffix is not None:
+                yield Sample(member["__key__"], member[suffix], int(member.get("cls", b"-1")))
+    except Exception as error:  # webdataset re-raises whatever tarfile met, with the path in its arguments
+        raise ShardContentError(f"{path} cannot be read as a tar of pictures: {error}") from error
+
+
+def decode(data: bytes) -> Image.Image:
+    """RGB picture from encoded bytes.
+
+    Every mode is converted to RGB before any resize, as torchvision's ImageFolder does.
+    Differs: open_clip's transform resizes palette, 1-bit and 16-bit pictures first; for all other modes the two agree.
+
+    Raises:
+        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger than any photograph.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(str(error)) from None
+
+
+class ShardParts(IterableDataset[ShardPart]):
+    """The shards of one rank, in parts of at most `batch_size` samples that never cross a shard's end.
+
+    Args:
+        manifest: the set.
+        shards: those of this rank; the ranks' shares are fixed before, in the main process.
+        transform: PIL picture to tensor (3, H, W).
+        batch_size: samples in a part.
+        max_bad_samples: undecodable pictures that a shard may have before this stops.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        shards: list[Shard],
+        transform: Callable[[Image.Image], Tensor],
+        batch_size: int,
+        max_bad_samples: int = 0,
+    ) -> None:
+        self.manifest, self.shards, self.transform = manifest, shards, transform
+        self.batch_size, self.max_bad_samples = batch_size, max_bad_samples
+
+    def __iter__(self) -> Iterator[ShardPart]:
+        worker = get_worker_info()
+        share = plan(self.shards, worker.num_workers)[worker.id] if worker else self.shards
+        for shard in share:
+            yield from self._parts(shard)
+
+    def _parts(self, shard: Shard) -> Iterator[ShardPart]:
+        path = self.manifest.path(shard)
+        if shard.sha256:
+            self._check_hash(shard, path)
+        images: list[Tensor] = []
+        labels: list[int] = []
+        keys: list[str] = []
+        bad: list[str] = []
+        seen = n_bad = 0
+        for sample in read_samples(path):
+            seen += 1
+            try:
+                images.append(self.transform(decode(sample.data)))
+            except ValueError as error:
+                bad.append(f"{sample.key}: {error}")
+                n_bad += 1
+                if n_bad > self.max_bad_samples:
+                    raise ShardContentError(
+                        f"set {self.manifest.name!r}, shard {path}: the picture {sample.key!r} cannot be decoded "
+                        f"({error}). Repair it, or allow some with max_bad_samples (now {self.max_bad_samples}); they "
+                        f"are then listed."
+                    ) from None
+                continue
+            labels.append(sample.label)
+            keys.append(sample.key)
+            if len(images) == self.batch_size:
+                yield _part(shard, images, labels, keys, bad, last=False)
+                images, labels, keys, bad = [], [], [], []
+        if seen != shard.samples:
+            raise ShardCountError(f"set {self.manifest.name!r}, shard {path}", seen, shard.samples)
+        yield _part(shard, images, labels, keys, bad, last=True)
+
+    def _check_hash(self, shard: Shard, path: Path) -> None:
+        found = sha256_of(path)
+        if found != shard.sha256:
+            raise ShardContentError(
+                f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "
+                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again."
+            )
+
+
+def _part(
+    shard: Shard, images: list[Tensor], labels: list[int], keys: list[str], bad: list[str], last: bool
+) -> ShardPart:
+    stacked = torch.stack(images) if images else torch.empty(0, 3, 0, 0)
+    return ShardPart(
+        shard=shard.path, image=stacked, label=torch.tensor(labels, dtype=torch.int64), keys=keys, bad=bad, last=last
+    )
+
+
+def loader(parts: ShardParts, num_workers: int) -> DataLoader[Any]:
+    """Parts through worker processes; each worker reads whole shards."""
+    workers = min(num_workers, len(parts.shards))
+    # fork: a spawned worker would import torch anew, seconds for each
+    return DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context="fork" if workers else None)

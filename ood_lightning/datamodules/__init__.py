@@ -1,0 +1,1 @@
+"""LightningDataModules: which loaders a stage sees."""

@@ -1,0 +1,243 @@
+"""Which features a stage sees: pairs of neighbours for `fit`, every sample once for `test`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
+from ood_lightning.data.features import FeatureFolder, Features
+from ood_lightning.data.manifest import Manifest, Role, read_manifest
+from ood_lightning.datamodules.embedding import embed
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import ManifestError, SettingsError
+from ood_lightning.functional.similarity import neighbours
+
+CACHE = ".cache/features"
+
+
+class FeatureData(L.LightningDataModule):
+    """Embeds what is missing and reads the rest; the base of both stages.
+
+    Args:
+        encoder: shared with the model by a link.
+        cache_dir: folder of all features.
+        batch_size: see the subclasses.
+        embed_batch_size: pictures in a batch of the encoder.
+        num_workers: processes that decode pictures, on each rank.
+        max_bad_samples: undecodable pictures a set may have; they are listed.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        cache_dir: str,
+        batch_size: int,
+        embed_batch_size: int,
+        num_workers: int,
+        max_bad_samples: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
+        self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
+
+    def _embedded(self, manifests: list[Manifest]) -> list[FeatureFolder]:
+        trainer = self.trainer
+        assert trainer is not None  # Lightning sets it before setup
+        folders = []
+        for manifest in manifests:
+            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint)
+            if not folder.missing():
+                rank_zero_info(
+                    f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
+                )
+            folders.append(folder)
+        trainer.strategy.barrier("before embedding")  # or a fast rank would look finished to a slow one's message
+        for manifest in manifests:
+            embed(
+                self.encoder,
+                manifest,
+                self.cache_dir,
+                device=trainer.strategy.root_device,
+                rank=trainer.global_rank,
+                world_size=trainer.world_size,
+                batch_size=self.embed_batch_size,
+                num_workers=self.num_workers,
+                max_bad_samples=self.max_bad_samples,
+            )
+        trainer.strategy.barrier("embedded")
+        return folders
+
+
+class TrainFeatures(FeatureData):
+    """Pairs of neighbouring images of one unlabelled ID set, for TEMI.
+
+    Args:
+        encoder: frozen image-text towers.
+        id_shards: folder with a manifest, or tars by a brace list.
+        cache_dir: folder of all features.
+        n_neighbours: k, of which one is drawn per image and epoch.
+        batch_size: pairs in a batch, over all ranks together.
+        seed: of order and draws; the run's own seed if None.
+        embed_batch_size: pictures in a batch of the encoder.
+        num_workers: processes that decode pictures, on each rank.
+        max_bad_samples: undecodable pictures allowed.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        id_shards: str,
+        cache_dir: str = CACHE,
+        n_neighbours: int = 50,
+        batch_size: int = 1024,
+        seed: int = 0,
+        embed_batch_size: int = 256,
+        num_workers: int = 2,
+        max_bad_samples: int = 0,
+    ) -> None:
+        super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
+        self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
+        self.manifest: Manifest | None = None
+
+    def setup(self, stage: str) -> None:
+        """Embed, find neighbours."""
+        trainer = self.trainer
+        assert trainer is not None
+        self.manifest = read_manifest(self.id_shards)
+        (folder,) = self._embedded([self.manifest])
+        self.features = folder.read(self.max_bad_samples)
+        n = len(self.features)
+        if n <= self.n_neighbours or n < self.batch_size:
+            raise SettingsError(
+                f"set {self.manifest.name!r} has {n} pictures: too few for n_neighbours {self.n_neighbours} and "
+                f"batch_size {self.batch_size}. Make both smaller, or give more pictures."
+            )
+        if self.batch_size % trainer.world_size:
+            raise SettingsError(f"batch_size {self.batch_size} does not divide over {trainer.world_size} processes")
+        self.neighbours = self._neighbours(folder)
+
+    def _neighbours(self, folder: FeatureFolder) -> Tensor:
+        """Exact cosine neighbours, found by rank 0 and read by all."""
+        trainer = self.trainer
+        assert trainer is not None
+        if folder.read_neighbours(self.n_neighbours) is not None:
+            rank_zero_info(f"reusing the {self.n_neighbours} nearest neighbours of {folder.manifest.name}")
+        trainer.strategy.barrier("before neighbours")
+        if trainer.is_global_zero and folder.read_neighbours(self.n_neighbours) is None:
+            image = self.features.image.to(trainer.strategy.root_device)
+            folder.write_neighbours(self.n_neighbours, neighbours(image, self.n_neighbours).cpu())
+        trainer.strategy.barrier("neighbours")
+        found = folder.read_neighbours(self.n_neighbours)
+        assert found is not None  # rank 0 has written it to a folder that all ranks see
+        return found
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """This rank's share of every batch."""
+        trainer = self.trainer
+        assert trainer is not None
+        pairs = EpochPairs(
+            len(self.features), self.n_neighbours, self.batch_size, self.seed, trainer.global_rank, trainer.world_size
+        )
+        return DataLoader(PairFeatures(self.features.image, self.neighbours), sampler=pairs, batch_size=None)
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """One set of an evaluation: its features, role and group."""
+
+    manifest: Manifest
+    role: Role
+    group: str
+    features: Features
+
+
+class _Blocks(Dataset[dict[str, Tensor]]):
+    """A rank's share of a set, in blocks of rows cut at the same places for every number of ranks.
+
+    So each product has the same shape wherever it is computed, and scores are equal to the last bit.
+    """
+
+    def __init__(self, features: Features, block: int, rank: int, world_size: int) -> None:
+        n = -(-len(features) // block)
+        self.blocks = range(n * rank // world_size, n * (rank + 1) // world_size)
+        self.image, self.block = features.image, block
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        start = self.blocks[index] * self.block
+        image = self.image[start : start + self.block].float()
+        return {"image": image, "id": torch.arange(start, start + len(image))}
+
+
+class EvalFeatures(FeatureData):
+    """Every sample of named ID, covariate-shifted and OOD sets, once.
+
+    Args:
+        encoder: frozen image-text towers.
+        id_shards: sources of ID test sets.
+        ood_shards: sources of OOD sets by group (`near`, `far`, ...); means are reported per group.
+        covariate_shards: sources of ID sets under another style; each takes the ID set's place in turn.
+        cache_dir: folder of all features.
+        batch_size: features in a batch.
+        embed_batch_size: pictures in a batch of the encoder.
+        num_workers: processes that decode pictures, on each rank.
+        max_bad_samples: undecodable pictures a set may have; they are listed in the results.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        id_shards: list[str],
+        ood_shards: dict[str, list[str]],
+        covariate_shards: list[str] | None = None,
+        cache_dir: str = CACHE,
+        batch_size: int = 1024,
+        embed_batch_size: int = 256,
+        num_workers: int = 2,
+        max_bad_samples: int = 0,
+    ) -> None:
+        super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
+        self.sources: list[tuple[Role, str, str]] = [("id", "", source) for source in id_shards]
+        self.sources += [("covariate", "", source) for source in covariate_shards or []]
+        self.sources += [("ood", group, source) for group, sources in ood_shards.items() for source in sources]
+        if not id_shards or not any(ood_shards.values()):
+            raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
+        self.sets: list[EvalSet] = []
+
+    def setup(self, stage: str) -> None:
+        """Embed what is missing, read all sets."""
+        manifests = [_checked(read_manifest(source), role) for role, _, source in self.sources]
+        names = [manifest.name for manifest in manifests]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
+        folders = self._embedded(manifests)
+        self.sets = [
+            EvalSet(manifest, role, group, folder.read(self.max_bad_samples))
+            for manifest, (role, group, _), folder in zip(manifests, self.sources, folders, strict=True)
+        ]
+
+    def test_dataloader(self) -> list[DataLoader[Any]]:
+        """One loader a set, in the order of `sets`."""
+        trainer = self.trainer
+        assert trainer is not None
+        rank, world = trainer.global_rank, trainer.world_size
+        return [DataLoader(_Blocks(s.features, self.batch_size, rank, world), batch_size=None) for s in self.sets]
+
+
+def _checked(manifest: Manifest, role: Role) -> Manifest:
+    if manifest.role != role and (manifest.root / "manifest.json").is_file():
+        raise ManifestError(
+            f"set {manifest.name!r} is given as {role}, its manifest says {manifest.role}: move it in the config"
+        )
+    return manifest

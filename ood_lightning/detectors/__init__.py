@@ -1,0 +1,1 @@
+"""One file per detector; a detector turns features and labels into one score per image."""

@@ -1,0 +1,1 @@
+"""Frozen image-text towers behind one protocol."""

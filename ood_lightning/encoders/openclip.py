@@ -1,0 +1,233 @@
+"""open_clip's door: any model by name and tag, by hub id (`hf-hub:org/name`) or from a folder (`local-dir:path`)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import EncoderError
+from ood_lightning.places import BUILTIN, locate
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch import Tensor
+
+LOCAL = "local-dir:"
+
+
+@dataclass
+class OpenClip(Encoder):
+    """A model of open_clip, loaded by its own factory.
+
+    Args:
+        model: a name (`ViT-B-16-quickgelu`), `hf-hub:org/name`, `local-dir:folder`, or `builtin:pictograms/model`.
+        pretrained: open_clip's tag or a checkpoint file; not used with a hub id or folder.
+        precision: of the towers. Scores are computed in float32 and float64 whatever is chosen here.
+        feature_dtype: in which image features are stored.
+        text_batch: texts in a batch.
+        cache_dir: where the hub's files are kept; the hub's default if None.
+    """
+
+    model: str
+    pretrained: str | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    feature_dtype: Literal["float16", "float32"] = "float16"
+    text_batch: int = 512
+    cache_dir: str | None = None
+    _towers: Any = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return f"{self.model}/{self.pretrained}" if self.pretrained else self.model
+
+    @cached_property
+    def _name_for_factory(self) -> str:
+        """The name that open_clip's factory understands; refuses what would load something else in silence."""
+        import open_clip
+
+        if self.model.startswith((BUILTIN, LOCAL)):
+            folder = locate(self.model.removeprefix(LOCAL))
+            if not (folder / "open_clip_config.json").is_file():
+                raise EncoderError(f"encoder {self.model!r}: {folder} holds no open_clip_config.json")
+            return f"{LOCAL}{folder}"
+        if self.model.startswith("hf-hub:"):
+            return self.model
+        _check_name(self.model, open_clip.list_models())
+        if self.pretrained is None:
+            raise EncoderError(
+                f"encoder {self.model!r} needs `pretrained`: one of {_tags(self.model)}, or a checkpoint file"
+            )
+        _check_tag(self.model, self.pretrained)
+        return self.model
+
+    @cached_property
+    def fingerprint(self) -> str:  # noqa: D102
+        parts = {
+            "name": self.model,
+            "pretrained": self.pretrained,
+            "precision": self.precision,
+            "feature_dtype": self.feature_dtype,
+        }
+        name = self._name_for_factory
+        if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
+            folder = locate(name.removeprefix(LOCAL))
+            files = sorted(p for p in folder.iterdir() if p.name.startswith("open_clip_") and p.is_file())
+            parts["name"] = json.dumps([(p.name, _sha256_of(p)) for p in files])
+        elif self.pretrained and _is_file(self.pretrained):
+            parts["pretrained"] = _sha256_of(locate(self.pretrained))
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def load(self, device: torch.device) -> None:  # noqa: D102
+        import open_clip
+
+        if self._towers is None:
+            name = self._name_for_factory
+            try:
+                model, _, transform = open_clip.create_model_and_transforms(
+                    name, pretrained=self.pretrained, precision=self.precision, cache_dir=self.cache_dir
+                )
+                tokenizer = open_clip.get_tokenizer(name)
+            except (OSError, RuntimeError, ValueError) as error:
+                raise EncoderError(f"encoder {self.name!r} cannot be loaded: {error}") from error
+            self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
+        self._towers[0].to(device)
+
+    def _loaded(self) -> Any:
+        if self._towers is None:
+            import torch
+
+            self.load(torch.device("cpu"))
+        return self._towers
+
+    @property
+    def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
+        transform: Callable[[Image.Image], Tensor] = self._loaded()[1]
+        return transform
+
+    @property
+    def logit_scale(self) -> float:  # noqa: D102
+        return float(self._loaded()[0].logit_scale.exp())
+
+    def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
+        import torch
+
+        from ood_lightning.functional.similarity import unit
+
+        model = self._loaded()[0]
+        parameter = next(model.parameters())
+        with torch.inference_mode():
+            return unit(model.encode_image(image.to(parameter.device, parameter.dtype)).float())
+
+    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
+        import torch
+
+        model, _, tokenizer = self._loaded()
+        device = next(model.parameters()).device
+        forward, trims = _text_tower(model)
+        parts: list[tuple[Tensor, Tensor]] = []
+        with torch.inference_mode():
+            for positions, tokens in _by_length(texts, tokenizer, self.text_batch):
+                # a causal tower never looks past the end-of-text token, so shorter rows give the same features
+                length = int(tokens.argmax(1).max()) + 1 if trims else tokens.shape[1]
+                parts.append((positions, forward(tokens[:, :length].to(device)).float().cpu()))
+                tick(len(tokens))
+        features = torch.cat([part[1] for part in parts])
+        return torch.empty_like(features).index_copy_(0, torch.cat([part[0] for part in parts]), features)
+
+
+def _is_file(name: str) -> bool:
+    """Whether a `pretrained` value names a file rather than one of open_clip's tags."""
+    return "/" in name or name.endswith((".pt", ".bin", ".safetensors"))
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Any:
+    """Batches of (positions, tokens) of texts of like length; the order is a function of the texts alone."""
+    import torch
+
+    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+    chunk = 64 * size  # tokenised together, so that sorting by tokens works and memory stays flat
+    for start in range(0, len(order), chunk):
+        positions = torch.tensor(order[start : start + chunk])
+        tokens = tokenizer([texts[i] for i in order[start : start + chunk]])
+        sorting = tokens.argmax(1).argsort(stable=True)  # the end-of-text token has the largest id
+        for rows in sorting.split(size):
+            yield positions[rows], tokens[rows]
+
+
+def _text_tower(model: Any) -> tuple[Callable[[Tensor], Tensor], bool]:
+    """The text forward, and whether it may be given fewer tokens than the context holds.
+
+    Trimming is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to their padding and
+    keep it.
+    """
+    from open_clip.transformer import TextTransformer, text_global_pool
+
+    if hasattr(model, "token_embedding") and model.text_pool_type == "argmax":
+
+        def forward(tokens: Tensor) -> Tensor:
+            n = tokens.shape[1]
+            dtype = model.transformer.get_cast_dtype()
+            x = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:n].to(dtype)
+            x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:n, :n]))
+            pooled: Tensor = text_global_pool(x, tokens, model.text_pool_type)
+            projection = model.text_projection
+            if projection is None:
+                return pooled
+            projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
+            return projected
+
+        return forward, True
+    text = getattr(model, "text", None)
+    if not isinstance(text, TextTransformer):
+        return model.encode_text, False
+    return model.encode_text, text.pool_type == "argmax" and text.attn_mask is not None and text.cls_emb is None
+
+
+def _tags(model: str) -> str:
+    import open_clip
+
+    return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
+
+
+def _check_name(model: str, known: list[str]) -> None:
+    if model not in known:
+        near = difflib.get_close_matches(model, known, n=3)
+        raise EncoderError(
+            f"open_clip has no model {model!r}" + (f"; near ones: {', '.join(near)}" if near else "") + ". A folder is "
+            f"named {LOCAL}path, a hub model hf-hub:org/name."
+        )
+
+
+def _check_tag(model: str, tag: str) -> None:
+    """Refuse a tag under a model whose activation it was not trained with: open_clip only warns and computes on.
+
+    Source: open_clip's own table of tags (openai, dfn and metaclip weights were trained with QuickGELU).
+    """
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    if _is_file(tag):
+        return
+    about = get_pretrained_cfg(model, tag)
+    if not about:
+        raise EncoderError(f"open_clip has no weights {tag!r} for {model!r}; it has {_tags(model)}")
+    trained_with = bool(about.get("quick_gelu", False))
+    if trained_with != bool((open_clip.get_model_config(model) or {}).get("quick_gelu", False)):
+        right = f"{model}-quickgelu" if trained_with else model.removesuffix("-quickgelu")
+        raise EncoderError(
+            f"the weights {tag!r} were trained {'with' if trained_with else 'without'} QuickGELU: under {model!r} they "
+            f"give wrong features without an error. Use model: {right}"
+        )

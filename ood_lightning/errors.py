@@ -1,0 +1,65 @@
+"""Errors that a person can act on: what was wrong, where, what was expected, what to do.
+
+The command line prints the text of a :class:`UserError` and no traceback. This module imports nothing, so that it may
+be imported anywhere.
+"""
+
+
+class UserError(Exception):
+    """An error a person can act on; the command line prints its text without a traceback."""
+
+
+class EmptySideError(UserError, ValueError):
+    """A comparison of ID with OOD scores of which one side is empty."""
+
+    def __init__(self, n_id: int, n_ood: int) -> None:
+        super().__init__(
+            f"{n_id} ID and {n_ood} OOD scores: a comparison needs at least one of each. Check that both sets hold "
+            f"pictures."
+        )
+
+
+class NotFiniteScoresError(UserError, ValueError):
+    """Scores that hold NaN or infinity."""
+
+
+class CorpusError(UserError, ValueError):
+    """A word list or a prompt set that cannot be used."""
+
+
+class SourceError(UserError, FileNotFoundError):
+    """A set, shard or file that is not where it was said to be."""
+
+
+class ManifestError(UserError, ValueError):
+    """A manifest that cannot be read, or that does not fit the shards beside it."""
+
+
+class ShardCountError(UserError, RuntimeError):
+    """A set yielded another number of samples than its manifest promises."""
+
+    def __init__(self, name: str, seen: int, promised: int) -> None:
+        super().__init__(
+            f"{name} yielded {seen} samples, its manifest promises {promised}: a shard is missing or truncated. "
+            f"Copy it again, or make the manifest anew."
+        )
+
+
+class ShardContentError(UserError, RuntimeError):
+    """A shard whose bytes or pictures are damaged."""
+
+
+class FeatureError(UserError, RuntimeError):
+    """Stored features that are missing, incomplete or not finite."""
+
+
+class EncoderError(UserError, ValueError):
+    """An encoder that cannot be loaded, or that would silently compute something else."""
+
+
+class LabelSetError(UserError, ValueError):
+    """A label set that cannot be read, is empty, or was made with another encoder."""
+
+
+class SettingsError(UserError, ValueError):
+    """Settings that contradict one another or what lies on disk."""

@@ -1,0 +1,112 @@
+"""Which words are far enough from the positives to serve as negatives.
+
+Source: NegLabel, Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+_GRID = 2.0**40  # cosines are rounded to it, so that equal words tie whichever block they fell into
+
+
+def quantile_cosine(candidates: Tensor, positives: Tensor, q: float = 0.95, *, block: int = 4096) -> Tensor:
+    """How like the positives each candidate is: a high quantile of its cosines to them.
+
+    A quantile rather than the maximum, so that one misplaced positive does not strike a word out.
+    Peak memory beside the inputs: about ``block * P * 24`` bytes.
+
+    Args:
+        candidates: unit text features, shape ``(V, D)``.
+        positives: unit text features, shape ``(P, D)``.
+        q: quantile in [0, 1], interpolated linearly at the 0-based place ``q * (P - 1)``; 1 is the maximum.
+        block: candidates per product.
+
+    Returns:
+        Cosines, float64, shape ``(V,)``, rounded to 2^-40.
+
+    Raises:
+        ValueError: if q lies outside [0, 1], there are no positives, or D differs.
+
+    Example:
+        >>> quantile_cosine(torch.eye(2)[:1], torch.eye(2), 0.5)
+        tensor([0.5000], dtype=torch.float64)
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"q is {q}, expected a fraction: 0.95, not 95")
+    if candidates.ndim != 2 or positives.ndim != 2 or candidates.shape[1] != positives.shape[1] or not len(positives):
+        raise ValueError(
+            f"candidates {tuple(candidates.shape)} and positives {tuple(positives.shape)} must be (V, D) and (P, D) "
+            f"with one D and at least one positive"
+        )
+    if block < 1:
+        raise ValueError(f"block is {block}, expected at least 1")
+    place = q * (len(positives) - 1)
+    below, above = math.floor(place), math.ceil(place)
+    texts = positives.double().T
+    quantiles = [torch.empty(0, dtype=torch.float64, device=candidates.device)]
+    for part in candidates.split(block):
+        ranked = (part.double() @ texts).sort(dim=1).values  # torch.quantile refuses more than 16 million values
+        quantiles.append(torch.lerp(ranked[:, below], ranked[:, above], place - below))
+    return (torch.cat(quantiles) * _GRID).round() / _GRID
+
+
+def farthest(distances: Tensor, count: int) -> Tensor:
+    """The candidates least like the positives.
+
+    Args:
+        distances: what :func:`quantile_cosine` gave, shape ``(V,)``; **smaller = farther from the positives**.
+        count: how many, 1 to V.
+
+    Returns:
+        Rows, int64, shape ``(count,)``, ascending in ``distances``; of equal ones the lowest row comes first.
+
+    Raises:
+        ValueError: if count is not in 1..V or a value is NaN.
+
+    Example:
+        >>> farthest(torch.tensor([0.3, 0.1, 0.2, 0.1]), 3)
+        tensor([1, 3, 2])
+    """
+    if not 1 <= count <= len(distances):
+        raise ValueError(f"count is {count}, expected 1 to {len(distances)} (the number of candidates)")
+    if distances.isnan().any():
+        raise ValueError(f"{int(distances.isnan().sum())} of {len(distances)} distances are NaN: they have no order")
+    return distances.argsort(stable=True)[:count]
+
+
+def contiguous_groups(count: int, groups: int, *, permutation: Tensor | None = None) -> Tensor:
+    """Split negatives into groups of equal size, as NegLabel does.
+
+    The last ``count % groups`` are dropped first (they are the least far), then the rest is permuted and cut.
+
+    Args:
+        count: negatives, K.
+        groups: G, 1 to K.
+        permutation: order of the rows that remain, int64, shape ``(K - K % G,)``; None keeps them as they are.
+
+    Returns:
+        Rows of the negatives, int64, shape ``(G, K // G)``.
+
+    Raises:
+        ValueError: if groups is not in 1..K, or the permutation is not one of the rows that remain.
+
+    Differs: NegLabel draws the permutation on the GPU; here the caller gives it, so every device groups alike.
+
+    Example:
+        >>> contiguous_groups(5, 2)
+        tensor([[0, 1],
+                [2, 3]])
+    """
+    if not 1 <= groups <= count:
+        raise ValueError(f"groups is {groups}, expected 1 to {count} (the number of negatives)")
+    kept = count - count % groups
+    if permutation is None:
+        return torch.arange(kept).view(groups, -1)
+    if not torch.equal(permutation.sort().values.cpu(), torch.arange(kept)):
+        raise ValueError(
+            f"permutation of {len(permutation)} entries is not an order of the {kept} rows that remain when {count} "
+            f"negatives fall into {groups} groups"
+        )
+    return permutation.view(groups, -1)

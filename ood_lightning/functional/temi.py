@@ -1,0 +1,179 @@
+"""The TEMI objective: pair weights, running cluster prior, loss per head, and the two schedules.
+
+Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896.
+Shapes: H heads, B pairs of like images (members a and b), C clusters.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def pair_weights(teacher_a: Tensor, teacher_b: Tensor) -> Tensor:
+    """How surely the teacher puts both members of a pair into one cluster, averaged over the heads.
+
+    Args:
+        teacher_a: cluster probabilities of the first members, shape ``(H, B, C)``.
+        teacher_b: of the second members, same shape.
+
+    Returns:
+        Weights in ``(0, 1]``, shape ``(B,)``, shared by all heads, without gradient; ``1 / C`` for a uniform teacher.
+
+    Raises:
+        ValueError: if the shapes differ or are not three-dimensional.
+
+    Example:
+        >>> pair_weights(torch.full((2, 1, 4), 0.25), torch.full((2, 1, 4), 0.25))
+        tensor([0.2500])
+    """
+    _check_logits(teacher_a, teacher_b)
+    return (teacher_a * teacher_b).sum(dim=-1).mean(dim=0).detach()
+
+
+def updated_prior(prior: Tensor, batch_mean: Tensor, momentum: float = 0.9) -> Tensor:
+    """Move each head's running cluster prior towards this batch; done before the loss is taken.
+
+    Args:
+        prior: probabilities, shape ``(H, C)``; starts at ``1 / C``.
+        batch_mean: teacher probabilities averaged over both members of all pairs (of all ranks), shape ``(H, C)``.
+        momentum: share of the old prior that stays, in [0, 1].
+
+    Returns:
+        A new tensor without gradient, shape ``(H, C)``; sums to 1 per head if both arguments do.
+
+    Raises:
+        ValueError: if the shapes differ or momentum lies outside [0, 1].
+
+    Example:
+        >>> updated_prior(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+        tensor([[0.5500, 0.4500]])
+    """
+    if prior.shape != batch_mean.shape:
+        raise ValueError(f"prior {tuple(prior.shape)} and batch_mean {tuple(batch_mean.shape)} must both be (H, C)")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum is {momentum}, expected 0 to 1 (0.9 keeps nine tenths of the old prior)")
+    return (momentum * prior + (1 - momentum) * batch_mean).detach()
+
+
+def head_losses(
+    student_a: Tensor,
+    student_b: Tensor,
+    teacher_a: Tensor,
+    teacher_b: Tensor,
+    prior: Tensor,
+    *,
+    beta: float = 0.6,
+    student_temperature: float = 0.1,
+    teacher_temperature: float = 0.1,
+) -> Tensor:
+    """Weighted pointwise mutual information of the pairs, negated; one loss per head.
+
+    ``- mean_i w_i log sum_c (q_s(c|a_i) q_t(c|b_i))^beta / prior(c)``, averaged over the two directions. All of it in
+    log space. The gradient runs through the students only. Given one prior, the losses of equal slices of a batch
+    average to the loss of the batch.
+
+    Args:
+        student_a: logits of the student's heads for the first members, shape ``(H, B, C)``.
+        student_b: for the second members.
+        teacher_a: logits of the teacher's heads for the first members.
+        teacher_b: for the second members.
+        prior: cluster prior that this batch has already moved (:func:`updated_prior`), shape ``(H, C)``.
+        beta: how strongly both members must agree; 1 is plain mutual information and tends to empty clusters.
+        student_temperature: divides the student's logits.
+        teacher_temperature: divides the teacher's logits.
+
+    Returns:
+        Nats, shape ``(H,)``; at least ``-log C`` under a uniform prior, unbounded above.
+
+    Raises:
+        ValueError: if shapes do not fit, the batch is empty, or a temperature is not positive.
+
+    Example:
+        >>> uniform = torch.zeros(1, 4, 10)  # -(2 - 2 beta) log C, times the weight 1 / C
+        >>> head_losses(uniform, uniform, uniform, uniform, torch.full((1, 10), 0.1))
+        tensor([-0.1842])
+    """
+    _check_logits(student_a, student_b, teacher_a, teacher_b)
+    if prior.shape != (student_a.shape[0], student_a.shape[2]):
+        raise ValueError(f"prior has shape {tuple(prior.shape)}, the logits {tuple(student_a.shape)} ask for (H, C)")
+    if not student_a.shape[1]:
+        raise ValueError("the batch holds no pairs: its mean loss is undefined")
+    if student_temperature <= 0 or teacher_temperature <= 0:
+        raise ValueError(f"temperatures are {student_temperature} and {teacher_temperature}, expected above 0")
+    log_student_a = (student_a / student_temperature).log_softmax(dim=-1)
+    log_student_b = (student_b / student_temperature).log_softmax(dim=-1)
+    log_teacher_a = (teacher_a.detach() / teacher_temperature).log_softmax(dim=-1)
+    log_teacher_b = (teacher_b.detach() / teacher_temperature).log_softmax(dim=-1)
+    weights = pair_weights(log_teacher_a.exp(), log_teacher_b.exp())  # (B,)
+    # A cluster that no image comes near underflows to 0, whose log would make every loss infinite.
+    log_prior = prior.detach().clamp_min(torch.finfo(prior.dtype).tiny).log()[:, None]  # (H, 1, C)
+    forth = (beta * (log_student_a + log_teacher_b) - log_prior).logsumexp(dim=-1)  # (H, B)
+    back = (beta * (log_student_b + log_teacher_a) - log_prior).logsumexp(dim=-1)
+    return -(weights * (forth + back) / 2).mean(dim=-1)
+
+
+def warmup_cosine(step: int, *, total: int, warmup: int, peak: float, final: float = 0.0) -> float:
+    """Learning rate of one optimiser step: a line from 0 to the peak, then half a cosine to the final value.
+
+    Step 0 has rate 0 and step ``warmup - 1``, the last of the warm-up, has the peak (with one warm-up step, step 1
+    has it). Step ``total - 1`` and any later one have ``final``.
+
+    Args:
+        step: steps taken before this one.
+        total: steps of the whole run.
+        warmup: steps of the line; 0 begins at the peak. May exceed ``total``: the run then ends on the line.
+        peak: highest rate.
+        final: last rate.
+
+    Returns:
+        The rate, in the unit of ``peak``.
+
+    Raises:
+        ValueError: if a count of steps is negative, or total is 0.
+
+    Differs: the published code holds the peak for a second step and ends one step short of ``final``.
+
+    Example:
+        >>> [round(warmup_cosine(step, total=5, warmup=3, peak=1.0), 3) for step in range(5)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if step < 0 or total < 1 or warmup < 0:
+        raise ValueError(f"step {step} of {total}, {warmup} of them warm-up: expected counts, and a total of 1 or more")
+    top = max(warmup - 1, min(warmup, 1))  # the step that has the peak
+    if step < top:
+        return peak * step / top
+    return cosine(step - top, total=max(total - top, 1), start=peak, end=final)
+
+
+def cosine(step: int, *, total: int, start: float, end: float) -> float:
+    """Half a cosine from one value to another, such as the teacher's momentum from 0.996 to 1.
+
+    Args:
+        step: steps taken before this one; past the last step the value stays at ``end``.
+        total: steps of the whole run.
+        start: value at step 0.
+        end: value at step ``total - 1``; a run of one step has ``start``.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: if step is negative or total is less than 1.
+
+    Differs: the published code ends one step short of ``end``.
+
+    Example:
+        >>> [cosine(step, total=3, start=0.0, end=1.0) for step in range(3)]
+        [0.0, 0.5, 1.0]
+    """
+    if step < 0 or total < 1:
+        raise ValueError(f"step {step} of {total}: expected a step of at least 0 and a total of at least 1")
+    done = min(step / max(total - 1, 1), 1.0)
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _check_logits(first: Tensor, *others: Tensor) -> None:
+    shapes = [tuple(tensor.shape) for tensor in (first, *others)]
+    if first.ndim != 3 or len(set(shapes)) > 1:
+        raise ValueError(f"shapes {shapes} must all be the same (heads, pairs, clusters)")

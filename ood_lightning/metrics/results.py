@@ -1,0 +1,170 @@
+"""One row per detector, ID set and OOD set: what tables and plots are made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from statistics import fmean
+from typing import Any
+
+from torch import Tensor
+
+from ood_lightning.functional import roc
+
+MEAN = "mean"  # the ood_set of a row that averages over sets
+_METRICS = ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95", "aupr_in", "aupr_out")
+_COLUMNS = {"fpr_ood_at_id_tpr95": "fpr_ood@id_tpr95", "fpr_id_at_ood_tpr95": "fpr_id@ood_tpr95"}  # as files say it
+
+
+@dataclass(frozen=True)
+class Result:
+    """How well one detector tells one ID set from one OOD set. Metrics are fractions in [0, 1].
+
+    Args:
+        detector: its name in the config.
+        id_set: name of the ID (or covariate-shifted ID) set.
+        ood_set: name of the OOD set, or ``"mean"``.
+        auroc: higher is better; 0.5 is chance.
+        fpr_ood_at_id_tpr95: OOD images accepted while 95 % of ID are kept; lower is better.
+        fpr_id_at_ood_tpr95: ID images rejected while 95 % of OOD are caught; lower is better.
+        aupr_in: step rule, ID positive; higher is better.
+        aupr_out: step rule, OOD positive; higher is better.
+        n_id: ID images scored.
+        n_ood: OOD images scored; in a mean, of all its sets together.
+        supervision: what the detector was given, such as ``("id_names", "llm")``.
+        stream: whether it learned from the test stream.
+        group: the sets it is averaged with, such as ``"near"``; empty if none.
+        recipe: hash of the label set or settings that the scores were made with.
+    """
+
+    detector: str
+    id_set: str
+    ood_set: str
+    auroc: float
+    fpr_ood_at_id_tpr95: float
+    fpr_id_at_ood_tpr95: float
+    aupr_in: float
+    aupr_out: float
+    n_id: int
+    n_ood: int
+    supervision: tuple[str, ...] = ()
+    stream: bool = False
+    group: str = ""
+    recipe: str = ""
+
+    def to_row(self) -> dict[str, str | float | int | bool]:
+        """As JSON and CSV hold it: FPRs under their full names, supervision joined by ``+``."""
+        row = {_COLUMNS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
+        return row | {"supervision": "+".join(self.supervision)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Result":
+        """Read what :meth:`to_row` wrote, also after CSV has made everything text.
+
+        Raises:
+            ValueError: if a column is missing, unknown, or does not hold what it should.
+        """
+        names = {_COLUMNS.get(field.name, field.name): field.name for field in fields(cls)}
+        unknown, missing = sorted(set(row) - set(names)), sorted(set(names) - set(row))
+        if unknown or missing:
+            raise ValueError(f"a result row has unknown columns {unknown} and lacks {missing}: expected {list(names)}")
+        values = {name: row[column] for column, name in names.items()}
+        for name in _METRICS:
+            values[name] = float(values[name])
+        values["n_id"], values["n_ood"] = int(values["n_id"]), int(values["n_ood"])
+        if str(values["stream"]).lower() not in ("true", "false"):
+            raise ValueError(f"column stream holds {values['stream']!r}, expected true or false")
+        values["stream"] = str(values["stream"]).lower() == "true"
+        values["supervision"] = tuple(part for part in values["supervision"].split("+") if part)
+        return cls(**values)
+
+
+def evaluate(
+    detector: str,
+    id_set: str,
+    ood_set: str,
+    id_scores: Tensor,
+    ood_scores: Tensor,
+    *,
+    supervision: Sequence[str] = (),
+    stream: bool = False,
+    group: str = "",
+    recipe: str = "",
+) -> Result:
+    """Every metric of one pair of sets.
+
+    Args:
+        detector: its name.
+        id_set: name of the ID set.
+        ood_set: name of the OOD set.
+        id_scores: raw, finite, shape ``(n_id,)``; higher = more in-distribution.
+        ood_scores: same scale, shape ``(n_ood,)``.
+        supervision: see :class:`Result`, as the three below.
+        stream: learned from the test stream.
+        group: sets averaged together.
+        recipe: hash.
+
+    Returns:
+        One row.
+
+    Raises:
+        EmptySideError: if either side holds no scores.
+        NotFiniteScoresError: if a score is NaN or infinite.
+    """
+    return Result(
+        detector=detector,
+        id_set=id_set,
+        ood_set=ood_set,
+        auroc=float(roc.auroc(id_scores, ood_scores)),
+        fpr_ood_at_id_tpr95=float(roc.fpr_ood_at_id_tpr(id_scores, ood_scores, 0.95)),
+        fpr_id_at_ood_tpr95=float(roc.fpr_id_at_ood_tpr(id_scores, ood_scores, 0.95)),
+        aupr_in=float(roc.aupr_in(id_scores, ood_scores)),
+        aupr_out=float(roc.aupr_out(id_scores, ood_scores)),
+        n_id=len(id_scores),
+        n_ood=len(ood_scores),
+        supervision=tuple(supervision),
+        stream=stream,
+        group=group,
+        recipe=recipe,
+    )
+
+
+def means(results: Iterable[Result]) -> list[Result]:
+    """Unweighted means over OOD sets; sets are never pooled, so a large one counts as much as a small one.
+
+    Per detector and ID set (and recipe, supervision, stream): one row for each named group, then one over all sets,
+    whose ``group`` is empty. A set listed in two groups counts once in the latter.
+
+    Args:
+        results: rows of single OOD sets.
+
+    Returns:
+        Rows with ``ood_set`` ``"mean"``, in order of first appearance; ``n_ood`` is the sum.
+
+    Raises:
+        ValueError: if a row is itself a mean, one set comes with two different results, or the ID counts differ.
+    """
+    tables: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        if result.ood_set == MEAN:
+            raise ValueError(f"the row of {result.detector!r} on {result.id_set!r} is a mean already")
+        key = (result.detector, result.id_set, result.recipe, result.supervision, result.stream)
+        tables.setdefault(key, []).append(result)
+    rows = []
+    for table in tables.values():
+        for group in dict.fromkeys(result.group for result in table if result.group):
+            rows.append(_mean([result for result in table if result.group == group], group))
+        rows.append(_mean(table, ""))
+    return rows
+
+
+def _mean(table: list[Result], group: str) -> Result:
+    sets: dict[str, Result] = {}
+    for result in table:
+        result = replace(result, group=group)
+        where = f"{result.detector!r} on {result.id_set!r}"
+        if sets.setdefault(result.ood_set, result) != result:
+            raise ValueError(f"{where} has two different results for {result.ood_set!r}: keep one")
+        if result.n_id != table[0].n_id:
+            raise ValueError(f"{where} counts {table[0].n_id} ID images in one row and {result.n_id} in another")
+    values: dict[str, float] = {name: fmean(getattr(result, name) for result in sets.values()) for name in _METRICS}
+    n_ood = sum(result.n_ood for result in sets.values())
+    return replace(table[0], ood_set=MEAN, group=group, n_ood=n_ood, **values)  # type: ignore[arg-type]

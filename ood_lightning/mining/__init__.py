@@ -1,0 +1,1 @@
+"""From images and words to label sets."""

@@ -1,0 +1,1 @@
+"""LightningModules of a screenful: move tensors, call, log."""

@@ -1,0 +1,164 @@
+"""Scores every set with every detector in one pass, and measures how well ID and OOD come apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from torch import Tensor, nn
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.labels import LabelSet
+from ood_lightning.data.scores import SetScores
+from ood_lightning.detectors.base import Detector
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import SettingsError, ShardCountError
+from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.metrics.ood import ScoreBag
+from ood_lightning.metrics.results import Result, evaluate, means
+from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+
+NEAREST = ("top_positive", "top_negative")
+
+
+class DetectModule(L.LightningModule):
+    """Label sets, detectors, and one bag of scores per set.
+
+    Args:
+        encoder: the data module's, by a link.
+        corpus: words that negatives come from.
+        label_sets: by name; a path stands for a label set on disk.
+        detectors: by the name that tables show; each reads the label set that its `labels` names.
+        prompts: templates around each word.
+        explain: label set whose nearest positive and negative are stored with each picture; the first if None.
+        cache_dir: folder of all features.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        corpus: Corpus,
+        label_sets: dict[str, LabelSource | str],
+        detectors: dict[str, Detector],
+        prompts: Prompts = Prompts(),  # noqa: B008
+        explain: str | None = None,
+        cache_dir: str = ".cache/features",
+    ) -> None:
+        super().__init__()
+        self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
+        self.sources = {name: Stored(s) if isinstance(s, str) else s for name, s in label_sets.items()}
+        self.detectors, self.explain = detectors, explain
+        self.bags = nn.ModuleList()
+        self.results: list[Result] = []
+        self.scores: list[SetScores] = []
+        self._check()
+
+    def _check(self) -> None:
+        if not self.detectors or not self.sources:
+            raise SettingsError("an evaluation needs at least one detector and one label set")
+        for name, detector in self.detectors.items():
+            if detector.labels not in self.sources:
+                raise SettingsError(
+                    f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"
+                )
+        if self.explain is None:
+            self.explain = next(iter(self.sources))
+        elif self.explain not in self.sources:
+            raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
+
+    def setup(self, stage: str) -> None:
+        """Make or read every label set and its text features; rank 0 first, the others from its cache."""
+        device, strategy = self.trainer.strategy.root_device, self.trainer.strategy
+        if not self.trainer.is_global_zero:
+            strategy.barrier("label sets")
+        self._prepare(device)
+        if self.trainer.is_global_zero:
+            strategy.barrier("label sets")
+        sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
+        self.bags = nn.ModuleList(ScoreBag([*self.detectors, *NEAREST]) for _ in sets)
+
+    def _prepare(self, device: torch.device) -> None:
+        self.encoder.load(device)
+        bank = TextBank(self.encoder, self.cache_dir)
+        words = self.corpus.load()
+        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
+        self.label_sets: dict[str, LabelSet] = {n: source.label_set(lexicon) for n, source in self.sources.items()}
+        for name, label_set in self.label_sets.items():
+            if label_set.edited:
+                rank_zero_info(f"label set {name!r} was edited by hand after it was made")
+        self.labels = {
+            name: label_features(label_set, lexicon, self.encoder.logit_scale, device)
+            for name, label_set in self.label_sets.items()
+        }
+        for name, detector in self.detectors.items():
+            if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
+                raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
+        self._texts = (self.label_sets[self.explain].words, negative_words(self.label_sets[self.explain], lexicon))  # type: ignore[index]
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Score one block of one set."""
+        features = unit(batch["image"])
+        columns: list[Tensor] = [d(features, self.labels[d.labels]) for d in self.detectors.values()]
+        # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
+        columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
+        bag: Any = self.bags[dataloader_idx]
+        bag.update(torch.stack(columns, dim=1), batch["id"])
+
+    def on_test_epoch_end(self) -> None:
+        """Gather, check that every sample was scored once, and measure."""
+        sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
+        self.scores = [self._gathered(i, s) for i, s in enumerate(sets)]
+        id_sets = [(s, scored) for s, scored in zip(sets, self.scores, strict=True) if s.role != "ood"]
+        ood_sets = [(s, scored) for s, scored in zip(sets, self.scores, strict=True) if s.role == "ood"]
+        self.results = [
+            evaluate(
+                name,
+                id_scored.name,
+                ood_scored.name,
+                id_scored.scores[:, column],
+                ood_scored.scores[:, column],
+                supervision=self.supervision(name),
+                group=ood.group,
+                recipe=self.label_sets[detector.labels].sha256,
+            )
+            for column, (name, detector) in enumerate(self.detectors.items())
+            for _, id_scored in id_sets
+            for ood, ood_scored in ood_sets
+        ]
+        logged = {
+            f"test/{mean.id_set}/{mean.detector}/{metric}": value
+            for mean in means(self.results)
+            if not mean.group
+            for metric, value in (("auroc", mean.auroc), ("fpr_ood@id_tpr95", mean.fpr_ood_at_id_tpr95))
+        }
+        # equal on every rank: the scores were gathered; sync_dist would only average equal numbers
+        self.log_dict(logged, rank_zero_only=True)
+
+    def supervision(self, detector: str) -> tuple[str, ...]:
+        """What a detector was given, by itself and through its label set."""
+        found = self.detectors[detector]
+        return tuple(sorted(found.needs | set(self.label_sets[found.labels].supervision)))
+
+    def _gathered(self, index: int, eval_set: Any) -> SetScores:
+        bag: ScoreBag = self.bags[index]  # type: ignore[assignment]
+        ids, scores, duplicates = bag.compute()
+        promised = len(eval_set.features)
+        if len(ids) != promised or duplicates:
+            raise ShardCountError(f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), promised)
+        features, scores = eval_set.features, scores.cpu()
+        rows = scores[:, len(self.detectors) :].long().T.tolist()
+        nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in zip(self._texts, rows, strict=True)]
+        return SetScores(
+            features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.detectors)], *nearest
+        )
+
+
+def _nearest(features: Tensor, texts: Tensor) -> Tensor:
+    """Row of the nearest text, -1 where there are none, as float64."""
+    if not len(texts):
+        return torch.full((len(features),), -1.0, dtype=torch.float64, device=features.device)
+    return top_k(features, texts, 1).indices[:, 0].double()

@@ -1,0 +1,148 @@
+"""Where the label sets of a run come from: a file, true names, or true names with mined negatives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Words
+from ood_lightning.data.labels import LabelSet, Positive
+from ood_lightning.data.manifest import read_manifest
+from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.errors import LabelSetError
+from ood_lightning.mining.negatives import mine_negatives, rest_of
+from ood_lightning.mining.recipe import recipe
+from ood_lightning.places import locate
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Lexicon(NamedTuple):
+    """The run's corpus: words, their features (V, D), and what made the features."""
+
+    words: Words
+    features: Tensor
+    prompts: Prompts
+    bank: TextBank
+
+    def encode(self, texts: Sequence[str], what: str) -> Tensor:
+        """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise."""
+        import torch
+
+        row = {word: i for i, word in enumerate(self.words.words)}
+        known = [row.get(text, -1) for text in texts]
+        if min(known) >= 0:
+            return self.features[torch.tensor(known)]
+        return self.bank.features(texts, self.prompts, what)
+
+
+class LabelSource(ABC):
+    """Something that yields a label set."""
+
+    @abstractmethod
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """The set, under the run's encoder, corpus and prompts."""
+
+
+@dataclass(frozen=True)
+class Stored(LabelSource):
+    """A label set on disk, mined or written by hand.
+
+    Args:
+        path: `labels.json`.
+    """
+
+    path: str
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """Read it, and refuse one that this run's encoder or corpus did not make."""
+        found = LabelSet.read(locate(self.path))
+        encoder = lexicon.bank.encoder
+        found.check_encoder(encoder.fingerprint, encoder.name)
+        corpus = found.recipe.get("corpus", {})
+        if found.negatives is None and corpus.get("sha256") != lexicon.words.sha256:
+            raise LabelSetError(
+                f"{self.path}: its negatives are the rest of corpus {corpus.get('name')!r} ({corpus.get('words')} "
+                f"words), the run uses {lexicon.words.name!r} ({len(lexicon.words)} words). Name one corpus in both."
+            )
+        return found
+
+
+def read_names(source: str) -> list[str]:
+    """ID names in class order: of a set with a manifest, or a text file with one name a line."""
+    path = locate(source)
+    if path.suffix == ".txt":
+        if not path.is_file():
+            raise LabelSetError(f"there is no file of names {path}")
+        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        names = [name for name in names if name]
+    else:
+        names = list(read_manifest(source).class_names)
+    if not names:
+        raise LabelSetError(
+            f"{source} holds no ID names: give a manifest with class_names, or a .txt with one name a line"
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class IDNames(LabelSource):
+    """The true names, without negatives.
+
+    Args:
+        names: a set with a manifest, or a text file with one name a line.
+    """
+
+    names: str
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """Names in class order; duplicates are kept, as in published evaluations."""
+        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=["id_names"], method="names")
+        return LabelSet(tuple(Positive(name) for name in read_names(self.names)), (), about)
+
+
+@dataclass(frozen=True)
+class MinedNegatives(LabelSource):
+    """The true names and the words of the corpus least similar to them (NegLabel).
+
+    Args:
+        names: a set with a manifest, or a text file with one name a line.
+        count: K; 10,000 in NegLabel, 40,000 in ClusterMine's NegLabel*.
+        quantile: of a word's cosines to the names.
+    """
+
+    names: str
+    count: int = 10_000
+    quantile: float = 0.95
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """Rank the corpus."""
+        names = read_names(self.names)
+        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
+        features = lexicon.encode(names, "ID names")
+        return mine_negatives(names, features, lexicon.words.words, lexicon.features, self.count, about, self.quantile)
+
+
+def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
+    """Text features of a label set on a device."""
+    positives = lexicon.encode(labels.words, "positives")
+    if labels.negatives is None:
+        negatives = lexicon.features[rest_of(lexicon.words.words, labels.words)]
+    elif labels.negatives:
+        negatives = lexicon.encode(labels.negatives, "negatives")
+    else:
+        negatives = lexicon.features[:0]
+    return LabelFeatures(positives.to(device), negatives.to(device), logit_scale)
+
+
+def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
+    """The negatives as texts, in the order of their features."""
+    if labels.negatives is None:
+        return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
+    return labels.negatives

@@ -1,0 +1,56 @@
+"""Where things lie: local paths, brace lists, and `builtin:` for the benchmark that a checkout carries."""
+
+import os
+import re
+from importlib import resources
+from pathlib import Path
+
+from ood_lightning.errors import SourceError
+
+BUILTIN = "builtin:"
+ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
+
+
+def assets_root() -> Path:
+    """Folder of the built-in benchmark: `$OOD_LIGHTNING_ASSETS`, else `assets/` of the checkout.
+
+    Raises:
+        SourceError: if neither exists; wheels do not carry the pictures.
+    """
+    named = os.environ.get(ASSETS_VARIABLE)
+    root = Path(named) if named else Path(str(resources.files("ood_lightning"))).parent / "assets"
+    if not root.is_dir():
+        raise SourceError(
+            f"the built-in benchmark is not at {root}: it comes with a checkout of the project, not with the wheel. "
+            f"Clone the project and set {ASSETS_VARIABLE} to its assets/ folder."
+        )
+    return root
+
+
+def locate(source: str) -> Path:
+    """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, `~` is the home folder."""
+    if source.startswith(BUILTIN):
+        return assets_root() / source.removeprefix(BUILTIN)
+    if re.match(r"[a-z][a-z0-9+]+:", source):
+        raise SourceError(
+            f"{source!r}: only local paths and {BUILTIN} are read. Copy the shards to a local folder first."
+        )
+    return Path(source).expanduser()
+
+
+def expand(source: str) -> list[str]:
+    """Paths that a brace list such as `train-{000..146}.tar` or `{a,b}/x.tar` stands for, in order.
+
+    >>> expand("t-{08..10}.tar")
+    ['t-08.tar', 't-09.tar', 't-10.tar']
+    """
+    brace = re.search(r"\{([^{}]*)\}", source)
+    if not brace:
+        return [source]
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1))
+    if span:
+        first, last = span.groups()
+        members = [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
+    else:
+        members = brace.group(1).split(",")
+    return [path for m in members for path in expand(source[: brace.start()] + m + source[brace.end() :])]

@@ -1,0 +1,21 @@
+"""One progress bar for all long work outside the Trainer: what, how fast, and when it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LOG_INTERVAL_S = 30.0  # a batch job's log gets a line now and then, a terminal a moving bar
+
+
+def bar(total: int, what: str, unit: str) -> tqdm:
+    """A tqdm bar on standard error; use it as a context and call its `update`."""
+    from tqdm import tqdm
+
+    watched = sys.stderr.isatty()
+    return tqdm(
+        total=total, desc=what, unit=unit, mininterval=0.1 if watched else LOG_INTERVAL_S, dynamic_ncols=watched
+    )

@@ -1,0 +1,1 @@
+"""Tables and pictures from stored rows only: no model, no GPU."""

@@ -1,0 +1,56 @@
+"""Freeze WordNet 3.0's words into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj}.txt.xz.
+
+    apt-get install wordnet-base
+    python scripts/make_wordnet_lists.py          # writes the lists and prints what belongs into FROZEN_SHA256
+    python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the lists say something else
+
+Each list is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
+"""
+
+import argparse
+import hashlib
+import lzma
+import sys
+from pathlib import Path
+
+import ood_lightning.corpora as corpora
+from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, Part, first_lemmas, wndb_version
+from ood_lightning.corpora.words import distinct
+
+FROZEN = Path(corpora.__file__).parent / "frozen"
+
+
+def compress(text: bytes) -> bytes:
+    """With settings that are written out, since a preset may change; nothing in the file depends on time or place."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 22, "lc": 4, "lp": 0, "pb": 0, "nice_len": 273}]
+    return lzma.compress(text, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=filters)
+
+
+def main() -> int:
+    """Write or check both lists; 1 if a check fails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wordnet", type=Path, default=Path(SYSTEM_FOLDER), help="folder with data.noun and data.adj")
+    parser.add_argument("--check", action="store_true", help="compare with the lists that are there")
+    args = parser.parse_args()
+    if (version := wndb_version(args.wordnet)) != "3.0":
+        sys.exit(f"{args.wordnet} holds WordNet {version}; the lists are of 3.0")
+    failed = False
+    parts: tuple[Part, ...] = ("noun", "adj")
+    for part in parts:
+        words = distinct(first_lemmas(args.wordnet, part))
+        text = "".join(f"{word}\n" for word in words).encode()
+        path = FROZEN / f"wordnet30_{part}.txt.xz"
+        digest = hashlib.sha256(text).hexdigest()
+        if args.check:
+            same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == FROZEN_SHA256[part]
+            failed |= not same
+            print(f"{path.name}: {'as made from' if same else 'DIFFERS from'} {args.wordnet}")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(compress(text))
+            print(f'{path.name}: {len(words)} words, {path.stat().st_size} bytes\n    "{part}": "{digest}",')
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
