@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -16,19 +17,33 @@ class BadSettings(UserError):
     """Settings that the parser refuses."""
 
 
+UNKNOWN = (
+    r"unrecognized arguments: -{0,2}([\w.]+)",
+    r"Option '([\w.]+)' is not accepted",
+    r"[Kk]ey '([\w.]+)' is not expected",
+    r"does not accept (?:option|nested key|key) '([\w.]+)'",
+    r"ambiguous option: --([\w.]+)",
+    r"No action for key '([\w.]+)'",
+)
+
+
+NOISE = ("Does not validate", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>", "Parser key")
+
+
 def near_key(message: str, known: Iterable[str]) -> str:
-    """The parser's message and, for an unknown key, the nearest right one."""
-    found = re.search(
-        r"(?:Unrecognized arguments: --|Key ['\"]|does not accept (?:option|nested key) ['\"])([\w.]+)", message
-    )
+    """The parser's message without its lists of types, headed by the nearest right key for an unknown one."""
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines() if not line.strip().startswith(NOISE)]
+    told = [line for line in lines if line.startswith("there is no key")]
+    if told:  # an inner parser, of a class's own arguments, knew better
+        return told[-1]
+    found = next((match for pattern in UNKNOWN if (match := re.search(pattern, message))), None)
     if not found:
-        return message
-    wrong = found.group(1).split("=")[0]
-    leaf = {key.rpartition(".")[2]: key for key in known}
-    near = get_close_matches(wrong, list(known), n=1, cutoff=0.75) or [
-        leaf[name] for name in get_close_matches(wrong.rpartition(".")[2], list(leaf), n=1, cutoff=0.6)
-    ]
-    return f"{message}\nDid you mean {near[0]!r}?" if near else message
+        return "\n".join(lines) if len(lines) > 1 else message
+    wrong, keys = found.group(1), list(known)
+    leaves = {key.rpartition(".")[2]: key for key in keys}
+    leaf = get_close_matches(wrong.rpartition(".")[2], list(leaves), n=1)
+    near = get_close_matches(wrong, keys, n=1, cutoff=0.8) or [leaves[name] for name in leaf]
+    return f"there is no key {wrong!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 class StepParser(ArgumentParser):
@@ -40,33 +55,12 @@ class StepParser(ArgumentParser):
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:
-    """Every key of a parser, also the init args of classes that its configs name."""
-    keys = [action.dest for action in parser._actions if action.dest not in ("help", "config", "print_config")]
-    keys += [argument for classes in _class_types(parser) for argument in _init_args(classes)]
-    return keys
-
-
-def _class_types(parser: ArgumentParser) -> list[type]:
-    found = []
+    """Every key of a parser and of its subcommands."""
+    keys = []
     for action in parser._actions:
-        stack = [getattr(action, "_typehint", None)]
-        while stack:
-            hint = stack.pop()
-            if isinstance(hint, type) and hint.__module__.startswith("ood_lightning"):
-                found += [hint, *_subclasses(hint)]
-            stack += list(getattr(hint, "__args__", ()))
-    return found
-
-
-def _subclasses(base: type) -> list[type]:
-    direct: list[type] = base.__subclasses__()
-    return direct + [deeper for sub in direct for deeper in _subclasses(sub)]
-
-
-def _init_args(klass: type) -> list[str]:
-    from inspect import signature
-
-    return [name for name in signature(klass).parameters if name != "self"]
+        keys += [key for sub in (getattr(action, "_name_parser_map", None) or {}).values() for key in known_keys(sub)]
+        keys += [option.lstrip("-") for option in action.option_strings] or [action.dest]
+    return keys
 
 
 def run_step(function: Callable[..., int | None], given: list[str], command: str) -> int:
@@ -75,8 +69,18 @@ def run_step(function: Callable[..., int | None], given: list[str], command: str
         prog=f"python -m ood_lightning {command}", description=(function.__doc__ or "").split("\n\n")[0]
     )
     parser.add_argument("-c", "--config", action="config", help="YAML file with the keys below.")
-    parser.add_function_arguments(function, sub_configs=True, fail_untyped=True)
+    skip = _add_positional(parser, function)
+    parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=skip)
     settings = parser.parse_args(given)
     settings.pop("config", None)
     built: Any = parser.instantiate_classes(settings)
     return function(**built.as_dict()) or 0
+
+
+def _add_positional(parser: ArgumentParser, function: Callable[..., int | None]) -> set[str]:
+    """A first parameter that is a list of texts is given without its name: `report runs/a runs/b`."""
+    first = next(iter(signature(function).parameters.values()))
+    if first.annotation != "list[str]":
+        return set()
+    parser.add_argument(first.name, nargs="+", type=str)
+    return {first.name}

@@ -36,8 +36,7 @@ class OODParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what `main` prints."""
-        parsers = [self, *getattr(self, "_subcommand_parsers", {}).values()]
-        raise BadSettings(near_key(message, [key for parser in parsers for key in known_keys(parser)]))
+        raise BadSettings(near_key(message, known_keys(self)))
 
 
 class OODCLI(LightningCLI):
@@ -68,6 +67,10 @@ class OODCLI(LightningCLI):
         if path:
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
+
+    def before_test(self) -> None:
+        """Leave the printing to our own table: Lightning's would repeat every number once a set."""
+        self.config_init["test"]["verbose"] = False
 
 
 def run(given: list[str] | None) -> int:
@@ -103,4 +106,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )

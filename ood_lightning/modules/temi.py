@@ -69,7 +69,8 @@ class TEMIModule(L.LightningModule):
         slices: int = 8,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        # under the CLI the link to data.encoder would put the encoder object here, which no checkpoint may hold
+        self.save_hyperparameters(ignore=["encoder"])
         self.automatic_optimization = False  # gradients are summed here, not by DDP
         self.student = None
         self.register_buffer("prior", torch.full((n_heads, n_clusters), 1 / n_clusters))

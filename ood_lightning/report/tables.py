@@ -7,14 +7,11 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.results import MEAN, Result, means
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 CONVENTION = (
     "AUROC / FPR95 in percent. Higher score = more ID. FPR95 is fpr_ood@id_tpr95: the share of OOD pictures accepted "
@@ -56,8 +53,11 @@ def _cell(result: Result | None) -> str:
     return f"{100 * result.auroc:.2f} / {100 * result.fpr_ood_at_id_tpr95:.2f}" if result else "-"
 
 
-def grid(results: Sequence[Result], id_set: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one ID set: a row per detector, a column per OOD set, then means of groups and of all."""
+def grid(results: Sequence[Result], id_set: str) -> list[list[str]]:
+    """Lines of one ID set's table, the header first: detectors against OOD sets, means of groups, mean of all.
+
+    The longer side goes down the page.
+    """
     mine = [result for result in results if result.id_set == id_set]
     averaged = means(mine)
     ood_sets = list(dict.fromkeys(result.ood_set for result in mine))
@@ -66,52 +66,55 @@ def grid(results: Sequence[Result], id_set: str) -> tuple[list[str], list[list[s
     cells |= {(r.detector, f"mean {r.group}".strip()): r for r in averaged}
     columns = [*ood_sets, *(f"mean {group}" for group in groups), "mean"]
     given = {result.detector: ", ".join(result.supervision) or "nothing" for result in mine}
-    rows = [[name, given[name], *(_cell(cells.get((name, column))) for column in columns)] for name in given]
-    return ["detector", "given", *columns], rows
+    lines = [["detector", "given", *columns]]
+    lines += [[name, given[name], *(_cell(cells.get((name, column))) for column in columns)] for name in given]
+    return _upright(lines)
 
 
-def _shifts(results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the means of every ID set: how the detectors bear a shift of style."""
+def shifts(results: Sequence[Result]) -> list[list[str]]:
+    """Lines of the means of every ID set, the header first: how the detectors bear a shift of style."""
     averaged = {(r.detector, r.id_set): r for r in means(results) if not r.group}
     id_sets = list(dict.fromkeys(id_set for _, id_set in averaged))
     detectors = list(dict.fromkeys(detector for detector, _ in averaged))
-    return ["detector", *id_sets], [[d, *(_cell(averaged.get((d, i))) for i in id_sets)] for d in detectors]
+    return _upright(
+        [["detector", *id_sets], *([d, *(_cell(averaged.get((d, i))) for i in id_sets)] for d in detectors)]
+    )
+
+
+def _upright(lines: list[list[str]]) -> list[list[str]]:
+    return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
+
+
+def _titled(results: Sequence[Result]) -> list[tuple[str, list[list[str]]]]:
+    """Every table of a run: one per ID set, then the means of all ID sets where there are several."""
+    id_sets = list(dict.fromkeys(result.id_set for result in results))
+    tables = [(f"ID set {id_set}: AUROC / FPR95 (%)", grid(results, id_set)) for id_set in id_sets]
+    return tables + ([("Mean over the OOD sets, by ID set: AUROC / FPR95 (%)", shifts(results))] if id_sets[1:] else [])
 
 
 def print_results(results: Sequence[Result]) -> None:
-    """Print the first ID set's grid and, where there are more ID sets, the means of each."""
+    """Print the first ID set's table and, where there are more ID sets, the means of each."""
+    from rich.box import SIMPLE
     from rich.console import Console
+    from rich.table import Table
 
-    console = Console(width=None if Console().is_terminal else 200)
-    first = results[0].id_set
-    console.print(_table(f"ID set {first}: AUROC / FPR95 (%)", *grid(results, first)))
-    if len({result.id_set for result in results}) > 1:
-        console.print(_table("Mean over the OOD sets, by ID set: AUROC / FPR95 (%)", *_shifts(results)))
+    console = Console(width=None if Console().is_terminal else 160)
+    tables = _titled(results)
+    for title, (header, *lines) in [tables[0], *tables[1:][-1:]]:
+        table = Table(title=title, title_justify="left", box=SIMPLE)
+        for i, name in enumerate(header):
+            table.add_column(name, justify="right" if i else "left")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
     console.print(CONVENTION, style="dim")
 
 
-def _table(title: str, header: list[str], rows: list[list[str]]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 or name == "given" else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def markdown(results: Sequence[Result]) -> str:
-    """The same tables in Markdown."""
-    parts = []
-    id_sets = list(dict.fromkeys(result.id_set for result in results))
-    for id_set in id_sets:
-        parts.append(f"ID set `{id_set}`, AUROC / FPR95 (%)\n\n{_pipes(*grid(results, id_set))}")
-    if len(id_sets) > 1:
-        parts.append(f"Mean over the OOD sets, by ID set, AUROC / FPR95 (%)\n\n{_pipes(*_shifts(results))}")
-    return "\n\n".join([*parts, CONVENTION]) + "\n"
+    """Every table in Markdown."""
+    return "\n\n".join([*(f"{title}\n\n{_pipes(lines)}" for title, lines in _titled(results)), CONVENTION]) + "\n"
 
 
-def _pipes(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def _pipes(lines: list[list[str]]) -> str:
+    header, *rows = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])

@@ -1,0 +1,233 @@
+"""Fake sets, a tiny random encoder, and an environment in which nothing reaches out."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from ood_lightning.data.manifest import Manifest, Shard, sha256_of
+
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "grey": (128, 128, 128)}
+WORDS = (
+    "red,green,blue,grey,dog,cat,horse,tree,river,stone,chair,table,lamp,house,road,sky,cloud,rain,snow,wind,fire,iron"
+)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No cluster, no hub, no W&B server, one thread; relative paths land in the test's folder."""
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "WANDB_")) or name in {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"}:
+            monkeypatch.delenv(name)
+    for name, value in {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HF_HUB_OFFLINE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+
+
+def encoded(colour: tuple[int, int, int], seed: int, size: int = 24) -> bytes:
+    """A PNG of one colour with noise."""
+    noise = torch.randint(-25, 26, (size, size, 3), generator=torch.Generator().manual_seed(seed))
+    pixels = (torch.tensor(colour) + noise).clamp(0, 255).to(torch.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.numpy()).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, members: Sequence[tuple[str, bytes]]) -> None:
+    """A tar with the given members, in order."""
+    with tarfile.open(path, "w") as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+MakeSet = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_set() -> MakeSet:
+    """Maker of a set: shards of coloured pictures with a manifest; returns its folder."""
+
+    def make(
+        parent: Path,
+        name: str,
+        role: str = "id",
+        colours: Sequence[str] = ("red", "green"),
+        shards: Sequence[int] = (5, 1, 6),
+        labelled: bool = True,
+        seed: int = 0,
+    ) -> Path:
+        folder = parent / name
+        folder.mkdir(parents=True)
+        rows, n = [], 0
+        for i, samples in enumerate(shards):
+            path = folder / f"{name}-{i:06d}.tar"
+            members = []
+            for _ in range(samples):
+                label = n % len(colours)
+                members.append((f"{name}{n:04d}.png", encoded(COLOURS[colours[label]], 1000 * seed + n)))
+                if labelled:
+                    members.append((f"{name}{n:04d}.cls", str(label).encode()))
+                n += 1
+            write_tar(path, members)
+            rows.append(Shard(path.name, samples, path.stat().st_size, sha256_of(path)))
+        names = tuple(colours) if labelled else ()
+        Manifest(name, role, tuple(rows), names, "CC0-1.0", "tests", "tests").write(folder)  # type: ignore[arg-type]
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random open_clip model, as `local-dir:` reads it."""
+    from open_clip.model import CLIP
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("tiny_model")
+    torch.manual_seed(0)
+    model = CLIP(**TINY)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    config = {"model_cfg": TINY, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder_yaml(tiny_model: Path) -> dict[str, object]:
+    """The tiny model as a config names it."""
+    return {
+        "class_path": "ood_lightning.encoders.openclip.OpenClip",
+        "init_args": {"model": f"local-dir:{tiny_model}", "feature_dtype": "float32"},
+    }
+
+
+@pytest.fixture(scope="session")
+def words_yaml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """A small corpus as a config names it."""
+    path = tmp_path_factory.mktemp("corpus") / "words.txt"
+    path.write_text("\n".join(WORDS.split(",")) + "\n", encoding="utf-8")
+    return {"class_path": "ood_lightning.corpora.words.WordFile", "init_args": {"path": str(path)}}
+
+
+@pytest.fixture(scope="session")
+def sets(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
+    """Folder with an unlabelled ID set of 48 pictures in 3 shards, an ID test set, a shifted one and two OOD sets."""
+    parent = tmp_path_factory.mktemp("sets")
+    make_set(parent, "train", colours=("red", "green"), shards=(20, 8, 20), labelled=False)
+    make_set(parent, "id_test", colours=("red", "green"), shards=(5, 1, 6), seed=1)
+    make_set(parent, "shifted", role="covariate", colours=("red", "green"), shards=(7,), seed=2)
+    make_set(parent, "blues", role="ood", colours=("blue",), shards=(4, 5), seed=3)
+    make_set(parent, "greys", role="ood", colours=("grey",), shards=(8,), seed=4)
+    return parent
+
+
+def _write(path: Path, settings: dict[str, object]) -> Path:
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fit_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
+    """A config of a small `fit` into `run/fit`; features are cached in the test's folder."""
+    prompts = {"templates": ["{}", "a photo of a {}."]}
+    callbacks = [
+        {"class_path": "ood_lightning.callbacks.checkpoint.RunCheckpoint"},
+        {
+            "class_path": "ood_lightning.callbacks.label_sets.LabelSetWriter",
+            "init_args": {"corpus": words_yaml, "prompts": prompts, "min_images": 2},
+        },
+    ]
+    heads = {"n_clusters": 4, "n_heads": 2, "hidden": 16, "bottleneck": 8, "warmup_epochs": 1, "slices": 4}
+    data = {"encoder": encoder_yaml, "id_shards": str(sets / "train"), "n_neighbours": 4, "batch_size": 16}
+    return _write(
+        tmp_path / "fit.yaml",
+        {
+            "trainer": {
+                "default_root_dir": "run/fit",
+                "max_epochs": 3,
+                "accelerator": "cpu",
+                "devices": 1,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "logger": {
+                    "class_path": "lightning.pytorch.loggers.CSVLogger",
+                    "init_args": {"save_dir": "run/fit", "name": "log"},
+                },
+                "callbacks": callbacks,
+            },
+            "model": {"class_path": "ood_lightning.modules.temi.TEMIModule", "init_args": heads},
+            "data": {
+                "class_path": "ood_lightning.datamodules.features.TrainFeatures",
+                "init_args": {**data, "cache_dir": "cache", "num_workers": 0},
+            },
+        },
+    )
+
+
+@pytest.fixture
+def eval_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
+    """A config of a `test` into `run/eval` that needs no fit: true names, with and without mined negatives."""
+    sources = "ood_lightning.modules.label_sources"
+    names = str(sets / "id_test")
+    label_sets = {
+        "names": {"class_path": f"{sources}.IDNames", "init_args": {"names": names}},
+        "neglabel": {"class_path": f"{sources}.MinedNegatives", "init_args": {"names": names, "count": 10}},
+    }
+    detectors = {
+        "MCM": {"class_path": "ood_lightning.detectors.mcm.MCM"},
+        "NegLabel": {"class_path": "ood_lightning.detectors.neglabel.NegLabel", "init_args": {"groups": 2}},
+    }
+    data = {
+        "encoder": encoder_yaml,
+        "id_shards": [str(sets / "id_test")],
+        "covariate_shards": [str(sets / "shifted")],
+        "ood_shards": {"near": [str(sets / "blues")], "far": [str(sets / "greys")]},
+        "cache_dir": "cache",
+        "num_workers": 0,
+        "batch_size": 4,
+    }
+    return _write(
+        tmp_path / "eval.yaml",
+        {
+            "trainer": {
+                "default_root_dir": "run/eval",
+                "accelerator": "cpu",
+                "devices": 1,
+                "enable_progress_bar": False,
+                "logger": {
+                    "class_path": "lightning.pytorch.loggers.CSVLogger",
+                    "init_args": {"save_dir": "run/eval", "name": "log"},
+                },
+                "callbacks": [{"class_path": "ood_lightning.callbacks.results.ResultsWriter"}],
+            },
+            "model": {
+                "class_path": "ood_lightning.modules.detect.DetectModule",
+                "init_args": {
+                    "corpus": words_yaml,
+                    "prompts": {"templates": ["{}"]},
+                    "label_sets": label_sets,
+                    "detectors": detectors,
+                    "cache_dir": "cache",
+                },
+            },
+            "data": {"class_path": "ood_lightning.datamodules.features.EvalFeatures", "init_args": data},
+        },
+    )
