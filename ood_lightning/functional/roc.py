@@ -210,7 +210,8 @@ def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
                 f"{bad} of {len(scores)} {name} scores are NaN or infinite and cannot be ranked: look for "
                 f"half-precision overflow or a zero feature vector where they were made"
             )
-    return id_scores.detach().double(), ood_scores.detach().double()
+    # contiguous: searchsorted would copy a column of a table each time
+    return id_scores.detach().double().contiguous(), ood_scores.detach().double().contiguous()
 
 
 def _check_fraction(tpr: float) -> None:
