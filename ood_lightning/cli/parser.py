@@ -77,7 +77,7 @@ def run_step(function: Callable[..., int | None], given: list[str], command: str
     return function(**built.as_dict()) or 0
 
 
-def _add_positional(parser: ArgumentParser, function: Callable[..., int | None]) -> set[str]:
+def _add_positional(parser: ArgumentParser, function: Callable[..., int | None]) -> set[str | int]:
     """A first parameter that is a list of texts is given without its name: `report runs/a runs/b`."""
     first = next(iter(signature(function).parameters.values()))
     if first.annotation != "list[str]":

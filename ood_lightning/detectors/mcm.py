@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ood_lightning.detectors.base import Detector, LabelFeatures
-from ood_lightning.functional.similarity import log_mass, top_k
+from ood_lightning.functional.confidence import log_max_softmax
+from ood_lightning.functional.similarity import cosines
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,4 @@ class MCM(Detector):
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
-        nearest = top_k(features, labels.positives, 1).values[:, 0]
-        return nearest / self.temperature - log_mass(features, labels.positives, 1 / self.temperature)
+        return log_max_softmax(cosines(features, labels.positives).double() / self.temperature)

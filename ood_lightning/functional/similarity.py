@@ -44,6 +44,23 @@ def unit(x: Tensor) -> Tensor:
     return x / norms
 
 
+def cosines(features: Tensor, texts: Tensor) -> Tensor:
+    """All products of few texts, such as the ID names; holds B * V * 4 bytes, so use the functions below for a corpus.
+
+    Args:
+        features: unit vectors, shape ``(B, D)``.
+        texts: unit vectors, shape ``(V, D)``.
+
+    Returns:
+        Cosines, float32 (float64 if an input is), shape ``(B, V)``.
+
+    Raises:
+        ValueError: if there are no texts or the dimensions differ.
+    """
+    features, texts = _matching(features, texts, 1)
+    return _product(features, texts)
+
+
 def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192) -> Tensor:
     """Log of the softmax mass that texts receive: ``log sum_v exp(scale * cosine_v)``.
 

@@ -1,0 +1,1 @@
+"""Speed, as a ratio against a plain reference on the same inputs in the same run."""
