@@ -23,13 +23,14 @@ class ResultsWriter(L.Callback):
         if not trainer.is_global_zero:
             return
         out = Path(trainer.default_root_dir)
-        write_scores(out / "scores.parquet", list(module.detectors), module.scores)
+        write_scores(out / "scores.parquet", list(module.scorers), module.scores)
         for name, label_set in module.label_sets.items():
             label_set.write(out / "labels" / f"{name}.json")
         about = {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
             "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
+            "not_run": module.not_run,
             "bad_samples": {s.features.name: s.features.bad for s in trainer.datamodule.sets if s.features.bad},  # type: ignore[attr-defined]
         }
         write_results(out, module.results, about)
@@ -37,5 +38,5 @@ class ResultsWriter(L.Callback):
         rows = [r.to_row() for r in [*module.results, *means(module.results)]]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
-        print_results(module.results)
+        print_results(module.results, module.not_run)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")

@@ -13,7 +13,7 @@ from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
 
 if TYPE_CHECKING:
-    from ood_lightning.detectors.base import LabelFeatures
+    from ood_lightning.detectors.base import LabelFeatures, Scorer
 
 
 def predict(
@@ -45,6 +45,7 @@ def predict(
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.folder import find_pictures
+    from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
     from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words
 
@@ -58,8 +59,14 @@ def predict(
     lexicon = Lexicon(words, bank.features(words.words, prompts, words.name), prompts, bank)
     labels = Stored(label_set).label_set(lexicon)
     found = label_features(labels, lexicon, encoder.logit_scale, device)
+    evidence = Evidence({detector.labels: found})
+    if evidence.lacks(detector.inputs):
+        raise SettingsError(
+            f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
+        )
+    score = detector.bind(evidence)
     named = (labels.words, negative_words(labels, lexicon))
-    rows = _scored(files, encoder, detector, found, named, min(concepts, len(labels.words)), batch_size)
+    rows = _scored(files, encoder, score, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
     if out is not None:
         _write(Path(out), rows)
@@ -70,7 +77,7 @@ def predict(
 def _scored(
     files: list[Path],
     encoder: Encoder,
-    detector: Detector,
+    score: Scorer,
     labels: LabelFeatures,
     named: tuple[Any, Any],
     concepts: int,
@@ -105,8 +112,8 @@ def _scored(
                 features = encoder.encode_image(torch.stack(tensors))
                 near = top_k(features, labels.positives, concepts)
                 far = top_k(features, labels.negatives, 1).indices[:, 0].tolist() if len(labels.negatives) else []
-                for i, (row, score) in enumerate(zip(batch, detector(features, labels).tolist(), strict=True)):
-                    row["score"] = score
+                for i, (row, value) in enumerate(zip(batch, score(features).tolist(), strict=True)):
+                    row["score"] = value
                     row["concepts"] = [named[0][j] for j in near.indices[i].tolist()]
                     row["nearest_negative"] = named[1][far[i]] if far else ""
             shown.update(len(files[start : start + batch_size]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,10 +51,19 @@ class TextBank:
         parts = []
         with bar(len(words) * len(prompts.templates), f"encode {what}", "text") as shown:
             for start in range(0, len(words), WORDS_AT_ONCE):
-                some = words[start : start + WORDS_AT_ONCE]
-                texts = [text for word in some for text in prompts.fill(word)]
-                encoded = self.encoder.encode_text(texts, shown.update)
-                parts.append(ensemble(encoded.view(len(some), len(prompts.templates), -1), prompts.order))
+                parts.append(self.encode(words[start : start + WORDS_AT_ONCE], prompts, shown.update))
         features = torch.cat(parts)
         stored.write(features, list(words))
         return features
+
+    def encode(self, words: Sequence[str], prompts: Prompts, tick: Callable[[int], object] = lambda n: None) -> Tensor:
+        """Unit-norm (V, D) float32 features of words that no file is kept for.
+
+        Args:
+            words: in the order of the rows.
+            prompts: templates around each word.
+            tick: told how many more texts are done.
+        """
+        texts = [text for word in words for text in prompts.fill(word)]
+        encoded = self.encoder.encode_text(texts, tick)
+        return ensemble(encoded.view(len(words), len(prompts.templates), -1), prompts.order)

@@ -187,6 +187,7 @@ class EvalFeatures(FeatureData):
         id_shards: sources of ID test sets.
         ood_shards: sources of OOD sets by group (`near`, `far`, ...); means are reported per group.
         covariate_shards: sources of ID sets under another style; each takes the ID set's place in turn.
+        id_train_shards: source of ID training images, for detectors that learn from them.
         cache_dir: folder of all features.
         batch_size: features in a batch.
         embed_batch_size: pictures in a batch of the encoder.
@@ -200,6 +201,7 @@ class EvalFeatures(FeatureData):
         id_shards: list[str],
         ood_shards: dict[str, list[str]],
         covariate_shards: list[str] | None = None,
+        id_train_shards: str | None = None,
         cache_dir: str = CACHE,
         batch_size: int = 1024,
         embed_batch_size: int = 256,
@@ -213,18 +215,24 @@ class EvalFeatures(FeatureData):
         if not id_shards or not any(ood_shards.values()):
             raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
         self.sets: list[EvalSet] = []
+        self.id_train_shards = id_train_shards
+        self.id_train: Features | None = None
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read all sets."""
-        manifests = [_checked(read_manifest(source), role) for role, _, source in self.sources]
+        manifests = [_checked(read_manifest(source, role), role) for role, _, source in self.sources]
         names = [manifest.name for manifest in manifests]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
-        folders = self._embedded(manifests)
+        learned = [_checked(read_manifest(self.id_train_shards, "id"), "id")] if self.id_train_shards else []
+        folders = self._embedded([*manifests, *learned])
+        self.id_train = folders[-1].read(self.max_bad_samples) if learned else None
         self.sets = [
             EvalSet(manifest, role, group, folder.read(self.max_bad_samples))
-            for manifest, (role, group, _), folder in zip(manifests, self.sources, folders, strict=True)
+            for manifest, (role, group, _), folder in zip(
+                manifests, self.sources, folders[: len(manifests)], strict=True
+            )
         ]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
@@ -236,7 +244,7 @@ class EvalFeatures(FeatureData):
 
 
 def _checked(manifest: Manifest, role: Role) -> Manifest:
-    if manifest.role != role and (manifest.root / "manifest.json").is_file():
+    if manifest.role != role:
         raise ManifestError(
             f"set {manifest.name!r} is given as {role}, its manifest says {manifest.role}: move it in the config"
         )

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.similarity import log_mass
 
 
 @dataclass(frozen=True)
-class Energy(Detector):
+class Energy(LabelDetector):
     """Negated free energy, in the unit of cosines.
 
     Args:

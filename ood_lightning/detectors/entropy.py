@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.similarity import cosines
 
 
 @dataclass(frozen=True)
-class Entropy(Detector):
+class Entropy(LabelDetector):
     """Negated entropy, in nats; between -log K and 0.
 
     Args:

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.similarity import log_mass
 
 
 @dataclass(frozen=True)
-class LabelMass(Detector):
+class LabelMass(LabelDetector):
     """Log-odds of the positives against the negatives, in nats.
 
     Args:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.similarity import top_k
 
 
 @dataclass(frozen=True)
-class MaxLogit(Detector):
+class MaxLogit(LabelDetector):
     """Largest cosine, in [-1, 1].
 
     Args:

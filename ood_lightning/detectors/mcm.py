@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines
 
 
 @dataclass(frozen=True)
-class MCM(Detector):
+class MCM(LabelDetector):
     """Logarithm of the largest softmax probability, in nats; at most 0.
 
     Args:

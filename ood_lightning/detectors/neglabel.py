@@ -3,26 +3,22 @@
     S(x) = mean_g  sum_P exp(s c(x, y)) / ( sum_P exp(s c(x, y)) + sum_{N_g} exp(s c(x, y)) )
 
 Source: Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078 and its code.
-Differs: the log-odds of that mean are returned, strictly monotone in it and never rounded to 1. The permutation before
-    grouping is drawn on the CPU (the authors' on the GPU, another stream of numbers), and the positives' mass is
-    computed once, not once per group.
+Differs: the log-odds of that mean are returned, strictly monotone in it and never rounded to 1; the rest is
+    said in functional/grouping.py.
 Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, Textures 94.21 / 25.40.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
-from ood_lightning.functional.selection import contiguous_groups
-from ood_lightning.functional.similarity import log_mass, log_masses
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
+from ood_lightning.functional.grouping import grouped_log_odds
 
 
 @dataclass(frozen=True)
-class NegLabel(Detector):
+class NegLabel(LabelDetector):
     """Log-odds, in nats, of the mean share of the positives over groups of negatives.
 
     Args:
@@ -42,15 +38,4 @@ class NegLabel(Detector):
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
         scale = self.sharpness * labels.logit_scale
-        positives = log_mass(features, labels.positives, scale)
-        members = self._groups(len(labels.negatives)).to(features.device)
-        odds = positives[:, None] - log_masses(features, labels.negatives, scale, groups=members)
-        # the mean over groups is the same factor in both terms
-        return logsigmoid(odds).logsumexp(dim=1) - logsigmoid(-odds).logsumexp(dim=1)
-
-    def _groups(self, n: int) -> Tensor:
-        kept = n - n % self.groups
-        shuffle = None
-        if self.permutation_seed is not None:
-            shuffle = torch.randperm(kept, generator=torch.Generator().manual_seed(self.permutation_seed))
-        return contiguous_groups(n, self.groups, permutation=shuffle)
+        return grouped_log_odds(features, labels.positives, labels.negatives, scale, self.groups, self.permutation_seed)

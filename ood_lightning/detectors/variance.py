@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, LabelFeatures
 from ood_lightning.functional.confidence import softmax_variance
 from ood_lightning.functional.similarity import cosines
 
 
 @dataclass(frozen=True)
-class Variance(Detector):
+class Variance(LabelDetector):
     """Variance of the softmax probabilities.
 
     Args:

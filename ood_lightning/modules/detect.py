@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as L
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.features import Features
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.scores import SetScores
-from ood_lightning.detectors.base import Detector
+from ood_lightning.detectors.base import Detector, Evidence, Scorer
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
@@ -23,6 +25,10 @@ from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
 
 NEAREST = ("top_positive", "top_negative")
+WHENCE = {
+    "id_features": "ID training images (data.id_train_shards)",
+    "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
+}
 
 
 class DetectModule(L.LightningModule):
@@ -61,7 +67,7 @@ class DetectModule(L.LightningModule):
         if not self.detectors or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
         for name, detector in self.detectors.items():
-            if detector.labels not in self.sources:
+            if detector.labels and detector.labels not in self.sources:
                 raise SettingsError(
                     f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"
                 )
@@ -79,7 +85,7 @@ class DetectModule(L.LightningModule):
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
         sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
-        self.bags = nn.ModuleList(ScoreBag([*self.detectors, *NEAREST]) for _ in sets)
+        self.bags = nn.ModuleList(ScoreBag([*self.scorers, *NEAREST]) for _ in sets)
 
     def _prepare(self, device: torch.device) -> None:
         self.encoder.load(device)
@@ -94,15 +100,34 @@ class DetectModule(L.LightningModule):
             name: label_features(label_set, lexicon, self.encoder.logit_scale, device)
             for name, label_set in self.label_sets.items()
         }
+        texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
+        self._texts = texts[self.explain]  # type: ignore[index]
+        self._bind(Evidence(self.labels, texts=texts, encode=lambda some: bank.encode(some, self.prompts)), device)
+
+    def _bind(self, evidence: Evidence, device: torch.device) -> None:
+        """Give every detector what it needs; one that misses something is listed as not run."""
+        given: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
+        if given is not None:
+            labels = given.label.to(device) if (given.label >= 0).any() else None
+            evidence = replace(evidence, id_features=unit(given.image.float()).to(device), id_labels=labels)
+        self.scorers: dict[str, Scorer] = {}
+        self.not_run: dict[str, str] = {}
         for name, detector in self.detectors.items():
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-        self._texts = (self.label_sets[self.explain].words, negative_words(self.label_sets[self.explain], lexicon))  # type: ignore[index]
+            lacking = evidence.lacks(detector.inputs)
+            if lacking:
+                self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
+            else:
+                self.scorers[name] = detector.bind(evidence)
+        if not self.scorers:
+            reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
+            raise SettingsError(f"no detector can run: {reasons}")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
         features = unit(batch["image"])
-        columns: list[Tensor] = [d(features, self.labels[d.labels]) for d in self.detectors.values()]
+        columns = [score(features) for score in self.scorers.values()]
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
         bag: Any = self.bags[dataloader_idx]
@@ -123,9 +148,9 @@ class DetectModule(L.LightningModule):
                 ood_scored.scores[:, column],
                 supervision=self.supervision(name),
                 group=ood.group,
-                recipe=self.label_sets[detector.labels].sha256,
+                recipe=self._label_set(name).sha256 if self.detectors[name].labels else "",
             )
-            for column, (name, detector) in enumerate(self.detectors.items())
+            for column, name in enumerate(self.scorers)
             for _, id_scored in id_sets
             for ood, ood_scored in ood_sets
         ]
@@ -141,7 +166,11 @@ class DetectModule(L.LightningModule):
     def supervision(self, detector: str) -> tuple[str, ...]:
         """What a detector was given, by itself and through its label set."""
         found = self.detectors[detector]
-        return tuple(sorted(found.needs | set(self.label_sets[found.labels].supervision)))
+        given = self._label_set(detector).supervision if found.labels else ()
+        return tuple(sorted(found.needs | set(given)))
+
+    def _label_set(self, detector: str) -> LabelSet:
+        return self.label_sets[self.detectors[detector].labels]
 
     def _gathered(self, index: int, eval_set: Any) -> SetScores:
         bag: ScoreBag = self.bags[index]  # type: ignore[assignment]
@@ -150,10 +179,10 @@ class DetectModule(L.LightningModule):
         if len(ids) != promised or duplicates:
             raise ShardCountError(f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), promised)
         features, scores = eval_set.features, scores.cpu()
-        rows = scores[:, len(self.detectors) :].long().T.tolist()
+        rows = scores[:, len(self.scorers) :].long().T.tolist()
         nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in zip(self._texts, rows, strict=True)]
         return SetScores(
-            features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.detectors)], *nearest
+            features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.scorers)], *nearest
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,13 @@ def _titled(results: Sequence[Result]) -> list[tuple[str, list[list[str]]]]:
     return tables + ([("Mean over the OOD sets, by ID set: AUROC / FPR95 (%)", shifts(results))] if id_sets[1:] else [])
 
 
-def print_results(results: Sequence[Result]) -> None:
-    """Print the first ID set's table and, where there are more ID sets, the means of each."""
+def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None = None) -> None:
+    """Print the first ID set's table and, where there are more ID sets, the means of each.
+
+    Args:
+        results: of single sets.
+        not_run: detectors that could not run, and what they need.
+    """
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -107,6 +112,8 @@ def print_results(results: Sequence[Result]) -> None:
         for line in lines:
             table.add_row(*line)
         console.print(table)
+    for name, reason in (not_run or {}).items():
+        console.print(f"  {name}: not run, {reason}")
     console.print(CONVENTION, style="dim")
 
 

@@ -1,0 +1,112 @@
+"""NegRefine: NegLabel's score plus a bonus for pictures that show an ID object beside a negative one.
+
+    S(x) = S_NegLabel(x) + alpha * S_MM(x)
+    S_MM(x) = max_ij sigmoid( s ( h . t_ij - h . z_j ) ),   t_ij = text of 'positive i and negative j'
+
+over the k nearest positives i and the k nearest negatives j of each picture.
+
+Source: Ansari et al., ICCV 2025, https://arxiv.org/abs/2507.09795, and its code. The filter of negatives belongs to the
+    label set; this score runs on any label set with negatives.
+Differs: pictures are scored in batches, and a pair text is encoded once and kept, where the published code encodes 25
+    captions for each picture. Scores agree with one picture at a time.
+Expected: ImageNet, ViT-B/16, AUROC on iNaturalist, OpenImage-O, Clean, NINCO 99.57, 95.00, 90.65, 81.92 with its filter.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ood_lightning.detectors.base import Detector, Evidence, LabelFeatures, Scorer
+from ood_lightning.functional.grouping import grouped_log_odds
+from ood_lightning.functional.multimatch import multi_match
+from ood_lightning.functional.similarity import top_k
+
+
+@dataclass(frozen=True)
+class NegRefine(Detector):
+    """Grouped share of the positives plus alpha times the multi-matching score, in (0, 1 + alpha).
+
+    Args:
+        labels: name of a label set with negatives.
+        groups: of negatives, as in NegLabel.
+        permutation_seed: of the shuffle before grouping; None keeps the order.
+        sharpness: times the encoder's own logit_scale.
+        k: nearest positives and negatives of a picture, at most as many as there are.
+        alpha: weight of the multi-matching score.
+        cached_pairs: pair texts whose features are kept, the most recently used ones; D * 4 bytes each.
+    """
+
+    needs_negatives: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
+
+    labels: str = "neglabel"
+    groups: int = 100
+    permutation_seed: int | None = 0
+    sharpness: float = 1.0
+    k: int = 5
+    alpha: float = 2.0
+    cached_pairs: int = 200_000
+
+    def bind(self, evidence: Evidence) -> Scorer:
+        """Keep the label set and an empty store of pair texts."""
+        assert evidence.texts is not None  # `inputs` says so
+        assert evidence.encode is not None
+        labels = evidence.labels[self.labels]
+        pairs = PairTexts(*evidence.texts[self.labels], evidence.encode, self.cached_pairs)
+        return lambda features: self._score(features, labels, pairs)
+
+    def _score(self, features: Tensor, labels: LabelFeatures, pairs: "PairTexts") -> Tensor:
+        scale = self.sharpness * labels.logit_scale
+        odds = grouped_log_odds(features, labels.positives, labels.negatives, scale, self.groups, self.permutation_seed)
+        positives = top_k(features, labels.positives, min(self.k, len(labels.positives))).indices
+        negatives = top_k(features, labels.negatives, min(self.k, len(labels.negatives))).indices
+        joint = pairs.features(positives, negatives).to(features)
+        return odds.sigmoid() + self.alpha * multi_match(features, joint, labels.negatives[negatives], scale)
+
+
+class PairTexts:
+    """Features of 'positive and negative' texts: each encoded once, the least recently used ones forgotten first.
+
+    Args:
+        positives: words.
+        negatives: words.
+        encode: texts to unit-norm features (n, D).
+        capacity: pairs kept between batches.
+    """
+
+    def __init__(
+        self,
+        positives: Sequence[str],
+        negatives: Sequence[str],
+        encode: Callable[[Sequence[str]], Tensor],
+        capacity: int,
+    ) -> None:
+        self.positives, self.negatives, self.encode, self.capacity = positives, negatives, encode, capacity
+        self._kept: OrderedDict[int, Tensor] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def features(self, positives: Tensor, negatives: Tensor) -> Tensor:
+        """Features (B, I, J, D) on the CPU of the pairs of rows (B, I) and (B, J)."""
+        pairs = (positives[:, :, None] * len(self.negatives) + negatives[:, None, :]).cpu()
+        wanted, where = pairs.unique(return_inverse=True)
+        keys = wanted.tolist()
+        new = [key for key in keys if key not in self._kept]
+        if new:
+            texts = [f"{self.positives[key // len(self.negatives)]} and {self._negative(key)}" for key in new]
+            # clones: a row that is kept must not keep its whole batch alive
+            self._kept.update((key, row.clone()) for key, row in zip(new, self.encode(texts).cpu(), strict=True))
+        for key in keys:
+            self._kept.move_to_end(key)
+        found = torch.stack([self._kept[key] for key in keys])[where]
+        while len(self._kept) > self.capacity:
+            self._kept.popitem(last=False)
+        return found
+
+    def _negative(self, key: int) -> str:
+        return self.negatives[key % len(self.negatives)]

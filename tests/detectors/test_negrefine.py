@@ -1,0 +1,99 @@
+"""NegRefine: batches equal single pictures, pair texts are encoded once, and the score is what the paper says."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.negrefine import NegRefine, PairTexts
+
+POSITIVES, NEGATIVES = ["cat", "dog", "cow"], ["car", "sky", "rock", "sand", "wind", "lamp"]
+
+
+class Encoder:
+    """Random but fixed features of texts, and a count of what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        self.asked += texts
+        seeds = [sum(map(ord, text)) for text in texts]
+        return normalize(
+            torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in seeds]), dim=1
+        )
+
+
+@pytest.fixture
+def encode() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture
+def evidence(encode: Encoder) -> Evidence:
+    labels = LabelFeatures(Encoder()(POSITIVES), Encoder()(NEGATIVES), 10.0)
+    return Evidence({"neglabel": labels}, texts={"neglabel": (POSITIVES, NEGATIVES)}, encode=encode)
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    return normalize(torch.randn(9, 8, generator=torch.Generator().manual_seed(3)), dim=1)
+
+
+def _by_hand(h: Tensor, labels: LabelFeatures, k: int, alpha: float) -> float:
+    h, text = h.double(), Encoder()
+    near = [sorted(range(len(side)), key=lambda i: -float(h @ side[i].double()))[:k] for side in labels[:2]]
+    mass = [[math.exp(10 * float(h @ z.double())) for z in side] for side in labels[:2]]
+    groups = [mass[1][:3], mass[1][3:]]
+    share = sum(sum(mass[0]) / (sum(mass[0]) + sum(group)) for group in groups) / 2
+    matches = []
+    for i in near[0]:
+        for j in near[1]:
+            joint = float(h @ text([f"{POSITIVES[i]} and {NEGATIVES[j]}"])[0].double())
+            matches.append(1 / (1 + math.exp(-10 * (joint - float(h @ labels.negatives[j].double())))))
+    return share + alpha * max(matches)
+
+
+def test_equals_a_loop_over_single_pictures(evidence: Evidence, pictures: Tensor):
+    detector = NegRefine(groups=2, permutation_seed=None, k=2, alpha=2.0)
+    wanted = [_by_hand(h, evidence.labels["neglabel"], 2, 2.0) for h in pictures]
+    torch.testing.assert_close(detector.bind(evidence)(pictures), torch.tensor(wanted, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kept", [1, 4, 1000])
+def test_a_batch_equals_one_picture_at_a_time_whatever_is_cached(evidence: Evidence, pictures: Tensor, kept: int):
+    detector = NegRefine(groups=2, k=2, cached_pairs=kept)
+    score = detector.bind(evidence)
+    single = torch.cat([detector.bind(evidence)(h[None]) for h in pictures])
+    torch.testing.assert_close(torch.cat([score(pictures[:5]), score(pictures[5:])]), single)
+
+
+def test_every_pair_text_is_encoded_once(evidence: Evidence, encode: Encoder, pictures: Tensor):
+    score = NegRefine(groups=2, k=3).bind(evidence)
+    score(pictures)
+    asked = len(encode.asked)
+    assert asked == len(set(encode.asked)) <= len(POSITIVES) * len(NEGATIVES)
+    score(pictures)
+    assert len(encode.asked) == asked
+
+
+def test_the_store_forgets_the_least_recently_used_pairs(encode: Encoder):
+    pairs = PairTexts(POSITIVES, NEGATIVES, encode, capacity=2)
+    one, two, three = (torch.tensor([[i]]) for i in range(3))
+    for negative in (one, two, one, three):  # 'cat and sky' is the one not used for longest
+        pairs.features(one, negative)
+    assert len(pairs) == 2
+    encode.asked.clear()
+    pairs.features(one, one)
+    assert encode.asked == []
+    pairs.features(one, two)
+    assert encode.asked == ["cat and sky"]
+
+
+def test_fewer_positives_than_k_give_fewer_captions(evidence: Evidence, encode: Encoder, pictures: Tensor):
+    NegRefine(groups=2, k=5).bind(evidence)(pictures[:1])
+    assert len(encode.asked) == 3 * 5
