@@ -28,6 +28,9 @@ def grouped_log_odds(
         Nats, float64, shape (B,); its sigmoid is the mean share.
 
     Raises:
+        SettingsError: if groups is not in 1..N.
+
+    Raises:
         SettingsError: if there are fewer negatives than groups.
 
     Source: Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078.
@@ -35,6 +38,10 @@ def grouped_log_odds(
         positives' mass is computed once, not once per group.
     """
     n = len(negatives)
+    if not 1 <= groups <= n:
+        raise SettingsError(
+            f"{n} negatives do not fill {groups} groups: mine more negatives, or lower groups (1: no grouping)"
+        )
     if not 1 <= groups <= n:
         told = f"groups is {groups}" if groups < 1 else f"{n} negatives do not fill {groups} groups"
         raise SettingsError(f"{told}: give more negatives, or lower groups (1 or more)")

@@ -28,7 +28,7 @@ def auroc(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> auroc(torch.tensor([3.0, 2.0]), torch.tensor([1.0, 2.0]))
         tensor(0.8750, dtype=torch.float64)
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
     ranked = ood_scores.sort().values
     beaten = torch.searchsorted(ranked, id_scores, side="left").sum()
     beaten_or_tied = torch.searchsorted(ranked, id_scores, side="right").sum()
@@ -51,7 +51,7 @@ def aupr_in(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> aupr_in(torch.tensor([0.9]), torch.tensor([0.1, 0.95]))
         tensor(0.5000, dtype=torch.float64)
     """
-    return _average_precision(*_checked(id_scores, ood_scores))
+    return _average_precision(*checked(id_scores, ood_scores))
 
 
 def aupr_out(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def aupr_out(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> aupr_out(torch.tensor([0.9]), torch.tensor([0.1, 0.95]))
         tensor(0.8333, dtype=torch.float64)
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
     return _average_precision(-ood_scores, -id_scores)
 
 
@@ -90,7 +90,7 @@ def fpr_ood_at_id_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_ood_at_id_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.3333, dtype=torch.float64)
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
     return _fpr(id_scores, ood_scores, tpr)
 
 
@@ -114,7 +114,7 @@ def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_id_at_ood_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.2000, dtype=torch.float64)
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
     return _fpr(-ood_scores, -id_scores, tpr)
 
 
@@ -135,8 +135,8 @@ def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
     Raises:
         ValueError: if ``tpr`` is not a fraction.
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
-    _check_fraction(tpr)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
+    check_fraction(tpr)
     caught, accepted = _counts_by_threshold(id_scores, ood_scores)
     first_full = int((caught == len(id_scores)).nonzero()[0])  # lower thresholds only let in more OOD
     # In floats on purpose: 0.9 and 1.0 are equally far from 0.95, and the published routine takes 0.9 by rounding.
@@ -162,8 +162,8 @@ def fpr_ood_interpolated(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.9
     Raises:
         ValueError: if ``tpr`` is not a fraction.
     """
-    id_scores, ood_scores = _checked(id_scores, ood_scores)
-    _check_fraction(tpr)
+    id_scores, ood_scores = checked(id_scores, ood_scores)
+    check_fraction(tpr)
     caught, accepted = _counts_by_threshold(id_scores, ood_scores)
     recall = torch.cat([caught.new_zeros(1), caught]).double() / len(id_scores)
     fpr = torch.cat([accepted.new_zeros(1), accepted]).double() / len(ood_scores)
@@ -176,7 +176,7 @@ def fpr_ood_interpolated(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.9
 
 def _fpr(positives: Tensor, others: Tensor, tpr: float) -> Tensor:
     """Share of ``others`` at or above the highest threshold that keeps ``tpr`` of the positives."""
-    _check_fraction(tpr)
+    check_fraction(tpr)
     # From the decimal as written: in floats 0.07 * 100 is 7.000000000000001, whose ceil is 8.
     keep = math.ceil(Fraction(repr(float(tpr))) * len(positives))
     threshold = positives.sort(descending=True).values[keep - 1]
@@ -198,7 +198,14 @@ def _counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Ten
     return caught, accepted
 
 
-def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
+def checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides as contiguous float64, refused where they cannot be compared.
+
+    Raises:
+        EmptySideError: if a side holds no scores.
+        NotFiniteScoresError: if a score is NaN or infinite.
+        ValueError: if a side is no list of scores.
+    """
     if id_scores.ndim != 1 or ood_scores.ndim != 1:
         raise ValueError(f"scores have shapes {tuple(id_scores.shape)} and {tuple(ood_scores.shape)}, expected one dim")
     if not len(id_scores) or not len(ood_scores):
@@ -214,6 +221,7 @@ def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
     return id_scores.detach().double().contiguous(), ood_scores.detach().double().contiguous()
 
 
-def _check_fraction(tpr: float) -> None:
+def check_fraction(tpr: float) -> None:
+    """Refuse what is no fraction in (0, 1], percent most of all."""
     if not 0 < tpr <= 1:
         raise ValueError(f"tpr is {tpr}, expected a fraction in (0, 1]: 0.95, not 95")
