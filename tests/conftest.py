@@ -2,10 +2,13 @@
 
 import io
 import json
+import logging
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import torch
@@ -23,6 +26,25 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), 
 WORDS = (
     "red,green,blue,grey,dog,cat,horse,tree,river,stone,chair,table,lamp,house,road,sky,cloud,rain,snow,wind,fire,iron"
 )
+
+
+class Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to what is standard error now; Lightning's handler keeps the one of its import, which pytest closes."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _lightning_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        if logging.getLogger(name).handlers:
+            monkeypatch.setattr(logging.getLogger(name), "handlers", [Stderr()])
 
 
 @pytest.fixture(autouse=True)

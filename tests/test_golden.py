@@ -8,6 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from ood_lightning.clustering.heads import TEMIHeads
+from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.detectors.label_mass import LabelMass
+from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.functional import roc
 from ood_lightning.functional.selection import contiguous_groups
 from ood_lightning.functional.similarity import log_mass, log_masses
@@ -54,6 +58,55 @@ def test_temi_loss_gradient_and_prior(path: Path):
         # Gradients are near 1e-3, so the relative bound is the one that binds.
         torch.testing.assert_close(student.grad, given[f"step{step}.grad_student_logits"], atol=1e-7, rtol=1e-4)
     assert steps == 3
+
+
+def heads_of(given: dict[str, Tensor], role: str) -> TEMIHeads:
+    """TEMI's state, `ROLE.heads.i.*`, as one batch of heads."""
+    state = {
+        "weight1": ("mlp.0.weight", lambda w: w.T),
+        "bias1": ("mlp.0.bias", lambda b: b[None]),
+        "weight2": ("mlp.2.weight", lambda w: w.T),
+        "bias2": ("mlp.2.bias", lambda b: b[None]),
+        "last_direction": ("last_layer.weight_v", lambda v: v),
+        "last_gain": ("last_layer.weight_g", lambda g: g),
+    }
+    n_heads = sum(name.startswith(f"{role}.heads.") and name.endswith("weight_g") for name in given)
+    stacked = {
+        ours: torch.stack([turn(given[f"{role}.heads.{i}.{theirs}"]) for i in range(n_heads)])
+        for ours, (theirs, turn) in state.items()
+    }
+    (n_heads, dim, hidden), (n_clusters, bottleneck) = stacked["weight1"].shape, stacked["last_direction"].shape[1:]
+    heads = TEMIHeads(n_heads, dim, n_clusters, hidden, bottleneck)
+    heads.load_state_dict(stacked)
+    return heads
+
+
+@pytest.mark.parametrize("path", files("temi"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_temi_networks(path: Path, role: str):
+    given = load(path)
+    heads = heads_of(given, role)
+    for step in range(3):
+        pair = torch.cat([given[f"step{step}.view1"], given[f"step{step}.view2"]])
+        wanted = given[f"step{step}.{role}_logits"]
+        torch.testing.assert_close(heads(pair), wanted, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(heads(pair, 1)[0], wanted[1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", files("neglabel"), ids=lambda path: path.stem)
+def test_neglabel_detector_and_label_mass(path: Path):
+    given = load(path)
+    labels = LabelFeatures(given["positives"], given["negatives"], float(given["logit_scale"]))
+    for name, groups, seed in (
+        ("score_groups1_contiguous", 1, None),
+        ("score_groups5_contiguous", 5, None),
+        ("score_groups10_contiguous", 10, None),
+        ("score_groups10_permuted_seed0", 10, 0),
+    ):
+        score = NegLabel(groups=groups, permutation_seed=seed)(given["image"], labels).sigmoid()
+        torch.testing.assert_close(score, given[name].double(), atol=1e-5, rtol=0)
+    score = LabelMass(sharpness=1.0)(given["image"], labels).sigmoid()
+    torch.testing.assert_close(score, given["score_groups1_contiguous"].double(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("path", files("neglabel"), ids=lambda path: path.stem)

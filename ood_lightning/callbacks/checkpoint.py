@@ -7,7 +7,8 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ood_lightning.errors import SettingsError
 
@@ -48,33 +49,33 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
     return path
 
 
-class RunCheckpoint(ModelCheckpoint):
+class RunCheckpoint(Checkpoint):
     """`last.ckpt` in the run's folder, at the end of every n-th epoch and of the last.
+
+    Never inside an epoch: Lightning would then repeat its first batches and leave out the others. Not a
+    `ModelCheckpoint`: in Lightning 2.6 one with `save_top_k=0` writes its `last.ckpt` only when all training is done.
 
     Args:
         every_n_epochs: how often.
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
-        super().__init__(
-            save_last=True,
-            save_top_k=0,
-            every_n_epochs=every_n_epochs,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+        if every_n_epochs < 1:
+            raise SettingsError(f"every_n_epochs is {every_n_epochs}: expected 1 or more")
+        self.every_n_epochs = every_n_epochs
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: D102
-        self.dirpath = trainer.default_root_dir
-        super().setup(trainer, pl_module, stage)
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: D102
+        finished = trainer.current_epoch + 1
+        if finished % self.every_n_epochs == 0 or finished == trainer.max_epochs:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)  # rank 0 writes
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: D102
         checkpoint[RUN] = settings(trainer, pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: D102
-        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
+        if not isinstance(exception, KeyboardInterrupt | SIGTERMException) or not trainer.is_global_zero:
             return
-        path = Path(trainer.default_root_dir) / LAST
+        path, epochs = Path(trainer.default_root_dir) / LAST, trainer.max_epochs or 0
         kept = f"{path} holds the epochs up to its last save" if path.is_file() else "finished features are kept"
-        at = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-        print(f"stopped in {at}: {kept}. The same command goes on from there.")
+        at = f"in epoch {trainer.current_epoch + 1} of {epochs}"
+        print(f"stopped {at if trainer.current_epoch < epochs else 'after training'}: {kept}.", flush=True)

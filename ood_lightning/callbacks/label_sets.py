@@ -52,8 +52,9 @@ class LabelSetWriter(L.Callback):
         counted = posmine(nearest.indices, words.words, self.min_images, about)
         elected.write(out / "labels.json")
         counted.write(out / "posmine.json")
+        of_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
         votes = {"cluster": assignments, "nearest": nearest.indices, "cosine": nearest.values}
-        atomic_write(out / "votes.safetensors", save({k: v.contiguous() for k, v in votes.items()}))
+        atomic_write(out / "votes.safetensors", save({k: v.contiguous() for k, v in votes.items()}, of_set))
         self._log(trainer, out, elected, self._measured(votes, elected, module.hparams.n_clusters))
 
     def _settings(self, trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:

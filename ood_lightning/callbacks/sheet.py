@@ -40,7 +40,8 @@ class ConceptSheet(L.Callback):
         election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
         wanted = {label: _nearest_images(words.index(label), votes, election) for label in labels}
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        pictures = _pictures(data.manifest, sorted({row for rows in wanted.values() for row in rows}))
+        rows = {row for shown in wanted.values() for row in shown}
+        pictures = _pictures(data.manifest, rows, data.features.bad)
         sheet = contact_sheet([(label, [pictures[row] for row in rows]) for label, rows in wanted.items()])
         sheet.save(out / "concepts.png", optimize=True)
         log_picture(trainer, out / "concepts.png", "mined/concepts")
@@ -61,13 +62,16 @@ def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) ->
     return rows[order[: PER_CONCEPT[0] * PER_CONCEPT[1]]].tolist()
 
 
-def _pictures(manifest: Manifest, rows: list[int]) -> dict[int, Image.Image]:
-    """Decoded pictures of a set by row."""
-    wanted, found, start = set(rows), {}, 0
+def _pictures(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
+    """Decoded pictures of a set by the row of their features; a bad sample (`shard key: reason`) has none."""
+    found: dict[int, Image.Image] = {}
+    start = 0
     for shard in manifest.shards:
-        if any(start <= row < start + shard.samples for row in wanted):
-            for i, sample in enumerate(read_samples(manifest.path(shard))):
-                if start + i in wanted:
-                    found[start + i] = decode(sample.data)
-        start += shard.samples
+        lost = [why for why in bad if why.startswith(f"{shard.path} ")]
+        end = start + shard.samples - len(lost)
+        if any(start <= row < end for row in rows):
+            samples = read_samples(manifest.path(shard))
+            good = (s for s in samples if not any(why.startswith(f"{shard.path} {s.key}: ") for why in lost))
+            found |= {row: decode(sample.data) for row, sample in enumerate(good, start) if row in rows}
+        start = end
     return found

@@ -1,25 +1,106 @@
-"""Weights & Biases' door: files, pictures and tables into a run, where the config names its logger."""
+"""Weights & Biases' door: its logger, and files, pictures and tables into its run. It shows a run, and never ends one.
+
+CSV and JSON files in the run's folder are the record; this is the view. So nothing here may stop a job.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as L
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 log = logging.getLogger(__name__)
 
+Mode = Literal["offline", "online", "disabled"]
 
-def _runs(trainer: L.Trainer) -> list[Any]:
-    """The run of each W&B logger; on ranks other than 0 there is none."""
-    return (
-        [logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-        if trainer.is_global_zero
-        else []
-    )
+
+def slurm_ids(environment: dict[str, str] | os._Environ[str]) -> tuple[str | None, str | None]:
+    """Group and id of a run under Slurm, the same after a requeue; (None, None) elsewhere.
+
+    The tasks of an array share the array's group. A second `srun` of one job is another run.
+
+    >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "3", "SLURM_STEP_ID": "0"})
+    ('10', '10-3')
+    >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "1"})
+    (None, '12-step1')
+    """
+    array, task, job = (environment.get(f"SLURM_{name}") for name in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_ID"))
+    if not job:
+        return None, None
+    step = environment.get("SLURM_STEP_ID", "0")
+    suffix = "" if step == "0" else f"-step{step}"
+    return (array, f"{array}-{task}{suffix}") if array else (None, f"{job}{suffix}")
+
+
+class RunLogger(WandbLogger):
+    """A W&B run: offline unless asked, and offline too where the server does not answer or there is no key.
+
+    Args:
+        project: where runs are listed.
+        save_dir: folder of `wandb/`; `.` is the run's own.
+        name: shown in lists; W&B's choice if None.
+        group: shown together; the Slurm array's job id if None.
+        id: runs of one id are one run, which a requeued job goes on with; from Slurm's job and task if None.
+        mode: `$WANDB_MODE`, else offline, if None.
+        init_timeout_s: how long to wait for the server before going on offline.
+    """
+
+    def __init__(
+        self,
+        project: str = "ood_lightning",
+        save_dir: str = ".",
+        name: str | None = None,
+        group: str | None = None,
+        id: str | None = None,
+        mode: Mode | None = None,
+        init_timeout_s: float = 60.0,
+    ) -> None:
+        array, job = slurm_ids(os.environ)
+        super().__init__(
+            project=project,
+            save_dir=os.path.abspath(save_dir),  # W&B's own process, which writes, may have begun in another folder
+            name=name,
+            id=id or job,
+            group=group or os.environ.get("WANDB_RUN_GROUP") or array,
+            mode=mode or os.environ.get("WANDB_MODE") or "offline",
+        )
+        self.init_timeout_s = init_timeout_s
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run; begun on first use."""
+        if self._experiment is None:
+            import wandb
+
+            self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
+            try:
+                return super().experiment
+            except wandb.errors.Error as error:
+                log.warning(
+                    "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
+                    " ".join(str(error).split())[:200],
+                    self.save_dir,
+                )
+                self._wandb_init["mode"] = "offline"
+        return super().experiment
+
+
+def finish(exit_code: int) -> None:
+    """Close the process's run, if there is one, so that all of it is on disk and a next one is its own."""
+    wandb: Any = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        with _only_a_view("the end of the run"):
+            wandb.finish(exit_code=exit_code)
+            wandb.teardown()  # `finish` returns before the process that writes has closed its file
 
 
 def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
@@ -27,9 +108,10 @@ def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
     for run in _runs(trainer):
         import wandb
 
-        artifact = wandb.Artifact(name, type=kind)
-        artifact.add_file(str(path))
-        run.log_artifact(artifact)
+        with _only_a_view(str(path)):
+            artifact = wandb.Artifact(name, type=kind)
+            artifact.add_file(str(path))
+            run.log_artifact(artifact)
 
 
 def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:
@@ -37,7 +119,8 @@ def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:
     for run in _runs(trainer):
         import wandb
 
-        run.log({name: wandb.Image(str(path))})
+        with _only_a_view(name):
+            run.log({name: wandb.Image(str(path))})
 
 
 def log_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -45,4 +128,21 @@ def log_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Seque
     for run in _runs(trainer):
         import wandb
 
-        run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+        with _only_a_view(name):
+            run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+
+
+def _runs(trainer: L.Trainer) -> list[Any]:
+    """The run of each W&B logger; on ranks other than 0 there is none."""
+    if not trainer.is_global_zero:
+        return []
+    return [logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+
+
+@contextmanager
+def _only_a_view(what: str) -> Iterator[None]:
+    """Go on without what W&B does not take: the files of the run are written by now."""
+    try:
+        yield
+    except Exception as error:  # a full disk, a service that died: it raises OSError, ValueError and errors of its own
+        log.warning("W&B does not show %s: %s", what, error)

@@ -54,5 +54,7 @@ def embed(
         )
         missing = len(folder.missing())
         left = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"
-        print(f"{manifest.name}: {manifest.n_samples:,} pictures, {left}: {folder.path}")
+        bad = folder.bad(max_bad_samples)  # the limit is the set's; while it is read, each shard is held to it alone
+        lost = f" ({len(bad)} cannot be decoded)" if bad else ""
+        print(f"{manifest.name}: {manifest.n_samples:,} pictures{lost}, {left}: {folder.path}")
     return 0

@@ -52,12 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         return _run(given, from_process=argv is None)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, ValueError) as error:
+        told = _own_words(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _own_words(error: BaseException | None) -> UserError | None:
+    """The error for a person behind an exception: jsonargparse wraps what a class refuses when it is built."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _run(given: list[str], from_process: bool) -> int:

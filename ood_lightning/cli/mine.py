@@ -18,6 +18,7 @@ def mine(
     votes: str | None = None,
     min_images: int = 100,
     cache_dir: str = ".cache/features",
+    max_bad_samples: int = 0,
 ) -> int:
     """Mine a label set from an ID set's features: ClusterMine where clusters are given, PosMine otherwise.
 
@@ -30,8 +31,9 @@ def mine(
         votes: `votes.safetensors` of a fit on the same set, for its clusters; None mines without clusters.
         min_images: PosMine's M.
         cache_dir: folder of all features.
+        max_bad_samples: undecodable pictures that the set may have.
     """
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
@@ -45,16 +47,25 @@ def mine(
 
     device = pick()
     manifest = read_manifest(id_shards)
-    features = embed(encoder, manifest, cache_dir, device=device).read()
+    clusters = None
+    if votes is not None:
+        try:
+            with safe_open(votes, framework="pt") as stored:
+                clusters, of_set = stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
+        except (OSError, SafetensorError) as error:
+            raise SettingsError(f"{votes} holds no votes of a fit: {error}") from error
+        if of_set not in (None, manifest.fingerprint):
+            raise SettingsError(f"{votes} was made on another set than {manifest.name!r}: name the one of the fit")
+    folder = embed(encoder, manifest, cache_dir, device=device, max_bad_samples=max_bad_samples)
+    features = folder.read(max_bad_samples)
     encoder.load(device)
     words = corpus.load()
     word_features = TextBank(encoder, cache_dir).features(words.words, prompts, words.name)
     nearest = nearest_words(features.image, word_features, device)
     about = recipe(words, prompts, encoder, manifest)
-    if votes is None:
+    if clusters is None:
         labels = posmine(nearest.indices, words.words, min_images, about)
     else:
-        clusters = load_file(votes)["cluster"]
         if len(clusters) != len(features):
             raise SettingsError(
                 f"{votes} has clusters for {len(clusters)} pictures, set {manifest.name!r} has {len(features)}"

@@ -40,10 +40,19 @@ def near_key(message: str, known: Iterable[str]) -> str:
     if not found:
         return "\n".join(lines) if len(lines) > 1 else message
     wrong, keys = found.group(1), list(known)
+    near = _nearest(wrong, keys)
+    first = wrong.partition(".")[0]
+    if not near and first not in {part for key in keys for part in key.split(".")}:
+        near = _nearest(first, keys)  # a misspelt key that was given keys of its own
+    return f"there is no key {wrong!r}" + (f"; did you mean {near!r}?" if near else "")
+
+
+def _nearest(wrong: str, keys: list[str]) -> str | None:
+    """The key most like a wrong one, as a whole or by its last part."""
     leaves = {key.rpartition(".")[2]: key for key in keys}
     leaf = get_close_matches(wrong.rpartition(".")[2], list(leaves), n=1)
     near = get_close_matches(wrong, keys, n=1, cutoff=0.8) or [leaves[name] for name in leaf]
-    return f"there is no key {wrong!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return near[0] if near else None
 
 
 class StepParser(ArgumentParser):
@@ -66,7 +75,9 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 def run_step(function: Callable[..., int | None], given: list[str], command: str) -> int:
     """Parse `given` for a step's function and call it."""
     parser = StepParser(
-        prog=f"python -m ood_lightning {command}", description=(function.__doc__ or "").split("\n\n")[0]
+        prog=f"python -m ood_lightning {command}",
+        description=(function.__doc__ or "").split("\n\n")[0],
+        allow_abbrev=False,  # or `--min_image` would mean min_images today and something else after the next key
     )
     parser.add_argument("-c", "--config", action="config", help="YAML file with the keys below.")
     skip = _add_positional(parser, function)

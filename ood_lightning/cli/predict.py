@@ -59,6 +59,8 @@ def predict(
     lexicon = Lexicon(words, bank.features(words.words, prompts, words.name), prompts, bank)
     labels = Stored(label_set).label_set(lexicon)
     found = label_features(labels, lexicon, encoder.logit_scale, device)
+    if detector.needs_negatives and not len(found.negatives):
+        raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
     evidence = Evidence({detector.labels: found})
     if evidence.lacks(detector.inputs):
         raise SettingsError(
@@ -134,6 +136,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return

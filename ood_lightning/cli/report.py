@@ -12,7 +12,8 @@ def report(runs: list[str], out: str | None = None, names: list[str] | None = No
     Args:
         runs: folders of finished `test` runs, or their results.json or results.csv.
         out: folder for results.csv, results.json and results.md; only printed if None.
-        names: a name for each run, put before its detectors; the folders' names where detectors of two runs clash.
+        names: a name for each run, put before its detectors; the folders' names, or their whole paths, where
+            detectors of two runs clash.
     """
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.tables import markdown, print_results, read_results, write_results
@@ -22,16 +23,29 @@ def report(runs: list[str], out: str | None = None, names: list[str] | None = No
     found = [read_results(Path(run)) for run in runs]
     every = [detector for results in found for detector in dict.fromkeys(r.detector for r in results)]
     clash = len(set(every)) < len(every)
-    labels = names or ([Path(run).name for run in runs] if clash else [""] * len(runs))
+    folders = [_folder(run) for run in runs]
+    distinct = len({folder.name for folder in folders}) == len(set(folders))
+    told_by = [folder.name for folder in folders] if distinct else runs
+    labels = names or (told_by if clash else [""] * len(runs))
     joined = [
         replace(result, detector=f"{label}: {result.detector}" if label else result.detector)
         for label, results in zip(labels, found, strict=True)
         for result in results
     ]
-    print_results(joined)
+    joined = list(dict.fromkeys(joined))  # a run given twice counts once
+    try:
+        print_results(joined)
+    except ValueError as error:  # rows of one detector and set that contradict one another
+        raise SettingsError(f"these runs do not fit into one table: {error}. Give each a name with --names.") from error
     if out:
         folder = Path(out)
         write_results(folder, joined, {"runs": runs})
         (folder / "results.md").write_text(markdown(joined), encoding="utf-8")
         print(f"joined results: {folder / 'results.csv'}, {folder / 'results.md'}")
     return 0
+
+
+def _folder(run: str) -> Path:
+    """A run's folder, also where one of its files is given."""
+    path = Path(run).resolve()
+    return path if path.is_dir() else path.parent

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-import signal
+import os
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as L
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
-from ood_lightning.callbacks.checkpoint import checkpoint_of
+from ood_lightning.callbacks import wandb
+from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
+from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import BadSettings, known_keys, near_key
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
@@ -52,15 +53,29 @@ class OODCLI(LightningCLI):
         """One encoder for data and model, loaded once."""
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
+    def before_instantiate_classes(self) -> None:
+        """A logger whose `save_dir` is `.` writes into the run's own folder, wherever that was put."""
+        trainer = self.config[self.subcommand].trainer
+        loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+        for logger in loggers:
+            settings = getattr(logger, "init_args", None)
+            if settings is not None and settings.get("save_dir") == "." and trainer.default_root_dir:
+                settings.save_dir = trainer.default_root_dir
+
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """The Trainer; under Slurm, one that saves and requeues when it is preempted."""
-        if SLURMEnvironment.detect():
-            kwargs["plugins"] = [SLURMEnvironment(requeue_signal=signal.SIGTERM)]
+        """The Trainer; as one of Slurm's tasks only if `srun` started this process."""
+        if "SLURM_STEP_ID" in os.environ:
+            if SLURMEnvironment.detect():
+                # not Lightning's requeueing: it saves in the middle of an epoch. The job script requeues.
+                kwargs["plugins"] = [SLURMEnvironment(auto_requeue=False)]
+        elif "SLURM_NTASKS" in os.environ:
+            # in a job but without srun: Slurm's variables would let Lightning wait for ranks that nobody starts
+            kwargs["plugins"] = [LightningEnvironment()]
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""
-        checkpoints = any(isinstance(c, ModelCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
         if not checkpoints or self.config_init["fit"]["ckpt_path"]:
             return
         path = checkpoint_of(self.trainer, self.model, self.datamodule)
@@ -80,6 +95,7 @@ def run(given: list[str] | None) -> int:
         given: command and arguments; None lets Lightning read the process's own.
     """
     _quiet()
+    status = 1
     try:
         cli = OODCLI(
             L.LightningModule,
@@ -88,17 +104,24 @@ def run(given: list[str] | None) -> int:
             subclass_mode_data=True,
             seed_everything_default=0,
             # own samplers share the data out; Lightning's would pad
-            trainer_defaults={"use_distributed_sampler": False, "deterministic": True},
+            trainer_defaults={"use_distributed_sampler": False, "deterministic": True, "callbacks": [SafeStop()]},
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             parser_class=OODParser,
             parser_kwargs={"allow_abbrev": False},
             args=given,
         )
+        Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
+        status = 0
     except SIGTERMException:
-        return TERMINATED
-    Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
-    return 0
+        status = TERMINATED
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit(1)
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        wandb.finish(status)
+    return status
 
 
 def _quiet() -> None:
@@ -107,6 +130,9 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*distributed.nn.functional.all_gather is deprecated.*")
+    # what is logged was gathered before, so it is equal on all ranks
+    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
     warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: "Tip:" not in record.getMessage()

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -65,7 +66,7 @@ class FeatureFolder:
 
     def file(self, shard: Shard) -> Path:
         """Where the features of a shard lie."""
-        return self.path / (shard.path.replace("/", "__") + ".safetensors")
+        return self.path / (quote(shard.path, safe="") + ".safetensors")
 
     def missing(self) -> list[Shard]:
         """Shards without a finished feature file."""
@@ -93,18 +94,34 @@ class FeatureFolder:
         bad: list[str] = []
         for shard in self.manifest.shards:
             part = self._read_shard(shard)
-            image.append(part["image"])
+            if len(part["image"]):  # a shard of which all pictures are bad has no width
+                image.append(part["image"])
             label.append(part["label"])
             keys += _as_texts(part["keys"])
             bad += [f"{shard.path} {reason}" for reason in _as_texts(part["bad"])]
+        self._limit(bad, max_bad_samples)
+        if not keys:
+            lost = f" that can be decoded ({len(bad)} cannot)" if bad else ""
+            raise FeatureError(f"set {self.manifest.name!r} holds no pictures{lost}")
+        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad)
+
+    def bad(self, max_bad_samples: int = 0) -> list[str]:
+        """Samples of finished shards that could not be decoded, without reading features.
+
+        Raises:
+            FeatureError: a file is damaged, or there are more than `max_bad_samples`.
+        """
+        finished = [shard for shard in self.manifest.shards if self.file(shard).is_file()]
+        found = [f"{s.path} {why}" for s in finished for why in _as_texts(self._read_shard(s, "bad")["bad"])]
+        self._limit(found, max_bad_samples)
+        return found
+
+    def _limit(self, bad: list[str], max_bad_samples: int) -> None:
         if len(bad) > max_bad_samples:
             raise FeatureError(
                 f"set {self.manifest.name!r}: {len(bad)} pictures cannot be decoded, {max_bad_samples} allowed by "
                 f"max_bad_samples: {'; '.join(bad[:3])}"
             )
-        if not keys:
-            raise FeatureError(f"set {self.manifest.name!r} holds no pictures")
-        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad)
 
     def _neighbours(self, k: int) -> Path:
         return self.path / f"neighbours-{k}.safetensors"
@@ -118,18 +135,22 @@ class FeatureFolder:
         file = self._neighbours(k)
         if not file.is_file():
             return None
-        with safe_open(file, framework="pt") as stored:
-            found: Tensor = stored.get_tensor("neighbours")
+        try:
+            with safe_open(file, framework="pt") as stored:
+                found: Tensor = stored.get_tensor("neighbours")
+        except SafetensorError as error:
+            raise FeatureError(f"{file} is damaged ({error}): remove it and run again") from None
         return found.long()
 
-    def _read_shard(self, shard: Shard) -> dict[str, Tensor]:
+    def _read_shard(self, shard: Shard, *names: str) -> dict[str, Tensor]:
         file = self.file(shard)
         try:
             with safe_open(file, framework="pt") as stored:
-                part = {name: stored.get_tensor(name) for name in ("image", "label", "keys", "bad")}
-        except (FileNotFoundError, SafetensorError) as error:
+                part = {name: stored.get_tensor(name) for name in names or ("image", "label", "keys", "bad")}
+            n_bad = len(_as_texts(part["bad"]))
+        except (FileNotFoundError, SafetensorError, ValueError) as error:
             raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
-        rows = len(part["image"]) + len(_as_texts(part["bad"]))
+        rows = len(part["image"]) + n_bad if "image" in part else shard.samples
         if rows != shard.samples:
             raise FeatureError(
                 f"{file} holds {rows} samples, the manifest says {shard.samples}: remove it and embed again"

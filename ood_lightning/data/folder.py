@@ -1,5 +1,7 @@
 """A person's own pictures: a file, or a folder with all its subfolders."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ood_lightning.data.manifest import IMAGE_SUFFIXES
@@ -8,7 +10,7 @@ from ood_lightning.places import locate
 
 
 def find_pictures(source: str) -> list[Path]:
-    """Picture files behind `source`, in the order of their paths.
+    """Picture files behind `source`, in the order of their paths; links to folders are followed, each folder once.
 
     Raises:
         SourceError: nothing lies there, or nothing that is a picture by its suffix.
@@ -18,7 +20,20 @@ def find_pictures(source: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
-    found = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES)
+    found = sorted(p for p in _files(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
     if not found:
         raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Everything below a folder; `rglob` would pass over linked folders in silence."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(place)
+        if real in seen:  # a link back up, or a second way to a folder
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)

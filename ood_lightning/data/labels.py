@@ -10,6 +10,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import LabelSetError
 
 FORMAT = "ood_lightning/label-set/1"
+REST = "rest of the corpus"
 SUPERVISION = ("id_names", "id_images", "id_labels", "test_stream", "llm")
 
 
@@ -73,7 +74,7 @@ class LabelSet:
             "format": FORMAT,
             "recipe": self.recipe,
             "positives": [{k: v for k, v in vars(p).items() if v is not None} for p in self.positives],
-            "negatives": "rest of the corpus" if self.negatives is None else list(self.negatives),
+            "negatives": REST if self.negatives is None else list(self.negatives),
         }
 
     def write(self, path: str | Path) -> None:
@@ -100,16 +101,25 @@ class LabelSet:
             LabelSetError: no such file, or not a label set.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["format"] != FORMAT:
-                raise LabelSetError(f"{path} has the format {content['format']!r}, expected {FORMAT!r}")
-            negatives = None if isinstance(content["negatives"], str) else tuple(content["negatives"])
+            content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_distinct)
+            made_as = content["format"]
             positives = tuple(Positive(**entry) for entry in content["positives"])
-            found = cls(positives, negatives, content["recipe"])
+            negatives = None if content["negatives"] == REST else tuple(content["negatives"])
+            recipe = dict(content["recipe"])
         except FileNotFoundError:
             raise LabelSetError(f"there is no label set {path}: make it with `fit` or `mine`") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except KeyError as error:
+            raise LabelSetError(f"{path} is no label set: it has no {error}") from None
+        except (OSError, ValueError, TypeError) as error:
             raise LabelSetError(f"{path} is no label set: {error}") from error
+        if made_as != FORMAT:
+            raise LabelSetError(f"{path} has the format {made_as!r}, expected {FORMAT!r}")
+        if isinstance(content["negatives"], str) and negatives is not None:
+            raise LabelSetError(f"{path}: negatives are {content['negatives']!r}, expected a list or {REST!r}")
+        wrong = [text for text in (*(p.label for p in positives), *(negatives or ())) if not _is_text(text)]
+        if wrong:
+            raise LabelSetError(f"{path}: {wrong[0]!r} is no label: expected a text that is not empty")
+        found = cls(positives, negatives, recipe)
         return cls(found.positives, found.negatives, found.recipe, edited=found.sha256 != content.get("sha256"))
 
     def check_encoder(self, fingerprint: str, name: str) -> None:
@@ -125,3 +135,16 @@ class LabelSet:
                 f"({made_with.get('fingerprint')}), the run uses {name!r} ({fingerprint}). Mine again with this "
                 f"encoder, or name the other one."
             )
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key written twice the reader would keep the last without a word."""
+    found = dict(pairs)
+    twice = [key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1] if len(found) < len(pairs) else []
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} comes twice")
+    return found
+
+
+def _is_text(label: object) -> bool:
+    return isinstance(label, str) and bool(label.strip())

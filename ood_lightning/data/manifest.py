@@ -21,12 +21,27 @@ IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar: its path relative to the manifest, number of samples, bytes and SHA-256 (empty: unknown)."""
+    """One tar.
+
+    Args:
+        path: relative to the manifest.
+        samples: pictures in it.
+        bytes: its size.
+        sha256: of its bytes; empty: unknown.
+        members: hash of its members' names, sizes and times where no SHA-256 is known; not written.
+    """
 
     path: str
     samples: int
     bytes: int
     sha256: str = ""
+    members: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "bytes"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 0:
+                raise ValueError(f"shard {self.path!r}: {name} is {count!r}, expected a whole number")
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,8 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         """Hash of what the set holds: shard names, counts and hashes."""
-        rows = [(shard.path, shard.samples, shard.bytes, shard.sha256) for shard in self.shards]
+        # a tar grows in steps of 10,240 bytes: names, counts and bytes alone would not tell two sets of pictures apart
+        rows = [(shard.path, shard.samples, shard.bytes, shard.sha256 or shard.members) for shard in self.shards]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
     def path(self, shard: Shard) -> Path:
@@ -68,6 +84,8 @@ class Manifest:
         """Write `manifest.json` into `folder`."""
         entries = asdict(self)
         del entries["root"]
+        for shard in entries["shards"]:
+            del shard["members"]
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
         text = json.dumps({key: entries[key] for key in order}, indent=2, ensure_ascii=False) + "\n"
         path = folder / "manifest.json"
@@ -75,12 +93,13 @@ class Manifest:
         return path
 
 
-def read_manifest(source: str) -> Manifest:
+def read_manifest(source: str, role: Role = "id") -> Manifest:
     """The set behind `source`.
 
     Args:
         source: a folder that holds `manifest.json`, that file itself, or tars by a brace list (`train-{000..146}.tar`),
             whose samples are then counted. `builtin:` paths are allowed.
+        role: of tars without a manifest; a manifest says its own.
 
     Raises:
         SourceError: nothing lies there, or a shard is missing.
@@ -95,7 +114,10 @@ def read_manifest(source: str) -> Manifest:
             )
     if path.name == "manifest.json":
         return _parsed(path)
-    return index([locate(part) for part in expand(source)])
+    paths = [locate(part) for part in expand(source)]
+    if not paths:
+        raise SourceError(f"{source!r} names no tar: its range runs backwards")
+    return index(paths, role=role)
 
 
 def _parsed(path: Path) -> Manifest:
@@ -113,6 +135,10 @@ def _parsed(path: Path) -> Manifest:
         ) from None
     if manifest.role not in get_args(Role):
         raise ManifestError(f"{path}: role {manifest.role!r} is none of {', '.join(get_args(Role))}")
+    names = [shard.path for shard in shards]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1] if len(set(names)) < len(names) else []
+    if twice:
+        raise ManifestError(f"{path} lists the shard {twice[0]!r} twice: its samples would count twice")
     _check_sizes(manifest, path)
     return manifest
 
@@ -136,7 +162,7 @@ def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any
 
     Args:
         paths: tars in order; names are taken relative to the first one's folder.
-        name: of the set; the first tar's stem if empty.
+        name: of the set; if empty the first tar's stem without its number, or its folder's name.
         role: of the set.
         about: further fields of :class:`Manifest`.
     """
@@ -147,12 +173,14 @@ def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any
         )
     root = paths[0].parent
     shards = tuple(_counted(path, root) for path in paths)
-    return Manifest(name=name or paths[0].stem.rstrip("-0123456789"), role=role, shards=shards, root=root, **about)
+    name = name or paths[0].stem.rstrip("-_.0123456789") or root.resolve().name
+    return Manifest(name=name, role=role, shards=shards, root=root, **about)
 
 
 def _counted(path: Path, root: Path) -> Shard:
     relative = path.relative_to(root) if path.is_relative_to(root) else path.resolve()
-    return Shard(path=str(relative), samples=count_samples(path), bytes=path.stat().st_size)
+    samples, members = _scanned(path)
+    return Shard(path=str(relative), samples=samples, bytes=path.stat().st_size, members=members)
 
 
 def count_samples(path: Path) -> int:
@@ -161,10 +189,17 @@ def count_samples(path: Path) -> int:
     Raises:
         ShardContentError: the archive is damaged or cut, also where the tar format would end early without an error.
     """
+    return _scanned(path)[0]
+
+
+def _scanned(path: Path) -> tuple[int, str]:
+    """Number of samples, and a hash of what the headers say."""
     keys = set()
+    headers = hashlib.sha256()
     try:
-        with tarfile.open(path) as tar, path.open("rb") as raw:
+        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
             for member in tar:
+                headers.update(f"{member.name}\0{member.size}\0{member.mtime}\n".encode("utf-8", "surrogateescape"))
                 folder, _, base = member.name.rpartition("/")
                 stem, _, suffix = base.partition(".")
                 if member.isreg() and stem and suffix.lower() in IMAGE_SUFFIXES:
@@ -176,7 +211,7 @@ def count_samples(path: Path) -> int:
         raise ShardContentError(f"{path} is no sound tar: {error}") from None
     if not sound:
         raise ShardContentError(f"{path} is damaged or cut after {len(keys)} samples: copy it again")
-    return len(keys)
+    return len(keys), headers.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

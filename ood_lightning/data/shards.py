@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import torch
 import webdataset as wds
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -44,16 +44,43 @@ def read_samples(path: Path) -> Iterator[Sample]:
     """Samples of one tar in order, undecoded.
 
     Raises:
-        ShardContentError: the tar is damaged.
+        ShardContentError: the tar is damaged, a key comes twice, or a picture or class is not where it can be read.
     """
     stream = wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples())
+    seen: set[str] = set()
     try:
         for member in stream:
-            suffix = next((s for s in IMAGE_SUFFIXES if s in member), None)
-            if suffix is not None:
-                yield Sample(member["__key__"], member[suffix], int(member.get("cls", b"-1")))
+            key = member["__key__"]
+            if key in seen:  # `k.jpg, j.jpg, k.cls` would be three samples, and the class of k lost
+                raise ShardContentError(
+                    f"{path}: the key {key!r} comes twice. Keys must differ, and the members of a sample lie side by "
+                    f"side (pack with `tar --sort=name`)."
+                )
+            seen.add(key)
+            sample = _sample(path, key, member)
+            if sample is not None:
+                yield sample
+    except ShardContentError:
+        raise
     except Exception as error:  # webdataset re-raises whatever tarfile met, with the path in its arguments
         raise ShardContentError(f"{path} cannot be read as a tar of pictures: {error}") from error
+
+
+def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
+    suffix = next((s for s in IMAGE_SUFFIXES if s in member), None)
+    if suffix is None:
+        dotted = [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]
+        if dotted:  # webdataset ends a key at the first dot, so `a.v2.jpg` would vanish
+            raise ShardContentError(
+                f"{path}: sample {key!r} has a picture under {dotted[0]!r} only: a name may have one dot, before its "
+                f"ending"
+            )
+        return None
+    label = member.get("cls", b"-1")
+    try:
+        return Sample(key, member[suffix], int(label))
+    except ValueError:
+        raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
 
 
 def decode(data: bytes) -> Image.Image:
@@ -69,6 +96,8 @@ def decode(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
+    except UnidentifiedImageError:
+        raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None  # Pillow's words name a BytesIO
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(str(error)) from None
 

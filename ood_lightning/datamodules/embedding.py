@@ -11,6 +11,7 @@ from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.manifest import Manifest, plan
 from ood_lightning.data.shards import ShardParts, loader
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import FeatureError
 from ood_lightning.progress import bar
 
 STORED = {"float16": torch.float16, "float32": torch.float32}
@@ -42,7 +43,7 @@ def embed(
         world_size: number of processes.
         batch_size: pictures in a batch.
         num_workers: processes that decode pictures.
-        max_bad_samples: undecodable pictures that the set may have before this stops.
+        max_bad_samples: undecodable pictures that a shard may have before this stops; reading holds the set to it.
 
     Returns:
         The folder; complete once every rank has returned.
@@ -63,7 +64,7 @@ def embed(
         for part in loader(parts, num_workers):
             gathered = open_shards.setdefault(part["shard"], _Gathered())
             if len(part["keys"]):
-                gathered.image.append(encoder.encode_image(part["image"]).to("cpu", STORED[encoder.feature_dtype]))
+                gathered.image.append(_encoded(encoder, part["image"], f"set {manifest.name!r}, shard {part['shard']}"))
                 gathered.label.append(part["label"])
                 gathered.keys += part["keys"]
             gathered.bad += part["bad"]
@@ -72,6 +73,13 @@ def embed(
                 done = open_shards.pop(part["shard"])
                 folder.write(by_path[part["shard"]], *done.tensors(), done.keys, done.bad)
     return folder
+
+
+def _encoded(encoder: Encoder, image: Tensor, where: str) -> Tensor:
+    try:
+        return encoder.encode_image(image).to("cpu", STORED[encoder.feature_dtype])
+    except ValueError as error:  # a tower in half precision can overflow
+        raise FeatureError(f"{where}: the features are no unit vectors ({error}). Use precision fp32.") from error
 
 
 class _Gathered:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
+
+from safetensors import SafetensorError
 
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import EncoderError
@@ -82,7 +85,7 @@ class OpenClip(Encoder):
             files = sorted(p for p in folder.iterdir() if p.name.startswith("open_clip_") and p.is_file())
             parts["name"] = json.dumps([(p.name, _sha256_of(p)) for p in files])
         elif self.pretrained and _is_file(self.pretrained):
-            parts["pretrained"] = _sha256_of(locate(self.pretrained))
+            parts["pretrained"] = _sha256_of(Path(self.pretrained))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
@@ -91,11 +94,12 @@ class OpenClip(Encoder):
         if self._towers is None:
             name = self._name_for_factory
             try:
-                model, _, transform = open_clip.create_model_and_transforms(
+                # not create_model_and_transforms: without weights it warns and goes on with random ones
+                model, transform = open_clip.create_model_from_pretrained(
                     name, pretrained=self.pretrained, precision=self.precision, cache_dir=self.cache_dir
                 )
                 tokenizer = open_clip.get_tokenizer(name)
-            except (OSError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
                 raise EncoderError(f"encoder {self.name!r} cannot be loaded: {error}") from error
             self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
         self._towers[0].to(device)
@@ -117,14 +121,16 @@ class OpenClip(Encoder):
         return float(self._loaded()[0].logit_scale.exp())
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
+        import open_clip
         import torch
 
         from ood_lightning.functional.similarity import unit
 
         model = self._loaded()[0]
-        parameter = next(model.parameters())
+        # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
+        dtype = open_clip.get_input_dtype(self.precision) or torch.float32
         with torch.inference_mode():
-            return unit(model.encode_image(image.to(parameter.device, parameter.dtype)).float())
+            return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
 
     def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         import torch
@@ -173,27 +179,30 @@ def _text_tower(model: Any) -> tuple[Callable[[Tensor], Tensor], bool]:
     Trimming is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to their padding and
     keep it.
     """
+    from open_clip.model import CLIP
     from open_clip.transformer import TextTransformer, text_global_pool
 
-    if hasattr(model, "token_embedding") and model.text_pool_type == "argmax":
-
-        def forward(tokens: Tensor) -> Tensor:
-            n = tokens.shape[1]
-            dtype = model.transformer.get_cast_dtype()
-            x = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:n].to(dtype)
-            x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:n, :n]))
-            pooled: Tensor = text_global_pool(x, tokens, model.text_pool_type)
-            projection = model.text_projection
-            if projection is None:
-                return pooled
-            projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
-            return projected
-
-        return forward, True
-    text = getattr(model, "text", None)
-    if not isinstance(text, TextTransformer):
+    tower = model if isinstance(model, CLIP) else getattr(model, "text", None)
+    if not isinstance(tower, CLIP | TextTransformer) or tower.attn_mask is None:
         return model.encode_text, False
-    return model.encode_text, text.pool_type == "argmax" and text.attn_mask is not None and text.cls_emb is None
+    pool = tower.text_pool_type if isinstance(tower, CLIP) else tower.pool_type
+    if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
+        return model.encode_text, False
+
+    def forward(tokens: Tensor) -> Tensor:
+        """The tower's own forward, but for positions and mask of as many tokens as there are."""
+        n = tokens.shape[1]
+        dtype = tower.transformer.get_cast_dtype()
+        x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:n].to(dtype)
+        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:n, :n]))
+        pooled: Tensor = text_global_pool(x, tokens, pool)
+        projection = tower.text_projection
+        if projection is None:
+            return pooled
+        projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
+        return projected
+
+    return forward, True
 
 
 def _tags(model: str) -> str:
@@ -220,6 +229,8 @@ def _check_tag(model: str, tag: str) -> None:
     from open_clip.pretrained import get_pretrained_cfg
 
     if _is_file(tag):
+        if not Path(tag).is_file():
+            raise EncoderError(f"there is no checkpoint file {tag}")
         return
     about = get_pretrained_cfg(model, tag)
     if not about:

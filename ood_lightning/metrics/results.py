@@ -1,13 +1,14 @@
-"""One row per detector, ID set and OOD set: what tables and plots are made of."""
+"""One row per detector, ID set and OOD set: what tables and plots are made of. Reading rows needs no torch."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from ood_lightning.functional import roc
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEAN = "mean"  # the ood_set of a row that averages over sets
 _METRICS = ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95", "aupr_in", "aupr_out")
@@ -56,7 +57,7 @@ class Result:
         return row | {"supervision": "+".join(self.supervision)}
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "Result":
+    def from_row(cls, row: Mapping[str, Any]) -> Result:
         """Read what :meth:`to_row` wrote, also after CSV has made everything text.
 
         Raises:
@@ -109,6 +110,8 @@ def evaluate(
         EmptySideError: if either side holds no scores.
         NotFiniteScoresError: if a score is NaN or infinite.
     """
+    from ood_lightning.functional import roc
+
     return Result(
         detector=detector,
         id_set=id_set,

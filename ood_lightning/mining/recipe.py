@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ood_lightning.encoders.base import Encoder
 
 
+def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
+    """Templates and order as plain data."""
+    return {"templates": list(prompts.templates), "order": prompts.order}
+
+
 def recipe(
     words: Words, prompts: Prompts, encoder: Encoder, id_set: Manifest | None = None, **settings: Any
 ) -> dict[str, Any]:
@@ -28,7 +33,7 @@ def recipe(
     """
     about: dict[str, Any] = {
         "corpus": {"name": words.name, "words": len(words), "sha256": words.sha256},
-        "prompts": {"templates": list(prompts.templates), "order": prompts.order},
+        "prompts": prompts_recipe(prompts),
         "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint},
     }
     if id_set is not None:

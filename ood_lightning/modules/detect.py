@@ -15,7 +15,7 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.features import Features
 from ood_lightning.data.labels import LabelSet
-from ood_lightning.data.scores import SetScores
+from ood_lightning.data.scores import ABOUT, SetScores
 from ood_lightning.detectors.base import Detector, Evidence, Scorer
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
@@ -67,6 +67,8 @@ class DetectModule(L.LightningModule):
         if not self.detectors or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
         for name, detector in self.detectors.items():
+            if name in ABOUT:
+                raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")
             if detector.labels and detector.labels not in self.sources:
                 raise SettingsError(
                     f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"

@@ -15,7 +15,7 @@ from ood_lightning.data.manifest import read_manifest
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
 from ood_lightning.mining.negatives import mine_negatives, rest_of
-from ood_lightning.mining.recipe import recipe
+from ood_lightning.mining.recipe import prompts_recipe, recipe
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ class Stored(LabelSource):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {corpus.get('name')!r} ({corpus.get('words')} "
                 f"words), the run uses {lexicon.words.name!r} ({len(lexicon.words)} words). Name one corpus in both."
+            )
+        made_with, prompts = found.recipe.get("prompts"), prompts_recipe(lexicon.prompts)
+        if made_with and made_with != prompts:
+            raise LabelSetError(
+                f"{self.path} was made with the prompts {made_with['templates'][:2]}, the run uses {prompts['templates'][:2]}: "
+                f"scores would differ in silence. Name the same prompts in both."
             )
         return found
 

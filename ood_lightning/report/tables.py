@@ -46,7 +46,10 @@ def read_results(path: Path) -> list[Result]:
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run") from None
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{file} holds no results: {error}") from error
-    return [result for result in results if result.ood_set != MEAN]
+    single = [result for result in results if result.ood_set != MEAN]
+    if not single:
+        raise SourceError(f"{file} holds no results of single sets: run `test` again")
+    return single
 
 
 def _cell(result: Result | None) -> str:

@@ -1,0 +1,66 @@
+"""What SIGTERM and Ctrl-C do to a run: it ends between two batches, on all ranks alike; its checkpoint stays."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+
+class SafeStop(L.Callback):
+    """Takes the place of the handlers of SIGTERM and SIGINT while batches run; Lightning puts the old ones back.
+
+    Lightning 2.6 broadcasts from inside its handler, where other ranks may be within another collective, and lets each
+    rank leave when it sees its own flag, while the others wait for it. Under Slurm it saves there too, in the middle of
+    a step: no run could go on from that to the same bytes. Before the first batch (while pictures are embedded) and
+    after the last, signals end the process as they end any other. Ctrl-C waits for the batch too, so that no epoch is
+    saved whose losses were not logged; a second one does not wait.
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on a signal is noted, and obeyed where all ranks can agree on it."""
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGTERM:
+                _forward(trainer, number)  # a terminal sends Ctrl-C to all of them itself
+            elif self.asked == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.asked = number
+
+        self.asked = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, handle)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Leave if any rank was asked to."""
+        self._leave_together(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same after the last epoch, which is saved by now."""
+        self._leave_together(trainer)
+
+    def _leave_together(self, trainer: L.Trainer) -> None:
+        if trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False):
+            raise KeyboardInterrupt if self.asked == signal.SIGINT else SIGTERMException
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Every rank leaves at once: ranks of an evaluation meet only at its end."""
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            _forward(trainer, number)
+            raise SIGTERMException
+
+        signal.signal(signal.SIGTERM, handle)
+
+
+def _forward(trainer: L.Trainer, number: int) -> None:
+    """Pass a signal on to the ranks that this process started; under Slurm it started none."""
+    launcher: Any = trainer.strategy.launcher
+    if launcher is not None:
+        launcher.kill(number)

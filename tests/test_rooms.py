@@ -1,0 +1,145 @@
+"""The rooms' arrow: imports go one way, and a heavy guest comes in by one door."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ood_lightning"
+LAYERS = [
+    {"functional"},
+    {"data", "encoders", "metrics"},
+    {"corpora", "clustering", "mining", "detectors", "report"},
+    {"datamodules", "modules", "callbacks"},
+    {"cli"},
+]
+HALL = {"errors", "places", "progress", "__init__"}  # may be imported from anywhere
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+DOORS = {
+    "open_clip": "encoders/openclip.py",
+    "nltk": "corpora/wordnet.py",
+    "webdataset": "data/shards.py",
+    "wandb": "callbacks/wandb.py",
+    "pyarrow": "data/scores.py",
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path, at_run_time: bool = True) -> Iterator[str]:
+    """Modules that a file imports, also inside functions; those under TYPE_CHECKING only if asked for."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(module: str) -> str:
+    """`ood_lightning.data.labels.LabelSet` lies in `data`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def test_every_room_stands_in_the_plan():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(LEVEL)
+    assert {path.stem for path in PACKAGE.glob("*.py")} == HALL | {"__main__"}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != PACKAGE], ids=name)
+def test_a_room_imports_from_layers_below_and_from_itself(path: Path):
+    own = path.relative_to(PACKAGE).parts[0]
+    for module in imported(path):
+        if not module.startswith("ood_lightning.") or room(module) in HALL or room(module).startswith("__"):
+            continue
+        other = room(module)
+        assert other == own or LEVEL[other] < LEVEL[own], f"{name(path)} imports {module}: {other} is not below {own}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != PACKAGE], ids=name)
+def test_types_alone_do_not_point_upwards_either(path: Path):
+    own = path.relative_to(PACKAGE).parts[0]
+    for module in imported(path, at_run_time=False):
+        if module.startswith("ood_lightning.") and room(module) in LEVEL:
+            assert LEVEL[room(module)] <= LEVEL[own], f"{name(path)} names {module}"
+
+
+@pytest.mark.parametrize("path", [PACKAGE / f"{stem}.py" for stem in sorted(HALL)], ids=name)
+def test_the_hall_imports_no_room(path: Path):
+    assert not [m for m in imported(path, at_run_time=False) if m.startswith("ood_lightning.") and room(m) in LEVEL]
+
+
+@pytest.mark.parametrize("guest", sorted(DOORS))
+def test_a_heavy_guest_comes_in_by_one_door(guest: str):
+    found = [name(path) for path in FILES if any(m.split(".")[0] == guest for m in imported(path, at_run_time=False))]
+    assert found == [DOORS[guest]]
+
+
+def test_the_functions_of_papers_know_torch_and_the_standard_library_alone():
+    allowed = {"torch", "ood_lightning", *sys.stdlib_module_names}
+    for path in (PACKAGE / "functional").glob("*.py"):
+        assert {module.split(".")[0] for module in imported(path)} <= allowed, name(path)
+
+
+def test_lightning_is_not_known_below_the_modules():
+    for path in FILES:
+        own = path.relative_to(PACKAGE).parts[0]
+        if LEVEL.get(own, 0) < 3:
+            assert not [m for m in imported(path, at_run_time=False) if m.split(".")[0] == "lightning"], name(path)
+
+
+def test_nothing_unpickles_what_a_person_did_not_write():
+    """`torch.load` only with weights_only; no pickle module, but for its exception's name."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert keywords.get("weights_only") == "True", name(path)
+        assert "pickle" not in set(imported(path)), name(path)
+
+
+def test_test_files_have_distinct_names():
+    """They lie in folders that are no packages."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_the_word_lists_and_no_pictures(tmp_path: Path):
+    if find_spec("build") is None or find_spec("hatchling") is None:
+        pytest.skip("build and hatchling are not installed: pip install -e .[dev] hatchling")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        held = set(opened.namelist())
+    wanted = {str(path.relative_to(ROOT)) for path in FILES}
+    wanted |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
+    assert wanted <= held
+    outside = {path.split("/")[0] for path in held} - {"ood_lightning"}
+    assert all(folder.endswith(".dist-info") for folder in outside)
+    assert not [path for path in held if path.endswith((".png", ".tar", ".safetensors", ".jpg", ".pyc"))]
+    assert wheel.stat().st_size < 5e6
+    assert any(path.endswith("entry_points.txt") for path in held)

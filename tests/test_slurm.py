@@ -1,0 +1,115 @@
+"""The job scripts on a real Slurm of one node: several ranks, arrays, requeueing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ood_lightning.cli.main import main
+
+SCRIPTS = Path(__file__).parent.parent / "scripts/slurm"
+PATH = "/usr/sbin:" + os.environ["PATH"]
+missing = [name for name in ("sbatch", "srun", "slurmctld", "munged") if not shutil.which(name, path=PATH)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.slurm,
+    pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)}: test-cluster.sh up installs it"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="not root: slurmd starts jobs for their users"),
+]
+
+
+def cluster(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(SCRIPTS / "test-cluster.sh"), command], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def slurm_conf() -> Iterator[str]:
+    """A running cluster; taken down again if it was not up before."""
+    was_up = cluster("status").returncode == 0
+    if not was_up:
+        started = cluster("up")
+        assert started.returncode == 0, started.stderr
+    yield cluster("env").stdout.strip().partition("=")[2]
+    if not was_up:
+        cluster("down")
+
+
+Slurm = Callable[..., str]
+
+
+@pytest.fixture
+def slurm(slurm_conf: str, tmp_path: Path) -> Slurm:
+    """Runs a client of Slurm and returns what it printed."""
+    (tmp_path / "logs").mkdir()
+    environment = {**os.environ, "SLURM_CONF": slurm_conf, "PYTHON": sys.executable, "OOD_SLURM_SCRIPTS": str(SCRIPTS)}
+
+    def run(*command: object) -> str:
+        done = subprocess.run([str(c) for c in command], env=environment, capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stderr + logs(tmp_path)
+        return done.stdout
+
+    return run
+
+
+def logs(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted((folder / "logs").iterdir()))
+
+
+def test_an_array_evaluates_every_line_once(slurm: Slurm, eval_yaml: Path, tmp_path: Path):
+    mcm = {"class_path": "ood_lightning.detectors.mcm.MCM", "init_args": {"temperature": 0.5}}
+    lines = [
+        "# four evaluations",
+        f"plain: --config {eval_yaml}",
+        f"braces: --config {eval_yaml} '--model.detectors={json.dumps({'MCM, T 0.5': mcm})}'",
+        "",
+        f"prompts: --config {eval_yaml} --model.prompts '{json.dumps({'templates': ['a photo of a {}.']})}'",
+        f"blocks: --config {eval_yaml} --data.batch_size=3",
+    ]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+    submit = ("sbatch", "--wait", "--array=0-3", "--cpus-per-task=1", SCRIPTS / "eval_array.sbatch", "lines.txt", "out")
+    slurm(*submit)
+    runs = [tmp_path / "out" / name for name in ("plain", "braces", "prompts", "blocks")]
+    assert [(run / "DONE").is_file() for run in runs] == [True] * 4
+    assert "already done" not in logs(tmp_path)
+    assert main(["report", *map(str, runs), "--out", "joined"]) == 0
+    rows = json.loads(Path("joined/results.json").read_text())["results"]
+    named = {row["detector"] for row in rows}
+    both = {f"{run}: {detector}" for run in ("plain", "prompts", "blocks") for detector in ("MCM", "NegLabel")}
+    assert named == both | {"braces: MCM, T 0.5"}
+    written = {run: (run / "results.json").stat().st_mtime_ns for run in runs}
+
+    slurm(*submit)
+    assert logs(tmp_path).count("already done, nothing is repeated") == 4
+    assert {run: (run / "results.json").stat().st_mtime_ns for run in runs} == written
+
+
+def test_two_tasks_that_slurm_stops_and_requeues_mine_the_labels_of_one(slurm: Slurm, fit_yaml: Path, tmp_path: Path):
+    epochs = "--trainer.max_epochs=120"
+    assert main(["fit", "--config", str(fit_yaml), epochs]) == 0
+    run, options = tmp_path / "run/two", ("--parsable", "--ntasks-per-node=2", "--cpus-per-task=1")
+    # a cache of its own: both tasks embed their share of the shards
+    given = ("run/two", "--config", fit_yaml, epochs, "--data.cache_dir=cache_of_two")
+    job = slurm("sbatch", *options, SCRIPTS / "fit.sbatch", *given).strip()
+    wait_for(lambda: (run / "last.ckpt").is_file())
+    slurm("scancel", "--signal=TERM", job)  # to the tasks alone, as --signal does before the time limit
+    wait_for(lambda: "JobState=COMPLETED" in slurm("scontrol", "show", "job", job))
+    said = logs(tmp_path)
+    assert said.count("MEMBER: 2/2") == 2
+    for words in ("exit 143", "restart 1: fit", "training goes on from there", "exit 0"):
+        assert words in said
+    assert "Traceback" not in said
+    for name in ("labels.json", "posmine.json"):
+        assert (run / name).read_bytes() == (tmp_path / "run/fit" / name).read_bytes()
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 100) -> None:
+    limit = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < limit, f"not within {seconds} s"
+        time.sleep(0.1)

@@ -1,0 +1,58 @@
+"""Two processes give what one gives, to the last bit: gradients, scores and gathered results."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ood_lightning.cli.main import main
+
+pytestmark = pytest.mark.slow
+TWO = ("--trainer.devices=2", "--trainer.accelerator=cpu")
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_two_processes_train_the_same_heads_and_elect_the_same_labels(fit_yaml: Path, tmp_path: Path):
+    assert main(["fit", "--config", str(fit_yaml)]) == 0
+    one = tmp_path / "run/fit"
+    two = tmp_path / "run/two"
+    command = [sys.executable, "-m", "ood_lightning", "fit", "--config", str(fit_yaml), *TWO]
+    # a cache of its own: the second process embeds its share of the shards too
+    command += ["--trainer.strategy=ddp", f"--trainer.default_root_dir={two}", "--data.cache_dir=cache_of_two"]
+    ran = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "MEMBER: 2/2" in ran.stderr
+    assert (two / "labels.json").read_bytes() == (one / "labels.json").read_bytes()
+    assert (two / "posmine.json").read_bytes() == (one / "posmine.json").read_bytes()
+    mine, theirs = weights(one), weights(two)
+    assert mine.keys() == theirs.keys()
+    different = [name for name in mine if not torch.equal(mine[name], theirs[name])]
+    assert not different
+    assert any(name.startswith("student.") for name in mine)
+
+
+def test_two_processes_score_ragged_shards_as_one_does(
+    eval_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    two = tmp_path / "run/two"
+    # forked, so in the test's own process group; the features come from a cache that both fill
+    given = [*TWO, "--trainer.strategy=ddp_fork", f"--trainer.default_root_dir={two}"]
+    given += ["--data.cache_dir=cache_of_two", "--model.cache_dir=cache_of_two"]
+    assert main(["test", "--config", str(eval_yaml), *given]) == 0
+    assert "MEMBER: 2/2" in "".join(capfd.readouterr())
+    one = tmp_path / "run/eval"
+    rows = [json.loads((folder / "results.json").read_text())["results"] for folder in (one, two)]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 4
+    tables = [pq.read_table(folder / "scores.parquet") for folder in (one, two)]
+    assert tables[0].num_rows == 12 + 7 + 9 + 8
+    assert tables[0].equals(tables[1])
