@@ -74,8 +74,8 @@ class Stored(LabelSource):
         made_with, prompts = found.recipe.get("prompts"), prompts_recipe(lexicon.prompts)
         if made_with and made_with != prompts:
             raise LabelSetError(
-                f"{self.path} was made with the prompts {made_with['templates'][:2]}, the run uses {prompts['templates'][:2]}: "
-                f"scores would differ in silence. Name the same prompts in both."
+                f"{self.path} was made with the prompts {made_with['templates'][:2]}, the run uses "
+                f"{prompts['templates'][:2]}: scores would differ in silence. Name the same prompts in both."
             )
         return found
 
