@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import lightning.pytorch as L
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
@@ -71,7 +72,11 @@ class OODCLI(LightningCLI):
         elif "SLURM_NTASKS" in os.environ:
             # in a job but without srun: Slurm's variables would let Lightning wait for ranks that nobody starts
             kwargs["plugins"] = [LightningEnvironment()]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if trainer.loggers and not any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
+            # files in the run's folder are the record, whatever else the config chose to look at them with
+            trainer.loggers = [CSVLogger(trainer.default_root_dir, name="log"), *trainer.loggers]
+        return trainer
 
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet
@@ -38,3 +39,15 @@ def test_test_writes_scores_of_every_picture_once_and_results(eval_yaml: Path, c
     assert {row["supervision"] for row in rows} == {"id_names"}
     assert Path("run/eval/DONE").is_file()
     assert "mean near" in capsys.readouterr().out
+
+
+def test_curves_go_to_csv_whatever_loggers_the_config_names(fit_yaml: Path):
+    settings = yaml.safe_load(fit_yaml.read_text())
+    settings["trainer"]["logger"] = {
+        "class_path": "ood_lightning.callbacks.wandb.RunLogger",
+        "init_args": {"mode": "disabled"},
+    }
+    fit_yaml.write_text(yaml.safe_dump(settings))
+    assert main(["fit", "--config", str(fit_yaml)]) == 0
+    (curves,) = Path("run/fit/log").glob("*/metrics.csv")
+    assert "fit/loss_best_head" in curves.read_text().splitlines()[0]
