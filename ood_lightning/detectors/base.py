@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class LabelFeatures(NamedTuple):
     """Text features of a label set.
 
-    Args:
+    Attributes:
         positives: unit-norm, shape (P, D).
         negatives: unit-norm, shape (N, D); N = 0 where the set has none.
         logit_scale: CLIP's multiplier, read from the encoder.
