@@ -124,11 +124,10 @@ def _scored(
 
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(
-        "picture", "score", "nearest concepts", "nearest negative", title="higher score = more in-distribution"
-    )
+    columns = (Column("picture", overflow="fold"), "score", "nearest concepts", "nearest negative")
+    table = Table(*columns, title="higher score = more in-distribution")
     for row in rows:
         score = row["error"] if row["score"] is None else f"{row['score']:.3f}"
         table.add_row(row["picture"], score, ", ".join(row["concepts"]), row["nearest_negative"])
