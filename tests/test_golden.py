@@ -13,8 +13,12 @@ from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.functional import roc
+from ood_lightning.functional.confidence import energy, log_max_softmax, negative_entropy
+from ood_lightning.functional.density import fit_gaussians, mahalanobis, relative_mahalanobis
+from ood_lightning.functional.grouping import grouped_log_odds
+from ood_lightning.functional.multimatch import multi_match
 from ood_lightning.functional.selection import contiguous_groups
-from ood_lightning.functional.similarity import log_mass, log_masses
+from ood_lightning.functional.similarity import log_mass, log_masses, top_k
 from ood_lightning.functional.temi import head_losses, updated_prior
 
 FOLDER = Path(os.environ.get("GOLDEN_DIR") or Path(__file__).parents[2] / "shared" / "golden")
@@ -33,7 +37,7 @@ def load(path: Path) -> dict[str, Tensor]:
         return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays}
 
 
-@pytest.mark.parametrize("form", ["temi", "neglabel", "metrics"])
+@pytest.mark.parametrize("form", ["temi", "neglabel", "metrics", "mahalanobis", "multimatch"])
 def test_the_folder_holds_every_form_that_is_compared(form: str):
     assert files(form), f"no {form}_*.npz in {FOLDER}"
 
@@ -148,3 +152,31 @@ def test_metrics_under_every_convention(path: Path):
         for name, metric in published.items():
             got = float(metric(given[f"{case}.id"], given[f"{case}.ood"]))
             assert got == pytest.approx(float(given[f"{case}.{name}"]), abs=1e-9), f"{case} {name}"
+
+
+@pytest.mark.parametrize("path", files("mahalanobis"), ids=lambda path: path.stem)
+def test_density_and_softmax_scores(path: Path):
+    given = load(path)
+    fitted = fit_gaussians(given["train"], given["labels"].long())
+    for score, name in ((mahalanobis, "score_md"), (relative_mahalanobis, "score_rmd")):
+        torch.testing.assert_close(score(given["test"].double(), fitted), given[name], rtol=1e-9, atol=1e-9)
+    logits = given["logits"]
+    softmax = (log_max_softmax(logits).exp(), energy(logits), -(-negative_entropy(logits)).exp())
+    for found, name in zip(softmax, ("msp", "energy", "perplexity"), strict=True):
+        torch.testing.assert_close(found, given[name].double(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", files("multimatch"), ids=lambda path: path.stem)
+def test_multi_matching_and_the_final_score_of_negrefine(path: Path):
+    given = load(path)
+    k, scale = int(given["k"]), float(given["logit_scale"])
+    positives = top_k(given["image"], given["positives"], k).indices
+    negatives = top_k(given["image"], given["negatives"], k).indices
+    pairs = given["pair"][positives[:, :, None], negatives[:, None, :]]
+    matched = multi_match(given["image"], pairs, given["negatives"][negatives], scale)
+    torch.testing.assert_close(matched, given["s_mm"].double(), rtol=0, atol=1e-5)
+    odds = grouped_log_odds(given["image"], given["positives"], given["negatives"], scale, 10, 0)
+    share = given["s_neglabel_groups10_permuted_seed0"].double()
+    torch.testing.assert_close(odds.sigmoid(), share, rtol=0, atol=1e-5)
+    final = given["s_final_alpha2"].double()
+    torch.testing.assert_close(odds.sigmoid() + 2 * matched, final, rtol=0, atol=1e-5)
