@@ -11,7 +11,6 @@ from ood_lightning.errors import LabelSetError
 
 FORMAT = "ood_lightning/label-set/1"
 REST = "rest of the corpus"
-SUPERVISION = ("id_names", "id_images", "id_labels", "test_stream", "llm")
 
 
 @dataclass(frozen=True)

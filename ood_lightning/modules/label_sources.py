@@ -114,6 +114,35 @@ class IDNames(LabelSource):
 
 
 @dataclass(frozen=True)
+class CandidateNames(LabelSource):
+    """The true ID names, and names of the OOD classes themselves as negatives: an upper bound that knows the answer.
+
+    Source: Fort et al., NeurIPS 2021, https://arxiv.org/abs/2106.03004.
+
+    Args:
+        names: a set with a manifest, or a text file with one name a line.
+        ood_names: the same for OOD sets; names that are ID names too are left out, repeated ones count once.
+    """
+
+    names: str
+    ood_names: list[str]
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """ID names in class order, OOD names in the order of their sets."""
+        names = read_names(self.names)
+        taken = {name.lower() for name in names}
+        candidates = dict.fromkeys(name for source in self.ood_names for name in read_names(source))
+        negatives = tuple(name for name in candidates if name.lower() not in taken)
+        if not negatives:
+            raise LabelSetError(f"{', '.join(self.ood_names)}: every candidate is an ID name, so no negative is left")
+        given = ["id_names", "ood_names"]
+        about = recipe(
+            lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=given, method="candidate names"
+        )
+        return LabelSet(tuple(Positive(name) for name in names), negatives, about)
+
+
+@dataclass(frozen=True)
 class MinedNegatives(LabelSource):
     """The true names and the words of the corpus least similar to them (NegLabel).
 
