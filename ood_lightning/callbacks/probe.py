@@ -1,0 +1,26 @@
+"""Writes a trained probe as safetensors: all that its detector needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+from safetensors.torch import save
+
+from ood_lightning.data.files import atomic_write
+
+
+class ProbeWriter(L.Callback):
+    """`probe.safetensors` and the label set it was trained with, when the fit has ended."""
+
+    def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
+        if not trainer.is_global_zero:
+            return
+        out = Path(trainer.default_root_dir)
+        probe = module.probe.cpu()
+        tensors = {"weight": probe.weight, "bias": probe.bias, "mean": module.feature_mean, "std": module.feature_std}
+        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        atomic_write(out / "probe.safetensors", save(stored, {"encoder": module.encoder.fingerprint}))
+        module.label_set.write(out / "labels.json")
+        print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

@@ -1,0 +1,69 @@
+"""Features of one ID set with a class for each picture, shuffled, for training a probe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ood_lightning.data.features import Features
+from ood_lightning.data.manifest import Manifest, read_manifest
+from ood_lightning.datamodules.features import CACHE, FeatureData
+from ood_lightning.encoders.base import Encoder
+
+
+class TargetFeatures(FeatureData):
+    """Every picture once an epoch, with the target that the module has set; the last, partial batch is kept.
+
+    Args:
+        encoder: frozen image-text towers.
+        id_shards: folder with a manifest, or tars by a brace list.
+        cache_dir: folder of all features.
+        batch_size: pictures in a batch; 8,192 in PLP's ImageNet recipe.
+        seed: of the order; 42 in PLP's code.
+        embed_batch_size: pictures in a batch of the encoder.
+        num_workers: processes that decode pictures, on each rank.
+        max_bad_samples: undecodable pictures allowed.
+    """
+
+    features: Features
+    targets: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        id_shards: str,
+        cache_dir: str = CACHE,
+        batch_size: int = 8192,
+        seed: int = 42,
+        embed_batch_size: int = 256,
+        num_workers: int = 2,
+        max_bad_samples: int = 0,
+    ) -> None:
+        super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
+        self.id_shards, self.seed = id_shards, seed
+        self.manifest: Manifest | None = None
+
+    def setup(self, stage: str) -> None:
+        """Embed what is missing, read the rest."""
+        self.manifest = read_manifest(self.id_shards)
+        (folder,) = self._embedded([self.manifest])
+        self.features = folder.read(self.max_bad_samples)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled batches; on several ranks each sees all of them, so the averaged gradient is that of one."""
+        order = torch.Generator().manual_seed(self.seed)
+        return DataLoader(_Targets(self), batch_size=self.batch_size, shuffle=True, generator=order)
+
+
+class _Targets(Dataset[dict[str, Tensor]]):
+    def __init__(self, data: TargetFeatures) -> None:
+        self.image, self.target = data.features.image, data.targets
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        return {"image": self.image[row].float(), "target": self.target[row]}

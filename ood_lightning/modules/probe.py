@@ -1,0 +1,97 @@
+"""PLP: a linear probe trained on the labels that CLIP itself gives to unlabelled ID pictures.
+
+Source: Adaloglou et al., TMLR 2024, https://arxiv.org/abs/2303.05828, and its code.
+Differs: on projected, unit-norm features, where the code takes the tower's output before the projection. The code's
+    linear scaling of the learning rate is overwritten in every step and has no effect; here it is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.functional.temi import warmup_cosine
+from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features
+
+
+class ProbeModule(L.LightningModule):
+    """Multinomial regression from standardised features to pseudo-labels.
+
+    Args:
+        encoder: the data module's, by a link.
+        corpus: words that the label set may refer to.
+        label_set: whose positives are the classes: true names (PLP), or mined ones (ClusterMine + PLP).
+        prompts: templates around each word.
+        lr: peak rate, after a tenth of all steps; then half a cosine to 0.
+        weight_decay: Adam's own, added to the gradient.
+        seed: of the initial weights; 42 in PLP's code.
+        cache_dir: folder of all features.
+    """
+
+    feature_mean: Tensor
+    feature_std: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        corpus: Corpus,
+        label_set: LabelSource | str,
+        prompts: Prompts = Prompts(),  # noqa: B008
+        lr: float = 1e-3,
+        weight_decay: float = 1e-3,
+        seed: int = 42,
+        cache_dir: str = ".cache/features",
+    ) -> None:
+        super().__init__()
+        self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
+        self.source = Stored(label_set) if isinstance(label_set, str) else label_set
+        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+        self.probe: nn.Linear | None = None
+
+    def setup(self, stage: str) -> None:
+        """Name every picture, take the features' mean and deviation, and begin the probe."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        device = self.trainer.strategy.root_device
+        self.encoder.load(device)
+        bank, words = TextBank(self.encoder, self.cache_dir), self.corpus.load()
+        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
+        self.label_set = self.source.label_set(lexicon)
+        names = label_features(self.label_set, lexicon, self.encoder.logit_scale, device).positives
+        image = data.features.image
+        blocks = [top_k(unit(block.to(device)), names, 1).indices[:, 0].cpu() for block in image.split(8192)]
+        data.targets = torch.cat(blocks)
+        deviation, mean = torch.std_mean(image.double(), dim=0)
+        self.register_buffer("feature_mean", mean.float())
+        self.register_buffer("feature_std", deviation.clamp_min(1e-12).float())  # a constant dimension would give NaN
+        self.probe = nn.Linear(image.shape[1], len(names))
+        draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
+        with torch.no_grad():
+            for parameter in self.probe.parameters():
+                parameter.uniform_(-(image.shape[1] ** -0.5), image.shape[1] ** -0.5, generator=draw)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy of the probe against the pseudo-labels."""
+        assert self.probe is not None
+        loss = cross_entropy(self.probe((batch["image"] - self.feature_mean) / self.feature_std), batch["target"])
+        self.log("fit/probe_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["target"]))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Adam with coupled weight decay; the rate is a function of the step alone."""
+        assert self.probe is not None
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = max(total // 10, 1)
+        optimizer = torch.optim.Adam(self.probe.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        rate = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_cosine(step, total=total, warmup=warmup, peak=1.0)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
