@@ -106,7 +106,7 @@ class StreamProtocol:
     """How a test stream is put together: ID and OOD images of one pair of sets, mixed at random.
 
     Every pair of an ID and an OOD set, and every order, begins with a fresh stream: nothing learned from one OOD set
-    is carried to the next, as in the official code of AdaNeg and CLIPScope.
+    is carried to the next, as in the official code of AdaNeg.
 
     Args:
         orders: random orders that each pair is streamed in; results are means over them.
