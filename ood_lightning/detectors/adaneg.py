@@ -10,7 +10,8 @@ by one, under the nearest positive where S_nl > gamma + g (1 - gamma), under the
 g gamma. Where all slots are taken, the image replaces the one of largest entropy (softmax over the positives, or over
 the negatives) if its own is smaller, and is left out otherwise. So scores depend on order and size of the batches.
 
-Source: AdaNeg and its code, which adds lambda times the static score.
+Source: Zhang and Zhang, NeurIPS 2024, https://arxiv.org/abs/2410.20149, and its code, which adds
+    lambda times the static score.
 Differs: the log-odds of S / (1 + lambda) are returned, strictly monotone in S and not rounded to it being 1 + lambda;
     float64 where the code computes in float16; all L slots are filled, the code leaves the last one empty
     (`spare_slot`); beta is 5.5 as configured, the code casts it to 5; the permutation before grouping is

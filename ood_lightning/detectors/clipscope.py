@@ -5,7 +5,8 @@
 
 The counts n start at 1 and are read before they are changed; predictions on OOD images count too.
 
-Source: CLIPScope and its code; the mining of its negatives belongs to the label set.
+Source: Fu et al., WACV 2025, https://arxiv.org/abs/2405.14737, and its code; the mining of its negatives belongs to the
+    label set.
 Differs: log S is returned, which ranks alike and ties only where both p and the share lie within 1e-16 of 1. Batches
     may have any size; images are scored as if one at a time. All images of both sets come, in seeded orders; the code
     takes the first 10,000 of each in one unseeded order. A tie of the argmax goes to the name listed first.

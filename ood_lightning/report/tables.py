@@ -91,11 +91,11 @@ def _upright(lines: list[list[str]]) -> list[list[str]]:
     return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
 
 
-def _titled(results: Sequence[Result], how: str = "") -> list[tuple[str, list[list[str]]]]:
+def _titled(results: Sequence[Result], how: str = "", spread: str = "") -> list[tuple[str, list[list[str]]]]:
     """Tables of results of one kind: one per ID set, then the means of all ID sets where there are several."""
     id_sets = list(dict.fromkeys(result.id_set for result in results))
     told = f"AUROC / FPR95 (%){how}"
-    tables = [(f"ID set {id_set}: {told}", grid(results, id_set)) for id_set in id_sets]
+    tables = [(f"ID set {id_set}: {told}{spread}", grid(results, id_set)) for id_set in id_sets]
     return tables + ([(f"Mean over the OOD sets, by ID set: {told}", shifts(results))] if id_sets[1:] else [])
 
 
@@ -103,8 +103,8 @@ def _kinds(results: Sequence[Result]) -> list[list[tuple[str, list[list[str]]]]]
     """Tables of detectors that score each picture by itself, then of those that learn from the test stream."""
     static, streams = [r for r in results if not r.stream], [r for r in results if r.stream]
     orders = " or ".join(str(n) for n in dict.fromkeys(r.orders or 1 for r in streams))
-    how = f"; learns from the test stream; {orders} order{'s' * (orders != '1')}, mean ± standard deviation"
-    return [tables for tables in (_titled(static), _titled(streams, how)) if tables]
+    how = f"; learns from the test stream; {orders} order{'s' * (orders != '1')}"
+    return [tables for tables in (_titled(static), _titled(streams, how, ", mean ± standard deviation")) if tables]
 
 
 def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None = None) -> None:
