@@ -170,6 +170,27 @@ def test_a_run_of_streams_alone(eval_yaml: Path):
     assert {(row["detector"], row["stream"]) for row in rows} == {("Drifting", True)}
 
 
+def test_the_detectors_of_papers_run_on_mined_label_sets(eval_yaml: Path, sets: Path):
+    settings = yaml.safe_load(eval_yaml.read_text())
+    model, detectors = settings["model"]["init_args"], "ood_lightning.detectors"
+    mined = {"names": str(sets / "id_test"), "farthest": 6, "nearest": 5}
+    source = {"class_path": "ood_lightning.modules.label_sources.CLIPScopeNegatives", "init_args": mined}
+    model["label_sets"] = {"ends": source}
+    model["detectors"] = {}
+    model["streams"] = {
+        "CLIPScope": {"class_path": f"{detectors}.clipscope.CLIPScope", "init_args": {"labels": "ends"}},
+        "AdaNeg": {"class_path": f"{detectors}.adaneg.AdaNeg", "init_args": {"labels": "ends", "groups": 2}},
+        "TANL": {"class_path": f"{detectors}.tanl.TANL", "init_args": {"labels": "ends", "count": 4}},
+    }
+    eval_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    rows = json.loads(Path("run/eval/results.json").read_text())["results"]
+    assert {(row["detector"], row["supervision"]) for row in rows} == {
+        (name, "id_names+test_stream") for name in ("CLIPScope", "AdaNeg", "TANL")
+    }
+    assert len(json.loads(Path("run/eval/labels/ends.json").read_text())["negatives"]) == 11
+
+
 def test_one_name_for_two_detectors_is_refused(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
     _with_streams(eval_yaml, MCM="Drift")
     assert main(["test", "--config", str(eval_yaml)]) == 2
