@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
 from ood_lightning.cli.main import main
 
@@ -42,6 +43,11 @@ def test_two_processes_train_the_same_heads_and_elect_the_same_labels(fit_yaml: 
 def test_two_processes_score_ragged_shards_as_one_does(
     eval_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["model"]["init_args"]["streams"] = {
+        "CLIPScope": {"class_path": "ood_lightning.detectors.clipscope.CLIPScope"}
+    }
+    eval_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
     assert main(["test", "--config", str(eval_yaml)]) == 0
     two = tmp_path / "run/two"
     # forked, so in the test's own process group; the features come from a cache that both fill
@@ -52,6 +58,7 @@ def test_two_processes_score_ragged_shards_as_one_does(
     one = tmp_path / "run/eval"
     rows = [json.loads((folder / "results.json").read_text())["results"] for folder in (one, two)]
     assert rows[0] == rows[1]
+    assert {row["detector"] for row in rows[0] if row["stream"]} == {"CLIPScope"}
     assert len(rows[0]) > 4
     tables = [pq.read_table(folder / "scores.parquet") for folder in (one, two)]
     assert tables[0].num_rows == 12 + 7 + 9 + 8

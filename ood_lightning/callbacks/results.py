@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class ResultsWriter(L.Callback):
             "corpus": module.corpus.load().name,
             "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
             "not_run": module.not_run,
+            "streams": asdict(module.protocol) if module.streams else None,
             "bad_samples": {s.features.name: s.features.bad for s in trainer.datamodule.sets if s.features.bad},  # type: ignore[attr-defined]
         }
         write_results(out, module.results, about)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from ood_lightning.errors import SettingsError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -70,6 +72,64 @@ class Detector(ABC):
     @abstractmethod
     def bind(self, evidence: Evidence) -> Scorer:
         """The score as a function of image features alone, on the evidence's device; called once a run."""
+
+
+Stream = Callable[["Tensor"], "Tensor"]  # as a Scorer, but each batch may change the scores of those that follow
+
+
+class StreamDetector(ABC):
+    """A detector that learns from the unlabelled test stream while it scores. Subclasses are frozen dataclasses.
+
+    Attributes:
+        needs: as :class:`Detector`; `test_stream` is always among them.
+        inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run.
+        needs_negatives: whether a label set without negatives is an error.
+        labels: name of a label set of the run; empty if it reads none.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"test_stream"})
+    inputs: ClassVar[frozenset[str]] = frozenset()
+    needs_negatives: ClassVar[bool] = False
+    labels: str = ""
+
+    @abstractmethod
+    def open(self, evidence: Evidence) -> Stream:
+        """A fresh stream that has seen nothing, on the evidence's device.
+
+        It is called with one batch of unit-norm features (b, D) at a time, in stream order, and returns their scores
+        (b,), float64, higher = more in-distribution. What it has seen is its own: two streams share nothing.
+        """
+
+
+@dataclass(frozen=True)
+class StreamProtocol:
+    """How a test stream is put together: ID and OOD images of one pair of sets, mixed at random.
+
+    Every pair of an ID and an OOD set, and every order, begins with a fresh stream: nothing learned from one OOD set
+    is carried to the next, as in the official code of AdaNeg.
+
+    Args:
+        orders: random orders that each pair is streamed in; results are means over them.
+        seed: of the orders; the run's own seed does not count.
+        batch_size: images that a detector sees at once. Some scores depend on it.
+        id_per_ood: ID images per OOD image, random ones of the larger side left out; None: all images of both sets.
+    """
+
+    orders: int = 3
+    seed: int = 0
+    batch_size: int = 64
+    id_per_ood: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("orders", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"protocol.{name} is {getattr(self, name)}, expected at least 1")
+
+    def rows(self, n_id: int, n_ood: int, order: int) -> Tensor:
+        """Rows in stream order, int64; below n_id an ID image, from there on an OOD image."""
+        from ood_lightning.functional.interleave import interleave
+
+        return interleave(n_id, n_ood, seed=self.seed, order=order, id_per_ood=self.id_per_ood)
 
 
 class LabelDetector(Detector):

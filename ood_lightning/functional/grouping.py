@@ -30,26 +30,31 @@ def grouped_log_odds(
     Raises:
         SettingsError: if groups is not in 1..N.
 
-    Raises:
-        SettingsError: if there are fewer negatives than groups.
-
     Source: Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078.
     Differs: the permutation is drawn on the CPU (the official code's on the GPU, another stream of numbers), and the
         positives' mass is computed once, not once per group.
     """
-    n = len(negatives)
-    if not 1 <= groups <= n:
+    members = group_members(len(negatives), groups, permutation_seed).to(features.device)
+    odds = log_mass(features, positives, scale)[:, None] - log_masses(features, negatives, scale, groups=members)
+    return mean_share_log_odds(odds)
+
+
+def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:
+    """Rows of each group of negatives, int64, shape (G, K // G), on the CPU; see :func:`grouped_log_odds`."""
+    if not 1 <= groups <= count:
         raise SettingsError(
-            f"{n} negatives do not fill {groups} groups: mine more negatives, or lower groups (1: no grouping)"
+            f"{count} negatives do not fill {groups} groups: mine more negatives, or lower groups (1: no grouping)"
         )
-    if not 1 <= groups <= n:
-        told = f"groups is {groups}" if groups < 1 else f"{n} negatives do not fill {groups} groups"
-        raise SettingsError(f"{told}: give more negatives, or lower groups (1 or more)")
-    kept = n - n % groups
+    kept = count - count % groups
     shuffle = None
     if permutation_seed is not None:
         shuffle = torch.randperm(kept, generator=torch.Generator().manual_seed(permutation_seed))
-    members = contiguous_groups(n, groups, permutation=shuffle).to(features.device)
-    odds = log_mass(features, positives, scale)[:, None] - log_masses(features, negatives, scale, groups=members)
-    # the mean over groups is the same factor in both terms
+    return contiguous_groups(count, groups, permutation=shuffle)
+
+
+def mean_share_log_odds(odds: Tensor) -> Tensor:
+    """Log-odds of the mean of shares, from the log-odds (B, G) of each; shape (B,).
+
+    The logarithm of the number of groups is in both terms and cancels.
+    """
     return logsigmoid(odds).logsumexp(dim=1) - logsigmoid(-odds).logsumexp(dim=1)

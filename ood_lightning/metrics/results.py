@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEAN = "mean"  # the ood_set of a row that averages over sets
-_METRICS = ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95", "aupr_in", "aupr_out")
-_COLUMNS = {"fpr_ood_at_id_tpr95": "fpr_ood@id_tpr95", "fpr_id_at_ood_tpr95": "fpr_id@ood_tpr95"}  # as files say it
+METRICS = ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95", "aupr_in", "aupr_out")
+_COLUMNS = {  # as files say it
+    "fpr_ood_at_id_tpr95": "fpr_ood@id_tpr95",
+    "fpr_id_at_ood_tpr95": "fpr_id@ood_tpr95",
+    "fpr_ood_at_id_tpr95_std": "fpr_ood@id_tpr95_std",
+}
+_OF_STREAMS = ("auroc_std", "fpr_ood_at_id_tpr95_std", "orders")  # None elsewhere; files written without them are read
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,16 @@ class Result:
         fpr_id_at_ood_tpr95: ID images rejected while 95 % of OOD are caught; lower is better.
         aupr_in: step rule, ID positive; higher is better.
         aupr_out: step rule, OOD positive; higher is better.
-        n_id: ID images scored.
+        n_id: ID images scored; in a mean over streams of thinned sets, of the smallest stream.
         n_ood: OOD images scored; in a mean, of all its sets together.
         supervision: what the detector was given, such as ``("id_names", "llm")``.
         stream: whether it learned from the test stream.
         group: the sets it is averaged with, such as ``"near"``; empty if none.
         recipe: hash of the label set or settings that the scores were made with.
+        auroc_std: sample standard deviation over the orders of a test stream; None without a stream, in a mean over
+            sets, and for one order.
+        fpr_ood_at_id_tpr95_std: as above.
+        orders: random orders of the test stream that the metrics are means over; None without a stream.
     """
 
     detector: str
@@ -50,8 +59,11 @@ class Result:
     stream: bool = False
     group: str = ""
     recipe: str = ""
+    auroc_std: float | None = None
+    fpr_ood_at_id_tpr95_std: float | None = None
+    orders: int | None = None
 
-    def to_row(self) -> dict[str, str | float | int | bool]:
+    def to_row(self) -> dict[str, str | float | int | bool | None]:
         """As JSON and CSV hold it: FPRs under their full names, supervision joined by ``+``."""
         row = {_COLUMNS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
         return row | {"supervision": "+".join(self.supervision)}
@@ -64,12 +76,16 @@ class Result:
             ValueError: if a column is missing, unknown, or does not hold what it should.
         """
         names = {_COLUMNS.get(field.name, field.name): field.name for field in fields(cls)}
-        unknown, missing = sorted(set(row) - set(names)), sorted(set(names) - set(row))
+        optional = {_COLUMNS.get(name, name) for name in _OF_STREAMS}
+        unknown, missing = sorted(set(row) - set(names)), sorted(set(names) - set(row) - optional)
         if unknown or missing:
             raise ValueError(f"a result row has unknown columns {unknown} and lacks {missing}: expected {list(names)}")
-        values = {name: row[column] for column, name in names.items()}
-        for name in _METRICS:
+        values: dict[str, Any] = {name: row.get(column) for column, name in names.items()}
+        for name in METRICS:
             values[name] = float(values[name])
+        for name in _OF_STREAMS:
+            kind = int if name == "orders" else float
+            values[name] = None if values[name] in (None, "") else kind(values[name])
         values["n_id"], values["n_ood"] = int(values["n_id"]), int(values["n_ood"])
         if str(values["stream"]).lower() not in ("true", "false"):
             raise ValueError(f"column stream holds {values['stream']!r}, expected true or false")
@@ -166,8 +182,10 @@ def _mean(table: list[Result], group: str) -> Result:
         where = f"{result.detector!r} on {result.id_set!r}"
         if sets.setdefault(result.ood_set, result) != result:
             raise ValueError(f"{where} has two different results for {result.ood_set!r}: keep one")
-        if result.n_id != table[0].n_id:
+        if result.n_id != table[0].n_id and not result.stream:  # a stream may leave images out to keep its mixture
             raise ValueError(f"{where} counts {table[0].n_id} ID images in one row and {result.n_id} in another")
-    values: dict[str, float] = {name: fmean(getattr(result, name) for result in sets.values()) for name in _METRICS}
+    values: dict[str, float] = {name: fmean(getattr(result, name) for result in sets.values()) for name in METRICS}
     n_ood = sum(result.n_ood for result in sets.values())
-    return replace(table[0], ood_set=MEAN, group=group, n_ood=n_ood, **values)  # type: ignore[arg-type]
+    n_id = min(result.n_id for result in table)
+    unknown = {"auroc_std": None, "fpr_ood_at_id_tpr95_std": None}  # cannot be told from those of the single sets
+    return replace(table[0], ood_set=MEAN, group=group, n_id=n_id, n_ood=n_ood, **values, **unknown)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ Differs: one joint ranking of the corpus (as ClusterMine's NegLabel rows), and t
 which the official code leaves to the ranking.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,3 +56,51 @@ def mine_negatives(
     chosen = rows[farthest(distance, count)]
     about = {"method": "NegLabel", **recipe, "negatives": count, "quantile": quantile, "supervision": ["id_names"]}
     return LabelSet(tuple(Positive(name) for name in names), tuple(words[i] for i in chosen.tolist()), about)
+
+
+def mine_both_ends(
+    names: Sequence[str],
+    name_features: Tensor,
+    words: Sequence[str],
+    word_features: Tensor,
+    farthest_count: int,
+    nearest_count: int,
+    recipe: dict[str, Any],
+    share: float = 0.05,
+) -> LabelSet:
+    """A label set of the names and the words least and most like them, from the least similar one on.
+
+    A word's likeness is its k-th largest cosine to the names, k = ceil(share * P): 50 of 1,000 names.
+
+    Args:
+        names: positives in order.
+        name_features: unit-norm, (P, D).
+        words: the corpus.
+        word_features: unit-norm, (V, D).
+        farthest_count: words least like the names.
+        nearest_count: words most like them that are no name themselves.
+        recipe: what made the inputs, plain data; stored in the label set.
+        share: of the names, in (0, 1].
+
+    Raises:
+        LabelSetError: if the corpus has fewer other words than are wanted, or a number is out of its range.
+
+    Source: Fu et al., WACV 2025, https://arxiv.org/abs/2405.14737 (CLIPScope).
+    """
+    rows, count = rest_of(words, names), farthest_count + nearest_count
+    if min(farthest_count, nearest_count) < 0 or count < 1 or not 0 < share <= 1:
+        raise LabelSetError(
+            f"{farthest_count} farthest and {nearest_count} nearest words at share {share}: expected at least one "
+            f"word, and a fraction of the names above 0"
+        )
+    if count > len(rows):
+        raise LabelSetError(
+            f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"
+        )
+    k, p = math.ceil(share * len(names) - 1e-9), len(names)
+    likeness = quantile_cosine(word_features[rows], name_features, (p - k) / max(1, p - 1))
+    ranked = rows[farthest(likeness, len(rows))].tolist()
+    chosen = ranked[:farthest_count] + ranked[len(ranked) - nearest_count :]
+    about = {"method": "CLIPScope", **recipe, "farthest": farthest_count, "nearest": nearest_count, "share": share}
+    about["supervision"] = ["id_names"]
+    return LabelSet(tuple(Positive(name) for name in names), tuple(words[i] for i in chosen), about)

@@ -16,13 +16,14 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.features import Features
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.scores import ABOUT, SetScores
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+from ood_lightning.modules.streams import evaluate_streams
 
 NEAREST = ("top_positive", "top_negative")
 WHENCE = {
@@ -42,6 +43,8 @@ class DetectModule(L.LightningModule):
         prompts: templates around each word.
         explain: label set whose nearest positive and negative are stored with each picture; the first if None.
         cache_dir: folder of all features.
+        streams: detectors that learn from the test stream, by the name that tables show.
+        protocol: how test streams are put together.
     """
 
     def __init__(
@@ -53,20 +56,26 @@ class DetectModule(L.LightningModule):
         prompts: Prompts = Prompts(),  # noqa: B008
         explain: str | None = None,
         cache_dir: str = ".cache/features",
+        streams: dict[str, StreamDetector] | None = None,
+        protocol: StreamProtocol = StreamProtocol(),  # noqa: B008
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.sources = {name: Stored(s) if isinstance(s, str) else s for name, s in label_sets.items()}
         self.detectors, self.explain = detectors, explain
+        self.streams, self.protocol = streams or {}, protocol
         self.bags = nn.ModuleList()
         self.results: list[Result] = []
         self.scores: list[SetScores] = []
         self._check()
 
     def _check(self) -> None:
-        if not self.detectors or not self.sources:
+        if not self._every or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
-        for name, detector in self.detectors.items():
+        twice = self.detectors.keys() & self.streams.keys()
+        if twice:
+            raise SettingsError(f"{', '.join(sorted(twice))} is in detectors and in streams: give each its own name")
+        for name, detector in self._every.items():
             if name in ABOUT:
                 raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")
             if detector.labels and detector.labels not in self.sources:
@@ -77,6 +86,10 @@ class DetectModule(L.LightningModule):
             self.explain = next(iter(self.sources))
         elif self.explain not in self.sources:
             raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
+
+    @property
+    def _every(self) -> dict[str, Detector | StreamDetector]:
+        return {**self.detectors, **self.streams}
 
     def setup(self, stage: str) -> None:
         """Make or read every label set and its text features; rank 0 first, the others from its cache."""
@@ -114,15 +127,16 @@ class DetectModule(L.LightningModule):
             evidence = replace(evidence, id_features=unit(given.image.float()).to(device), id_labels=labels)
         self.scorers: dict[str, Scorer] = {}
         self.not_run: dict[str, str] = {}
-        for name, detector in self.detectors.items():
+        self.evidence = evidence
+        for name, detector in self._every.items():
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
             lacking = evidence.lacks(detector.inputs)
             if lacking:
                 self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
-            else:
+            elif isinstance(detector, Detector):
                 self.scorers[name] = detector.bind(evidence)
-        if not self.scorers:
+        if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
 
@@ -150,12 +164,13 @@ class DetectModule(L.LightningModule):
                 ood_scored.scores[:, column],
                 supervision=self.supervision(name),
                 group=ood.group,
-                recipe=self._label_set(name).sha256 if self.detectors[name].labels else "",
+                recipe=self._recipe(name),
             )
             for column, name in enumerate(self.scorers)
             for _, id_scored in id_sets
             for ood, ood_scored in ood_sets
         ]
+        self.results += self._streamed()
         logged = {
             f"test/{mean.id_set}/{mean.detector}/{metric}": value
             for mean in means(self.results)
@@ -165,14 +180,28 @@ class DetectModule(L.LightningModule):
         # equal on every rank: the scores were gathered; sync_dist would only average equal numbers
         self.log_dict(logged, rank_zero_only=True)
 
+    def _streamed(self) -> list[Result]:
+        """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
+        running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
+        results: list[Result] = []
+        if running and self.trainer.is_global_zero:
+            about = {name: (self.supervision(name), self._recipe(name)) for name in running}
+            sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
+            device = self.trainer.strategy.root_device
+            results = evaluate_streams(running, self.evidence, sets, self.protocol, device, about)
+        return self.trainer.strategy.broadcast(results) if running else []
+
     def supervision(self, detector: str) -> tuple[str, ...]:
         """What a detector was given, by itself and through its label set."""
-        found = self.detectors[detector]
+        found = self._every[detector]
         given = self._label_set(detector).supervision if found.labels else ()
         return tuple(sorted(found.needs | set(given)))
 
     def _label_set(self, detector: str) -> LabelSet:
-        return self.label_sets[self.detectors[detector].labels]
+        return self.label_sets[self._every[detector].labels]
+
+    def _recipe(self, detector: str) -> str:
+        return self._label_set(detector).sha256 if self._every[detector].labels else ""
 
     def _gathered(self, index: int, eval_set: Any) -> SetScores:
         bag: ScoreBag = self.bags[index]  # type: ignore[assignment]

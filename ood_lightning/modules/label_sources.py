@@ -14,7 +14,7 @@ from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.manifest import read_manifest
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
-from ood_lightning.mining.negatives import mine_negatives, rest_of
+from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.recipe import prompts_recipe, recipe
 from ood_lightning.places import locate
 
@@ -162,6 +162,35 @@ class MinedNegatives(LabelSource):
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
         features = lexicon.encode(names, "ID names")
         return mine_negatives(names, features, lexicon.words.words, lexicon.features, self.count, about, self.quantile)
+
+
+@dataclass(frozen=True)
+class CLIPScopeNegatives(LabelSource):
+    """The true names and the words of the corpus least and most like them (CLIPScope).
+
+    Differs: one set of prompts, the run's, where the code has one for mining and one for each end; ID names are taken
+    out of the corpus first.
+
+    Args:
+        names: a set with a manifest, or a text file with one name a line.
+        farthest: words least like the names.
+        nearest: words most like them.
+        share: of the names that a word is compared with at its k-th largest cosine; 50 of 1,000 in the code.
+    """
+
+    names: str
+    farthest: int = 5000
+    nearest: int = 5000
+    share: float = 0.05
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """Rank the corpus, keep both ends."""
+        names = read_names(self.names)
+        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
+        features, words = lexicon.encode(names, "ID names"), lexicon.words.words
+        return mine_both_ends(
+            names, features, words, lexicon.features, self.farthest, self.nearest, about, share=self.share
+        )
 
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:

@@ -53,7 +53,10 @@ def read_results(path: Path) -> list[Result]:
 
 
 def _cell(result: Result | None) -> str:
-    return f"{100 * result.auroc:.2f} / {100 * result.fpr_ood_at_id_tpr95:.2f}" if result else "-"
+    if result is None:
+        return "-"
+    pairs = ((result.auroc, result.auroc_std), (result.fpr_ood_at_id_tpr95, result.fpr_ood_at_id_tpr95_std))
+    return " / ".join(f"{100 * v:.2f}" + ("" if std is None else f" ± {100 * std:.2f}") for v, std in pairs)
 
 
 def grid(results: Sequence[Result], id_set: str) -> list[list[str]]:
@@ -88,15 +91,26 @@ def _upright(lines: list[list[str]]) -> list[list[str]]:
     return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
 
 
-def _titled(results: Sequence[Result]) -> list[tuple[str, list[list[str]]]]:
-    """Every table of a run: one per ID set, then the means of all ID sets where there are several."""
+def _titled(results: Sequence[Result], how: str = "", spread: str = "") -> list[tuple[str, list[list[str]]]]:
+    """Tables of results of one kind: one per ID set, then the means of all ID sets where there are several."""
     id_sets = list(dict.fromkeys(result.id_set for result in results))
-    tables = [(f"ID set {id_set}: AUROC / FPR95 (%)", grid(results, id_set)) for id_set in id_sets]
-    return tables + ([("Mean over the OOD sets, by ID set: AUROC / FPR95 (%)", shifts(results))] if id_sets[1:] else [])
+    told = f"AUROC / FPR95 (%){how}"
+    tables = [(f"ID set {id_set}: {told}{spread}", grid(results, id_set)) for id_set in id_sets]
+    return tables + ([(f"Mean over the OOD sets, by ID set: {told}", shifts(results))] if id_sets[1:] else [])
+
+
+def _kinds(results: Sequence[Result]) -> list[list[tuple[str, list[list[str]]]]]:
+    """Tables of detectors that score each picture by itself, then of those that learn from the test stream."""
+    static, streams = [r for r in results if not r.stream], [r for r in results if r.stream]
+    orders = " or ".join(str(n) for n in dict.fromkeys(r.orders or 1 for r in streams))
+    how = f"; learns from the test stream; {orders} order{'s' * (orders != '1')}"
+    return [tables for tables in (_titled(static), _titled(streams, how, ", mean ± standard deviation")) if tables]
 
 
 def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None = None) -> None:
     """Print the first ID set's table and, where there are more ID sets, the means of each.
+
+    Detectors that learn from the test stream have tables of their own.
 
     Args:
         results: of single sets.
@@ -107,8 +121,8 @@ def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None =
     from rich.table import Table
 
     console = Console(width=None if Console().is_terminal else 160)
-    tables = _titled(results)
-    for title, (header, *lines) in [tables[0], *tables[1:][-1:]]:
+    shown = [table for tables in _kinds(results) for table in [tables[0], *tables[1:][-1:]]]
+    for title, (header, *lines) in shown:
         table = Table(title=title, title_justify="left", box=SIMPLE)
         for i, name in enumerate(header):
             table.add_column(name, justify="right" if i else "left")
@@ -122,7 +136,12 @@ def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None =
 
 def markdown(results: Sequence[Result]) -> str:
     """Every table in Markdown."""
-    return "\n\n".join([*(f"{title}\n\n{_pipes(lines)}" for title, lines in _titled(results)), CONVENTION]) + "\n"
+    return (
+        "\n\n".join(
+            [*(f"{title}\n\n{_pipes(lines)}" for tables in _kinds(results) for title, lines in tables), CONVENTION]
+        )
+        + "\n"
+    )
 
 
 def _pipes(lines: list[list[str]]) -> str:

@@ -18,12 +18,12 @@ from ood_lightning.cli.main import STEPS, TRAINER, main
 from ood_lightning.cli.parser import run_step
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.base import Detector
+from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.encoders.base import Encoder
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
-PARTS = {"encoders": Encoder, "detectors": Detector, "corpora": Corpus, "prompts": Prompts}
+PARTS = {"encoders": Encoder, "detectors": Detector, "streams": StreamDetector, "corpora": Corpus, "prompts": Prompts}
 WHOLE = [path for path in SHIPPED if path.parent.name not in PARTS]
 
 

@@ -38,7 +38,8 @@ def test_every_metric_lands_in_its_own_field(row: Result):
 
 
 def test_a_row_survives_json_and_csv(row: Result):
-    for result in (row, replace(row, supervision=(), stream=True, group="", recipe="")):
+    spread = {"auroc_std": 0.25, "fpr_ood_at_id_tpr95_std": 0.125, "orders": 3}
+    for result in (row, replace(row, supervision=(), stream=True, group="", recipe="", **spread)):
         assert Result.from_row(json.loads(json.dumps(result.to_row()))) == result
         text = io.StringIO()
         writer = csv.DictWriter(text, result.to_row())
@@ -46,6 +47,18 @@ def test_a_row_survives_json_and_csv(row: Result):
         writer.writerow(result.to_row())
         text.seek(0)
         assert Result.from_row(next(csv.DictReader(text))) == result
+
+
+def test_a_row_written_before_streams_were_measured_is_read(row: Result):
+    new = {"auroc_std", "fpr_ood@id_tpr95_std", "orders"}
+    assert new <= set(row.to_row())
+    assert Result.from_row({name: value for name, value in row.to_row().items() if name not in new}) == row
+
+
+def test_a_mean_over_streams_has_no_deviation_and_counts_the_smallest_id_side(row: Result):
+    rows = [replace(row, stream=True, auroc_std=0.1, fpr_ood_at_id_tpr95_std=0.1, orders=3, ood_set=s) for s in "ab"]
+    mean = means([rows[0], replace(rows[1], n_id=7)])[-1]
+    assert (mean.auroc_std, mean.fpr_ood_at_id_tpr95_std, mean.orders, mean.n_id) == (None, None, 3, 7)
 
 
 def test_the_two_fprs_never_share_a_name(row: Result):

@@ -12,7 +12,7 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.mining.clustermine import clustermine
 from ood_lightning.mining.nearest import nearest_words
-from ood_lightning.mining.negatives import mine_negatives, rest_of
+from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.posmine import posmine
 
 WORDS = ("cat", "dog", "cow", "hen", "pig")
@@ -117,3 +117,39 @@ def test_a_duplicated_name_stays_twice_as_published_evaluations_have_it():
     features = unit(torch.randn(4, 4))
     found = mine_negatives(["crane", "crane"], features[:2], ("a", "b"), features[2:], 1, {})
     assert found.words == ["crane", "crane"]
+
+
+@pytest.mark.parametrize(("share", "k"), [(0.05, 1), (0.2, 4), (0.21, 5), (1.0, 20)])
+def test_both_ends_are_ranked_by_the_kth_largest_cosine(share: float, k: int):
+    draw = torch.Generator().manual_seed(0)
+    words = tuple(f"w{i}" for i in range(40))
+    word_features, name_features = (unit(torch.randn(n, 6, generator=draw)) for n in (40, 20))
+    names = [*(f"n{i}" for i in range(19)), "W7"]
+    found = mine_both_ends(names, name_features, words, word_features, 5, 3, {"seed": 1}, share=share)
+    kth = [sorted((float(w.double() @ n.double()) for n in name_features), reverse=True)[k - 1] for w in word_features]
+    ranked = [words[i] for i in sorted(range(40), key=lambda i: kth[i]) if i != 7]
+    assert list(found.negatives or ()) == ranked[:5] + ranked[-3:]
+    assert found.words == names
+    assert found.supervision == ("id_names",)
+    assert (found.recipe["farthest"], found.recipe["nearest"], found.recipe["share"]) == (5, 3, share)
+
+
+def test_one_end_alone_and_one_name():
+    features = unit(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)))
+    both = mine_both_ends(["cat"], features[:1], WORDS, features, 2, 2, {}).negatives or ()
+    assert mine_both_ends(["cat"], features[:1], WORDS, features, 2, 0, {}).negatives == both[:2]
+    assert mine_both_ends(["cat"], features[:1], WORDS, features, 0, 2, {}).negatives == both[2:]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((3, 2), "5 negatives wanted, the corpus has 4"),
+        ((0, 0), "at least one word, and"),
+        ((-1, 2), "at least one word, and"),
+    ],
+)
+def test_ends_that_the_corpus_does_not_have_are_refused(settings: tuple[int, int], words: str):
+    features = unit(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(LabelSetError, match=words):
+        mine_both_ends(["cat"], features[:1], WORDS, features, *settings, {})

@@ -129,6 +129,16 @@ def test_markdown_has_a_table_per_id_set_and_says_what_fpr95_is():
         assert len(widths) <= 1
 
 
+def test_detectors_that_learn_from_the_stream_never_share_a_table_with_the_others():
+    streamed = row("AdaNeg", "near1", 0.9, stream=True, auroc_std=0.01, fpr_ood_at_id_tpr95_std=0.002, orders=3)
+    static, own = markdown([streamed, *RESULTS]).split("ID set birds")[1:]
+    assert "AdaNeg" not in static
+    assert "±" not in static
+    assert own.startswith(": AUROC / FPR95 (%); learns from the test stream; 3 orders, mean ± standard deviation\n")
+    assert "| 90.00 ± 1.00 / 10.00 ± 0.20 |" in own
+    assert "MCM" not in own
+
+
 def test_the_printed_table_is_not_cut_where_no_terminal_is(capsys: pytest.CaptureFixture[str]):
     print_results([row("AVeryLongDetectorName", f"set{i}", 0.5) for i in range(30)])
     out = capsys.readouterr().out

@@ -1,0 +1,214 @@
+"""AdaNeg against a slow float64 loop over images, labels and slots, and what must hold of its memory."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ood_lightning.detectors.adaneg import AdaNeg, ImageMemory, Proxies
+from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.neglabel import NegLabel
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.similarity import unit
+
+SCALE = 9.0
+DETECTOR = AdaNeg(groups=3, slots=2, permutation_seed=None)
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+@pytest.fixture
+def labels() -> LabelFeatures:
+    return LabelFeatures(draw(4, 8, seed=1), draw(13, 8, seed=2), SCALE)
+
+
+@pytest.fixture
+def images(labels: LabelFeatures) -> Tensor:
+    """Near few of the texts, so that slots run full; some near none."""
+    texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
+    pull = torch.linspace(0, 2, 60)[torch.randperm(60, generator=torch.Generator().manual_seed(4))]
+    return unit(draw(60, 8, seed=3) + pull[:, None] * texts[torch.arange(60) % 4])
+
+
+def run(detector: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[Tensor, Proxies]:
+    stream = detector.open(Evidence({"neglabel": labels}))
+    assert isinstance(stream, Proxies)
+    return torch.cat([stream(batch) for batch in images.split(batch_size)]), stream
+
+
+def dot(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def normal(a: list[float]) -> list[float]:
+    return [x / math.sqrt(dot(a, a)) for x in a]
+
+
+def share(image: list[float], texts: list[list[float]], p: int, order: list[int], groups: int) -> float:
+    """Mean over groups of the positives' share."""
+    mass = [math.exp(SCALE * dot(image, text)) for text in texts]
+    size, near = len(order) // groups, sum(mass[:p])
+    parts = [sum(mass[p + i] for i in order[g * size : (g + 1) * size]) for g in range(groups)]
+    return sum(near / (near + part) for part in parts) / groups
+
+
+def entropy(image: list[float], texts: list[list[float]]) -> float:
+    mass = [math.exp(SCALE * dot(image, text)) for text in texts]
+    return -sum(m / sum(mass) * math.log(m / sum(mass)) for m in mass)
+
+
+def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[list[float], dict[int, int]]:
+    """S itself, as the official code goes: slot by slot, with a pointer that starts at 1."""
+    p, kept = len(labels.positives), len(labels.negatives) - len(labels.negatives) % d.groups
+    order = list(range(kept))
+    if d.permutation_seed is not None:
+        order = torch.randperm(kept, generator=torch.Generator().manual_seed(d.permutation_seed)).tolist()
+    texts = torch.cat([labels.positives, labels.negatives[:kept]]).double().tolist()
+    memory = [[text] + [[0.0] * 8 for _ in range(d.slots)] for text in texts]
+    entropies = [[0.0] * (1 + d.slots) for _ in texts]
+    pointer = [1] * len(texts)
+    last = d.slots if d.spare_slot else d.slots + 1
+    scores = []
+    pictures = images.double().tolist()
+    for start in range(0, len(pictures), batch_size):
+        batch = pictures[start : start + batch_size]
+        static = [share(h, texts, p, order, d.groups) for h in batch]
+        for h, s in zip(batch, static, strict=True):
+            if s > d.gamma + d.gap * (1 - d.gamma):
+                rows = range(p)
+            elif s < d.gamma - d.gap * d.gamma:
+                rows = range(p, len(texts))
+            else:
+                continue
+            row = max(rows, key=lambda j: dot(h, texts[j]))
+            new = entropy(h, [texts[j] for j in rows])
+            if pointer[row] == last:
+                worst = max(entropies[row])
+                if new >= worst:
+                    continue
+                slot = entropies[row].index(worst)
+                assert slot > 0
+            else:
+                slot, pointer[row] = pointer[row], pointer[row] + 1
+            memory[row][slot], entropies[row][slot] = h, new
+        for h, s in zip(batch, static, strict=True):
+            proxies = []
+            for slots in memory:
+                weights = [math.exp(-d.beta * (1 - dot(h, f))) if d.sample_adaptive else 1.0 for f in slots]
+                proxies.append(normal([sum(w * f[i] for w, f in zip(weights, slots, strict=True)) for i in range(8)]))
+            scores.append(share(h, proxies, p, order, d.groups) + d.weight * s)
+    return scores, {j: n - 1 for j, n in enumerate(pointer) if n > 1}
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 60])
+@pytest.mark.parametrize("sample_adaptive", [False, True])
+@pytest.mark.parametrize(
+    "change", [{}, {"spare_slot": True}, {"permutation_seed": 0, "beta": 5.0, "weight": 1.5}, {"gap": 0.1, "slots": 4}]
+)
+def test_equals_a_slow_loop(
+    labels: LabelFeatures, images: Tensor, batch_size: int, sample_adaptive: bool, change: dict[str, float]
+):
+    detector = replace(DETECTOR, sample_adaptive=sample_adaptive, **change)
+    found, stream = run(detector, labels, images, batch_size)
+    wanted, filled = by_hand(detector, labels, images, batch_size)
+    total = torch.tensor(wanted, dtype=torch.float64) / (1 + detector.weight)
+    torch.testing.assert_close(found.sigmoid(), total, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, total.logit(), atol=1e-4, rtol=1e-4)
+    assert stream.memory.filled == filled
+    assert max(filled.values()) == detector.slots - detector.spare_slot  # some labels ran full
+
+
+@pytest.mark.parametrize("sample_adaptive", [False, True])
+def test_with_an_empty_memory_the_score_ranks_as_neglabel(labels: LabelFeatures, images: Tensor, sample_adaptive: bool):
+    found, stream = run(replace(DETECTOR, gap=1.0, sample_adaptive=sample_adaptive), labels, images, 7)
+    assert stream.memory.filled == {}
+    assert torch.equal(stream.memory.proxies, stream.memory.texts)
+    static = NegLabel(groups=3, permutation_seed=None)(images, labels)  # S = 1.1 S_nl
+    torch.testing.assert_close(found, static, atol=1e-4, rtol=0)
+
+
+def test_unsure_images_leave_no_trace(labels: LabelFeatures, images: Tensor):
+    static = NegLabel(groups=3, permutation_seed=None)(images, labels).sigmoid()
+    unsure = images[(static > 0.25) & (static < 0.75)]
+    assert 0 < len(unsure) < len(images)
+    assert run(DETECTOR, labels, unsure, 1)[1].memory.filled == {}
+    sure = images[(static < 0.25) | (static > 0.75)]
+    assert sum(run(replace(DETECTOR, slots=99), labels, sure, 1)[1].memory.filled.values()) == len(sure)
+
+
+def test_confident_id_images_go_to_positives_and_ood_images_to_negatives(labels: LabelFeatures):
+    # one group: the share averaged over three is 2/3 where a single negative fits
+    pair = torch.cat([labels.positives[1:2], labels.negatives[5:6]])
+    _, stream = run(replace(DETECTOR, groups=1), labels, pair, 2)
+    assert stream.memory.filled == {1: 1, 4 + 5: 1}
+
+
+def test_the_state_depends_on_the_order_and_scores_on_the_batch(labels: LabelFeatures, images: Tensor):
+    single, alone = run(DETECTOR, labels, images, 1)
+    whole, together = run(DETECTOR, labels, images, 60)
+    assert torch.equal(alone.memory.images, together.memory.images)  # filed one by one whatever the batch
+    assert (single - whole).abs().max() > 1e-3
+    assert not torch.equal(run(DETECTOR, labels, images.flip(0), 1)[0].flip(0), single)
+
+
+def test_two_streams_share_nothing(labels: LabelFeatures, images: Tensor):
+    texts = labels.positives.clone()
+    first, _ = run(DETECTOR, labels, images, 8)
+    assert torch.equal(run(DETECTOR, labels, images, 8)[0], first)
+    assert torch.equal(labels.positives, texts)
+
+
+def test_an_empty_batch_changes_nothing(labels: LabelFeatures):
+    for adaptive in (False, True):
+        stream = replace(DETECTOR, sample_adaptive=adaptive).open(Evidence({"neglabel": labels}))
+        assert stream(torch.empty(0, 8)).shape == (0,)
+
+
+def test_a_weight_of_zero_leaves_the_adaptive_share(labels: LabelFeatures, images: Tensor):
+    found, _ = run(replace(DETECTOR, weight=0.0), labels, images, 8)
+    wanted, _ = by_hand(replace(DETECTOR, weight=0.0), labels, images, 8)
+    torch.testing.assert_close(found.sigmoid(), torch.tensor(wanted, dtype=torch.float64), atol=1e-5, rtol=0)
+
+
+def test_scores_do_not_saturate():
+    labels = LabelFeatures(torch.eye(8)[:3], torch.eye(8)[3:6], 100.0)  # log-odds near 100: S rounds to 1.1
+    scores, _ = run(AdaNeg(groups=1), labels, unit(labels.positives[:1] + 0.05 * draw(6, 8, seed=5)), 1)
+    assert len(scores.sigmoid().unique()) == 1
+    assert len(scores.unique()) == 6
+
+
+def test_a_full_label_gives_up_its_least_sure_image_and_never_its_text():
+    memory = ImageMemory(torch.eye(4)[:2], slots=2)
+    pictures = draw(5, 4, seed=0)
+    memory.add(pictures, torch.zeros(5, dtype=torch.int64), torch.tensor([0.5, 0.9, 0.9, 0.7, 0.6]))
+    assert memory.filled == {0: 2}
+    torch.testing.assert_close(memory.images[0], pictures[[0, 4]])  # 0.9 gave way to 0.7, which gave way to 0.6
+    torch.testing.assert_close(memory.proxies[0], unit(memory.texts[0] + pictures[0] + pictures[4]))
+    assert torch.equal(memory.proxies[1], memory.texts[1])
+    memory.add(pictures[:2], torch.zeros(2, dtype=torch.int64), torch.zeros(2))  # as sure as a text
+    assert torch.equal(memory.images[0], pictures[[1, 0]])
+    assert torch.equal(memory.texts, torch.eye(4)[:2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"slots": 0}, "give more"),
+        ({"slots": 1, "spare_slot": True}, "of which 1 stays empty"),
+        ({"gamma": 1.0}, r"gamma in \(0, 1\)"),
+        ({"gap": 2.0}, r"gap in \[0, 1\]"),
+        ({"weight": -0.1}, "weight of 0 or more"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, float], words: str):
+    with pytest.raises(SettingsError, match=words):
+        AdaNeg(**settings)  # type: ignore[arg-type]
+
+
+def test_an_image_like_a_positive_outscores_one_like_a_negative(labels: LabelFeatures):
+    positive, negative = run(DETECTOR, labels, torch.stack([labels.positives[0], labels.negatives[0]]), 1)[0]
+    assert positive > negative
