@@ -13,6 +13,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.results import MEAN, Result, means
 
+MOST = 6  # detectors whose single sets a terminal of 100 columns can show side by side
 CONVENTION = (
     "AUROC / FPR95 in percent. Higher score = more ID. FPR95 is fpr_ood@id_tpr95: the share of OOD pictures accepted "
     "by the strictest threshold that keeps at least 95 % of the ID pictures. Means are over sets, unweighted."
@@ -59,10 +60,15 @@ def _cell(result: Result | None) -> str:
     return " / ".join(f"{100 * v:.2f}" + ("" if std is None else f" ± {100 * std:.2f}") for v, std in pairs)
 
 
-def grid(results: Sequence[Result], id_set: str) -> list[list[str]]:
+def grid(results: Sequence[Result], id_set: str, most: int | None = None) -> list[list[str]]:
     """Lines of one ID set's table, the header first: detectors against OOD sets, means of groups, mean of all.
 
     The longer side goes down the page.
+
+    Args:
+        results: of single sets.
+        id_set: whose table.
+        most: detectors up to which single OOD sets are shown, and only means beyond; None: always.
     """
     mine = [result for result in results if result.id_set == id_set]
     averaged = means(mine)
@@ -70,8 +76,9 @@ def grid(results: Sequence[Result], id_set: str) -> list[list[str]]:
     groups = list(dict.fromkeys(result.group for result in mine if result.group))
     cells = {(r.detector, r.ood_set): r for r in mine}
     cells |= {(r.detector, f"mean {r.group}".strip()): r for r in averaged}
-    columns = [*ood_sets, *(f"mean {group}" for group in groups), "mean"]
     given = {result.detector: ", ".join(result.supervision) or "nothing" for result in mine}
+    singles = ood_sets if most is None or len(given) <= most else []
+    columns = [*singles, *(f"mean {group}" for group in groups), "mean"]
     lines = [["detector", "given", *columns]]
     lines += [[name, given[name], *(_cell(cells.get((name, column))) for column in columns)] for name in given]
     return _upright(lines)
@@ -91,20 +98,26 @@ def _upright(lines: list[list[str]]) -> list[list[str]]:
     return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
 
 
-def _titled(results: Sequence[Result], how: str = "", spread: str = "") -> list[tuple[str, list[list[str]]]]:
+def _titled(
+    results: Sequence[Result], most: int | None, how: str = "", spread: str = ""
+) -> list[tuple[str, list[list[str]]]]:
     """Tables of results of one kind: one per ID set, then the means of all ID sets where there are several."""
     id_sets = list(dict.fromkeys(result.id_set for result in results))
     told = f"AUROC / FPR95 (%){how}"
-    tables = [(f"ID set {id_set}: {told}{spread}", grid(results, id_set)) for id_set in id_sets]
+    tables = [(f"ID set {id_set}: {told}{spread}", grid(results, id_set, most)) for id_set in id_sets]
     return tables + ([(f"Mean over the OOD sets, by ID set: {told}", shifts(results))] if id_sets[1:] else [])
 
 
-def _kinds(results: Sequence[Result]) -> list[list[tuple[str, list[list[str]]]]]:
+def _kinds(results: Sequence[Result], most: int | None = None) -> list[list[tuple[str, list[list[str]]]]]:
     """Tables of detectors that score each picture by itself, then of those that learn from the test stream."""
     static, streams = [r for r in results if not r.stream], [r for r in results if r.stream]
     orders = " or ".join(str(n) for n in dict.fromkeys(r.orders or 1 for r in streams))
     how = f"; learns from the test stream; {orders} order{'s' * (orders != '1')}"
-    return [tables for tables in (_titled(static), _titled(streams, how, ", mean ± standard deviation")) if tables]
+    return [
+        tables
+        for tables in (_titled(static, most), _titled(streams, most, how, ", mean ± standard deviation"))
+        if tables
+    ]
 
 
 def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None = None) -> None:
@@ -121,7 +134,7 @@ def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None =
     from rich.table import Table
 
     console = Console(width=None if Console().is_terminal else 160)
-    shown = [table for tables in _kinds(results) for table in [tables[0], *tables[1:][-1:]]]
+    shown = [table for tables in _kinds(results, MOST) for table in [tables[0], *tables[1:][-1:]]]
     for title, (header, *lines) in shown:
         table = Table(title=title, title_justify="left", box=SIMPLE)
         for i, name in enumerate(header):
@@ -129,6 +142,10 @@ def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None =
         for line in lines:
             table.add_row(*line)
         console.print(table)
+    if len({result.detector for result in results if not result.stream}) > MOST:
+        console.print(
+            f"  More than {MOST} detectors: only means here. Single sets are in results.csv, and in `report --out`."
+        )
     for name, reason in (not_run or {}).items():
         console.print(f"  {name}: not run, {reason}")
     console.print(CONVENTION, style="dim")

@@ -10,7 +10,16 @@ import pytest
 from ood_lightning.cli.main import main
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.results import Result, means
-from ood_lightning.report.tables import CONVENTION, grid, markdown, print_results, read_results, shifts, write_results
+from ood_lightning.report.tables import (
+    CONVENTION,
+    MOST,
+    grid,
+    markdown,
+    print_results,
+    read_results,
+    shifts,
+    write_results,
+)
 
 
 def row(detector: str, ood_set: str, auroc: float, id_set: str = "birds", group: str = "", **change: object) -> Result:
@@ -186,3 +195,19 @@ def test_report_refuses_in_one_line(runs: list[str], given: list[str], words: st
     assert error.startswith("error: ")
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_many_detectors_are_printed_by_their_means_and_written_whole(capsys: pytest.CaptureFixture[str]):
+    results = [
+        Result(f"d{i}", "pets", ood_set, 0.9, 0.2, 0.3, 0.9, 0.9, 10, 20, group="near")
+        for i in range(MOST + 1)
+        for ood_set in ("cars", "birds")
+    ]
+    print_results(results)
+    said = capsys.readouterr().out
+    assert "cars" not in said
+    assert "mean near" in said
+    assert "only means here" in said
+    assert "cars" in markdown(results)
+    print_results([r for r in results if r.detector != "d0"])
+    assert "cars" in capsys.readouterr().out
