@@ -14,7 +14,7 @@ from functools import partial
 from typing import ClassVar
 
 from ood_lightning.detectors.base import Detector, Evidence, Scorer
-from ood_lightning.functional.density import fit_gaussians, mahalanobis
+from ood_lightning.functional.density import Gaussians, fit_gaussians, mahalanobis
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Mahalanobis(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Estimate the Gaussians."""
+        return partial(mahalanobis, fitted=self.fit(evidence))
+
+    def fit(self, evidence: Evidence) -> Gaussians:
+        """Class means and covariances of the labelled ID images."""
         assert evidence.id_features is not None  # `inputs` says so
         assert evidence.id_labels is not None
-        return partial(mahalanobis, fitted=fit_gaussians(evidence.id_features, evidence.id_labels, self.ridge))
+        return fit_gaussians(evidence.id_features, evidence.id_labels, self.ridge)

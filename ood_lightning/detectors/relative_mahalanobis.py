@@ -10,27 +10,20 @@ Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 91.25 / 42.58 in ClusterM
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
-from ood_lightning.functional.density import fit_gaussians, relative_mahalanobis
+from ood_lightning.detectors.base import Evidence, Scorer
+from ood_lightning.detectors.mahalanobis import Mahalanobis
+from ood_lightning.functional.density import relative_mahalanobis
 
 
 @dataclass(frozen=True)
-class RelativeMahalanobis(Detector):
+class RelativeMahalanobis(Mahalanobis):
     """The Mahalanobis score relative to one Gaussian for all ID images.
 
     Args:
         ridge: added to the diagonal of the covariances; without it, fewer images than dimensions are refused.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"id_images", "id_labels"})
-    inputs: ClassVar[frozenset[str]] = frozenset({"id_features", "id_labels"})
-
-    ridge: float = 0.0
-
     def bind(self, evidence: Evidence) -> Scorer:
         """Estimate the Gaussians."""
-        assert evidence.id_features is not None  # `inputs` says so
-        assert evidence.id_labels is not None
-        return partial(relative_mahalanobis, fitted=fit_gaussians(evidence.id_features, evidence.id_labels, self.ridge))
+        return partial(relative_mahalanobis, fitted=self.fit(evidence))
