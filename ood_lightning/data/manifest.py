@@ -183,17 +183,12 @@ def _counted(path: Path, root: Path) -> Shard:
     return Shard(path=str(relative), samples=samples, bytes=path.stat().st_size, members=members)
 
 
-def count_samples(path: Path) -> int:
-    """Distinct keys with a picture in a tar.
+def _scanned(path: Path) -> tuple[int, str]:
+    """Distinct keys with a picture, and a hash of what the headers say.
 
     Raises:
         ShardContentError: the archive is damaged or cut, also where the tar format would end early without an error.
     """
-    return _scanned(path)[0]
-
-
-def _scanned(path: Path) -> tuple[int, str]:
-    """Number of samples, and a hash of what the headers say."""
     keys = set()
     headers = hashlib.sha256()
     try:

@@ -1,11 +1,6 @@
-"""Scores of one picture's logits over the ID names: largest logit, energy, softmax statistics. All float64."""
+"""Scores of one picture's logits over the ID names: energy and softmax statistics. All float64."""
 
 from torch import Tensor
-
-
-def max_logit(logits: Tensor) -> Tensor:
-    """Largest logit, shape (B,), of logits (B, K)."""
-    return _checked(logits).amax(dim=1)
 
 
 def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -11,7 +11,7 @@ from conftest import encoded, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ood_lightning.data.manifest import Manifest, Shard, count_samples, index, plan, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, index, plan, read_manifest, sha256_of
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
 from ood_lightning.places import expand, locate
 
@@ -188,12 +188,12 @@ def test_builtin_lies_below_the_folder_that_the_variable_names(tmp_path: Path, m
 def test_counting_takes_pictures_once_and_nothing_else(tmp_path: Path):
     members = ["a.jpg", "a.cls", "b.JPEG", "b.json", "c.png", "c.jpg", "d.txt", ".hidden.png", "noext", "dir.v1/e.webp"]
     write_tar(tmp_path / "x.tar", [(name, b"-") for name in members])
-    assert count_samples(tmp_path / "x.tar") == 4  # a, b, c, dir.v1/e
+    assert index([tmp_path / "x.tar"]).n_samples == 4  # a, b, c, dir.v1/e
 
 
 def test_a_tar_without_members_holds_no_samples(tmp_path: Path):
     write_tar(tmp_path / "none.tar", [])
-    assert count_samples(tmp_path / "none.tar") == 0
+    assert index([tmp_path / "none.tar"]).n_samples == 0
 
 
 def test_every_cut_of_a_tar_is_noticed(tar: Path):
@@ -204,13 +204,13 @@ def test_every_cut_of_a_tar_is_noticed(tar: Path):
     for place in sorted(places | {last, last + BLOCK, last + 2 * BLOCK - 1}):
         tar.write_bytes(whole[:place])
         with pytest.raises(ShardContentError, match=r"four-000\.tar"):
-            count_samples(tar)
+            index([tar])
     tar.write_bytes(whole[: last + 2 * BLOCK])
-    assert count_samples(tar) == 4
+    assert index([tar]).n_samples == 4
 
 
 def test_the_tar_format_itself_is_silent_about_a_cut_before_a_header(tar: Path):
-    """Why `count_samples` looks at the archive's end."""
+    """Why `index` looks at the archive's end."""
     tar.write_bytes(tar.read_bytes()[: offsets(tar)[4]])
     with tarfile.open(tar) as opened:
         assert len(opened.getmembers()) == 4  # of 8, no error
@@ -223,7 +223,7 @@ def test_one_flipped_header_byte_is_noticed(tar: Path, member: int, byte: int):
     whole[offsets(tar)[member] + byte] ^= 0x01
     tar.write_bytes(whole)
     with pytest.raises(ShardContentError, match=r"four-000\.tar"):
-        count_samples(tar)
+        index([tar])
 
 
 @pytest.mark.parametrize(
@@ -232,14 +232,14 @@ def test_one_flipped_header_byte_is_noticed(tar: Path, member: int, byte: int):
 def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "x.tar").write_bytes(content)
     with pytest.raises(ShardContentError, match=r"x\.tar"):
-        count_samples(tmp_path / "x.tar")
+        index([tmp_path / "x.tar"])
 
 
 def test_a_compressed_tar_is_refused_as_such(tmp_path: Path):
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as opened:
         opened.addfile(tarfile.TarInfo("a.png"), io.BytesIO())
     with pytest.raises(ShardContentError, match="no sound tar"):
-        count_samples(tmp_path / "x.tar.gz")
+        index([tmp_path / "x.tar.gz"])
 
 
 def test_index_counts_each_tar(tmp_path: Path, tar: Path):
