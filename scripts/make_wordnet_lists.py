@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import ood_lightning.corpora as corpora
-from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, Part, first_lemmas, wndb_version
-from ood_lightning.corpora.words import distinct
+from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, first_lemmas, wndb_version
+from ood_lightning.corpora.words import Part, distinct
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 

@@ -16,12 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from ood_lightning.corpora.words import Corpus, Words, distinct
+from ood_lightning.corpora.words import Corpus, Part, Words
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
-
-Part = Literal["noun", "adj"]
 
 SYSTEM_FOLDER = "/usr/share/wordnet"  # Debian's wordnet-base
 EXPECTED = {"noun": 67_186, "noun+adj": 79_403}  # WordNet 3.0
@@ -71,13 +69,17 @@ class WordNet(Corpus):
                 lemmas, version, place = _system(folder, parts), wndb_version(folder), str(folder)
             case _:
                 raise CorpusError(f"WordNet source {self.source!r}: expected one of auto, nltk, system, frozen")
-        words = distinct(lemmas)
+        words: dict[str, Part] = {}
+        for part in parts:
+            for lemma in lemmas[part]:
+                words.setdefault(lemma, part)  # a noun that is an adjective too stays a noun
         if len(words) != (expected := EXPECTED[self.parts]):
             log.warning(
                 "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
                 *(version, place, len(words), self.parts, expected),
             )
-        return Words(name=NAMES[self.parts], words=words, source=f"WordNet {version}, {place}")
+        source = f"WordNet {version}, {place}"
+        return Words(name=NAMES[self.parts], words=tuple(words), source=source, parts=tuple(words.values()))
 
 
 def clean(lemma: str) -> str:
@@ -133,12 +135,12 @@ def wndb_version(folder: Path) -> str:
     return "of unknown release"
 
 
-def _system(folder: Path, parts: Iterable[Part]) -> list[str]:
-    return [lemma for part in parts for lemma in first_lemmas(folder, part)]
+def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, list[str]]:
+    return {part: list(first_lemmas(folder, part)) for part in parts}
 
 
-def _frozen(parts: Iterable[Part]) -> list[str]:
-    lemmas: list[str] = []
+def _frozen(parts: Iterable[Part]) -> dict[Part, list[str]]:
+    lemmas: dict[Part, list[str]] = {}
     for part in parts:
         file = files("ood_lightning.corpora") / "frozen" / f"wordnet30_{part}.txt.xz"
         try:
@@ -150,19 +152,18 @@ def _frozen(parts: Iterable[Part]) -> list[str]:
                 f"the word list {file} has SHA-256 {found[:12]}..., expected {FROZEN_SHA256[part][:12]}...: it was "
                 f"changed. Install ood-lightning again; for words of your own use ood_lightning.corpora.words.WordFile."
             )
-        lemmas += text.decode().splitlines()
+        lemmas[part] = text.decode().splitlines()
     return lemmas
 
 
-def _nltk(parts: Iterable[Part]) -> tuple[list[str], str, str]:
+def _nltk(parts: Iterable[Part]) -> tuple[dict[Part, list[str]], str, str]:
     from nltk.corpus import wordnet  # 2 s, and only this source needs it
 
     try:
-        lemmas = [
-            clean(synset.lemma_names()[0])
+        lemmas = {
+            part: [clean(s.lemma_names()[0]) for s in wordnet.all_synsets({"noun": "n", "adj": "a"}[part])]
             for part in parts
-            for synset in wordnet.all_synsets({"noun": "n", "adj": "a"}[part])
-        ]
+        }
         return lemmas, str(wordnet.get_version()), f"nltk, {wordnet.root}"
     except (LookupError, OSError, ValueError) as error:
         reason = next((line.strip(" *.") for line in str(error).splitlines() if line.strip(" *")), type(error).__name__)

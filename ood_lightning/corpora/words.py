@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
+
+Part = Literal["noun", "adj"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Words:
         name: short, for file names and tables.
         words: no empty ones, no blanks at either end, no line breaks, no duplicates.
         source: where they were read, for a person.
+        parts: of speech, one a word; None where nobody knows.
 
     Raises:
         CorpusError: if there are no words, or one breaks the rules above.
@@ -29,6 +33,7 @@ class Words:
     name: str
     words: tuple[str, ...]
     source: str
+    parts: tuple[Part, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -43,6 +48,11 @@ class Words:
             if word in seen:
                 raise CorpusError(f"corpus {self.name!r}, word {at}: {word!r} came before. Use distinct() first.")
             seen.add(word)
+        if self.parts is not None and len(self.parts) != len(self.words):
+            raise CorpusError(
+                f"corpus {self.name!r} has {len(self.words)} words and {len(self.parts)} parts of speech: expected one "
+                f"a word"
+            )
 
     def __len__(self) -> int:
         return len(self.words)

@@ -77,3 +77,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
         WordFile(str(tmp_path / "nowhere.txt")).load()
     with pytest.raises(CorpusError, match=r"cannot be read: Is a directory"):
         WordFile(str(tmp_path)).load()
+
+
+def test_parts_of_speech_come_one_a_word():
+    with pytest.raises(CorpusError, match="has 2 words and 1 parts of speech"):
+        Words("two", ("crane", "red"), "a test", parts=("noun",))
