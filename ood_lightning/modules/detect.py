@@ -22,7 +22,14 @@ from ood_lightning.errors import FeatureError, SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+from ood_lightning.modules.label_sources import (
+    LabelSource,
+    Lexicon,
+    Stored,
+    label_features,
+    negative_words,
+    positives_under,
+)
 from ood_lightning.modules.streams import evaluate_streams
 
 NEAREST = ("top_positive", "top_negative")
@@ -120,7 +127,13 @@ class DetectModule(L.LightningModule):
         texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
         self._check_dimensions()
         self._texts = texts[self.explain]  # type: ignore[index]
-        self._bind(Evidence(self.labels, texts=texts, encode=lambda some: bank.encode(some, self.prompts)), device)
+        evidence = Evidence(
+            self.labels,
+            texts=texts,
+            encode=lambda some: bank.encode(some, self.prompts),
+            positives_under=positives_under(self.label_sets, lexicon),
+        )
+        self._bind(evidence, device)
 
     def _check_dimensions(self) -> None:
         dim = next(iter(self.labels.values())).positives.shape[1]
@@ -145,8 +158,10 @@ class DetectModule(L.LightningModule):
         for name, detector in self._every.items():
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking = evidence.lacks(detector.inputs)
-            if lacking:
+            lacking, unnamed = evidence.lacks(detector.inputs), detector.missing()
+            if unnamed:
+                self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
+            elif lacking:
                 self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
             elif isinstance(detector, Detector):
                 self.scorers[name] = _bound(name, detector, evidence)
