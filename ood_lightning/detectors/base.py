@@ -13,6 +13,9 @@ from ood_lightning.errors import SettingsError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ood_lightning.encoders.blanks import Blanks
+    from ood_lightning.functional.intermodal import Border
+
 
 class LabelFeatures(NamedTuple):
     """Text features of a label set.
@@ -28,6 +31,18 @@ class LabelFeatures(NamedTuple):
     logit_scale: float
 
 
+class ImageTower(NamedTuple):
+    """A way to features of pictures that no set holds.
+
+    Attributes:
+        shape: of a picture, (3, H, W).
+        encode: unit-norm features (n, D) of pictures (n, 3, H, W), taken as they are.
+    """
+
+    shape: tuple[int, ...]
+    encode: Callable[[Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a run has to offer to its detectors.
@@ -38,6 +53,9 @@ class Evidence:
         id_labels: their classes, int64, shape (n,), -1 where unknown; None where nothing is labelled.
         texts: words of every label set, positives and negatives, in the order of their features.
         encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
+        image_tower: the run's.
+        blanks: OpenAI's 80 templates with a vector in place of the word; None where the text tower cannot take one.
+        borders: how like their images the names are, by label set, where its source draws one; None where none does.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -45,6 +63,9 @@ class Evidence:
     id_labels: Tensor | None = None
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
     encode: Callable[[Sequence[str]], Tensor] | None = None
+    image_tower: ImageTower | None = None
+    blanks: Blanks | None = None
+    borders: Mapping[str, Border] | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
