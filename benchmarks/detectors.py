@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.timing import best_s, peak_mib
 from ood_lightning.detectors.adaneg import AdaNeg
-from ood_lightning.detectors.base import Detector, Evidence, LabelFeatures, StreamDetector
+from ood_lightning.detectors.base import Detector, Evidence, ImageTower, LabelFeatures, StreamDetector
 from ood_lightning.detectors.clipscope import CLIPScope
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
@@ -66,7 +66,14 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
     id_labels = torch.arange(N_NAMES).repeat_interleave(SHOTS)
     id_features = unit(names[id_labels] + torch.randn(len(id_labels), dim, generator=draw))
     known = unit(torch.randn(4096, dim, generator=draw))
-    return Evidence(labels, id_features, id_labels, texts, lambda some: known[torch.arange(len(some)) % len(known)])
+    return Evidence(
+        labels,
+        id_features,
+        id_labels,
+        texts,
+        encode=lambda some: known[torch.arange(len(some)) % len(known)],
+        image_tower=ImageTower((3, 8, 8), lambda pictures: known[: len(pictures)]),
+    )
 
 
 def rows(given: Evidence) -> Iterator[Row]:

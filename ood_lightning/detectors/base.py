@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.encoders.base import Encoder
+    from ood_lightning.encoders.blanks import Blanks
+    from ood_lightning.functional.intermodal import Border
 
 
 class LabelFeatures(NamedTuple):
@@ -30,6 +32,18 @@ class LabelFeatures(NamedTuple):
     logit_scale: float
 
 
+class ImageTower(NamedTuple):
+    """A way to features of pictures that no set holds.
+
+    Attributes:
+        shape: of a picture, (3, H, W).
+        encode: unit-norm features (n, D) of pictures (n, 3, H, W), taken as they are.
+    """
+
+    shape: tuple[int, ...]
+    encode: Callable[[Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a run has to offer to its detectors.
@@ -42,6 +56,9 @@ class Evidence:
         encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
         positives_under: unit-norm features (P, D) of a label set's positives under another text tower, which its first
             argument makes of the run's encoder; kept on disk.
+        image_tower: the run's.
+        blanks: OpenAI's 80 templates with a vector in place of the word; None where the text tower cannot take one.
+        borders: how like their images the names are, by label set, where its source draws one; None where none does.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -50,6 +67,9 @@ class Evidence:
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
     encode: Callable[[Sequence[str]], Tensor] | None = None
     positives_under: Callable[[Callable[[Encoder], Encoder], str], Tensor] | None = None
+    image_tower: ImageTower | None = None
+    blanks: Blanks | None = None
+    borders: Mapping[str, Border] | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""

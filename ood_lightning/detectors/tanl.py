@@ -6,12 +6,12 @@
 Each batch gets a provisional score from queues of earlier confident images. An Otsu threshold t on the scores so far
 parts it: above t + gap (1 - t) is ID, below t - gap t is OOD. From these images and the queues (weight `history`) the
 negatives are ranked again, the batch is scored, and its confident images join the queues. At first the ID queue holds
-the positives' texts. So scores depend on order and size of the batches.
+the positives' texts and the OOD queue 15 pictures of noise in [0, 1] as the image tower sees them without CLIP's own
+normalisation; the scores of both stand among those that the threshold is found from. So scores depend on order and size
+of the batches.
 
 Source: Activation Matters, 2026, https://arxiv.org/abs/2603.25250, and its code.
-Differs: the log-odds of S are returned, strictly monotone in S; the OOD queue begins empty (activation 0), where the
-    code puts 15 images of noise through the image tower; a kind that a batch has no confident image of keeps the mean
-    of its queue.
+Differs: the log-odds of S are returned, strictly monotone in S; noise and orders are drawn on the CPU.
 Expected: ImageNet, mean FPR95 over iNaturalist, SUN, Places, Textures 9.8, with the whole corpus (about 69,500 words)
     as negatives.
 """
@@ -25,8 +25,12 @@ from torch import Tensor
 from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import mean_share_log_odds
+from ood_lightning.functional.noise import noise_images
 from ood_lightning.functional.otsu import otsu_threshold
 from ood_lightning.functional.similarity import cosines
+
+NOISE_OF_A_KIND = 3
+_PIECE = 256  # texts whose logits over all negatives are held at once
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,11 @@ class TANL(StreamDetector):
         history: weight of the queues against the batch itself, in [0, 1]; 0 in the official code.
         queue: confident images of each kind that are remembered.
         scores: provisional scores that the threshold is found from.
-        seed: of the order in which the positives' texts enter the queue; the last ones stay.
+        seed: of the noise, and of the order in which texts and noise enter their queues; the last ones stay.
     """
 
     needs_negatives: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"image_tower"})  # a run always has one
 
     labels: str = "neglabel"
     sharpness: float = 1.0
@@ -69,8 +74,10 @@ class TANL(StreamDetector):
             raise SettingsError(f"TANL has gap {self.gap} and history {self.history}: expected both in [0, 1]")
 
     def open(self, evidence: Evidence) -> Stream:
-        """Queues that know the positives' texts and no image."""
-        return Activations(self, evidence.labels[self.labels])
+        """Queues that know the positives' texts and noise."""
+        assert evidence.image_tower is not None
+        noise = evidence.image_tower.encode(noise_images(evidence.image_tower.shape, NOISE_OF_A_KIND, self.seed))
+        return Activations(self, evidence.labels[self.labels], noise)
 
 
 class Activations:
@@ -79,17 +86,22 @@ class Activations:
     Args:
         settings: the detector.
         labels: on the device of the images.
+        noise: unit-norm features of pictures of noise, shape (n, D), on the same device.
     """
 
-    def __init__(self, settings: TANL, labels: LabelFeatures) -> None:
+    def __init__(self, settings: TANL, labels: LabelFeatures, noise: Tensor) -> None:
         self.settings, self.labels = settings, labels
         self.scale = settings.sharpness * labels.logit_scale
         self.count = min(settings.count, len(labels.negatives))
-        order = torch.randperm(len(labels.positives), generator=torch.Generator().manual_seed(settings.seed))
-        texts = labels.positives[order[-settings.queue :].to(labels.positives.device)]
-        self.id_queue = self._activations(*self._logits(texts))
-        self.ood_queue = self.id_queue[:0]
-        self.shares = self.id_queue.new_empty(0, dtype=torch.float64)
+        draw = torch.Generator().manual_seed(settings.seed)
+        known, unknown = (
+            side[torch.randperm(len(side), generator=draw).to(side.device)] for side in (labels.positives, noise)
+        )
+        self.id_queue = self._activations(*self._logits(known[-settings.queue :]))
+        self.ood_queue = self._activations(*self._logits(unknown[-settings.queue :]))
+        activated = _mean(self.ood_queue) - _mean(self.id_queue)
+        first = [self._log_odds(*self._logits(some), activated) for some in torch.cat([known, unknown]).split(_PIECE)]
+        self.shares = torch.cat(first).sigmoid()[-settings.scores :]
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's confident images had their say."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
+from ood_lightning.errors import EncoderError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
     from PIL import Image
     from torch import Tensor
+
+    from ood_lightning.encoders.blanks import Blanks
 
 
 class Encoder(ABC):
@@ -41,6 +45,32 @@ class Encoder(ABC):
     @abstractmethod
     def transform(self) -> Callable[[Image.Image], Tensor]:
         """RGB picture to a (3, H, W) tensor: the model's own preprocessing."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of what :attr:`transform` gives, (3, H, W)."""
+        from PIL import Image
+
+        return tuple(self.transform(Image.new("RGB", (64, 64))).shape)
+
+    @property
+    def takes_vectors(self) -> bool:
+        """Whether the text tower can take a vector for a token: then there is :meth:`blanks`."""
+        return False
+
+    def blanks(self, texts: Sequence[str]) -> Blanks:
+        """Texts whose `$` stands for a vector, with a gradient.
+
+        Args:
+            texts: each with one `$`, a word of its own.
+
+        Raises:
+            EncoderError: if the tower cannot do it, or a text does not hold one `$`.
+        """
+        raise EncoderError(
+            f"encoder {self.name!r} cannot take a vector for a word: it needs a causal text tower of open_clip that "
+            f"reads the end-of-text token, such as CLIP's own"
+        )
 
     @abstractmethod
     def load(self, device: torch.device) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from safetensors import SafetensorError
 
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.blanks import Blanks
 from ood_lightning.errors import EncoderError
 from ood_lightning.places import BUILTIN, locate
 
@@ -148,6 +149,17 @@ class OpenClip(Encoder):
         features = torch.cat([part[1] for part in parts])
         return torch.empty_like(features).index_copy_(0, torch.cat([part[0] for part in parts]), features)
 
+    @property
+    def takes_vectors(self) -> bool:  # noqa: D102
+        return _text_tower(self._loaded()[0])[1]
+
+    def blanks(self, texts: Sequence[str]) -> Blanks:  # noqa: D102
+        if not self.takes_vectors:
+            return super().blanks(texts)
+        model, _, tokenizer = self._loaded()
+        embedding = getattr(model, "text", model).token_embedding
+        return Blanks(texts, tokenizer, _text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)
+
 
 def _is_file(name: str) -> bool:
     """Whether a `pretrained` value names a file rather than one of open_clip's tags."""
@@ -173,12 +185,13 @@ def _by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Any:
             yield positions[rows], tokens[rows]
 
 
-def _text_tower(model: Any) -> tuple[Callable[[Tensor], Tensor], bool]:
-    """The text forward, and whether it may be given fewer tokens than the context holds.
+def _text_tower(model: Any) -> tuple[Callable[..., Tensor], bool]:
+    """The text forward, and whether it may be given fewer tokens than the context holds, and vectors for tokens.
 
     Trimming is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to their padding and
     keep it.
     """
+    import torch
     from open_clip.model import CLIP
     from open_clip.transformer import TextTransformer, text_global_pool
 
@@ -189,11 +202,18 @@ def _text_tower(model: Any) -> tuple[Callable[[Tensor], Tensor], bool]:
     if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
         return model.encode_text, False
 
-    def forward(tokens: Tensor) -> Tensor:
-        """The tower's own forward, but for positions and mask of as many tokens as there are."""
+    def forward(tokens: Tensor, at: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
+        """The tower's own forward, but for positions and mask of as many tokens as there are.
+
+        Row i's token at place `at[i]` is embedded as `vectors[i]`.
+        """
         n = tokens.shape[1]
         dtype = tower.transformer.get_cast_dtype()
-        x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:n].to(dtype)
+        x = tower.token_embedding(tokens).to(dtype)
+        if at is not None and vectors is not None:
+            here = (at[:, None] == torch.arange(n, device=at.device))[..., None]
+            x = torch.where(here, vectors[:, None].to(dtype), x)
+        x = x + tower.positional_embedding[:n].to(dtype)
         x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:n, :n]))
         pooled: Tensor = text_global_pool(x, tokens, pool)
         projection = tower.text_projection

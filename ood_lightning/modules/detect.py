@@ -10,15 +10,17 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
-from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.features import Features
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.scores import ABOUT, SetScores
-from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
+from ood_lightning.detectors.base import Detector, Evidence, ImageTower, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.blanks import BLANK
 from ood_lightning.errors import FeatureError, SettingsError, ShardCountError
+from ood_lightning.functional.intermodal import Border
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
@@ -36,6 +38,8 @@ NEAREST = ("top_positive", "top_negative")
 WHENCE = {
     "id_features": "ID training images (data.id_train_shards)",
     "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
+    "borders": "a label set that looks at ID images (modules.interneg.InterNegNegatives)",
+    "blanks": "a text tower that takes vectors for tokens (open_clip's causal ones)",
 }
 
 
@@ -48,7 +52,8 @@ class DetectModule(L.LightningModule):
         label_sets: by name; a path stands for a label set on disk.
         detectors: by the name that tables show; each reads the label set that its `labels` names.
         prompts: templates around each word.
-        explain: label set whose nearest positive and negative are stored with each picture; the first if None.
+        explain: label set whose nearest positive and negative are stored with each picture; the first that can be made
+            if None, or if the one that is named cannot.
         cache_dir: folder of all features.
         streams: detectors that learn from the test stream, by the name that tables show.
         protocol: how test streams are put together.
@@ -113,8 +118,15 @@ class DetectModule(L.LightningModule):
         self.encoder.load(device)
         bank = TextBank(self.encoder, self.cache_dir)
         words = self.corpus.load()
-        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
-        self.label_sets: dict[str, LabelSet] = {n: source.label_set(lexicon) for n, source in self.sources.items()}
+        id_train: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
+        features = bank.features(words.words, self.prompts, words.name)
+        lexicon = Lexicon(words, features, self.prompts, bank, id_train)
+        given = _given(id_train, device)
+        self.unmade = {n: _reason(lacking) for n, s in self.sources.items() if (lacking := given.lacks(s.inputs))}
+        made = {name: source for name, source in self.sources.items() if name not in self.unmade}
+        if not made:
+            raise SettingsError(f"no label set can be made: {'; '.join(f'{n} {r}' for n, r in self.unmade.items())}")
+        self.label_sets: dict[str, LabelSet] = {name: source.label_set(lexicon) for name, source in made.items()}
         for name, label_set in self.label_sets.items():
             if label_set.edited:
                 rank_zero_info(f"label set {name!r} was edited by hand after it was made")
@@ -125,15 +137,23 @@ class DetectModule(L.LightningModule):
             for name, label_set in self.label_sets.items()
         }
         texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
+        if self.explain not in texts:
+            self.explain = next(iter(texts))
         self._check_dimensions()
-        self._texts = texts[self.explain]  # type: ignore[index]
-        evidence = Evidence(
-            self.labels,
+        self._texts = texts[self.explain]
+        limits = {name: limit for name, source in made.items() if (limit := source.border(lexicon)) is not None}
+        asked = self.encoder.takes_vectors and any("blanks" in found.inputs for found in self._every.values())
+        evidence = replace(
+            given,
+            labels=self.labels,
             texts=texts,
             encode=lambda some: bank.encode(some, self.prompts),
             positives_under=positives_under(self.label_sets, lexicon),
+            image_tower=ImageTower(self.encoder.image_shape, self.encoder.encode_image),
+            blanks=self.encoder.blanks(Prompts(OPENAI_80).fill(f" {BLANK} ")) if asked else None,
+            borders={name: Border(*(part.to(device) for part in limit)) for name, limit in limits.items()} or None,
         )
-        self._bind(evidence, device)
+        self._bind(evidence)
 
     def _check_dimensions(self) -> None:
         dim = next(iter(self.labels.values())).positives.shape[1]
@@ -146,23 +166,22 @@ class DetectModule(L.LightningModule):
                     f"{self.encoder.name!r} have {dim}: its feature files are another encoder's. Embed it again"
                 )
 
-    def _bind(self, evidence: Evidence, device: torch.device) -> None:
+    def _bind(self, evidence: Evidence) -> None:
         """Give every detector what it needs; one that misses something is listed as not run."""
-        given: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
-        if given is not None:
-            labels = given.label.to(device) if (given.label >= 0).any() else None
-            evidence = replace(evidence, id_features=unit(given.image.float()).to(device), id_labels=labels)
         self.scorers: dict[str, Scorer] = {}
         self.not_run: dict[str, str] = {}
         self.evidence = evidence
         for name, detector in self._every.items():
+            if detector.labels in self.unmade:
+                self.not_run[name] = self.unmade[detector.labels]
+                continue
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
             lacking, unnamed = evidence.lacks(detector.inputs), detector.missing()
             if unnamed:
                 self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
             elif lacking:
-                self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
+                self.not_run[name] = _reason(lacking)
             elif isinstance(detector, Detector):
                 self.scorers[name] = _bound(name, detector, evidence)
         if len(self.not_run) == len(self._every):
@@ -261,6 +280,18 @@ def _scored(name: str, score: Scorer, features: Tensor) -> Tensor:
         return score(features)
     except ValueError as error:
         raise SettingsError(f"detector {name!r} cannot score: {error}") from error
+
+
+def _given(id_train: Features | None, device: torch.device) -> Evidence:
+    """What is known of ID training images, before there are label sets."""
+    if id_train is None:
+        return Evidence({})
+    labels = id_train.label.to(device) if (id_train.label >= 0).any() else None
+    return Evidence({}, unit(id_train.image.float()).to(device), labels)
+
+
+def _reason(lacking: list[str]) -> str:
+    return f"needs {' and '.join(WHENCE[field] for field in lacking)}"
 
 
 def _nearest(features: Tensor, texts: Tensor) -> Tensor:

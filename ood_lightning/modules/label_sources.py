@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from ood_lightning.data.features import Features
     from ood_lightning.encoders.base import Encoder
+    from ood_lightning.functional.intermodal import Border
 
 
 class Lexicon(NamedTuple):
@@ -32,6 +34,7 @@ class Lexicon(NamedTuple):
     features: Tensor
     prompts: Prompts
     bank: TextBank
+    id_train: Features | None = None  # ID training images, where the run has some
 
     def encode(self, texts: Sequence[str], what: str) -> Tensor:
         """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise."""
@@ -47,9 +50,18 @@ class Lexicon(NamedTuple):
 class LabelSource(ABC):
     """Something that yields a label set."""
 
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Of :class:`Evidence`'s `id_features` and `id_labels`, what it needs; else its detectors are not run."""
+        return frozenset()
+
     @abstractmethod
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """The set, under the run's encoder, corpus and prompts."""
+
+    def border(self, lexicon: Lexicon) -> Border | None:
+        """How like their images the names are, on the CPU; None where this source looks at no images."""
+        return None
 
 
 @dataclass(frozen=True)

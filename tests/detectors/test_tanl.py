@@ -3,15 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.base import Evidence, ImageTower, LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.tanl import TANL, Activations
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.noise import noise_images
 from ood_lightning.functional.otsu import otsu_threshold
 from ood_lightning.functional.similarity import unit
 
@@ -34,8 +36,17 @@ def images(labels: LabelFeatures) -> Tensor:
     return unit(0.8 * draw(40, 8, seed=3) + texts[torch.arange(40) % 4])
 
 
+def tower(pictures: Tensor) -> Tensor:
+    """An image tower: a fixed random projection."""
+    return unit((pictures - 0.5).flatten(1) @ torch.randn(12, 8, generator=torch.Generator().manual_seed(9)))
+
+
+def around(labels: LabelFeatures) -> Evidence:
+    return Evidence({"neglabel": labels}, image_tower=ImageTower((3, 2, 2), tower))
+
+
 def run(detector: TANL, labels: LabelFeatures, images: Tensor, batch_size: int) -> Tensor:
-    stream = detector.open(Evidence({"neglabel": labels}))
+    stream = detector.open(around(labels))
     return torch.cat([stream(batch) for batch in images.split(batch_size)])
 
 
@@ -75,8 +86,11 @@ def by_hand(d: TANL, labels: LabelFeatures, images: Tensor, batch_size: int) -> 
             return mean(queue)
         return [d.history * q + (1 - d.history) * b for q, b in zip(mean(queue), mean(batch), strict=True)]
 
-    order = torch.randperm(len(near), generator=torch.Generator().manual_seed(d.seed)).tolist()
-    known, ood, seen, found = [activation(near[i]) for i in order][-d.queue :], [], [], []
+    draw = torch.Generator().manual_seed(d.seed)
+    noise = tower(noise_images((3, 2, 2), 3, d.seed)).double()
+    texts, nothing = ([side[i] for i in torch.randperm(len(side), generator=draw).tolist()] for side in (near, noise))
+    known, ood = ([activation(h) for h in side][-d.queue :] for side in (texts, nothing))
+    seen, found = [score(h, mean(ood), mean(known)) for h in [*texts, *nothing]][-d.scores :], []
     for batch in images.double().split(batch_size):
         before = [score(h, mean(ood), mean(known)) for h in batch]
         seen = (seen + before)[-d.scores :]
@@ -99,8 +113,8 @@ def test_equals_a_slow_loop(labels: LabelFeatures, images: Tensor, batch_size: i
 
 
 def test_confident_images_fill_the_queues_and_the_oldest_leave(labels: LabelFeatures, images: Tensor):
-    stream = Activations(DETECTOR, labels)
-    assert (len(stream.id_queue), len(stream.ood_queue)) == (4, 0)
+    stream = Activations(DETECTOR, labels, draw(3, 8, seed=4))
+    assert (len(stream.id_queue), len(stream.ood_queue), len(stream.shares)) == (4, 3, 7)
     for batch in images.split(8):
         stream(batch)
     assert (len(stream.id_queue), len(stream.ood_queue), len(stream.shares)) == (5, 5, 30)
@@ -133,7 +147,7 @@ def test_with_every_negative_at_once_it_is_label_mass(labels: LabelFeatures, ima
 
 
 def test_two_streams_share_nothing_and_an_empty_batch_changes_nothing(labels: LabelFeatures, images: Tensor):
-    stream = DETECTOR.open(Evidence({"neglabel": labels}))
+    stream = DETECTOR.open(around(labels))
     first = run(DETECTOR, labels, images, 40)
     assert stream(images[:0]).shape == (0,)
     assert torch.equal(stream(images), first)
@@ -145,6 +159,23 @@ def test_two_streams_share_nothing_and_an_empty_batch_changes_nothing(labels: La
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, float]):
     with pytest.raises(SettingsError, match="expected"):
         TANL(**settings)  # type: ignore[arg-type]
+
+
+def test_noise_comes_from_the_runs_tower_and_by_the_seed(labels: LabelFeatures):
+    seen: list[Tensor] = []
+
+    def spy(pictures: Tensor) -> Tensor:
+        seen.append(pictures)
+        return tower(pictures)
+
+    evidence = replace(around(labels), image_tower=ImageTower((3, 2, 2), spy))
+    streams = [replace(DETECTOR, seed=seed, queue=50).open(evidence) for seed in (0, 0, 1)]
+    assert [batch.shape for batch in seen] == [(15, 3, 2, 2)] * 3
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+    assert all(batch.min() >= 0 and batch.max() <= 1 for batch in seen)
+    assert {len(cast(Activations, stream).ood_queue) for stream in streams} == {15}
+    assert Evidence({"neglabel": labels}).lacks(TANL.inputs) == ["image_tower"]
 
 
 def test_an_image_like_a_positive_outscores_one_like_a_negative(labels: LabelFeatures):

@@ -1,0 +1,260 @@
+"""InterNeg against a slow loop with the gradients by hand, and what must hold of its bank."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.interneg import InterNeg, Inversions, invert
+from ood_lightning.detectors.neglabel import NegLabel
+from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.intermodal import border, gaps
+from ood_lightning.functional.similarity import unit
+
+SCALE, D, W = 9.0, 8, 5
+DETECTOR = InterNeg(groups=2, bank=6, threshold=0.4, lr=0.05)
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+@dataclass
+class Linear:
+    """A text tower that anybody can differentiate: features are a template's own, plus the vector times a matrix."""
+
+    matrix: Tensor
+    own: Tensor
+
+    @property
+    def width(self) -> int:
+        return len(self.matrix)
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def fill(self, rows: Tensor, vectors: Tensor) -> Tensor:
+        return self.own[rows] + vectors @ self.matrix
+
+
+BLANKS = Linear(0.5 * draw(W, D, seed=11), 0.1 * draw(3, D, seed=12))
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    labels = LabelFeatures(draw(4, D, seed=1), draw(13, D, seed=2), SCALE)
+    limit = border(
+        labels.positives, unit(0.8 * draw(12, D, seed=4) + labels.positives.repeat(3, 1)), torch.arange(12) % 4
+    )
+    return Evidence({"interneg": labels}, blanks=cast(Any, BLANKS), borders={"interneg": limit})
+
+
+@pytest.fixture
+def images(evidence: Evidence) -> Tensor:
+    labels = evidence.labels["interneg"]
+    texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
+    return unit(0.8 * draw(40, D, seed=3) + texts[torch.arange(40) % 4])
+
+
+def run(detector: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> Tensor:
+    stream = detector.open(evidence)
+    return torch.cat([stream(batch) for batch in images.split(batch_size)])
+
+
+def adamw(d: InterNeg, start: Tensor, gradients: Any) -> Tensor:
+    """The rule as its paper has it, one number at a time; `gradients(step, v)` is given the vector."""
+    v, m, s = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
+    for step in range(1, d.steps + 1):
+        g = gradients(step - 1, v)
+        v = v * (1 - d.lr * d.weight_decay)
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g
+        v = v - d.lr * (m / (1 - 0.9**step)) / ((s / (1 - 0.999**step)).sqrt() + 1e-8)
+    return v
+
+
+def inverted_by_hand(d: InterNeg, strange: Tensor, generator: torch.Generator) -> list[Tensor]:
+    start = 0.02 * torch.randn(len(strange), W, generator=generator)
+    rows = [torch.randint(3, (len(strange),), generator=generator).tolist() for _ in range(d.steps)]
+    own, matrix = BLANKS.own.double(), BLANKS.matrix.double()
+    found = []
+    for i, h in enumerate(strange.double()):
+
+        def gradient(step: int, v: Tensor, i: int = i, h: Tensor = h) -> Tensor:
+            f = own[rows[step][i]] + v @ matrix
+            return -matrix @ (h / f.norm() - (f @ h) * f / f.norm() ** 3)
+
+        v = adamw(d, start[i].double(), gradient)
+        f = own[rows[-1][i]] + v @ matrix
+        found.append(f / f.norm())
+    return found
+
+
+def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> tuple[list[float], list[float]]:
+    """S of all images, and the gaps in the bank, one image and one label at a time."""
+    labels, limit = evidence.labels["interneg"], (evidence.borders or {})["interneg"]
+    positives, words = labels.positives.double(), list(labels.negatives.double())
+    generator = torch.Generator().manual_seed(d.seed)
+    bank: list[tuple[float, Tensor]] = []
+
+    def share(h: Tensor) -> float:
+        negatives = words + [text for _, text in bank]
+        kept = len(negatives) - len(negatives) % d.groups
+        order = list(range(kept))
+        if d.permutation_seed is not None:
+            order = torch.randperm(kept, generator=torch.Generator().manual_seed(d.permutation_seed)).tolist()
+        size, mass, shares = kept // d.groups, sum(math.exp(SCALE * float(h @ z)) for z in positives), []
+        for g in range(d.groups):
+            others = sum(math.exp(SCALE * float(h @ negatives[i])) for i in order[g * size : (g + 1) * size])
+            shares.append(mass / (mass + others))
+        return sum(shares) / len(shares)
+
+    scores: list[float] = []
+    for batch in images.double().split(batch_size):
+        strange = [h for h in batch if share(h) < d.threshold]
+        if strange:
+            for text in inverted_by_hand(d, torch.stack(strange), generator):
+                below = [float(b - text @ m) for m, b in zip(*limit, strict=True)]
+                if min(below) > 0:
+                    bank.append((sum(below) / len(below), text))
+            bank = sorted(bank, key=lambda entry: -entry[0])[: d.bank]
+        scores += [share(h) for h in batch]
+    return scores, [gap for gap, _ in bank]
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 40])
+@pytest.mark.parametrize(
+    "change", [{}, {"groups": 1}, {"permutation_seed": None, "bank": 100}, {"steps": 1, "seed": 4}]
+)
+def test_equals_a_slow_loop(evidence: Evidence, images: Tensor, batch_size: int, change: dict[str, Any]):
+    detector = replace(DETECTOR, **change)
+    scores, bank = by_hand(detector, evidence, images, batch_size)
+    assert bank
+    stream = cast(Inversions, detector.open(evidence))
+    found = torch.cat([stream(batch) for batch in images.split(batch_size)])
+    wanted = torch.tensor(scores, dtype=torch.float64)
+    torch.testing.assert_close(found.sigmoid(), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, wanted.logit(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(stream.gaps, torch.tensor(bank, dtype=torch.float64), atol=1e-5, rtol=0)
+
+
+def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_model: Path):
+    """In float64, with the tower's own forward at full context and the embedding put in by a hook."""
+    encoder = OpenClip(f"local-dir:{tiny_model}")
+    encoder.load(torch.device("cpu"))
+    model, _, tokenizer = encoder._towers
+    texts = ["a photo of a $ .", "the $", "a $ in a video game"]
+    images, settings = draw(3, 16, seed=5), InterNeg(steps=3)
+    found = invert(images, encoder.blanks(texts), settings, torch.Generator().manual_seed(2))
+
+    model.double()
+    generator = torch.Generator().manual_seed(2)
+    start = 0.02 * torch.randn(3, 16, generator=generator)
+    rows = [torch.randint(3, (3,), generator=generator).tolist() for _ in range(3)]
+    tokens = tokenizer(texts)
+
+    def text(row: int, v: Tensor) -> Tensor:
+        def put_in(module: Any, given: Any, embedded: Tensor) -> Tensor:
+            changed = embedded.clone()
+            changed[0, tokens[row].tolist().index(int(tokenizer(["$"])[0, 1]))] = v
+            return changed
+
+        hook = model.token_embedding.register_forward_hook(put_in)
+        with torch.no_grad():
+            feature = model.encode_text(tokens[row : row + 1])[0]
+        hook.remove()
+        return cast(Tensor, feature / feature.norm())
+
+    for i, h in enumerate(images.double()):
+
+        def gradient(step: int, v: Tensor, i: int = i, h: Tensor = h) -> Tensor:
+            moves, row = 1e-5 * torch.eye(16, dtype=torch.float64), rows[step][i]
+            return torch.stack([(text(row, v - move) - text(row, v + move)) @ h / 2e-5 for move in moves])
+
+        wanted = text(rows[-1][i], adamw(settings, start[i].double(), gradient))
+        torch.testing.assert_close(found[i].double(), wanted, atol=2e-4, rtol=0)
+        assert float(wanted @ h) > float(text(rows[-1][i], start[i].double()) @ h)  # it went towards the image
+
+
+def test_with_an_empty_bank_it_is_neglabel(evidence: Evidence, images: Tensor):
+    found = run(replace(DETECTOR, threshold=0.0), evidence, images, 8)
+    assert torch.equal(found, NegLabel(groups=2)(images, evidence.labels["interneg"]))
+    nobody = replace(
+        evidence, borders={"interneg": evidence.borders["interneg"]._replace(bases=torch.full((4,), -1.0))}
+    )  # type: ignore[index]
+    assert torch.equal(run(DETECTOR, nobody, images, 8), found)
+
+
+def test_the_bank_is_bounded_sorted_and_admissible(evidence: Evidence, images: Tensor):
+    stream = cast(Inversions, DETECTOR.open(evidence))
+    assert len(stream.texts) == 0
+    for batch in images.split(4):
+        stream(batch)
+        assert len(stream.texts) == len(stream.gaps) <= 6
+    assert len(stream.texts) == 6
+    found = gaps(stream.texts, stream.limit)
+    assert found.admissible.all()
+    assert torch.equal(stream.gaps, stream.gaps.sort(descending=True).values)
+    torch.testing.assert_close(found.mean, stream.gaps, atol=1e-9, rtol=0)
+    torch.testing.assert_close(stream.texts.norm(dim=1), torch.ones(6), atol=1e-6, rtol=0)
+
+
+def test_a_foreign_image_has_a_say_in_its_own_score(evidence: Evidence, images: Tensor):
+    static = run(replace(DETECTOR, threshold=0.0), evidence, images, 40)
+    found = run(replace(DETECTOR, groups=1, bank=100), evidence, images, 40)
+    plain = run(replace(DETECTOR, groups=1, threshold=0.0), evidence, images, 40)
+    strange = static.sigmoid() < 0.2
+    assert strange.any()
+    assert (found <= plain).all()  # more negatives, less share
+    assert (found[strange] < plain[strange] - 1e-3).any()
+
+
+def test_the_seed_decides_and_two_streams_share_nothing(evidence: Evidence, images: Tensor):
+    first = run(DETECTOR, evidence, images, 8)
+    torch.manual_seed(123)
+    state = torch.get_rng_state()
+    assert torch.equal(run(DETECTOR, evidence, images, 8), first)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(run(replace(DETECTOR, seed=1), evidence, images, 8), first)
+
+
+def test_scores_depend_on_the_order_of_the_stream(evidence: Evidence, images: Tensor):
+    backwards = run(DETECTOR, evidence, images.flip(0), 8).flip(0)
+    assert not torch.allclose(backwards, run(DETECTOR, evidence, images, 8), atol=1e-3)
+
+
+def test_it_learns_under_inference_mode_too(evidence: Evidence, images: Tensor):
+    wanted = run(DETECTOR, evidence, images, 8)
+    with torch.inference_mode():
+        assert torch.equal(run(DETECTOR, evidence, images.clone(), 8), wanted)
+
+
+def test_an_empty_batch_changes_nothing(evidence: Evidence, images: Tensor):
+    stream = DETECTOR.open(evidence)
+    assert stream(images[:0]).shape == (0,)
+    assert torch.equal(stream(images), run(DETECTOR, evidence, images, 40))
+
+
+def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):
+    labels = {**evidence.labels, "neglabel": evidence.labels["interneg"]}
+    with pytest.raises(SettingsError, match=r"'neglabel', which looks at no images.*InterNegNegatives \(interneg\)"):
+        InterNeg(labels="neglabel").open(replace(evidence, labels=labels))
+
+
+def test_it_lacks_what_a_run_without_images_or_blanks_has_not(evidence: Evidence):
+    bare = Evidence(evidence.labels)
+    assert bare.lacks(InterNeg.inputs) == ["blanks", "borders"]
+    assert evidence.lacks(InterNeg.inputs) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"threshold": 1.1}, {"bank": 0}, {"steps": 0}, {"lr": 0.0}, {"weight_decay": -1.0}]
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]):
+    with pytest.raises(SettingsError, match=r"expected a threshold in \[0, 1\]"):
+        InterNeg(**settings)

@@ -1,0 +1,83 @@
+"""The border of class names and their images against slow loops, and what must hold of it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ood_lightning.functional.intermodal import Border, border, gaps, shots
+from ood_lightning.functional.similarity import unit
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+NAMES, IMAGES, WORDS = draw(5, 12, seed=1), draw(40, 12, seed=2), draw(300, 12, seed=3)
+LABELS = torch.arange(40) % 5
+
+
+def test_border_and_gaps_equal_slow_loops():
+    limit = border(NAMES, IMAGES, LABELS)
+    for k in range(5):
+        mean = sum(IMAGES[i].double() for i in range(40) if LABELS[i] == k)
+        prototype = mean / mean.norm()  # type: ignore[union-attr]
+        torch.testing.assert_close(limit.prototypes[k], prototype, atol=1e-12, rtol=0)
+        torch.testing.assert_close(limit.bases[k], NAMES[k].double() @ prototype, atol=1e-12, rtol=0)
+    found = gaps(WORDS, limit)
+    for word, mean_gap, admissible in zip(WORDS, found.mean, found.admissible, strict=True):
+        below = [float(limit.bases[k] - word.double() @ limit.prototypes[k]) for k in range(5)]
+        assert float(mean_gap) == pytest.approx(sum(below) / 5, abs=1e-11)
+        assert bool(admissible) == all(gap > 0 for gap in below)
+    assert 0 < int(found.admissible.sum()) < 300
+
+
+def test_fewer_words_are_admissible_the_more_classes_there_are():
+    limit = border(NAMES, IMAGES, LABELS)
+    kept = [gaps(WORDS, Border(limit.prototypes[:k], limit.bases[:k])).admissible for k in range(1, 6)]
+    for fewer, more in zip(kept[1:], kept[:-1], strict=True):
+        assert (fewer <= more).all()
+    assert kept[4].sum() < kept[0].sum()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_name_is_never_below_itself(seed: int):
+    names = draw(7, 33, seed=seed)
+    limit = border(names, draw(7, 33, seed=seed + 100), torch.arange(7))
+    assert not gaps(names, limit).admissible.any()
+
+
+@pytest.mark.parametrize("block", [1, 7, 300])
+def test_blocks_change_nothing(block: int):
+    limit = border(NAMES, IMAGES, LABELS)
+    for found, wanted in zip(gaps(WORDS, limit, block=block), gaps(WORDS, limit), strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_no_texts_have_no_gaps():
+    found = gaps(WORDS[:0], border(NAMES, IMAGES, LABELS))
+    assert (found.mean.shape, found.admissible.shape, found.admissible.dtype) == ((0,), (0,), torch.bool)
+
+
+def test_a_class_without_images_has_no_part():
+    some = LABELS != 3
+    found, whole = border(NAMES, IMAGES[some], LABELS[some]), border(NAMES, IMAGES, LABELS)
+    kept = torch.tensor([0, 1, 2, 4])
+    assert torch.equal(found.bases, whole.bases[kept])
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0, 5]), torch.tensor([-1, 2]), torch.empty(0, dtype=torch.int64)])
+def test_images_of_no_named_class_are_refused(labels: Tensor):
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.4"):
+        border(NAMES, IMAGES[: len(labels)], labels)
+
+
+def test_shots_are_random_images_of_each_class_and_all_where_there_are_few():
+    labels = torch.tensor([0] * 50 + [1] * 3 + [-1] * 4 + [4] * 20)
+    found = shots(labels, 16, seed=0)
+    assert {k: int((labels[found] == k).sum()) for k in (0, 1, 4, -1)} == {0: 16, 1: 3, 4: 16, -1: 0}
+    assert torch.equal(found, found.unique())
+    torch.manual_seed(9)
+    assert torch.equal(shots(labels, 16, seed=0), found)
+    assert not torch.equal(shots(labels, 16, seed=1), found)
+    chosen = torch.stack([torch.isin(torch.arange(50), shots(labels, 5, seed)) for seed in range(600)])
+    assert (chosen.double().mean(dim=0) - 0.1).abs().max() < 0.06  # each of the 50 alike often
