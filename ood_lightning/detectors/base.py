@@ -38,6 +38,8 @@ class Evidence:
         id_labels: their classes, int64, shape (n,), -1 where unknown; None where nothing is labelled.
         texts: words of every label set, positives and negatives, in the order of their features.
         encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
+        encoder: fingerprint of the run's encoder.
+        prompts: fingerprint of the run's prompts.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -45,6 +47,8 @@ class Evidence:
     id_labels: Tensor | None = None
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
     encode: Callable[[Sequence[str]], Tensor] | None = None
+    encoder: str | None = None
+    prompts: str | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
@@ -59,7 +63,7 @@ class Detector(ABC):
 
     Attributes:
         needs: supervision beyond what its label set was made from (of `id_names`, `id_images`, `id_labels`,
-            `test_stream`, `llm`).
+            `synthetic_ood`, `test_stream`, `llm`).
         inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run.
         labels: name of a label set of the run; empty if it reads none.
     """
@@ -68,6 +72,10 @@ class Detector(ABC):
     inputs: ClassVar[frozenset[str]] = frozenset()
     needs_negatives: ClassVar[bool] = False
     labels: str = ""
+
+    def missing(self) -> str:
+        """What it cannot run without and does not find, as `needs ...`; empty where nothing is missing."""
+        return ""
 
     @abstractmethod
     def bind(self, evidence: Evidence) -> Scorer:

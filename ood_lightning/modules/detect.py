@@ -117,7 +117,14 @@ class DetectModule(L.LightningModule):
         }
         texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
         self._texts = texts[self.explain]  # type: ignore[index]
-        self._bind(Evidence(self.labels, texts=texts, encode=lambda some: bank.encode(some, self.prompts)), device)
+        evidence = Evidence(
+            self.labels,
+            texts=texts,
+            encode=lambda some: bank.encode(some, self.prompts),
+            encoder=self.encoder.fingerprint,
+            prompts=self.prompts.fingerprint,
+        )
+        self._bind(evidence, device)
 
     def _bind(self, evidence: Evidence, device: torch.device) -> None:
         """Give every detector what it needs; one that misses something is listed as not run."""
@@ -135,7 +142,11 @@ class DetectModule(L.LightningModule):
             if lacking:
                 self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
             elif isinstance(detector, Detector):
-                self.scorers[name] = detector.bind(evidence)
+                reason = detector.missing()
+                if reason:
+                    self.not_run[name] = reason
+                else:
+                    self.scorers[name] = detector.bind(evidence)
         if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
