@@ -133,6 +133,21 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def clipn_tensors(tiny_model: Path) -> dict[str, torch.Tensor]:
+    """A state dict of CLIPN's layout: the tiny model's own towers, and a random "no" tower."""
+    from safetensors.torch import load_file
+
+    own = load_file(tiny_model / "open_clip_model.safetensors")
+    draw = torch.Generator().manual_seed(5)
+    no = {"prompt_no": 0.3 * torch.randn(16, *own["positional_embedding"].shape, generator=draw)}
+    for key, value in own.items():
+        part, dot, rest = key.partition(".")
+        if part not in ("visual", "logit_scale"):
+            no[f"{part}_no{dot}{rest}"] = 0.3 * torch.randn(value.shape, generator=draw)
+    return {**own, **no}
+
+
+@pytest.fixture(scope="session")
 def encoder_yaml(tiny_model: Path) -> dict[str, object]:
     """The tiny model as a config names it."""
     return {

@@ -47,7 +47,7 @@ def predict(
     from ood_lightning.data.folder import find_pictures
     from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
-    from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words
+    from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words, positives_under
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
@@ -61,13 +61,22 @@ def predict(
     found = label_features(labels, lexicon, encoder.logit_scale, device)
     if detector.needs_negatives and not len(found.negatives):
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
-    evidence = Evidence({detector.labels: found})
+    if unnamed := detector.missing():
+        raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
+    under = positives_under({detector.labels: labels}, lexicon)
+    named = (labels.words, negative_words(labels, lexicon))
+    evidence = Evidence(
+        {detector.labels: found},
+        texts={detector.labels: named},
+        positives_under=under,
+        encoder=encoder.fingerprint,
+        prompts={detector.labels: prompts.fingerprint},
+    )
     if evidence.lacks(detector.inputs):
         raise SettingsError(
             f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
         )
     score = detector.bind(evidence)
-    named = (labels.words, negative_words(labels, lexicon))
     rows = _scored(files, encoder, score, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
     if out is not None:

@@ -85,8 +85,8 @@ class FeatureFolder:
         """All features of the set, in memory: n * D * 2 bytes at fp16.
 
         Raises:
-            FeatureError: a shard's file is missing or damaged, rows are missing, or more samples than
-                `max_bad_samples` could not be decoded.
+            FeatureError: a shard's file is missing or damaged, rows are missing, a feature is zero or not finite, or
+                more samples than `max_bad_samples` could not be decoded.
         """
         image: list[Tensor] = []
         label: list[Tensor] = []
@@ -94,16 +94,33 @@ class FeatureFolder:
         bad: list[str] = []
         for shard in self.manifest.shards:
             part = self._read_shard(shard)
+            named = _as_texts(part["keys"])
             if len(part["image"]):  # a shard of which all pictures are bad has no width
+                self._check(part["image"], shard, named, image[0].shape[1] if image else part["image"].shape[1])
                 image.append(part["image"])
             label.append(part["label"])
-            keys += _as_texts(part["keys"])
+            keys += named
             bad += [f"{shard.path} {reason}" for reason in _as_texts(part["bad"])]
         self._limit(bad, max_bad_samples)
         if not keys:
             lost = f" that can be decoded ({len(bad)} cannot)" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{lost}")
         return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad)
+
+    def _check(self, image: Tensor, shard: Shard, keys: list[str], dim: int) -> None:
+        if image.shape[1] != dim:
+            raise FeatureError(
+                f"{self.file(shard)} holds features of {image.shape[1]} dimensions, the shards before it {dim}: remove "
+                f"it and embed again"
+            )
+        lengths = image.float().norm(dim=1)
+        wrong = (~lengths.isfinite() | (lengths == 0)).nonzero()[:, 0]
+        if len(wrong):
+            what = "zero" if lengths[wrong[0]] == 0 else "not finite"
+            raise FeatureError(
+                f"{self.file(shard)}: the feature of {keys[int(wrong[0])]!r} is {what} ({len(wrong)} of {len(keys)} "
+                f"are bad): it has no direction. Remove the file and embed again, with precision fp32"
+            )
 
     def bad(self, max_bad_samples: int = 0) -> list[str]:
         """Samples of finished shards that could not be decoded, without reading features.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +63,23 @@ class LabelSet:
     def supervision(self) -> tuple[str, ...]:
         """What the making of this set was given beside the encoder and the corpus."""
         return tuple(self.recipe.get("supervision", ()))
+
+    def oddities(self) -> list[str]:
+        """What a person may not have meant, a line each. The set is scored as it is written all the same.
+
+        A word given twice counts twice in every sum, as in published evaluations; a word on both sides counts on both.
+        """
+        told = []
+        for side, words in (("positives", self.words), ("negatives", self.negatives or ())):
+            counts = Counter(word.lower() for word in words)
+            twice = [word for word, n in counts.items() if n > 1]
+            if twice:
+                told.append(f"{len(twice)} of the {side} come more than once and count as often, such as {twice[0]!r}")
+        own = {word.lower() for word in self.words}
+        both = [word for word in self.negatives or () if word.lower() in own]
+        if both:
+            told.append(f"{len(both)} of the negatives are positives too and count on both sides, such as {both[0]!r}")
+        return told
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,8 @@ from ood_lightning.errors import SettingsError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ood_lightning.encoders.base import Encoder
+
 
 class LabelFeatures(NamedTuple):
     """Text features of a label set.
@@ -38,8 +40,10 @@ class Evidence:
         id_labels: their classes, int64, shape (n,), -1 where unknown; None where nothing is labelled.
         texts: words of every label set, positives and negatives, in the order of their features.
         encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
+        positives_under: unit-norm features (P, D) of a label set's positives under another text tower, which its first
+            argument makes of the run's encoder; kept on disk.
         encoder: fingerprint of the run's encoder.
-        prompts: fingerprint of the run's prompts.
+        prompts: fingerprint of the prompts of every label set, by name.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -47,8 +51,9 @@ class Evidence:
     id_labels: Tensor | None = None
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
     encode: Callable[[Sequence[str]], Tensor] | None = None
+    positives_under: Callable[[Callable[[Encoder], Encoder], str], Tensor] | None = None
     encoder: str | None = None
-    prompts: str | None = None
+    prompts: Mapping[str, str] | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
@@ -74,7 +79,10 @@ class Detector(ABC):
     labels: str = ""
 
     def missing(self) -> str:
-        """What it cannot run without and does not find, as `needs ...`; empty where nothing is missing."""
+        """What its own settings leave open that it cannot run without, "" if nothing; it is then listed as not run.
+
+        Completes the words 'needs ...'; `<name>` in it becomes the detector's name in the run.
+        """
         return ""
 
     @abstractmethod
@@ -99,6 +107,10 @@ class StreamDetector(ABC):
     inputs: ClassVar[frozenset[str]] = frozenset()
     needs_negatives: ClassVar[bool] = False
     labels: str = ""
+
+    def missing(self) -> str:
+        """As :meth:`Detector.missing`."""
+        return ""
 
     @abstractmethod
     def open(self, evidence: Evidence) -> Stream:

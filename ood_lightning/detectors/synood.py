@@ -50,6 +50,7 @@ class SynOOD(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "prompts", "texts"})
 
     labels: str = "neglabel"
     head: str = ""
@@ -66,15 +67,16 @@ class SynOOD(Detector):
         """Whether there is a head."""
         if self.head and Path(self.head).is_file():
             return ""
-        return f"needs a SynOOD head ({TRAIN})" + (f": there is no file {self.head}" if self.head else "")
+        return f"a SynOOD head ({TRAIN})" + (f": there is no file {self.head}" if self.head else "")
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, refuse one of another encoder, other prompts or other labels, and put its negatives in."""
         tensors, made = self._read()
-        assert evidence.texts is not None  # every run has them
+        assert evidence.texts is not None  # `inputs` says so
+        assert evidence.prompts is not None
         here = {
             "encoder": evidence.encoder,
-            "prompts": evidence.prompts,
+            "prompts": evidence.prompts[self.labels],
             "labels": texts_sha256(*evidence.texts[self.labels]),
         }
         for what, value in here.items():

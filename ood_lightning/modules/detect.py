@@ -18,11 +18,18 @@ from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.scores import ABOUT, SetScores
 from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, ShardCountError
+from ood_lightning.errors import FeatureError, SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+from ood_lightning.modules.label_sources import (
+    LabelSource,
+    Lexicon,
+    Stored,
+    label_features,
+    negative_words,
+    positives_under,
+)
 from ood_lightning.modules.streams import evaluate_streams
 
 NEAREST = ("top_positive", "top_negative")
@@ -111,20 +118,35 @@ class DetectModule(L.LightningModule):
         for name, label_set in self.label_sets.items():
             if label_set.edited:
                 rank_zero_info(f"label set {name!r} was edited by hand after it was made")
+            for odd in label_set.oddities():
+                rank_zero_info(f"label set {name!r}: {odd}")
         self.labels = {
             name: label_features(label_set, lexicon, self.encoder.logit_scale, device)
             for name, label_set in self.label_sets.items()
         }
         texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
+        self._check_dimensions()
         self._texts = texts[self.explain]  # type: ignore[index]
         evidence = Evidence(
             self.labels,
             texts=texts,
             encode=lambda some: bank.encode(some, self.prompts),
             encoder=self.encoder.fingerprint,
-            prompts=self.prompts.fingerprint,
+            prompts=dict.fromkeys(self.label_sets, self.prompts.fingerprint),
+            positives_under=positives_under(self.label_sets, lexicon),
         )
         self._bind(evidence, device)
+
+    def _check_dimensions(self) -> None:
+        dim = next(iter(self.labels.values())).positives.shape[1]
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        learned = [datamodule.id_train] if datamodule.id_train is not None else []
+        for features in [*(s.features for s in datamodule.sets), *learned]:
+            if features.image.shape[1] != dim:
+                raise FeatureError(
+                    f"set {features.name!r} has features of {features.image.shape[1]} dimensions, the texts of encoder "
+                    f"{self.encoder.name!r} have {dim}: its feature files are another encoder's. Embed it again"
+                )
 
     def _bind(self, evidence: Evidence, device: torch.device) -> None:
         """Give every detector what it needs; one that misses something is listed as not run."""
@@ -138,15 +160,13 @@ class DetectModule(L.LightningModule):
         for name, detector in self._every.items():
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking = evidence.lacks(detector.inputs)
-            if lacking:
+            lacking, unnamed = evidence.lacks(detector.inputs), detector.missing()
+            if unnamed:
+                self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
+            elif lacking:
                 self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
             elif isinstance(detector, Detector):
-                reason = detector.missing()
-                if reason:
-                    self.not_run[name] = reason
-                else:
-                    self.scorers[name] = detector.bind(evidence)
+                self.scorers[name] = _bound(name, detector, evidence)
         if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
@@ -154,7 +174,7 @@ class DetectModule(L.LightningModule):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
         features = unit(batch["image"])
-        columns = [score(features) for score in self.scorers.values()]
+        columns = [_scored(name, score, features) for name, score in self.scorers.items()]
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
         bag: Any = self.bags[dataloader_idx]
@@ -199,7 +219,10 @@ class DetectModule(L.LightningModule):
             about = {name: (self.supervision(name), self._recipe(name)) for name in running}
             sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
             device = self.trainer.strategy.root_device
-            results = evaluate_streams(running, self.evidence, sets, self.protocol, device, about)
+            try:
+                results = evaluate_streams(running, self.evidence, sets, self.protocol, device, about)
+            except ValueError as error:
+                raise SettingsError(f"test streams: {error}") from error
         return self.trainer.strategy.broadcast(results) if running else []
 
     def supervision(self, detector: str) -> tuple[str, ...]:
@@ -226,6 +249,20 @@ class DetectModule(L.LightningModule):
         return SetScores(
             features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.scorers)], *nearest
         )
+
+
+def _bound(name: str, detector: Detector, evidence: Evidence) -> Scorer:
+    try:
+        return detector.bind(evidence)
+    except ValueError as error:
+        raise SettingsError(f"detector {name!r}: {error}") from error
+
+
+def _scored(name: str, score: Scorer, features: Tensor) -> Tensor:
+    try:
+        return score(features)
+    except ValueError as error:
+        raise SettingsError(f"detector {name!r} cannot score: {error}") from error
 
 
 def _nearest(features: Tensor, texts: Tensor) -> Tensor:

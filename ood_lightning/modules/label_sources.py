@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,8 @@ from ood_lightning.places import locate
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from ood_lightning.encoders.base import Encoder
 
 
 class Lexicon(NamedTuple):
@@ -210,3 +212,16 @@ def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
     if labels.negatives is None:
         return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
     return labels.negatives
+
+
+def positives_under(
+    label_sets: Mapping[str, LabelSet], lexicon: Lexicon
+) -> Callable[[Callable[[Encoder], Encoder], str], Tensor]:
+    """See :class:`Evidence`: features of a label set's positives under a tower made of the run's encoder, cached."""
+
+    def features(make: Callable[[Encoder], Encoder], name: str) -> Tensor:
+        tower = make(lexicon.bank.encoder)
+        bank = TextBank(tower, lexicon.bank.cache_dir)
+        return bank.features(label_sets[name].words, lexicon.prompts, f"positives under {tower.name}")
+
+    return features

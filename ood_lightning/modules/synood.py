@@ -121,7 +121,7 @@ class SynOODModule(L.LightningModule):
         ]
         start = negatives[self.used.to(device)]
         self.register_buffer("texts", torch.cat([positives, start]), persistent=False)
-        self._begin(start)
+        self._begin(start, lexicon.prompts)
 
     def _id_classes(self, data: Any, positives: Tensor) -> Tensor:
         """Row of the positives for each ID picture."""
@@ -146,7 +146,7 @@ class SynOODModule(L.LightningModule):
         rank_zero_info(f"CLIP's nearest name is the labelled one for {agreeing:.1%} of the pictures of {name}")
         return label  # type: ignore[no-any-return]
 
-    def _begin(self, negatives: Tensor) -> None:
+    def _begin(self, negatives: Tensor, prompts: Prompts) -> None:
         """Parameters: a fresh adapter, and the used negatives at the length that the text tower gave them."""
         dim = negatives.shape[1]
         draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
@@ -159,7 +159,7 @@ class SynOODModule(L.LightningModule):
                 "shift": torch.zeros(dim),
             }
         )
-        texts = [text for row in self.used.tolist() for text in self.prompts.fill(self.negatives[row])]
+        texts = [text for row in self.used.tolist() for text in prompts.fill(self.negatives[row])]
         with bar(len(texts), "length of used negatives", "text") as shown:
             encoded = self.encoder.encode_text(texts, shown.update)
         length = encoded.norm(dim=1).view(len(negatives), -1).mean(dim=1, keepdim=True)

@@ -132,6 +132,18 @@ def test_each_config_is_its_constant(name: str):
     assert (parsed.templates, parsed.order) == (SETS[name], "normalise-then-mean")
 
 
+def test_the_templates_of_clipn_keep_the_quotes_that_reach_its_tokenizer():
+    found = Prompts(**yaml.safe_load((CONFIGS / "prompts" / "clipn128.yaml").read_text())).templates
+    assert len(set(found)) == len(found) == 128
+    assert [line for line in found if not (line.startswith("'") and line.endswith(".'"))] == [
+        "'a photo of a {}.',",
+        "'a photo with a {}.',",
+    ]
+    bare = [line.strip("',") for line in found]
+    assert set(bare[:64]) < set(OPENAI_80)
+    assert not set(bare[64:]) & set(OPENAI_80)
+
+
 def test_corpus_configs_name_a_class_that_loads():
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Mine, sub_configs=True)  # as LightningCLI adds a model

@@ -35,7 +35,7 @@ def draw(*shape: int, seed: int) -> Tensor:
 def evidence() -> Evidence:
     positives, negatives = (normalize(draw(n, DIM, seed=n), dim=1) for n in (3, 9))
     labels = {"neglabel": LabelFeatures(positives, negatives, SCALE)}
-    return Evidence(labels, texts={"neglabel": WORDS}, encoder="e" * 16, prompts="p" * 64)
+    return Evidence(labels, texts={"neglabel": WORDS}, encoder="e" * 16, prompts={"neglabel": "p" * 64})
 
 
 def idle(evidence: Evidence) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ def test_it_says_what_its_head_was_trained_from(evidence: Evidence):
 
 
 def test_without_a_head_it_says_what_is_missing(evidence: Evidence):
-    needed = "needs a SynOOD head (fit --config configs/synood.yaml)"
+    needed = "a SynOOD head (fit --config configs/synood.yaml)"
     assert SynOOD().missing() == needed
     assert DETECTOR.missing() == f"{needed}: there is no file head.safetensors"
     write(idle(evidence))
@@ -115,7 +115,7 @@ def test_without_a_head_it_says_what_is_missing(evidence: Evidence):
     ("change", "words"),
     [
         ({"encoder": "x" * 16}, "trained with encoder e+, the run has x+ "),
-        ({"prompts": "x" * 64}, "trained with prompts p+, the run has x+ "),
+        ({"prompts": {"neglabel": "x" * 64}}, "trained with prompts p+, the run has x+ "),
         ({"texts": {"neglabel": (WORDS[0], WORDS[1][::-1])}}, "trained with labels .* the same encoder, prompts and"),
         ({"texts": {"neglabel": (WORDS[0][:2], WORDS[1])}}, "trained with labels"),
     ],

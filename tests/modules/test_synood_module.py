@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from conftest import MakeSet
+from conftest import MakeSet, encoded
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -99,13 +100,25 @@ def test_both_sides_learn_and_the_detector_scores_with_the_head(
     assert by["SynOOD", "blues"] > max(0.9, by["NegLabel", "blues"])  # the colour of half of the synthetic pictures
 
 
-def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(synood_yaml: Path, eval_yaml: Path, sets: Path):
+def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(
+    synood_yaml: Path, eval_yaml: Path, sets: Path
+):
     unlabelled = ["--data.id_shards", str(sets / "train")]
     assert main(["fit", "--config", str(synood_yaml), *unlabelled, "--model.id_targets", "pseudo_labels"]) == 0
     add_detector(eval_yaml, head="run/synood/head.safetensors", labels="run/synood/labels.json")
     assert main(["test", "--config", str(eval_yaml)]) == 0
     rows = json.loads(Path("run/eval/results.json").read_text())["results"]
     assert "id_images+id_names+synthetic_ood" in {row["supervision"] for row in rows}
+    settings = yaml.safe_load(eval_yaml.read_text())
+    test, encoder = settings["model"]["init_args"], settings["data"]["init_args"]["encoder"]
+    step = {key: test[key] for key in ("corpus", "prompts", "cache_dir")} | {"detector": test["detectors"]["SynOOD"]}
+    step |= {"label_set": "run/synood/labels.json", "encoder": encoder}
+    Path("step.yaml").write_text(yaml.safe_dump(step))
+    Path("p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
+    assert main(["predict", "--config", "step.yaml", "--images", "p.png", "--out", "rows.jsonl"]) == 0
+    table = pq.read_table("run/eval/scores.parquet").to_pylist()
+    (wanted,) = [entry["SynOOD"] for entry in table if entry["key"] == "blues0000"]
+    assert json.loads(Path("rows.jsonl").read_text())["score"] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_one_seed_gives_the_same_bytes_and_another_one_others(synood_yaml: Path):

@@ -1,0 +1,59 @@
+"""CLIPN: each ID name has a second text that says 'no', and the picture chooses between the two.
+
+    l_k = s h . z_k,   m_k = s h . z_k^no,   q_k = e^l_k / (e^l_k + e^m_k),   p = softmax(l)
+    CTW, competing to win:   S(x) = q_k*,  k* = argmax l
+    ATD, agreeing to differ: S(x) = sum_k p_k q_k
+
+z_k is the run's own text feature of a name, z_k^no the same prompts under the checkpoint's "no" tower.
+
+Source: Wang et al., ICCV 2023, https://arxiv.org/abs/2308.12213, and its code.
+Differs: the log-odds of S are returned, which rank alike and do not tie at 1; s is the encoder's own, the code has 100;
+    the prompts are the run's (the code's are configs/prompts/clipn128.yaml).
+Expected: ImageNet, ViT-B-16 laion2b_s34b_b88k, clipn128, AUROC / FPR95, the code's means of three trainings: ATD
+    iNaturalist 96.20 / 19.11, SUN 94.18 / 25.69, Textures 90.81 / 40.91, Places 92.62 / 32.11; CTW 92.80 / 24.41,
+    89.34 / 33.09, 79.75 / 54.28, 87.34 / 37.92. Trainings differ by up to 10 points of FPR95. Not run here.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.encoders.clipn import NoTexts
+from ood_lightning.functional.similarity import cosines
+from ood_lightning.functional.yes_no import agreeing_to_differ, competing_to_win
+
+
+@dataclass(frozen=True)
+class CLIPN(Detector):
+    """Log-odds of 'one of the names' against 'none of them', in nats.
+
+    Args:
+        labels: name of the label set; its negatives are not used.
+        checkpoint: CLIPN's, trained beside the run's encoder; a file of `torch.save` or `.safetensors`.
+        score: `atd` weighs all names by their probability, `ctw` asks for the likeliest name alone.
+    """
+
+    inputs: ClassVar[frozenset[str]] = frozenset({"positives_under"})
+
+    labels: str = "names"
+    checkpoint: str = ""
+    score: Literal["atd", "ctw"] = "atd"
+
+    def missing(self) -> str:
+        """The checkpoint, where none is named."""
+        return "" if self.checkpoint else "a CLIPN checkpoint (detectors.<name>.init_args.checkpoint)"
+
+    def bind(self, evidence: Evidence) -> Scorer:
+        """Encode the names once more, under the "no" tower."""
+        assert evidence.positives_under is not None  # `inputs` says so
+        yes, _, scale = evidence.labels[self.labels]
+        no = evidence.positives_under(partial(NoTexts, checkpoint=self.checkpoint), self.labels).to(yes)
+        formula = agreeing_to_differ if self.score == "atd" else competing_to_win
+
+        def score(features: Tensor) -> Tensor:
+            return formula(scale * cosines(features, yes).double(), scale * cosines(features, no).double())
+
+        return score

@@ -1,0 +1,186 @@
+"""CLIPN's detector against loops, and whole runs with and without a checkpoint."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from conftest import COLOURS, encoded
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ood_lightning.cli.main import main
+from ood_lightning.data.labels import LabelSet, Positive
+from ood_lightning.data.shards import decode
+from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.clipn import CLIPN
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.clipn import NoTexts
+from ood_lightning.encoders.openclip import OpenClip
+
+SCALE = 14.3
+
+
+def unit(n: int, seed: int) -> Tensor:
+    return normalize(torch.randn(n, 8, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+YES, NO, PICTURES = unit(4, 1), unit(4, 2), unit(9, 3)
+
+
+def evidence(no: Tensor = NO) -> Evidence:
+    def under(make: Callable[[Encoder], Encoder], labels: str) -> Tensor:
+        assert labels == "names"
+        made = make(OpenClip("local-dir:none"))
+        assert isinstance(made, NoTexts)
+        assert made.checkpoint == Path("clipn.pt")
+        return no
+
+    return Evidence({"names": LabelFeatures(YES, unit(2, 4), SCALE)}, positives_under=under)
+
+
+def probability(picture: Tensor, score: str) -> float:
+    l, m = ([SCALE * float(picture.double() @ z.double()) for z in side] for side in (YES, NO))  # noqa: E741
+    q = [math.exp(a) / (math.exp(a) + math.exp(b)) for a, b in zip(l, m, strict=True)]
+    if score == "ctw":
+        return q[l.index(max(l))]
+    return sum(math.exp(a) * share for a, share in zip(l, q, strict=True)) / sum(math.exp(a) for a in l)
+
+
+@pytest.fixture
+def checkpoint(clipn_tensors: dict[str, Tensor], tmp_path: Path) -> Path:
+    """A tiny checkpoint of the published layout, as parallel training leaves it."""
+    held = {"epoch": 10, "state_dict": {f"module.{key}": value for key, value in clipn_tensors.items()}}
+    torch.save(held, tmp_path / "clipn.pt")
+    return tmp_path / "clipn.pt"
+
+
+@pytest.fixture
+def with_clipn(eval_yaml: Path) -> Callable[..., list[str]]:
+    """Writer of a `test` command with both scores; returns its arguments."""
+
+    def write(checkpoint: str, *more: str) -> list[str]:
+        settings = yaml.safe_load(eval_yaml.read_text())
+        path = "ood_lightning.detectors.clipn.CLIPN"
+        settings["model"]["init_args"]["detectors"] |= {
+            f"CLIPN {score.upper()}": {"class_path": path, "init_args": {"score": score, "checkpoint": checkpoint}}
+            for score in ("atd", "ctw")
+        }
+        eval_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
+        return ["test", "--config", str(eval_yaml), *more]
+
+    return write
+
+
+@pytest.mark.parametrize("score", ["atd", "ctw"])
+def test_scores_are_the_log_odds_of_loops_one_can_check_by_hand(score: Any):
+    Path("clipn.pt").touch()
+    found = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence())(PICTURES)
+    wanted = [probability(picture, score) for picture in PICTURES]
+    log_odds = torch.tensor([math.log(p) - math.log1p(-p) for p in wanted], dtype=torch.float64)
+    torch.testing.assert_close(found, log_odds, rtol=1e-5, atol=1e-5)
+    assert found.sigmoid().tolist() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("score", ["atd", "ctw"])
+def test_no_texts_that_are_the_yes_texts_decide_nothing(score: Any):
+    Path("clipn.pt").touch()
+    found = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence(YES))(PICTURES)
+    torch.testing.assert_close(found, torch.zeros(9, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_it_misses_a_checkpoint_where_none_is_named():
+    assert CLIPN().missing() == "a CLIPN checkpoint (detectors.<name>.init_args.checkpoint)"
+    assert CLIPN(checkpoint="clipn.pt").missing() == ""
+
+
+def test_a_run_lists_both_scores_and_keeps_the_no_features(
+    with_clipn: Callable[..., list[str]], checkpoint: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = with_clipn(str(checkpoint))
+    assert main(command) == 0
+    written = json.loads(Path("run/eval/results.json").read_text())
+    assert {row["detector"] for row in written["results"]} == {"MCM", "NegLabel", "CLIPN ATD", "CLIPN CTW"}
+    assert {row["supervision"] for row in written["results"]} == {"id_names"}
+    assert not written["about"]["not_run"]
+    said = capsys.readouterr()
+    assert "CLIPN ATD" in said.out
+    assert said.err.count("encode positives under local-dir") == said.err.count("encode positives under") > 0
+    assert main(command) == 0
+    assert "encode positives under" not in capsys.readouterr().err  # read from the cache
+
+
+def test_the_scores_of_a_run_are_those_of_its_pictures_and_both_towers(
+    with_clipn: Callable[..., list[str]], checkpoint: Path, tiny_model: Path
+):
+    assert main(with_clipn(str(checkpoint), '--model.prompts.templates=["a {}.", "the {}"]')) == 0
+    table = pq.read_table("run/eval/scores.parquet").to_pylist()
+    encoder = OpenClip(f"local-dir:{tiny_model}")
+    sides = []
+    for tower in (encoder, NoTexts(encoder, str(checkpoint))):
+        texts = tower.encode_text(["a red.", "the red", "a green.", "the green"]).double()
+        sides.append(normalize(normalize(texts, dim=1).view(2, 2, -1).mean(dim=1), dim=1))
+    for n, name in enumerate(("red", "green")):
+        picture = encoder.transform(decode(encoded(COLOURS[name], 1000 + n)))
+        (l, m) = (encoder.logit_scale * side @ encoder.encode_image(picture[None])[0].double() for side in sides)  # noqa: E741
+        row = next(row for row in table if row["key"] == f"id_test{n:04d}")
+        q = (l.exp() / (l.exp() + m.exp())).tolist()
+        atd = sum(float(p) * share for p, share in zip(l.exp() / l.exp().sum(), q, strict=True))
+        assert row["CLIPN CTW"] == pytest.approx(math.log(q[int(l.argmax())] / (1 - q[int(l.argmax())])), abs=1e-4)
+        assert row["CLIPN ATD"] == pytest.approx(math.log(atd / (1 - atd)), abs=1e-4)
+
+
+def test_a_run_without_a_checkpoint_lists_it_as_not_run(
+    with_clipn: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+):
+    assert main(with_clipn("")) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "CLIPN CTW: not run, needs a CLIPN checkpoint (detectors.CLIPN CTW.init_args.checkpoint)" in said
+    written = json.loads(Path("run/eval/results.json").read_text())
+    assert {row["detector"] for row in written["results"]} == {"MCM", "NegLabel"}
+    assert list(written["about"]["not_run"]) == ["CLIPN ATD", "CLIPN CTW"]
+
+
+def test_a_checkpoint_of_another_encoder_stops_the_run_without_a_traceback(
+    with_clipn: Callable[..., list[str]], checkpoint: Path, capsys: pytest.CaptureFixture[str]
+):
+    held = torch.load(checkpoint, weights_only=True)
+    held["state_dict"]["module.visual.conv1.weight"] *= 1.1
+    torch.save(held, checkpoint)
+    assert main(with_clipn(str(checkpoint))) == 2
+    error = capsys.readouterr().err
+    assert "was trained beside another encoder" in error
+    assert "visual.conv1.weight" in error
+    assert "Traceback" not in error
+
+
+def test_predict_scores_single_pictures(
+    checkpoint: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, Any], capsys: pytest.CaptureFixture[str]
+):
+    Path("pictures").mkdir()
+    Path("pictures/a.png").write_bytes(encoded(COLOURS["red"], 1))
+    fingerprint = OpenClip(**encoder_yaml["init_args"]).fingerprint
+    about = {"encoder": {"fingerprint": fingerprint, "name": "tiny"}}
+    LabelSet((Positive("red"), Positive("green")), (), about).write("labels.json")
+    detector = {"class_path": "ood_lightning.detectors.clipn.CLIPN", "init_args": {"checkpoint": str(checkpoint)}}
+    settings = {
+        "encoder": encoder_yaml,
+        "corpus": words_yaml,
+        "prompts": {"templates": ["{}"]},
+        "label_set": "labels.json",
+        "detector": detector,
+        "images": "pictures",
+        "cache_dir": "cache",
+    }
+    for path, code in ((str(checkpoint), 0), ("", 2)):
+        detector["init_args"]["checkpoint"] = path
+        Path("predict.yaml").write_text(yaml.safe_dump(settings))
+        assert main(["predict", "--config", "predict.yaml"]) == code
+    said = capsys.readouterr()
+    assert "a.png" in said.out
+    assert "CLIPN needs a CLIPN checkpoint" in said.err
