@@ -64,13 +64,19 @@ def predict(
     if unnamed := detector.missing():
         raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
     under = positives_under({detector.labels: labels}, lexicon)
-    evidence = Evidence({detector.labels: found}, positives_under=under)
+    named = (labels.words, negative_words(labels, lexicon))
+    evidence = Evidence(
+        {detector.labels: found},
+        texts={detector.labels: named},
+        positives_under=under,
+        encoder=encoder.fingerprint,
+        prompts={detector.labels: prompts.fingerprint},
+    )
     if evidence.lacks(detector.inputs):
         raise SettingsError(
             f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
         )
     score = detector.bind(evidence)
-    named = (labels.words, negative_words(labels, lexicon))
     rows = _scored(files, encoder, score, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
     if out is not None:

@@ -59,6 +59,8 @@ class Evidence:
         image_tower: the run's.
         blanks: OpenAI's 80 templates with a vector in place of the word; None where the text tower cannot take one.
         borders: how like their images the names are, by label set, where its source draws one; None where none does.
+        encoder: fingerprint of the run's encoder.
+        prompts: fingerprint of the prompts of every label set, by name.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -70,6 +72,8 @@ class Evidence:
     image_tower: ImageTower | None = None
     blanks: Blanks | None = None
     borders: Mapping[str, Border] | None = None
+    encoder: str | None = None
+    prompts: Mapping[str, str] | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
@@ -84,7 +88,7 @@ class Detector(ABC):
 
     Attributes:
         needs: supervision beyond what its label set was made from (of `id_names`, `id_images`, `id_labels`,
-            `test_stream`, `llm`).
+            `synthetic_ood`, `test_stream`, `llm`).
         inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run.
         labels: name of a label set of the run; empty if it reads none.
     """

@@ -148,6 +148,8 @@ class DetectModule(L.LightningModule):
             labels=self.labels,
             texts=texts,
             encode=lambda some: bank.encode(some, self.prompts),
+            encoder=self.encoder.fingerprint,
+            prompts=dict.fromkeys(self.label_sets, self.prompts.fingerprint),
             positives_under=positives_under(self.label_sets, lexicon),
             image_tower=ImageTower(self.encoder.image_shape, self.encoder.encode_image),
             blanks=self.encoder.blanks(Prompts(OPENAI_80).fill(f" {BLANK} ")) if asked else None,

@@ -1,0 +1,142 @@
+"""SynOOD's detector: NegLabel after an idle head, tuned rows in their places, and heads that do not fit the run."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.neglabel import NegLabel
+from ood_lightning.detectors.synood import SynOOD, texts_sha256
+from ood_lightning.errors import SettingsError
+
+DIM, SCALE = 6, 14.3
+WORDS = (("a", "b", "c"), tuple(f"n{i}" for i in range(9)))
+MADE = {
+    "encoder": "e" * 16,
+    "prompts": "p" * 64,
+    "labels": texts_sha256(*WORDS),
+    "supervision": ["id_images", "synthetic_ood"],
+}
+DETECTOR = SynOOD(head="head.safetensors", groups=2)
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    positives, negatives = (normalize(draw(n, DIM, seed=n), dim=1) for n in (3, 9))
+    labels = {"neglabel": LabelFeatures(positives, negatives, SCALE)}
+    return Evidence(labels, texts={"neglabel": WORDS}, encoder="e" * 16, prompts={"neglabel": "p" * 64})
+
+
+def idle(evidence: Evidence) -> dict[str, Tensor]:
+    """A head that changes nothing."""
+    used = torch.tensor([1, 4, 8])
+    return {
+        "weight": torch.zeros(DIM, DIM),
+        "bias": draw(DIM, seed=1) * 0,
+        "gain": torch.ones(DIM),
+        "shift": -draw(DIM, seed=2).abs(),
+        "used": used,
+        "tuned": evidence.labels["neglabel"].negatives[used].clone(),
+    }
+
+
+def write(tensors: dict[str, Tensor], made: dict[str, Any] = MADE) -> None:
+    save_file(tensors, "head.safetensors", {"made": json.dumps(made)})
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    return normalize(draw(7, DIM, seed=3), dim=1)
+
+
+@pytest.mark.parametrize(("groups", "seed"), [(1, None), (2, 0), (4, 0), (4, 1)])
+def test_an_idle_head_gives_neglabel(evidence: Evidence, pictures: Tensor, groups: int, seed: int | None):
+    tensors = idle(evidence)
+    tensors["tuned"] *= 9.0  # their length does not count
+    write(tensors)
+    options: dict[str, Any] = {"groups": groups, "permutation_seed": seed, "sharpness": 0.7}
+    found = SynOOD(head="head.safetensors", **options).bind(evidence)(pictures)
+    wanted = NegLabel(**options).bind(evidence)(pictures)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_tuned_negatives_take_the_places_of_the_used_ones_and_the_run_keeps_its_own(
+    evidence: Evidence, pictures: Tensor
+):
+    tensors = idle(evidence)
+    tensors["tuned"] = draw(3, DIM, seed=5)
+    write(tensors)
+    before = evidence.labels["neglabel"].negatives.clone()
+    found = DETECTOR.bind(evidence)(pictures)
+    assert torch.equal(evidence.labels["neglabel"].negatives, before)
+    negatives = before.clone()
+    negatives[[1, 4, 8]] = normalize(tensors["tuned"], dim=1)
+    labels = evidence.labels["neglabel"]._replace(negatives=negatives)
+    torch.testing.assert_close(found, NegLabel(groups=2)(pictures, labels), rtol=0, atol=1e-5)
+
+
+def test_the_adapter_moves_the_pictures_before_they_are_scored(evidence: Evidence, pictures: Tensor):
+    tensors = idle(evidence) | {"weight": draw(DIM, DIM, seed=6), "shift": torch.zeros(DIM)}
+    write(tensors)
+    hidden = pictures @ tensors["weight"].T
+    spread = hidden.var(dim=1, keepdim=True, correction=0)
+    moved = pictures + ((hidden - hidden.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()).clamp_min(0)
+    wanted = NegLabel(groups=2).bind(evidence)(normalize(moved, dim=1))
+    torch.testing.assert_close(DETECTOR.bind(evidence)(pictures), wanted, rtol=0, atol=1e-4)
+
+
+def test_it_says_what_its_head_was_trained_from(evidence: Evidence):
+    write(idle(evidence))
+    assert DETECTOR.needs == {"id_images", "synthetic_ood"}
+    write(idle(evidence), MADE | {"supervision": ["id_images", "id_labels", "synthetic_ood"]})
+    assert DETECTOR.needs == {"id_images", "id_labels", "synthetic_ood"}
+
+
+def test_without_a_head_it_says_what_is_missing(evidence: Evidence):
+    needed = "a SynOOD head (fit --config configs/synood.yaml)"
+    assert SynOOD().missing() == needed
+    assert DETECTOR.missing() == f"{needed}: there is no file head.safetensors"
+    write(idle(evidence))
+    assert DETECTOR.missing() == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"encoder": "x" * 16}, "trained with encoder e+, the run has x+ "),
+        ({"prompts": {"neglabel": "x" * 64}}, "trained with prompts p+, the run has x+ "),
+        ({"texts": {"neglabel": (WORDS[0], WORDS[1][::-1])}}, "trained with labels .* the same encoder, prompts and"),
+        ({"texts": {"neglabel": (WORDS[0][:2], WORDS[1])}}, "trained with labels"),
+    ],
+    ids=["encoder", "prompts", "order of negatives", "positives"],
+)
+def test_a_head_of_another_encoder_or_other_labels_is_refused(evidence: Evidence, change: dict[str, Any], words: str):
+    write(idle(evidence))
+    with pytest.raises(SettingsError, match=words):
+        DETECTOR.bind(replace(evidence, **change))
+
+
+def test_what_is_no_head_is_refused(evidence: Evidence):
+    Path("head.safetensors").write_bytes(b"nothing")
+    with pytest.raises(SettingsError, match=r"is no SynOOD head: .* Train one with"):
+        DETECTOR.bind(evidence)
+    save_file({"weight": torch.ones(2)}, "head.safetensors")
+    with pytest.raises(SettingsError, match="is no SynOOD head"):
+        DETECTOR.bind(evidence)
+    write(idle(evidence) | {"bias": torch.zeros(DIM + 1)})
+    with pytest.raises(SettingsError, match=r"no SynOOD head for 6 dimensions and 9 negatives: .*\(7,\)"):
+        DETECTOR.bind(evidence)
+    write(idle(evidence) | {"used": torch.tensor([1, 4, 9])})
+    with pytest.raises(SettingsError, match="a row of `used` is none of the negatives"):
+        DETECTOR.bind(evidence)
