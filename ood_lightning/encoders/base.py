@@ -68,7 +68,7 @@ class Encoder(ABC):
             EncoderError: if the encoder has no such column.
         """
         if also:
-            raise EncoderError(f"encoder {self.name!r} has no {' and no '.join(also)} features: name none in `also`")
+            raise EncoderError(f"encoder {self.name!r} has no {' and no '.join(also)}: name no column in `also`")
         return {"image": self.encode_image(image)}
 
     @abstractmethod

@@ -64,8 +64,8 @@ def _place(visual: Any, column: str, name: str) -> tuple[Any, Compute]:
     if column == "tower" and hasattr(visual, "trunk"):  # a model of timm
         return _timm_projection(visual, name), lambda given, out: given
     raise EncoderError(
-        f"encoder {name!r}: there are no {column} features of a {type(visual).__name__}, only of open_clip's own ViTs "
-        f"and ResNets. Leave `{column}` out of `also`."
+        f"encoder {name!r}: its tower, a {type(visual).__name__}, has no {column} here, only open_clip's own ViTs and "
+        f"ResNets do. Leave `{column}` out of `also`."
     )
 
 

@@ -29,6 +29,8 @@ NEAREST = ("top_positive", "top_negative")
 WHENCE = {
     "id_features": "ID training images (data.id_train_shards)",
     "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
+    "patches": "patch features (data.encoder.also: [patches])",
+    "tower": "tower features (data.encoder.also: [tower])",
 }
 
 
@@ -127,15 +129,21 @@ class DetectModule(L.LightningModule):
             evidence = replace(evidence, id_features=unit(given.image.float()).to(device), id_labels=labels)
         self.scorers: dict[str, Scorer] = {}
         self.not_run: dict[str, str] = {}
+        self.columns = {name: detector.columns for name, detector in self.detectors.items()}
+        if given is not None and "tower" in given.columns and any("tower" in c for c in self.columns.values()):
+            evidence = replace(evidence, id_tower=given.columns["tower"].rows(0, len(given)).to(device))
         self.evidence = evidence
         for name, detector in self._every.items():
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking = evidence.lacks(detector.inputs)
+            absent = [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.also)]
+            lacking = evidence.lacks(detector.inputs) + absent
             if lacking:
-                self.not_run[name] = f"needs {' and '.join(WHENCE[field] for field in lacking)}"
+                self.not_run[name] = f"needs {' and '.join(WHENCE[what] for what in lacking)}"
             elif isinstance(detector, Detector):
                 self.scorers[name] = detector.bind(evidence)
+        read = {column for name in self.scorers for column in self.columns[name]}
+        self.trainer.datamodule.columns = tuple(sorted(read - {"image"}))  # type: ignore[attr-defined]
         if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
@@ -143,7 +151,8 @@ class DetectModule(L.LightningModule):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
         features = unit(batch["image"])
-        columns = [score(features) for score in self.scorers.values()]
+        given = {**batch, "image": features}
+        columns = [score(*(given[c] for c in self.columns[name])) for name, score in self.scorers.items()]
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
         bag: Any = self.bags[dataloader_idx]
