@@ -54,7 +54,7 @@ class StoredColumn:
             if low < high:
                 pieces.append(self._piece(file, low, high, n))
             first += n
-        return torch.cat(pieces)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _piece(self, file: Path, low: int, high: int, n: int) -> Tensor:
         try:

@@ -18,7 +18,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
 
     Args:
         features: of the set.
-        block: rows; of ViT-B/16's patches 1,024 rows are 205 MB, all that is held of them at once.
+        block: rows; of ViT-B/16's patches 1,024 rows are 205 MB.
         rank: this process.
         world_size: number of processes.
         columns: to hand over beside `image`, as stored; read from disk block by block.

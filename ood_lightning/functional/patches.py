@@ -35,8 +35,12 @@ def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, blo
         raise ValueError(
             f"patches {tuple(patches.shape)} must be (B, L, D) with L of at least 1, names {tuple(names.shape)}"
         )
-    best = [_largest_share(part, names, temperature) for part in patches.flatten(0, 1).split(block)]
-    return torch.cat(best).view(patches.shape[:2]).amax(dim=1)
+    every = patches.flatten(0, 1)
+    # one result, made beforehand: small ones kept between large temporary ones would keep malloc from reusing these
+    best = torch.empty(len(every), dtype=torch.float64, device=patches.device)
+    for part, share in zip(every.split(block), best.split(block), strict=True):
+        share.copy_(_largest_share(part, names, temperature))
+    return best.view(patches.shape[:2]).amax(dim=1)
 
 
 def _largest_share(patches: Tensor, names: Tensor, temperature: float) -> Tensor:
