@@ -21,6 +21,7 @@ class ProbeWriter(L.Callback):
         probe = module.probe.cpu()
         tensors = {"weight": probe.weight, "bias": probe.bias, "mean": module.feature_mean, "std": module.feature_std}
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        atomic_write(out / "probe.safetensors", save(stored, {"encoder": module.encoder.fingerprint}))
+        about = {"encoder": module.encoder.fingerprint, "features": module.features}
+        atomic_write(out / "probe.safetensors", save(stored, about))
         module.label_set.write(out / "labels.json")
         print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

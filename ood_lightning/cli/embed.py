@@ -26,7 +26,7 @@ def embed(
     """Store the features of sets. Finished shards are never repeated.
 
     Args:
-        encoder: frozen image-text towers.
+        encoder: frozen image-text towers; their `also` names further columns to store.
         shards: folders with manifests, or tars by brace lists.
         cache_dir: folder of all features.
         embed_batch_size: pictures in a batch of the encoder.
@@ -51,6 +51,7 @@ def embed(
             batch_size=embed_batch_size,
             num_workers=num_workers,
             max_bad_samples=max_bad_samples,
+            also=encoder.also,
         )
         missing = len(folder.missing())
         left = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"

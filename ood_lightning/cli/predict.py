@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,11 @@ def predict(
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
     if unnamed := detector.missing():
         raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
+    absent = [column for column in detector.columns if column not in ("image", *encoder.also)]
+    if absent:
+        raise SettingsError(
+            f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.also: [{', '.join(absent)}]"
+        )
     under = positives_under({detector.labels: labels}, lexicon)
     named = (labels.words, negative_words(labels, lexicon))
     evidence = Evidence(
@@ -77,7 +83,7 @@ def predict(
             f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
         )
     score = detector.bind(evidence)
-    rows = _scored(files, encoder, score, found, named, min(concepts, len(labels.words)), batch_size)
+    rows = _scored(files, encoder, score, detector.columns, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
     if out is not None:
         _write(Path(out), rows)
@@ -89,6 +95,7 @@ def _scored(
     files: list[Path],
     encoder: Encoder,
     score: Scorer,
+    reads: Sequence[str],
     labels: LabelFeatures,
     named: tuple[Any, Any],
     concepts: int,
@@ -120,10 +127,11 @@ def _scored(
                 except (ValueError, OSError) as error:
                     row["error"] = f"cannot be decoded: {error}"
             if batch:
-                features = encoder.encode_image(torch.stack(tensors))
+                columns = encoder.encode_columns(torch.stack(tensors), [name for name in reads if name != "image"])
+                features, scores = columns["image"], score(*(columns[name] for name in reads)).tolist()
                 near = top_k(features, labels.positives, concepts)
                 far = top_k(features, labels.negatives, 1).indices[:, 0].tolist() if len(labels.negatives) else []
-                for i, (row, value) in enumerate(zip(batch, score(features).tolist(), strict=True)):
+                for i, (row, value) in enumerate(zip(batch, scores, strict=True)):
                     row["score"] = value
                     row["concepts"] = [named[0][j] for j in near.indices[i].tolist()]
                     row["nearest_negative"] = named[1][far[i]] if far else ""

@@ -5,7 +5,8 @@ finished work. Text features are stored the same way, one file per (words, promp
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -30,6 +31,45 @@ def _as_texts(raw: Tensor) -> list[str]:
 
 
 @dataclass(frozen=True)
+class StoredColumn:
+    """A further column of a set, left on disk until rows are asked for: 196 patches a picture are 200 KB.
+
+    Args:
+        name: `tower` or `patches`.
+        files: of the shards in order, each with its number of rows.
+    """
+
+    name: str
+    files: tuple[tuple[Path, int], ...]
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Rows from `start` up to `stop` in the stored dtype; nothing else is brought into memory.
+
+        Raises:
+            FeatureError: a file is missing, damaged or short of rows.
+        """
+        pieces, first = [], 0
+        for file, n in self.files:
+            low, high = max(start - first, 0), min(stop - first, n)
+            if low < high:
+                pieces.append(self._piece(file, low, high, n))
+            first += n
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    def _piece(self, file: Path, low: int, high: int, n: int) -> Tensor:
+        try:
+            with safe_open(file, framework="pt") as stored:
+                column = stored.get_slice(self.name)
+                held, piece = column.get_shape()[0], column[low:high]
+        except (FileNotFoundError, SafetensorError) as error:
+            raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
+        if held != n:
+            raise FeatureError(f"{file} holds {held} rows of {self.name}, {n} of images: remove it and embed again")
+        found: Tensor = piece
+        return found
+
+
+@dataclass(frozen=True)
 class Features:
     """Features of one set, in the order of its shards.
 
@@ -38,6 +78,7 @@ class Features:
         label: (n,) int64, -1 where unknown.
         keys: n keys, unique within a shard.
         bad: samples that could not be decoded, as `shard key: reason`.
+        columns: what is stored beside `image`, by name.
     """
 
     name: str
@@ -45,6 +86,7 @@ class Features:
     label: Tensor
     keys: list[str]
     bad: list[str]
+    columns: Mapping[str, StoredColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -58,11 +100,13 @@ class FeatureFolder:
         manifest: the set.
         fingerprint: of encoder, weights, preprocessing and dtype; a part of the folder's name, so that features made
             another way are never reused.
+        also: columns beside `image`; a part of the folder's name too, so that a folder always holds what it says.
     """
 
-    def __init__(self, cache_dir: str | Path, manifest: Manifest, fingerprint: str) -> None:
-        self.manifest = manifest
-        self.path = Path(cache_dir) / fingerprint / f"{manifest.name}-{manifest.fingerprint}"
+    def __init__(self, cache_dir: str | Path, manifest: Manifest, fingerprint: str, also: Sequence[str] = ()) -> None:
+        self.manifest, self.also = manifest, sorted(set(also))
+        folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.also])
+        self.path = Path(cache_dir) / fingerprint / folder
 
     def file(self, shard: Shard) -> Path:
         """Where the features of a shard lie."""
@@ -72,17 +116,27 @@ class FeatureFolder:
         """Shards without a finished feature file."""
         return [shard for shard in self.manifest.shards if not self.file(shard).is_file()]
 
-    def write(self, shard: Shard, image: Tensor, label: Tensor, keys: list[str], bad: list[str]) -> None:
-        """Store one shard's features."""
-        if not torch.isfinite(image).all():
+    def write(
+        self,
+        shard: Shard,
+        image: Tensor,
+        label: Tensor,
+        keys: list[str],
+        bad: list[str],
+        columns: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Store one shard's features; `columns` are those of `also`."""
+        columns = {"image": image.contiguous(), **{name: rows.contiguous() for name, rows in (columns or {}).items()}}
+        assert columns.keys() == {"image", *self.also}  # the folder's name says so
+        if not all(torch.isfinite(rows).all() for rows in columns.values()):
             raise FeatureError(
                 f"the features of {self.manifest.path(shard)} are not finite: use another precision (fp32)"
             )
-        tensors = {"image": image.contiguous(), "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
+        tensors = {**columns, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
         atomic_write(self.file(shard), save(tensors, {"set": self.manifest.name, "shard": shard.path}))
 
     def read(self, max_bad_samples: int = 0) -> Features:
-        """All features of the set, in memory: n * D * 2 bytes at fp16.
+        """All image features of the set, in memory: n * D * 2 bytes at fp16; further columns stay on disk.
 
         Raises:
             FeatureError: a shard's file is missing or damaged, rows are missing, a feature is zero or not finite, or
@@ -92,9 +146,11 @@ class FeatureFolder:
         label: list[Tensor] = []
         keys: list[str] = []
         bad: list[str] = []
+        files: list[tuple[Path, int]] = []
         for shard in self.manifest.shards:
             part = self._read_shard(shard)
             named = _as_texts(part["keys"])
+            files.append((self.file(shard), len(part["image"])))
             if len(part["image"]):  # a shard of which all pictures are bad has no width
                 self._check(part["image"], shard, named, image[0].shape[1] if image else part["image"].shape[1])
                 image.append(part["image"])
@@ -105,7 +161,8 @@ class FeatureFolder:
         if not keys:
             lost = f" that can be decoded ({len(bad)} cannot)" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{lost}")
-        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad)
+        columns = {name: StoredColumn(name, tuple(files)) for name in self.also}
+        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad, columns)
 
     def _check(self, image: Tensor, shard: Shard, keys: list[str], dim: int) -> None:
         if image.shape[1] != dim:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as L
-import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.data.features import FeatureFolder, Features
 from ood_lightning.data.manifest import Manifest, Role, read_manifest
+from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError
@@ -48,12 +49,12 @@ class FeatureData(L.LightningDataModule):
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
 
-    def _embedded(self, manifests: list[Manifest]) -> list[FeatureFolder]:
+    def _embedded(self, manifests: list[Manifest], also: Sequence[str] = ()) -> list[FeatureFolder]:
         trainer = self.trainer
         assert trainer is not None  # Lightning sets it before setup
         folders = []
         for manifest in manifests:
-            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint)
+            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, also)
             if not folder.missing():
                 rank_zero_info(
                     f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
@@ -71,6 +72,7 @@ class FeatureData(L.LightningDataModule):
                 batch_size=self.embed_batch_size,
                 num_workers=self.num_workers,
                 max_bad_samples=self.max_bad_samples,
+                also=also,
             )
         trainer.strategy.barrier("embedded")
         return folders
@@ -159,28 +161,11 @@ class EvalSet:
     features: Features
 
 
-class _Blocks(Dataset[dict[str, Tensor]]):
-    """A rank's share of a set, in blocks of rows cut at the same places for every number of ranks.
-
-    So each product has the same shape wherever it is computed, and scores are equal to the last bit.
-    """
-
-    def __init__(self, features: Features, block: int, rank: int, world_size: int) -> None:
-        n = -(-len(features) // block)
-        self.blocks = range(n * rank // world_size, n * (rank + 1) // world_size)
-        self.image, self.block = features.image, block
-
-    def __len__(self) -> int:
-        return len(self.blocks)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        start = self.blocks[index] * self.block
-        image = self.image[start : start + self.block].float()
-        return {"image": image, "id": torch.arange(start, start + len(image))}
-
-
 class EvalFeatures(FeatureData):
     """Every sample of named ID, covariate-shifted and OOD sets, once.
+
+    Attributes:
+        columns: beside `image`, those that the run's detectors read, set by the module; of the encoder's `also`.
 
     Args:
         encoder: frozen image-text towers.
@@ -217,6 +202,7 @@ class EvalFeatures(FeatureData):
         self.sets: list[EvalSet] = []
         self.id_train_shards = id_train_shards
         self.id_train: Features | None = None
+        self.columns: tuple[str, ...] = ()
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read all sets."""
@@ -226,13 +212,13 @@ class EvalFeatures(FeatureData):
         if twice:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
         learned = [_checked(read_manifest(self.id_train_shards, "id"), "id")] if self.id_train_shards else []
-        folders = self._embedded([*manifests, *learned])
-        self.id_train = folders[-1].read(self.max_bad_samples) if learned else None
+        folders = self._embedded(manifests, self.encoder.also)
+        if learned:
+            (folder,) = self._embedded(learned, not_patches(self.encoder.also))
+            self.id_train = folder.read(self.max_bad_samples)
         self.sets = [
             EvalSet(manifest, role, group, folder.read(self.max_bad_samples))
-            for manifest, (role, group, _), folder in zip(
-                manifests, self.sources, folders[: len(manifests)], strict=True
-            )
+            for manifest, (role, group, _), folder in zip(manifests, self.sources, folders, strict=True)
         ]
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
@@ -240,7 +226,13 @@ class EvalFeatures(FeatureData):
         trainer = self.trainer
         assert trainer is not None
         rank, world = trainer.global_rank, trainer.world_size
-        return [DataLoader(_Blocks(s.features, self.batch_size, rank, world), batch_size=None) for s in self.sets]
+        blocks = [Blocks(s.features, self.batch_size, rank, world, self.columns) for s in self.sets]
+        return [DataLoader(some, batch_size=None) for some in blocks]
+
+
+def not_patches(also: Sequence[str]) -> tuple[str, ...]:
+    """Columns to store of ID training images: no method learns from their patches, 257 GB of ImageNet's."""
+    return tuple(name for name in also if name != "patches")
 
 
 def _checked(manifest: Manifest, role: Role) -> Manifest:

@@ -10,12 +10,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, read_manifest
-from ood_lightning.datamodules.features import CACHE, FeatureData
+from ood_lightning.datamodules.features import CACHE, FeatureData, not_patches
 from ood_lightning.encoders.base import Encoder
 
 
 class TargetFeatures(FeatureData):
-    """Every picture once an epoch, with the target that the module has set; the last, partial batch is kept.
+    """Every picture once an epoch, as the inputs and targets that the module has set; the last, partial batch is kept.
 
     Args:
         encoder: frozen image-text towers.
@@ -29,6 +29,7 @@ class TargetFeatures(FeatureData):
     """
 
     features: Features
+    inputs: Tensor
     targets: Tensor
 
     def __init__(
@@ -49,7 +50,7 @@ class TargetFeatures(FeatureData):
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
         self.manifest = read_manifest(self.id_shards)
-        (folder,) = self._embedded([self.manifest])
+        (folder,) = self._embedded([self.manifest], not_patches(self.encoder.also))
         self.features = folder.read(self.max_bad_samples)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -60,10 +61,10 @@ class TargetFeatures(FeatureData):
 
 class _Targets(Dataset[dict[str, Tensor]]):
     def __init__(self, data: TargetFeatures) -> None:
-        self.image, self.target = data.features.image, data.targets
+        self.input, self.target = data.inputs, data.targets
 
     def __len__(self) -> int:
-        return len(self.image)
+        return len(self.input)
 
     def __getitem__(self, row: int) -> dict[str, Tensor]:
-        return {"image": self.image[row].float(), "target": self.target[row]}
+        return {"input": self.input[row].float(), "target": self.target[row]}

@@ -61,6 +61,8 @@ class Evidence:
         borders: how like their images the names are, by label set, where its source draws one; None where none does.
         encoder: fingerprint of the run's encoder.
         prompts: fingerprint of the prompts of every label set, by name.
+        id_tower: outputs of the vision tower before the projection for the same ID training images, float32, shape
+            (n, D_pre), not normalised; None where no detector that can run reads the column `tower`.
     """
 
     labels: Mapping[str, LabelFeatures]
@@ -74,27 +76,25 @@ class Evidence:
     borders: Mapping[str, Border] | None = None
     encoder: str | None = None
     prompts: Mapping[str, str] | None = None
+    id_tower: Tensor | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
         return sorted(name for name in inputs if getattr(self, name) is None)
 
 
-Scorer = Callable[["Tensor"], "Tensor"]  # unit-norm features (B, D) to scores (B,), float64, higher = more ID
+Scorer = Callable[..., "Tensor"]  # a detector's `columns`, each (B, ...), to scores (B,), float64, higher = more ID
 
 
 class Detector(ABC):
     """Image features to one score per image, higher = more in-distribution. Subclasses are frozen dataclasses.
 
+    What holds for every instance is a class variable in a subclass; what an option decides, a property.
+
     Attributes:
-        needs: supervision beyond what its label set was made from (of `id_names`, `id_images`, `id_labels`,
-            `synthetic_ood`, `test_stream`, `llm`).
-        inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run.
         labels: name of a label set of the run; empty if it reads none.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-    inputs: ClassVar[frozenset[str]] = frozenset()
     needs_negatives: ClassVar[bool] = False
     labels: str = ""
 
@@ -105,9 +105,31 @@ class Detector(ABC):
         """
         return ""
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Supervision beyond what its label set was made from.
+
+        Of `id_names`, `id_images`, `id_labels`, `synthetic_ood`, `test_stream`, `llm`.
+        """
+        return frozenset()
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run."""
+        return frozenset()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the test images that its scorer takes, in this order; where one is missing it is not run.
+
+        `image` is unit-norm (B, D); `tower`, the tower's output before the projection, (B, D_pre) as it is; `patches`
+        (B, P, D), of length one up to float16.
+        """
+        return ("image",)
+
     @abstractmethod
     def bind(self, evidence: Evidence) -> Scorer:
-        """The score as a function of image features alone, on the evidence's device; called once a run."""
+        """The score as a function of an image's columns alone, on the evidence's device; called once a run."""
 
 
 Stream = Callable[["Tensor"], "Tensor"]  # as a Scorer, but each batch may change the scores of those that follow

@@ -4,17 +4,21 @@
 
 Source: Lee et al., NeurIPS 2018, https://arxiv.org/abs/1807.03888; estimator of PLP's code, TMLR 2024: the unweighted
     mean of unbiased class covariances.
-Differs: on projected, unit-norm features; PLP's code uses the tower's output before the projection, and which one
-    ClusterMine's row used is not stated.
+Differs: on projected, unit-norm features unless `features: tower`; PLP's stored features are the tower's output before
+    the projection, and which ones ClusterMine's row used is not stated. With `labels`, classes are CLIP's own guesses.
 Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 90.05 / 56.70 in ClusterMine's table.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Literal
+
+from torch import Tensor
 
 from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import Gaussians, fit_gaussians, mahalanobis
+from ood_lightning.functional.similarity import top_k
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,52 @@ class Mahalanobis(Detector):
     """Negated squared distance to the nearest class mean under one shared covariance; at most 0.
 
     Args:
-        ridge: added to the diagonal of the covariances; without it, fewer images than dimensions are refused.
+        labels: name of a label set of the run whose nearest positive is each ID training image's class; the images' own
+            labels are then not looked at. Empty: their own labels, which the run must have.
+        ridge: added to the diagonal of the covariances; without it, fewer images than dimensions are refused. A ViT's
+            tower ends in a layer norm, so its outputs lie in a hyperplane but for rounding: give a tiny one, 1e-6.
+        features: `image`, projected and unit-norm, or `tower`, before the projection and as they are.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"id_images", "id_labels"})
-    inputs: ClassVar[frozenset[str]] = frozenset({"id_features", "id_labels"})
-
+    labels: str = ""
     ridge: float = 0.0
+    features: Literal["image", "tower"] = "image"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Labels only where no label set stands in for them."""
+        return frozenset({"id_images"} if self.labels else {"id_images", "id_labels"})
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Training images, and their labels where no label set stands in for them."""
+        return frozenset({"id_features"} if self.labels else {"id_features", "id_labels"})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that `features` names."""
+        return (self.features,)
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Estimate the Gaussians."""
         return partial(mahalanobis, fitted=self.fit(evidence))
 
     def fit(self, evidence: Evidence) -> Gaussians:
-        """Class means and covariances of the labelled ID images."""
-        assert evidence.id_features is not None  # `inputs` says so
+        """Class means and covariances of the ID training images.
+
+        Raises:
+            SettingsError: if no class has two images, or a covariance is singular.
+        """
+        given = evidence.id_features if self.features == "image" else evidence.id_tower
+        assert given is not None  # `inputs` and `columns` say so
+        try:
+            return fit_gaussians(given, self._classes(evidence), self.ridge)
+        except ValueError as error:
+            raise SettingsError(f"{type(self).__name__} on {self.features} features: {error}") from error
+
+    def _classes(self, evidence: Evidence) -> Tensor:
+        if self.labels:
+            assert evidence.id_features is not None
+            return top_k(evidence.id_features, evidence.labels[self.labels].positives, 1).indices[:, 0]
         assert evidence.id_labels is not None
-        return fit_gaussians(evidence.id_features, evidence.id_labels, self.ridge)
+        return evidence.id_labels

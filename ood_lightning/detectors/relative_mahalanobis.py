@@ -3,8 +3,8 @@
     S(x) = - min_k [ (x - mu_k)' Sigma^-1 (x - mu_k) - (x - mu_0)' Sigma_0^-1 (x - mu_0) ]
 
 Source: Ren et al., 2021, https://arxiv.org/abs/2106.09022; estimator of PLP's code, TMLR 2024.
-Differs: on projected, unit-norm features; PLP's code uses the tower's output before the projection, and which one
-    ClusterMine's row used is not stated.
+Differs: as :mod:`~ood_lightning.detectors.mahalanobis`: on projected, unit-norm features unless `features: tower`; with
+    `labels`, classes are CLIP's own guesses.
 Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 91.25 / 42.58 in ClusterMine's table.
 """
 
@@ -21,7 +21,9 @@ class RelativeMahalanobis(Mahalanobis):
     """The Mahalanobis score relative to one Gaussian for all ID images.
 
     Args:
-        ridge: added to the diagonal of the covariances; without it, fewer images than dimensions are refused.
+        labels: as :class:`Mahalanobis`, all three.
+        ridge: see there.
+        features: see there.
     """
 
     def bind(self, evidence: Evidence) -> Scorer:

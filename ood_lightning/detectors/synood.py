@@ -59,7 +59,7 @@ class SynOOD(Detector):
     sharpness: float = 1.0
 
     @property
-    def needs(self) -> frozenset[str]:  # type: ignore[override]
+    def needs(self) -> frozenset[str]:
         """What the head says it was trained from: `id_labels` only where true labels named the ID pictures."""
         return frozenset(self._read()[1]["supervision"])
 

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
     from ood_lightning.encoders.blanks import Blanks
 
+Column = Literal["tower", "patches"]
+
 
 class Encoder(ABC):
     """A frozen image-text pair of towers. Building one is cheap; :meth:`load` brings the weights.
 
     Attributes:
         feature_dtype: in which image features are stored.
+        also: columns that a run stores beside the image features, for detectors that read them.
     """
 
     feature_dtype: Literal["float16", "float32"] = "float16"
+    also: tuple[Column, ...] = ()
 
     @property
     @abstractmethod
@@ -34,7 +38,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of everything that changes features: model, weights, preprocessing, dtype."""
+        """Hash of everything that changes image and text features: model, weights, preprocessing, dtype."""
 
     @property
     @abstractmethod
@@ -79,6 +83,21 @@ class Encoder(ABC):
     @abstractmethod
     def encode_image(self, image: Tensor) -> Tensor:
         """Unit-norm features (B, D) float32 of pictures (B, 3, H, W)."""
+
+    def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Features by column, all float32 and from one forward; `image` is always among them.
+
+        Args:
+            image: pictures (B, 3, H, W).
+            also: `tower`, the pooled output before the visual projection, as it is, (B, D_pre); `patches`, unit-norm
+                local features in the joint space, (B, P, D).
+
+        Raises:
+            EncoderError: if the encoder has no such column.
+        """
+        if also:
+            raise EncoderError(f"encoder {self.name!r} has no {' and no '.join(also)}: name no column in `also`")
+        return {"image": self.encode_image(image)}
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:

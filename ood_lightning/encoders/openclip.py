@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError
 
-from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.base import Column, Encoder
 from ood_lightning.encoders.blanks import Blanks
+from ood_lightning.encoders.preprocess import Preset, preset
+from ood_lightning.encoders.vision import tapped
 from ood_lightning.errors import EncoderError
 from ood_lightning.places import BUILTIN, locate
 
@@ -38,6 +40,10 @@ class OpenClip(Encoder):
         feature_dtype: in which image features are stored.
         text_batch: texts in a batch.
         cache_dir: where the hub's files are kept; the hub's default if None.
+        also: further columns of features that detectors may read: `tower`, the pooled output before the visual
+            projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
+        preprocess: the model's own, or that of a published code base, for models that take 224 x 224:
+            `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
     """
 
     model: str
@@ -46,6 +52,8 @@ class OpenClip(Encoder):
     feature_dtype: Literal["float16", "float32"] = "float16"
     text_batch: int = 512
     cache_dir: str | None = None
+    also: tuple[Column, ...] = ()
+    preprocess: Preset = "model"
     _towers: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -80,6 +88,8 @@ class OpenClip(Encoder):
             "precision": self.precision,
             "feature_dtype": self.feature_dtype,
         }
+        if self.preprocess != "model":
+            parts["preprocess"] = self.preprocess
         name = self._name_for_factory
         if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
             folder = locate(name.removeprefix(LOCAL))
@@ -102,6 +112,8 @@ class OpenClip(Encoder):
                 tokenizer = open_clip.get_tokenizer(name)
             except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
                 raise EncoderError(f"encoder {self.name!r} cannot be loaded: {error}") from error
+            if self.preprocess != "model":
+                transform = preset(self.preprocess, model.visual.image_size, self.name)
             self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
         self._towers[0].to(device)
 
@@ -132,6 +144,16 @@ class OpenClip(Encoder):
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
         with torch.inference_mode():
             return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
+
+    def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
+        from ood_lightning.functional.similarity import unit
+
+        if not also:
+            return {"image": self.encode_image(image)}
+        with tapped(self._loaded()[0].visual, also, self.name) as found:
+            columns = {"image": self.encode_image(image)}
+        columns |= {name: unit(found[name]) if name == "patches" else found[name].float() for name in also}
+        return columns
 
     def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         import torch

@@ -1,30 +1,33 @@
 """Concept matching of single patches: does any place of a picture show an ID name?"""
 
+import torch
 from torch import Tensor
 
-from ood_lightning.functional.confidence import log_max_softmax
+from ood_lightning.functional.similarity import cosines, unit
 
 
-def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0) -> Tensor:
+def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, block: int = 4096) -> Tensor:
     """``max_p max_k softmax(c(patch p, name k) / T)``, the local term of GL-MCM.
 
-    The softmax runs over the names, for each patch alone. Holds B * L * K * 8 bytes of logits.
+    The softmax runs over the names, for each patch alone. Peak memory beside the inputs: about ``block * K * 24`` and
+    ``block * D * 12`` bytes.
 
     Args:
-        patches: unit-norm features of the L patches of each picture, shape (B, L, D).
+        patches: local features of the L patches of each picture, shape (B, L, D), any float dtype; brought to length
+            one here, since half precision leaves them a little off it.
         names: unit-norm text features of the ID names, shape (K, D).
         temperature: divides raw cosines.
+        block: patches per product.
 
     Returns:
         float64, shape (B,), in (0, 1]; higher = more in-distribution. More patches never lower it.
 
     Raises:
-        ValueError: if shapes do not fit or a picture has no patches.
+        ValueError: if shapes do not fit, a picture has no patches, or a patch is zero.
 
     Source: Miyai et al., IJCV 2025 (GL-MCM), https://arxiv.org/abs/2304.04521.
 
     Example:
-        >>> import torch
         >>> local_match(torch.eye(2)[None], torch.eye(2), 0.01)
         tensor([1.], dtype=torch.float64)
     """
@@ -32,5 +35,16 @@ def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0) -> Ten
         raise ValueError(
             f"patches {tuple(patches.shape)} must be (B, L, D) with L of at least 1, names {tuple(names.shape)}"
         )
-    logits = patches.double() @ names.double().T / temperature  # (B, L, K)
-    return log_max_softmax(logits.flatten(0, 1)).view(logits.shape[:2]).amax(dim=1).exp()
+    every = patches.flatten(0, 1)
+    # one result, made beforehand: small ones kept between large temporary ones would keep malloc from reusing these
+    best = torch.empty(len(every), dtype=torch.float64, device=patches.device)
+    for part, share in zip(every.split(block), best.split(block), strict=True):
+        share.copy_(_largest_share(part, names, temperature))
+    return best.view(patches.shape[:2]).amax(dim=1)
+
+
+def _largest_share(patches: Tensor, names: Tensor, temperature: float) -> Tensor:
+    """Largest softmax probability of each patch, (n,) float64."""
+    logits = cosines(unit(patches), names).double() / temperature
+    shares = (logits - logits.amax(dim=1, keepdim=True)).exp_().sum(dim=1)
+    return shares.reciprocal()

@@ -40,6 +40,8 @@ WHENCE = {
     "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
     "borders": "a label set that looks at ID images (modules.interneg.InterNegNegatives)",
     "blanks": "a text tower that takes vectors for tokens (open_clip's causal ones)",
+    "patches": "patch features (data.encoder.also: [patches])",
+    "tower": "tower features (data.encoder.also: [tower])",
 }
 
 
@@ -172,6 +174,11 @@ class DetectModule(L.LightningModule):
         """Give every detector what it needs; one that misses something is listed as not run."""
         self.scorers: dict[str, Scorer] = {}
         self.not_run: dict[str, str] = {}
+        self.columns = {name: detector.columns for name, detector in self.detectors.items()}
+        learned: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
+        if learned is not None and "tower" in learned.columns and any("tower" in c for c in self.columns.values()):
+            device = self.trainer.strategy.root_device
+            evidence = replace(evidence, id_tower=learned.columns["tower"].rows(0, len(learned)).to(device))
         self.evidence = evidence
         for name, detector in self._every.items():
             if detector.labels in self.unmade:
@@ -180,12 +187,15 @@ class DetectModule(L.LightningModule):
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
             lacking, unnamed = evidence.lacks(detector.inputs), detector.missing()
+            lacking += [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.also)]
             if unnamed:
                 self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
             elif lacking:
                 self.not_run[name] = _reason(lacking)
             elif isinstance(detector, Detector):
                 self.scorers[name] = _bound(name, detector, evidence)
+        read = {column for name in self.scorers for column in self.columns[name]}
+        self.trainer.datamodule.columns = tuple(sorted(read - {"image"}))  # type: ignore[attr-defined]
         if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
@@ -193,7 +203,8 @@ class DetectModule(L.LightningModule):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
         features = unit(batch["image"])
-        columns = [_scored(name, score, features) for name, score in self.scorers.items()]
+        given = {**batch, "image": features}
+        columns = [_scored(n, score, [given[c] for c in self.columns[n]]) for n, score in self.scorers.items()]
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
         bag: Any = self.bags[dataloader_idx]
@@ -277,9 +288,9 @@ def _bound(name: str, detector: Detector, evidence: Evidence) -> Scorer:
         raise SettingsError(f"detector {name!r}: {error}") from error
 
 
-def _scored(name: str, score: Scorer, features: Tensor) -> Tensor:
+def _scored(name: str, score: Scorer, columns: list[Tensor]) -> Tensor:
     try:
-        return score(features)
+        return score(*columns)
     except ValueError as error:
         raise SettingsError(f"detector {name!r} cannot score: {error}") from error
 

@@ -1,13 +1,13 @@
 """PLP: a linear probe trained on the labels that CLIP itself gives to unlabelled ID pictures.
 
 Source: Adaloglou et al., TMLR 2024, https://arxiv.org/abs/2303.05828, and its code.
-Differs: on projected, unit-norm features, where the code takes the tower's output before the projection. The code's
-    linear scaling of the learning rate is overwritten in every step and has no effect; here it is left out.
+Differs: on projected, unit-norm features unless `features: tower`, which the code takes. The code's linear scaling
+    of the learning rate is overwritten in every step and has no effect; here it is left out.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as L
 import torch
@@ -18,6 +18,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features
@@ -35,6 +36,8 @@ class ProbeModule(L.LightningModule):
         weight_decay: Adam's own, added to the gradient.
         seed: of the initial weights; 42 in PLP's code.
         cache_dir: folder of all features.
+        features: inputs of the probe: `image`, projected and unit-norm, or `tower`, before the projection
+            (`data.encoder.also: [tower]`).
     """
 
     feature_mean: Tensor
@@ -50,16 +53,19 @@ class ProbeModule(L.LightningModule):
         weight_decay: float = 1e-3,
         seed: int = 42,
         cache_dir: str = ".cache/features",
+        features: Literal["image", "tower"] = "image",
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.source = Stored(label_set) if isinstance(label_set, str) else label_set
-        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+        self.lr, self.weight_decay, self.seed, self.features = lr, weight_decay, seed, features
         self.probe: nn.Linear | None = None
 
     def setup(self, stage: str) -> None:
         """Name every picture, take the features' mean and deviation, and begin the probe."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.features not in ("image", *self.encoder.also):
+            raise SettingsError(f"the probe reads {self.features} features: give data.encoder.also: [{self.features}]")
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
         bank, words = TextBank(self.encoder, self.cache_dir), self.corpus.load()
@@ -69,19 +75,21 @@ class ProbeModule(L.LightningModule):
         image = data.features.image
         blocks = [top_k(unit(block.to(device)), names, 1).indices[:, 0].cpu() for block in image.split(8192)]
         data.targets = torch.cat(blocks)
-        deviation, mean = torch.std_mean(image.double(), dim=0)
+        inputs = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
+        data.inputs = inputs
+        deviation, mean = torch.std_mean(inputs.double(), dim=0)
         self.register_buffer("feature_mean", mean.float())
         self.register_buffer("feature_std", deviation.clamp_min(1e-12).float())  # a constant dimension would give NaN
-        self.probe = nn.Linear(image.shape[1], len(names))
+        self.probe = nn.Linear(inputs.shape[1], len(names))
         draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
         with torch.no_grad():
             for parameter in self.probe.parameters():
-                parameter.uniform_(-(image.shape[1] ** -0.5), image.shape[1] ** -0.5, generator=draw)
+                parameter.uniform_(-(inputs.shape[1] ** -0.5), inputs.shape[1] ** -0.5, generator=draw)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of the probe against the pseudo-labels."""
         assert self.probe is not None
-        loss = cross_entropy(self.probe((batch["image"] - self.feature_mean) / self.feature_std), batch["target"])
+        loss = cross_entropy(self.probe((batch["input"] - self.feature_mean) / self.feature_std), batch["target"])
         self.log("fit/probe_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["target"]))
         return loss
 

@@ -5,16 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ood_lightning.data.features import Features
-from ood_lightning.datamodules.features import _Blocks
+from ood_lightning.datamodules.blocks import Blocks
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 9))
 @settings(deadline=None)
 def test_every_row_comes_once_in_blocks_that_do_not_depend_on_the_ranks(n: int, block: int, world: int):
     features = Features("x", torch.arange(n)[:, None].half(), torch.zeros(n), [""] * n, [])
-    ranks = [_Blocks(features, block, rank, world) for rank in range(world)]
+    ranks = [Blocks(features, block, rank, world) for rank in range(world)]
     found = [blocks[i] for blocks in ranks for i in range(len(blocks))]
-    alone = _Blocks(features, block, 0, 1)
+    alone = Blocks(features, block, 0, 1)
     assert len(found) == len(alone)
     for i, part in enumerate(found):
         torch.testing.assert_close(part["id"], alone[i]["id"], atol=0, rtol=0)

@@ -1,11 +1,13 @@
 """Mahalanobis, relative Mahalanobis and KNN: what they bind, and what they are given."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import layer_norm, normalize
 
-from ood_lightning.detectors.base import Detector, Evidence
+from ood_lightning.detectors.base import Detector, Evidence, LabelFeatures
 from ood_lightning.detectors.knn import KNN
 from ood_lightning.detectors.mahalanobis import Mahalanobis
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
@@ -33,11 +35,60 @@ def test_pictures_like_the_id_images_outscore_their_opposites(detector: Detector
 
 
 def test_what_is_missing_is_named():
-    assert Evidence({}).lacks(Mahalanobis.inputs) == ["id_features", "id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(Mahalanobis.inputs) == ["id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(KNN.inputs) == []
+    assert Evidence({}).lacks(Mahalanobis().inputs) == ["id_features", "id_labels"]
+    assert Evidence({}, torch.eye(3)).lacks(Mahalanobis().inputs) == ["id_labels"]
+    assert Evidence({}, torch.eye(3)).lacks(KNN().inputs) == []
 
 
 def test_more_neighbours_than_images_are_refused():
     with pytest.raises(SettingsError, match="4 neighbours, there are 3 ID images"):
         KNN(k=4).bind(Evidence({}, torch.eye(3)))
+
+
+KINDS = pytest.mark.parametrize("kind", [Mahalanobis, RelativeMahalanobis])
+
+
+@KINDS
+def test_what_an_option_needs_is_said_by_the_instance(kind: type[Mahalanobis]):
+    assert kind().needs == {"id_images", "id_labels"}
+    assert kind(labels="mined").needs == {"id_images"}
+    assert kind(labels="mined").inputs == {"id_features"}
+    assert kind().columns == ("image",)
+    assert kind(features="tower").columns == ("tower",)
+
+
+@KINDS
+def test_a_label_set_stands_in_for_labels(kind: type[Mahalanobis], evidence: Evidence):
+    """The nearest positive of each training picture is its class; own labels are not looked at."""
+    assert evidence.id_features is not None
+    positives = torch.eye(6)[[2, 0, 1, 5]]
+    guessed = (evidence.id_features @ positives.T).argmax(dim=1)
+    labelled = replace(evidence, id_labels=guessed)
+    named = replace(evidence, labels={"mined": LabelFeatures(positives, positives[:0], 10.0)})
+    queries = normalize(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)), dim=1)
+    wanted = kind().bind(labelled)(queries)
+    for own in (evidence.id_labels, None, evidence.id_labels.flip(0)):  # type: ignore[union-attr]
+        found = kind(labels="mined").bind(replace(named, id_labels=own))(queries)
+        torch.testing.assert_close(found, wanted, atol=0, rtol=0)
+    assert (kind().bind(evidence)(queries) - wanted).abs().max() > 0
+
+
+@KINDS
+def test_the_tower_is_read_as_it_is(kind: type[Mahalanobis], evidence: Evidence):
+    assert evidence.id_features is not None
+    tower = 7 + 3 * evidence.id_features @ torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
+    queries = 5 * torch.randn(20, 6, generator=torch.Generator().manual_seed(3))
+    found = kind(features="tower").bind(replace(evidence, id_tower=tower))(queries)
+    torch.testing.assert_close(found, kind().bind(replace(evidence, id_features=tower))(queries), atol=0, rtol=0)
+
+
+def test_a_singular_covariance_is_a_users_error_that_names_the_cure(evidence: Evidence):
+    """Such as that of a layer norm's outputs, which lie in a hyperplane."""
+    draw = torch.Generator().manual_seed(4)
+    tower = torch.randn(90, 12, generator=draw, dtype=torch.float64) + 3
+    tower = layer_norm(tower, (12,), torch.rand(12, generator=draw, dtype=torch.float64) + 0.5)
+    given = replace(evidence, id_tower=tower)
+    with pytest.raises(SettingsError, match=r"Mahalanobis on tower features: .*singular.*a ridge above 0"):
+        Mahalanobis(features="tower").bind(given)
+    scores = [Mahalanobis(features="tower", ridge=ridge).bind(given)(tower) for ridge in (1e-8, 1e-6)]
+    torch.testing.assert_close(*scores, atol=1e-2, rtol=1e-2)  # any tiny one will do

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,3 +54,20 @@ def test_what_is_no_probe_is_refused(tmp_path: Path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     with pytest.raises(SettingsError, match="is no probe"):
         PLP(probe="broken.safetensors").bind(_evidence())
+
+
+def test_a_probe_of_tower_features_has_a_width_of_its_own(trained: dict[str, Tensor]):
+    wide = {**trained, "weight": torch.rand(3, 9), "mean": torch.zeros(9), "std": torch.ones(9)}
+    save_file(wide, "wide.safetensors", {"features": "tower"})
+    probe = PLP(probe="wide.safetensors", features="tower")
+    assert (probe.columns, PLP().columns) == (("tower",), ("image",))
+    assert probe.bind(_evidence())(torch.rand(5, 9)).shape == (5,)
+    with pytest.raises(SettingsError, match=r"3 names apart in 9 dimensions.*has 4 in 9"):
+        probe.bind(_evidence(names=4))
+
+
+@pytest.mark.parametrize(("trained_on", "reads"), [("tower", "image"), ("image", "tower")])
+def test_a_probe_of_other_features_is_refused(trained: dict[str, Tensor], trained_on: str, reads: Any):
+    save_file(trained, "other.safetensors", {"features": trained_on})
+    with pytest.raises(SettingsError, match=f"trained on {trained_on} features, the detector reads {reads}"):
+        PLP(probe="other.safetensors", features=reads).bind(_evidence())

@@ -6,12 +6,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
 from ood_lightning.cli.main import main
+
+DETECTOR = "ood_lightning.detectors.plp.PLP"
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_the_probe_learns_the_pseudo_labels_and_its_detector_scores_with_it(
     probe = load_file("run/plp/probe.safetensors")
     assert probe["weight"].shape == (2, 16)
     settings = yaml.safe_load(eval_yaml.read_text())
-    plp = {"class_path": "ood_lightning.detectors.plp.PLP", "init_args": {"probe": "run/plp/probe.safetensors"}}
+    plp = {"class_path": DETECTOR, "init_args": {"probe": "run/plp/probe.safetensors"}}
     settings["model"]["init_args"]["detectors"] = {"PLP": plp}
     eval_yaml.write_text(yaml.safe_dump(settings))
     assert main(["test", "--config", str(eval_yaml)]) == 0
@@ -64,3 +67,25 @@ def test_two_runs_of_one_seed_train_the_same_probe(plp_yaml: Path):
         trained.append(load_file(f"run/{run}/probe.safetensors"))
     for name, tensor in trained[0].items():
         assert torch.equal(tensor, trained[1][name]), name
+
+
+def test_a_probe_of_the_tower_is_wider_and_its_detector_reads_the_tower(plp_yaml: Path, eval_yaml: Path):
+    given = ["--model.features", "tower", "--data.encoder.init_args.also", "[patches,tower]"]
+    assert main(["fit", "--config", str(plp_yaml), *given]) == 0
+    probe = load_file("run/plp/probe.safetensors")
+    assert probe["weight"].shape == (2, 32)
+    folders = {path.parent.name.partition("+")[2] for path in Path("cache").rglob("train-*.tar.safetensors")}
+    assert folders == {"tower"}
+    settings = yaml.safe_load(eval_yaml.read_text())
+    plp = {"probe": "run/plp/probe.safetensors", "features": "tower"}
+    settings["model"]["init_args"]["detectors"] = {"PLP": {"class_path": DETECTOR, "init_args": plp}}
+    eval_yaml.write_text(yaml.safe_dump(settings))
+    assert main(["test", "--config", str(eval_yaml), *given[2:]]) == 0
+    scores = parquet.read_table("run/eval/scores.parquet")["PLP"].to_pylist()
+    assert all(-math.log(2) <= score <= 0 for score in scores)
+    assert len(set(scores)) > 30
+
+
+def test_a_probe_of_the_tower_needs_the_tower(plp_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["fit", "--config", str(plp_yaml), "--model.features", "tower"]) == 2
+    assert "the probe reads tower features: give data.encoder.also: [tower]" in capsys.readouterr().err
