@@ -11,11 +11,16 @@ if TYPE_CHECKING:
 LOG_INTERVAL_S = 30.0  # a batch job's log gets a line now and then, a terminal a moving bar
 
 
-def bar(total: int, what: str, unit: str) -> tqdm:
-    """A tqdm bar on standard error; use it as a context and call its `update`."""
+def bar(total: int, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
+    """A tqdm bar on standard error; use it as a context and call its `update`; not shown before `delay_s`."""
     from tqdm import tqdm
 
     watched = sys.stderr.isatty()
     return tqdm(
-        total=total, desc=what, unit=unit, mininterval=0.1 if watched else LOG_INTERVAL_S, dynamic_ncols=watched
+        total=total,
+        desc=what,
+        unit=unit,
+        mininterval=0.1 if watched else LOG_INTERVAL_S,
+        dynamic_ncols=watched,
+        delay=delay_s,
     )

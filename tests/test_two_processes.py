@@ -58,6 +58,8 @@ def test_two_processes_score_ragged_shards_as_one_does(
     one = tmp_path / "run/eval"
     rows = [json.loads((folder / "results.json").read_text())["results"] for folder in (one, two)]
     assert rows[0] == rows[1]
+    assert {row["resamples"] for row in rows[0]} == {1000, None}
+    assert {row["resamples"] for row in rows[0] if row["stream"]} == {None}
     assert {row["detector"] for row in rows[0] if row["stream"]} == {"CLIPScope"}
     assert len(rows[0]) > 4
     tables = [pq.read_table(folder / "scores.parquet") for folder in (one, two)]

@@ -13,12 +13,25 @@ from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.data.files import atomic_write
 from ood_lightning.data.scores import write_scores
-from ood_lightning.metrics.results import means
-from ood_lightning.report.tables import print_results, write_results
+from ood_lightning.errors import SettingsError
+from ood_lightning.metrics.intervals import Comparison, bootstrap
+from ood_lightning.metrics.results import Result, means
+from ood_lightning.report.stored import write_results
+from ood_lightning.report.terminal import print_results
 
 
 class ResultsWriter(L.Callback):
-    """`scores.parquet`, `results.json`, `results.csv`, `labels/NAME.json` and a table on the terminal."""
+    """`scores.parquet`, `results.json`, `results.csv`, `results.md`, `labels/NAME.json` and tables on the terminal.
+
+    Args:
+        resamples: of the bootstrap behind intervals and p-values; 0 leaves both out.
+        seed: of its draws.
+    """
+
+    def __init__(self, resamples: int = 1000, seed: int = 0) -> None:
+        if resamples < 0:
+            raise SettingsError(f"resamples is {resamples}: expected 1000 or so, or 0 for no intervals and p-values")
+        self.resamples, self.seed = resamples, seed
 
     def on_test_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
@@ -27,18 +40,24 @@ class ResultsWriter(L.Callback):
         write_scores(out / "scores.parquet", list(module.scorers), module.scores)
         for name, label_set in module.label_sets.items():
             label_set.write(out / "labels" / f"{name}.json")
+        results: list[Result] = [*module.results, *means(module.results)]
+        comparisons: list[Comparison] = []
+        if self.resamples:
+            scores = {scored.name: scored.scores for scored in module.scores}
+            results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
         about = {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
             "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
             "not_run": module.not_run,
+            "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
             "streams": asdict(module.protocol) if module.streams else None,
             "bad_samples": {s.features.name: s.features.bad for s in trainer.datamodule.sets if s.features.bad},  # type: ignore[attr-defined]
         }
-        write_results(out, module.results, about)
+        write_results(out, results, about, comparisons)
         atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
-        rows = [r.to_row() for r in [*module.results, *means(module.results)]]
+        rows = [result.to_row() for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
-        print_results(module.results, module.not_run)
+        print_results(results, comparisons, module.not_run)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")

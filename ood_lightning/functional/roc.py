@@ -118,84 +118,40 @@ def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
     return _fpr(-ood_scores, -id_scores, tpr)
 
 
-def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
-    """OOD images accepted where the ID recall comes **closest** to ``tpr``, be it below; ID positive.
-
-    The rule of MCM, NegLabel, CSP and NegRefine, for comparison with their tables. Of the thresholds with one recall
-    the lowest counts.
-
-    Args:
-        id_scores: shape ``(n_id,)``; higher = more in-distribution.
-        ood_scores: shape ``(n_ood,)``.
-        tpr: a fraction in (0, 1].
-
-    Returns:
-        float64 scalar in ``[0, 1]``; lower is better.
-
-    Raises:
-        ValueError: if ``tpr`` is not a fraction.
-    """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
-    check_fraction(tpr)
-    caught, accepted = _counts_by_threshold(id_scores, ood_scores)
-    first_full = int((caught == len(id_scores)).nonzero()[0])  # lower thresholds only let in more OOD
-    # In floats on purpose: 0.9 and 1.0 are equally far from 0.95, and the published routine takes 0.9 by rounding.
-    off = (caught[: first_full + 1].double() / len(id_scores) - tpr).abs()
-    chosen = int((off == off.min()).nonzero()[-1])
-    return accepted[chosen].double() / len(ood_scores)
-
-
-def fpr_ood_interpolated(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
-    """OOD images accepted at ID recall ``tpr`` on the ROC joined by straight lines; ID positive.
-
-    The rule of PLP and CLIPN, for comparison with their tables: no threshold need have this rate. Where the ROC is
-    level at ``tpr``, its largest FPR counts.
-
-    Args:
-        id_scores: shape ``(n_id,)``; higher = more in-distribution.
-        ood_scores: shape ``(n_ood,)``.
-        tpr: a fraction in (0, 1].
-
-    Returns:
-        float64 scalar in ``[0, 1]``; lower is better.
-
-    Raises:
-        ValueError: if ``tpr`` is not a fraction.
-    """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
-    check_fraction(tpr)
-    caught, accepted = _counts_by_threshold(id_scores, ood_scores)
-    recall = torch.cat([caught.new_zeros(1), caught]).double() / len(id_scores)
-    fpr = torch.cat([accepted.new_zeros(1), accepted]).double() / len(ood_scores)
-    left = int((recall <= tpr).nonzero()[-1])
-    if left == len(recall) - 1:
-        return fpr[-1]
-    slope = (fpr[left + 1] - fpr[left]) / (recall[left + 1] - recall[left])
-    return fpr[left] + slope * (tpr - recall[left])
-
-
 def _fpr(positives: Tensor, others: Tensor, tpr: float) -> Tensor:
     """Share of ``others`` at or above the highest threshold that keeps ``tpr`` of the positives."""
-    check_fraction(tpr)
-    # From the decimal as written: in floats 0.07 * 100 is 7.000000000000001, whose ceil is 8.
-    keep = math.ceil(Fraction(repr(float(tpr))) * len(positives))
-    threshold = positives.sort(descending=True).values[keep - 1]
+    threshold = positives.sort(descending=True).values[n_kept(tpr, len(positives)) - 1]
     return (others >= threshold).sum().double() / len(others)
 
 
 def _average_precision(positives: Tensor, others: Tensor) -> Tensor:
-    caught, accepted = _counts_by_threshold(positives, others)
+    caught, accepted = counts_by_threshold(positives, others)
     precision = caught.double() / (caught + accepted)
     gained = torch.cat([caught[:1], caught.diff()]).double()
     return (gained * precision).sum() / len(positives)
 
 
-def _counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+def counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """How many of each lie at or above every distinct score, from the highest score down; int64."""
     thresholds = torch.cat([positives, others]).unique(sorted=True).flip(0)
     caught = len(positives) - torch.searchsorted(positives.sort().values, thresholds, side="left")
     accepted = len(others) - torch.searchsorted(others.sort().values, thresholds, side="left")
     return caught, accepted
+
+
+def n_kept(tpr: float, n: int) -> int:
+    """Fewest of `n` images that are a share of `tpr` or more.
+
+    Raises:
+        ValueError: if ``tpr`` is not a fraction.
+
+    Example:
+        >>> n_kept(0.95, 20), n_kept(0.95, 21)
+        (19, 20)
+    """
+    check_fraction(tpr)
+    # From the decimal as written: in floats 0.07 * 100 is 7.000000000000001, whose ceil is 8.
+    return math.ceil(Fraction(repr(float(tpr))) * n)
 
 
 def checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 MEAN = "mean"  # the ood_set of a row that averages over sets
 METRICS = ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95", "aupr_in", "aupr_out")
-_COLUMNS = {  # as files say it
-    "fpr_ood_at_id_tpr95": "fpr_ood@id_tpr95",
-    "fpr_id_at_ood_tpr95": "fpr_id@ood_tpr95",
-    "fpr_ood_at_id_tpr95_std": "fpr_ood@id_tpr95_std",
-}
-_OF_STREAMS = ("auroc_std", "fpr_ood_at_id_tpr95_std", "orders")  # None elsewhere; files written without them are read
+WITH_INTERVAL = METRICS[:3]
+_BOUNDS = tuple(f"{metric}_{side}" for metric in WITH_INTERVAL for side in ("low", "high"))
+# of a mean, these cannot be told from those of the single sets
+_UNTOLD = dict.fromkeys(("auroc_std", "fpr_ood_at_id_tpr95_std", *_BOUNDS, "resamples"))
+# None where they do not apply; files written without them are read
+_OPTIONAL = ("auroc_std", "fpr_ood_at_id_tpr95_std", "orders", *_BOUNDS, "resamples")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Result:
             sets, and for one order.
         fpr_ood_at_id_tpr95_std: as above.
         orders: random orders of the test stream that the metrics are means over; None without a stream.
+        auroc_low: lower end of the 95 % bootstrap interval; None with a stream, whose scores hang together, and where
+            no intervals were asked for. As the five below.
+        auroc_high: upper end.
+        fpr_ood_at_id_tpr95_low: lower end.
+        fpr_ood_at_id_tpr95_high: upper end.
+        fpr_id_at_ood_tpr95_low: lower end.
+        fpr_id_at_ood_tpr95_high: upper end.
+        resamples: bootstrap resamples behind the intervals; None without.
     """
 
     detector: str
@@ -62,10 +70,27 @@ class Result:
     auroc_std: float | None = None
     fpr_ood_at_id_tpr95_std: float | None = None
     orders: int | None = None
+    auroc_low: float | None = None
+    auroc_high: float | None = None
+    fpr_ood_at_id_tpr95_low: float | None = None
+    fpr_ood_at_id_tpr95_high: float | None = None
+    fpr_id_at_ood_tpr95_low: float | None = None
+    fpr_id_at_ood_tpr95_high: float | None = None
+    resamples: int | None = None
+
+    @property
+    def kind(self) -> tuple[str, str, str, tuple[str, ...], bool]:
+        """Rows of one kind differ in their OOD set alone, and have a mean."""
+        return self.detector, self.id_set, self.recipe, self.supervision, self.stream
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """Bounds of the 95 % interval of a metric; None without."""
+        low, high = getattr(self, f"{metric}_low", None), getattr(self, f"{metric}_high", None)
+        return None if low is None or high is None else (low, high)
 
     def to_row(self) -> dict[str, str | float | int | bool | None]:
         """As JSON and CSV hold it: FPRs under their full names, supervision joined by ``+``."""
-        row = {_COLUMNS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
+        row = {_column(field.name): getattr(self, field.name) for field in fields(self)}
         return row | {"supervision": "+".join(self.supervision)}
 
     @classmethod
@@ -75,16 +100,16 @@ class Result:
         Raises:
             ValueError: if a column is missing, unknown, or does not hold what it should.
         """
-        names = {_COLUMNS.get(field.name, field.name): field.name for field in fields(cls)}
-        optional = {_COLUMNS.get(name, name) for name in _OF_STREAMS}
+        names = {_column(field.name): field.name for field in fields(cls)}
+        optional = {_column(name) for name in _OPTIONAL}
         unknown, missing = sorted(set(row) - set(names)), sorted(set(names) - set(row) - optional)
         if unknown or missing:
             raise ValueError(f"a result row has unknown columns {unknown} and lacks {missing}: expected {list(names)}")
         values: dict[str, Any] = {name: row.get(column) for column, name in names.items()}
         for name in METRICS:
             values[name] = float(values[name])
-        for name in _OF_STREAMS:
-            kind = int if name == "orders" else float
+        for name in _OPTIONAL:
+            kind = int if name in ("orders", "resamples") else float
             values[name] = None if values[name] in (None, "") else kind(values[name])
         values["n_id"], values["n_ood"] = int(values["n_id"]), int(values["n_ood"])
         if str(values["stream"]).lower() not in ("true", "false"):
@@ -92,6 +117,11 @@ class Result:
         values["stream"] = str(values["stream"]).lower() == "true"
         values["supervision"] = tuple(part for part in values["supervision"].split("+") if part)
         return cls(**values)
+
+
+def _column(name: str) -> str:
+    """As files say it: `fpr_ood@id_tpr95_low`."""
+    return name.replace("_at_", "@")
 
 
 def evaluate(
@@ -153,26 +183,33 @@ def means(results: Iterable[Result]) -> list[Result]:
     whose ``group`` is empty. A set listed in two groups counts once in the latter.
 
     Args:
-        results: rows of single OOD sets.
+        results: rows of single OOD sets. Earlier means may be among them: they are not averaged again, but one that
+            still holds lends the interval that cannot be told from those of the single sets.
 
     Returns:
         Rows with ``ood_set`` ``"mean"``, in order of first appearance; ``n_ood`` is the sum.
 
     Raises:
-        ValueError: if a row is itself a mean, one set comes with two different results, or the ID counts differ.
+        ValueError: if one set comes with two different results, or the ID counts differ.
     """
     tables: dict[tuple[object, ...], list[Result]] = {}
+    earlier: dict[Result, Result] = {}
     for result in results:
         if result.ood_set == MEAN:
-            raise ValueError(f"the row of {result.detector!r} on {result.id_set!r} is a mean already")
-        key = (result.detector, result.id_set, result.recipe, result.supervision, result.stream)
-        tables.setdefault(key, []).append(result)
-    rows = []
+            earlier[replace(result, **_UNTOLD)] = result  # type: ignore[arg-type]
+        else:
+            tables.setdefault(result.kind, []).append(result)
+    rows: list[Result] = []
     for table in tables.values():
         for group in dict.fromkeys(result.group for result in table if result.group):
             rows.append(_mean([result for result in table if result.group == group], group))
         rows.append(_mean(table, ""))
-    return rows
+    return [earlier.get(row, row) for row in rows]
+
+
+def single(results: Iterable[Result]) -> list[Result]:
+    """Rows of single OOD sets, without means."""
+    return [result for result in results if result.ood_set != MEAN]
 
 
 def _mean(table: list[Result], group: str) -> Result:
@@ -187,5 +224,4 @@ def _mean(table: list[Result], group: str) -> Result:
     values: dict[str, float] = {name: fmean(getattr(result, name) for result in sets.values()) for name in METRICS}
     n_ood = sum(result.n_ood for result in sets.values())
     n_id = min(result.n_id for result in table)
-    unknown = {"auroc_std": None, "fpr_ood_at_id_tpr95_std": None}  # cannot be told from those of the single sets
-    return replace(table[0], ood_set=MEAN, group=group, n_id=n_id, n_ood=n_ood, **values, **unknown)  # type: ignore[arg-type]
+    return replace(table[0], ood_set=MEAN, group=group, n_id=n_id, n_ood=n_ood, **values, **_UNTOLD)  # type: ignore[arg-type]

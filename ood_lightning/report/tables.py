@@ -1,166 +1,161 @@
-"""Tables from rows of results: on the terminal, as CSV, JSON and Markdown. Percent appear here and only here."""
+"""Tables from rows of results, as lines of cells and in Markdown. Percent appear in this room and only here."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ood_lightning.data.files import atomic_write
-from ood_lightning.errors import SourceError
-from ood_lightning.metrics.results import MEAN, Result, means
+from ood_lightning.metrics.intervals import Comparison
+from ood_lightning.metrics.results import MEAN, WITH_INTERVAL, Result, means, single
 
-MOST = 6  # detectors whose single sets a terminal of 100 columns can show side by side
+OURS, OTHER = "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"
+NAMES = dict(zip(WITH_INTERVAL, ("AUROC", OURS, OTHER), strict=True))
 CONVENTION = (
-    "AUROC / FPR95 in percent. Higher score = more ID. FPR95 is fpr_ood@id_tpr95: the share of OOD pictures accepted "
-    "by the strictest threshold that keeps at least 95 % of the ID pictures. Means are over sets, unweighted."
+    f"In percent. Higher score = more ID. {OURS}: the share of OOD pictures accepted by the strictest threshold that "
+    f"keeps at least 95 % of the ID pictures. {OTHER}: the share of ID pictures rejected by the mildest threshold that "
+    f"catches at least 95 % of the OOD pictures. Means are over sets, unweighted."
 )
 
 
-def write_results(folder: Path, results: Sequence[Result], about: dict[str, Any]) -> None:
-    """Write `results.json` (with what the run was) and `results.csv` (rows alone), means after the single sets."""
-    rows = [result.to_row() for result in [*results, *means(results)]]
-    text = json.dumps({"about": about, "results": rows}, indent=1, ensure_ascii=False)
-    atomic_write(folder / "results.json", (text + "\n").encode())
-    sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(folder / "results.csv", sheet.getvalue().encode())
+class Table(NamedTuple):
+    """Lines of cells under a title, the header first, with a note below."""
+
+    title: str
+    lines: list[list[str]]
+    note: str = ""
 
 
-def read_results(path: Path) -> list[Result]:
-    """Rows of single sets from a run's folder, its `results.json` or `results.csv`; means are left out.
-
-    Raises:
-        SourceError: there is nothing to read, or it holds no results.
-    """
-    file = path / "results.json" if path.is_dir() else path
-    try:
-        text = file.read_text(encoding="utf-8")
-        rows = list(csv.DictReader(io.StringIO(text))) if file.suffix == ".csv" else json.loads(text)["results"]
-        results = [Result.from_row(row) for row in rows]
-    except FileNotFoundError:
-        raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{file} holds no results: {error}") from error
-    single = [result for result in results if result.ood_set != MEAN]
-    if not single:
-        raise SourceError(f"{file} holds no results of single sets: run `test` again")
-    return single
+def percent(result: Result, metric: str, interval: bool = False) -> str:
+    """`95.72`, for a stream `95.72 ± 0.10` over its orders, on demand `95.72 [94.90, 96.50]`."""
+    value, spread = f"{100 * getattr(result, metric):.2f}", getattr(result, f"{metric}_std", None)
+    bounds = result.interval(metric) if interval else None
+    if bounds:
+        return f"{value} [{100 * bounds[0]:.2f}, {100 * bounds[1]:.2f}]"
+    return value if spread is None else f"{value} ± {100 * spread:.2f}"
 
 
-def _cell(result: Result | None) -> str:
-    if result is None:
-        return "-"
-    pairs = ((result.auroc, result.auroc_std), (result.fpr_ood_at_id_tpr95, result.fpr_ood_at_id_tpr95_std))
-    return " / ".join(f"{100 * v:.2f}" + ("" if std is None else f" ± {100 * std:.2f}") for v, std in pairs)
+def auroc_and_fpr(result: Result) -> str:
+    """`95.72 / 34.03`: AUROC and `fpr_ood@id_tpr95`."""
+    return f"{percent(result, 'auroc')} / {percent(result, 'fpr_ood_at_id_tpr95')}"
 
 
-def grid(results: Sequence[Result], id_set: str, most: int | None = None) -> list[list[str]]:
-    """Lines of one ID set's table, the header first: detectors against OOD sets, means of groups, mean of all.
-
-    The longer side goes down the page.
+def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] = auroc_and_fpr) -> list[list[str]]:
+    """Lines of one ID set: detectors against OOD sets, means of groups, mean of all; the longer side down the page.
 
     Args:
-        results: of single sets.
+        results: of single sets, and means that lend their intervals.
         id_set: whose table.
-        most: detectors up to which single OOD sets are shown, and only means beyond; None: always.
+        cell: what to say of a row.
     """
-    mine = [result for result in results if result.id_set == id_set]
-    averaged = means(mine)
+    averaged = means(result for result in results if result.id_set == id_set)
+    mine = single(result for result in results if result.id_set == id_set)
     ood_sets = list(dict.fromkeys(result.ood_set for result in mine))
     groups = list(dict.fromkeys(result.group for result in mine if result.group))
-    cells = {(r.detector, r.ood_set): r for r in mine}
-    cells |= {(r.detector, f"mean {r.group}".strip()): r for r in averaged}
-    given = {result.detector: ", ".join(result.supervision) or "nothing" for result in mine}
-    singles = ood_sets if most is None or len(given) <= most else []
-    columns = [*singles, *(f"mean {group}" for group in groups), "mean"]
+    cells = {(r.detector, r.ood_set): cell(r) for r in mine}
+    cells |= {(r.detector, f"{MEAN} {r.group}".strip()): cell(r) for r in averaged}
+    columns = [*ood_sets, *(f"{MEAN} {group}" for group in groups), MEAN]
     lines = [["detector", "given", *columns]]
-    lines += [[name, given[name], *(_cell(cells.get((name, column))) for column in columns)] for name in given]
+    for name, given in {result.detector: _given(result) for result in mine}.items():
+        lines.append([name, given, *(cells.get((name, column), "-") for column in columns)])
     return _upright(lines)
+
+
+def summary(results: Sequence[Result], id_set: str) -> list[list[str]]:
+    """Lines of one ID set's means over all OOD sets: a detector a line, AUROC and both FPR95s with their intervals."""
+    averaged = [r for r in means(result for result in results if result.id_set == id_set) if not r.group]
+    lines = [["detector", "given", *NAMES.values()]]
+    return lines + [[r.detector, _given(r), *(percent(r, metric, interval=True) for metric in NAMES)] for r in averaged]
 
 
 def shifts(results: Sequence[Result]) -> list[list[str]]:
     """Lines of the means of every ID set, the header first: how the detectors bear a shift of style."""
-    averaged = {(r.detector, r.id_set): r for r in means(results) if not r.group}
+    averaged = {(r.detector, r.id_set): auroc_and_fpr(r) for r in means(results) if not r.group}
     id_sets = list(dict.fromkeys(id_set for _, id_set in averaged))
     detectors = list(dict.fromkeys(detector for detector, _ in averaged))
-    return _upright(
-        [["detector", *id_sets], *([d, *(_cell(averaged.get((d, i))) for i in id_sets)] for d in detectors)]
-    )
+    return _upright([["detector", *id_sets], *([d, *(averaged.get((d, i), "-") for i in id_sets)] for d in detectors)])
+
+
+def matrix(comparisons: Sequence[Comparison], id_set: str) -> list[list[str]]:
+    """Lines of one ID set: differences in points with their p-values, label-free detectors against names-based ones."""
+    cells = {
+        (c.label_free, c.names_based): f"{100 * c.difference:+.2f}, p = {c.p_value:.3f}"
+        for c in comparisons
+        if c.id_set == id_set
+    }
+    free, told = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    return _upright([["difference to", *free], *([t, *(cells.get((f, t), "-") for f in free)] for t in told)])
+
+
+def _given(result: Result) -> str:
+    return ", ".join(result.supervision) or "nothing"
 
 
 def _upright(lines: list[list[str]]) -> list[list[str]]:
     return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
 
 
-def _titled(
-    results: Sequence[Result], most: int | None, how: str = "", spread: str = ""
-) -> list[tuple[str, list[list[str]]]]:
-    """Tables of results of one kind: one per ID set, then the means of all ID sets where there are several."""
-    id_sets = list(dict.fromkeys(result.id_set for result in results))
-    told = f"AUROC / FPR95 (%){how}"
-    tables = [(f"ID set {id_set}: {told}{spread}", grid(results, id_set, most)) for id_set in id_sets]
-    return tables + ([(f"Mean over the OOD sets, by ID set: {told}", shifts(results))] if id_sets[1:] else [])
-
-
-def _kinds(results: Sequence[Result], most: int | None = None) -> list[list[tuple[str, list[list[str]]]]]:
-    """Tables of detectors that score each picture by itself, then of those that learn from the test stream."""
+def kinds(results: Sequence[Result]) -> list[tuple[list[Result], str]]:
+    """Rows of detectors that score each picture alone, then of those that learn from the test stream; and a title."""
     static, streams = [r for r in results if not r.stream], [r for r in results if r.stream]
     orders = " or ".join(str(n) for n in dict.fromkeys(r.orders or 1 for r in streams))
     how = f"; learns from the test stream; {orders} order{'s' * (orders != '1')}"
-    return [
-        tables
-        for tables in (_titled(static, most), _titled(streams, most, how, ", mean ± standard deviation"))
-        if tables
-    ]
+    return [kind for kind in ((static, ""), (streams, how)) if kind[0]]
 
 
-def print_results(results: Sequence[Result], not_run: Mapping[str, str] | None = None) -> None:
-    """Print the first ID set's table and, where there are more ID sets, the means of each.
-
-    Detectors that learn from the test stream have tables of their own.
-
-    Args:
-        results: of single sets.
-        not_run: detectors that could not run, and what they need.
-    """
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if Console().is_terminal else 160)
-    shown = [table for tables in _kinds(results, MOST) for table in [tables[0], *tables[1:][-1:]]]
-    for title, (header, *lines) in shown:
-        table = Table(title=title, title_justify="left", box=SIMPLE)
-        for i, name in enumerate(header):
-            table.add_column(name, justify="right" if i else "left")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
-    if len({result.detector for result in results if not result.stream}) > MOST:
-        console.print(
-            f"  More than {MOST} detectors: only means here. Single sets are in results.csv, and in `report --out`."
-        )
-    for name, reason in (not_run or {}).items():
-        console.print(f"  {name}: not run, {reason}")
-    console.print(CONVENTION, style="dim")
+def over_orders(how: str, metric: str) -> str:
+    """What a title says of the single sets of streams; only AUROC and our FPR95 have a deviation."""
+    return how + ", mean ± standard deviation" * bool(how and hasattr(Result, f"{metric}_std"))
 
 
-def markdown(results: Sequence[Result]) -> str:
-    """Every table in Markdown."""
-    return (
-        "\n\n".join(
-            [*(f"{title}\n\n{_pipes(lines)}" for tables in _kinds(results) for title, lines in tables), CONVENTION]
-        )
-        + "\n"
+def summary_table(results: Sequence[Result], id_set: str, how: str) -> Table:
+    """The main table of an ID set."""
+    n = len({result.ood_set for result in single(results) if result.id_set == id_set})
+    behind = {result.resamples for result in means(results) if result.id_set == id_set and result.resamples}
+    interval = f", 95 % bootstrap interval of {' or '.join(map(str, sorted(behind)))} resamples" if behind else ""
+    return Table(f"ID set {id_set}: mean over {n} OOD set{'s' * (n > 1)} (%){interval}{how}", summary(results, id_set))
+
+
+def shift_table(results: Sequence[Result], how: str) -> list[Table]:
+    """The means of all ID sets where there are several."""
+    if len({result.id_set for result in results}) == 1:
+        return []
+    return [Table(f"Mean over the OOD sets, by ID set: AUROC / {OURS} (%){how}", shifts(results))]
+
+
+def comparison_table(comparisons: Sequence[Comparison], id_set: str) -> list[Table]:
+    """The p-values of an ID set, if it has any, with their convention in the title."""
+    mine = [comparison for comparison in comparisons if comparison.id_set == id_set]
+    if not mine:
+        return []
+    title = f"ID set {id_set}: mean AUROC of label-free minus names-based detectors, in points"
+    least = max(2 / (comparison.resamples + 1) for comparison in mine)
+    note = (
+        f"p: two-sided, by paired bootstrap: twice the smaller share of resamples in which one of the two is not "
+        f"better. Least possible: {least:.3f}. Comparisons made: {len(mine)}; p is not corrected for their number."
     )
+    return [Table(title, matrix(mine, id_set), note)]
 
 
-def _pipes(lines: list[list[str]]) -> str:
-    header, *rows = lines
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])
+def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) -> str:
+    """Every table in Markdown, single sets with their intervals."""
+    tables: list[Table] = []
+    for some, how in kinds(results):
+        for id_set in dict.fromkeys(result.id_set for result in some):
+            tables.append(summary_table(some, id_set, how))
+            tables += comparison_table(comparisons, id_set) if not how else []
+            tables += [
+                Table(
+                    f"ID set {id_set}: {name} (%){over_orders(how, metric)}",
+                    grid(some, id_set, lambda r, m=metric: percent(r, m, interval=True)),  # type: ignore[misc]
+                )
+                for metric, name in NAMES.items()
+            ]
+        tables += shift_table(some, how)
+    return "\n\n".join([*(paragraphs(table) for table in tables), CONVENTION]) + "\n"
+
+
+def paragraphs(table: Table) -> str:
+    """A table in Markdown, between its title and its note."""
+    header, *rows = table.lines
+    pipes = ["| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows]]
+    return "\n\n".join(part for part in (table.title, "\n".join(pipes), table.note) if part)

@@ -39,7 +39,9 @@ def test_every_metric_lands_in_its_own_field(row: Result):
 
 def test_a_row_survives_json_and_csv(row: Result):
     spread = {"auroc_std": 0.25, "fpr_ood_at_id_tpr95_std": 0.125, "orders": 3}
-    for result in (row, replace(row, supervision=(), stream=True, group="", recipe="", **spread)):
+    stream = replace(row, supervision=(), stream=True, group="", recipe="", **spread)
+    bounded = replace(row, auroc_low=1 / 3, auroc_high=0.9, fpr_id_at_ood_tpr95_low=0.0, resamples=1000)
+    for result in (row, stream, bounded):
         assert Result.from_row(json.loads(json.dumps(result.to_row()))) == result
         text = io.StringIO()
         writer = csv.DictWriter(text, result.to_row())
@@ -49,8 +51,9 @@ def test_a_row_survives_json_and_csv(row: Result):
         assert Result.from_row(next(csv.DictReader(text))) == result
 
 
-def test_a_row_written_before_streams_were_measured_is_read(row: Result):
-    new = {"auroc_std", "fpr_ood@id_tpr95_std", "orders"}
+def test_a_row_written_before_streams_were_measured_and_intervals_drawn_is_read(row: Result):
+    new = {"auroc_std", "fpr_ood@id_tpr95_std", "orders", "resamples"}
+    new |= {f"{name}_{side}" for name in ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95") for side in ("low", "high")}
     assert new <= set(row.to_row())
     assert Result.from_row({name: value for name, value in row.to_row().items() if name not in new}) == row
 
@@ -106,10 +109,18 @@ def test_a_set_in_two_groups_counts_once_in_the_mean_over_all(row: Result):
     assert means([row, again, other])[-1].auroc == pytest.approx((row.auroc + 0.25) / 2)
 
 
+def test_earlier_means_are_not_averaged_again_and_lend_their_intervals(row: Result):
+    other = replace(row, ood_set="other", auroc=0.25, auroc_low=0.2, auroc_high=0.3, resamples=9)
+    plain = means([row, other])
+    assert [mean.interval("auroc") for mean in plain] == [None, None]
+    assert means([row, other, *plain]) == plain
+    known = replace(plain[1], auroc_low=0.4, auroc_high=0.6, resamples=9)
+    assert means([known, row, other]) == [plain[0], known]
+    assert means([known, row]) == means([row])  # of other sets
+
+
 def test_rows_that_do_not_belong_together_are_refused(row: Result):
     with pytest.raises(ValueError, match="two different results for 'ninco'"):
         means([row, replace(row, auroc=0.1)])
     with pytest.raises(ValueError, match="counts 50 ID images in one row and 49"):
         means([row, replace(row, ood_set="other", n_id=49)])
-    with pytest.raises(ValueError, match="is a mean already"):
-        means(means([row]))

@@ -9,17 +9,10 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.errors import SourceError
-from ood_lightning.metrics.results import Result, means
-from ood_lightning.report.tables import (
-    CONVENTION,
-    MOST,
-    grid,
-    markdown,
-    print_results,
-    read_results,
-    shifts,
-    write_results,
-)
+from ood_lightning.metrics.intervals import Comparison
+from ood_lightning.metrics.results import MEAN, Result, means
+from ood_lightning.report.stored import read_results, write_results
+from ood_lightning.report.tables import CONVENTION, grid, markdown, matrix, shifts, summary
 
 
 def row(detector: str, ood_set: str, auroc: float, id_set: str = "birds", group: str = "", **change: object) -> Result:
@@ -93,17 +86,63 @@ def test_shifts_compare_the_means_of_all_id_sets():
     assert found
 
 
+def bounded(result: Result) -> Result:
+    """With intervals that a reader can tell apart."""
+    return replace(
+        result,
+        auroc_low=0.1,
+        auroc_high=0.2,
+        fpr_ood_at_id_tpr95_low=0.3,
+        fpr_ood_at_id_tpr95_high=0.4,
+        fpr_id_at_ood_tpr95_low=0.5,
+        fpr_id_at_ood_tpr95_high=0.6,
+        resamples=1000,
+    )
+
+
+COMPARED = [Comparison("birds", "ClusterMine", "MCM", 0.02, -0.01, 0.05, 0.25, 1000)]
+EVERY = [bounded(result) for result in [*RESULTS, *means(RESULTS)]]
+
+
+def test_the_summary_has_each_fpr_in_a_column_of_its_own_with_its_interval():
+    header, *lines = summary(EVERY, "birds")
+    assert header == ["detector", "given", "AUROC", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"]
+    assert lines[0] == ["MCM", "id_names", "83.00 [10.00, 20.00]", "17.00 [30.00, 40.00]", "11.10 [50.00, 60.00]"]
+    assert [line[0] for line in lines] == ["MCM", "ClusterMine"]
+    assert summary(RESULTS, "birds")[1][2:] == ["83.00", "17.00", "11.10"]
+
+
+def test_differences_stand_under_their_detectors():
+    more = [replace(COMPARED[0], names_based="NegLabel", difference=-0.5, p_value=0.002), *COMPARED]
+    assert matrix([*more, replace(COMPARED[0], id_set="fish", label_free="X")], "birds") == [
+        ["difference to", "ClusterMine"],
+        ["NegLabel", "-50.00, p = 0.002"],
+        ["MCM", "+2.00, p = 0.250"],
+    ]
+
+
 def test_files_hold_fractions_and_say_the_same(tmp_path: Path):
-    write_results(tmp_path, RESULTS, {"encoder": "tiny"})
+    write_results(tmp_path, EVERY, {"encoder": "tiny"}, COMPARED)
     content = json.loads((tmp_path / "results.json").read_text())
     assert content["about"] == {"encoder": "tiny"}
-    assert content["results"] == [r.to_row() for r in [*RESULTS, *means(RESULTS)]]
+    assert content["results"] == [r.to_row() for r in EVERY]
+    assert [r["resamples"] for r in content["results"] if r["ood_set"] == MEAN] == [1000] * 6
     assert all(0 <= entry["auroc"] <= 1 for entry in content["results"])
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {"fpr_ood@id_tpr95", "fpr_id@ood_tpr95"} <= set(rows[0])
-    for source in (tmp_path, tmp_path / "results.json", tmp_path / "results.csv"):
-        assert read_results(source) == RESULTS  # means are left out
+    assert {"fpr_ood@id_tpr95", "fpr_id@ood_tpr95", "auroc_low", "fpr_id@ood_tpr95_high"} <= set(rows[0])
+    assert read_results(tmp_path) == read_results(tmp_path / "results.json") == (EVERY, COMPARED)
+    assert read_results(tmp_path / "results.csv") == (EVERY, [])
+    assert (tmp_path / "results.md").read_text() == markdown(EVERY, COMPARED)
+
+
+def test_files_from_before_there_were_intervals_are_read(tmp_path: Path):
+    new = {name for name in EVERY[0].to_row() if name.endswith(("_low", "_high"))} | {"resamples"}
+    assert len(new) == 7
+    rows = [{k: v for k, v in r.to_row().items() if k not in new} for r in [*RESULTS, *means(RESULTS)]]
+    (tmp_path / "results.json").write_text(json.dumps({"about": {}, "results": rows}))
+    assert read_results(tmp_path) == ([*RESULTS, *means(RESULTS)], [])
+    assert main(["report", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -115,6 +154,7 @@ def test_files_hold_fractions_and_say_the_same(tmp_path: Path):
         ("results.json", '{"results": []}', "holds no results"),
         ("results.csv", "detector,auroc\nMCM,0.5\n", "lacks"),
         ("results.csv", "", "holds no results"),
+        ("results.json", '{"results": [], "comparisons": [{}]}', "a comparison has the columns"),
     ],
 )
 def test_what_holds_no_results_is_refused(tmp_path: Path, name: str, text: str, words: str):
@@ -128,10 +168,14 @@ def test_a_run_that_is_not_there():
         read_results(Path("runs/none"))
 
 
-def test_markdown_has_a_table_per_id_set_and_says_what_fpr95_is():
-    text = markdown(RESULTS + [replace(result, id_set="sketches") for result in RESULTS])
-    assert text.count("\n| --- |") == 3
-    assert "| mean near | 75.00 / 25.00 | 80.00 / 20.00 |" in text
+def test_markdown_has_every_table_and_says_what_fpr95_is():
+    text = markdown(EVERY + [replace(result, id_set="sketches") for result in RESULTS], COMPARED)
+    assert text.count("\n| --- |") == 2 * 4 + 1 + 1  # means and three metrics of each ID set, p-values, shifts
+    for cells_ in ("75.00 [10.00, 20.00]", "25.00 [30.00, 40.00]", "11.10 [50.00, 60.00]"):
+        assert f"| mean near | {cells_} |" in text
+    assert "| mean near | 75.00 | 80.00 |" in text  # the sketches have no intervals
+    assert "| MCM | +2.00, p = 0.250 |" in text
+    assert "Comparisons made: 1; p is not corrected" in text
     assert CONVENTION in text
     for table in text.split("\n\n"):
         widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
@@ -140,25 +184,19 @@ def test_markdown_has_a_table_per_id_set_and_says_what_fpr95_is():
 
 def test_detectors_that_learn_from_the_stream_never_share_a_table_with_the_others():
     streamed = row("AdaNeg", "near1", 0.9, stream=True, auroc_std=0.01, fpr_ood_at_id_tpr95_std=0.002, orders=3)
-    static, own = markdown([streamed, *RESULTS]).split("ID set birds")[1:]
+    told = "; learns from the test stream; 3 orders"
+    static, own = markdown([streamed, *EVERY], COMPARED).split(told, 1)
     assert "AdaNeg" not in static
     assert "±" not in static
-    assert own.startswith(": AUROC / FPR95 (%); learns from the test stream; 3 orders, mean ± standard deviation\n")
-    assert "| 90.00 ± 1.00 / 10.00 ± 0.20 |" in own
+    assert "| 90.00 ± 1.00 |" in own
+    assert "| 10.00 ± 0.20 |" in own
     assert "MCM" not in own
-
-
-def test_the_printed_table_is_not_cut_where_no_terminal_is(capsys: pytest.CaptureFixture[str]):
-    print_results([row("AVeryLongDetectorName", f"set{i}", 0.5) for i in range(30)])
-    out = capsys.readouterr().out
-    assert "AVeryLongDetectorName" in out
-    assert "…" not in out
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[str]:
     """Two runs of one detector name, in folders of one name."""
-    write_results(tmp_path / "a" / "eval", RESULTS[:3], {})
+    write_results(tmp_path / "a" / "eval", EVERY[:3], {}, COMPARED)
     write_results(tmp_path / "b" / "eval", [replace(r, auroc=0.6) for r in RESULTS[:3]], {})
     write_results(tmp_path / "c", RESULTS[3:], {})
     return [str(tmp_path / name) for name in ("a/eval", "b/eval", "c")]
@@ -167,18 +205,18 @@ def runs(tmp_path: Path) -> list[str]:
 def test_report_joins_runs_into_one_table(runs: list[str], capsys: pytest.CaptureFixture[str]):
     assert main(["report", runs[0], runs[2], "--out", "joined"]) == 0
     assert "joined results" in capsys.readouterr().out
-    assert read_results(Path("joined")) == RESULTS
-    assert read_results(Path("joined/results.csv")) == RESULTS
-    assert "| mean | 83.00 / 17.00 | 85.00 / 15.00 |" in Path("joined/results.md").read_text()
+    joined = [*EVERY[:3], *RESULTS[3:]]
+    assert read_results(Path("joined")) == ([*joined, *means(joined)], COMPARED)
+    assert "| ClusterMine | id_images | 85.00 | 15.00 | 11.10 |" in Path("joined/results.md").read_text()
 
 
 def test_runs_whose_detectors_clash_are_told_apart(runs: list[str]):
     assert main(["report", runs[0], runs[2], f"{runs[0]}/results.csv", "--out", "once"]) == 0
-    assert {r.detector for r in read_results(Path("once"))} == {"eval: MCM", "c: ClusterMine"}
+    assert {r.detector for r in read_results(Path("once"))[0]} == {"eval: MCM", "c: ClusterMine"}
     assert main(["report", runs[0], runs[1], "--out", "paths"]) == 0
-    assert {r.detector for r in read_results(Path("paths"))} == {f"{run}: MCM" for run in runs[:2]}
+    assert {r.detector for r in read_results(Path("paths"))[0]} == {f"{run}: MCM" for run in runs[:2]}
     assert main(["report", runs[0], runs[1], "--names", '["one", "two"]', "--out", "named"]) == 0
-    assert {r.detector for r in read_results(Path("named"))} == {"one: MCM", "two: MCM"}
+    assert {r.detector for r in read_results(Path("named"))[0]} == {"one: MCM", "two: MCM"}
 
 
 @pytest.mark.parametrize(
@@ -195,19 +233,3 @@ def test_report_refuses_in_one_line(runs: list[str], given: list[str], words: st
     assert error.startswith("error: ")
     assert words in error
     assert error.count("\n") == 1
-
-
-def test_many_detectors_are_printed_by_their_means_and_written_whole(capsys: pytest.CaptureFixture[str]):
-    results = [
-        Result(f"d{i}", "pets", ood_set, 0.9, 0.2, 0.3, 0.9, 0.9, 10, 20, group="near")
-        for i in range(MOST + 1)
-        for ood_set in ("cars", "birds")
-    ]
-    print_results(results)
-    said = capsys.readouterr().out
-    assert "cars" not in said
-    assert "mean near" in said
-    assert "only means here" in said
-    assert "cars" in markdown(results)
-    print_results([r for r in results if r.detector != "d0"])
-    assert "cars" in capsys.readouterr().out
