@@ -47,7 +47,8 @@ def predict(
     from ood_lightning.data.folder import find_pictures
     from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
-    from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words
+    from ood_lightning.modules.label_sources import Stored, label_features, negative_words
+    from ood_lightning.modules.lexica import lexica
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
@@ -55,9 +56,9 @@ def predict(
     device = pick()
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
-    words = corpus.load()
-    lexicon = Lexicon(words, bank.features(words.words, prompts, words.name), prompts, bank)
-    labels = Stored(label_set).label_set(lexicon)
+    source = Stored(label_set)
+    lexicon = lexica({label_set: source}, corpus, prompts, bank)[label_set]
+    labels = source.label_set(lexicon)
     found = label_features(labels, lexicon, encoder.logit_scale, device)
     if detector.needs_negatives and not len(found.negatives):
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")

@@ -37,14 +37,15 @@ class Evidence:
         id_features: unit-norm features of ID training images, shape (n, D); None where the run has none.
         id_labels: their classes, int64, shape (n,), -1 where unknown; None where nothing is labelled.
         texts: words of every label set, positives and negatives, in the order of their features.
-        encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
+        encode: unit-norm features (n, D) of further texts, as functions by label set: under the run's encoder and the
+            set's prompts, all texts taken for nouns.
     """
 
     labels: Mapping[str, LabelFeatures]
     id_features: Tensor | None = None
     id_labels: Tensor | None = None
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
-    encode: Callable[[Sequence[str]], Tensor] | None = None
+    encode: Mapping[str, Callable[[Sequence[str]], Tensor]] | None = None
 
     def lacks(self, inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""

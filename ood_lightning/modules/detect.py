@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as L
@@ -22,7 +23,8 @@ from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+from ood_lightning.modules.label_sources import LabelSource, Stored, label_features, negative_words
+from ood_lightning.modules.lexica import lexica
 from ood_lightning.modules.streams import evaluate_streams
 
 NEAREST = ("top_positive", "top_negative")
@@ -37,7 +39,7 @@ class DetectModule(L.LightningModule):
 
     Args:
         encoder: the data module's, by a link.
-        corpus: words that negatives come from.
+        corpus: words that negatives come from; a label set may bring its own (`label_sources.Under`).
         label_sets: by name; a path stands for a label set on disk.
         detectors: by the name that tables show; each reads the label set that its `labels` names.
         prompts: templates around each word.
@@ -105,19 +107,19 @@ class DetectModule(L.LightningModule):
     def _prepare(self, device: torch.device) -> None:
         self.encoder.load(device)
         bank = TextBank(self.encoder, self.cache_dir)
-        words = self.corpus.load()
-        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
-        self.label_sets: dict[str, LabelSet] = {n: source.label_set(lexicon) for n, source in self.sources.items()}
+        under = lexica(self.sources, self.corpus, self.prompts, bank)
+        self.label_sets: dict[str, LabelSet] = {n: source.label_set(under[n]) for n, source in self.sources.items()}
         for name, label_set in self.label_sets.items():
             if label_set.edited:
                 rank_zero_info(f"label set {name!r} was edited by hand after it was made")
         self.labels = {
-            name: label_features(label_set, lexicon, self.encoder.logit_scale, device)
+            name: label_features(label_set, under[name], self.encoder.logit_scale, device)
             for name, label_set in self.label_sets.items()
         }
-        texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
+        texts = {name: (found.words, negative_words(found, under[name])) for name, found in self.label_sets.items()}
         self._texts = texts[self.explain]  # type: ignore[index]
-        self._bind(Evidence(self.labels, texts=texts, encode=lambda some: bank.encode(some, self.prompts)), device)
+        encode = {name: partial(bank.encode, prompts=lexicon.prompts) for name, lexicon in under.items()}
+        self._bind(Evidence(self.labels, texts=texts, encode=encode), device)
 
     def _bind(self, evidence: Evidence, device: torch.device) -> None:
         """Give every detector what it needs; one that misses something is listed as not run."""
