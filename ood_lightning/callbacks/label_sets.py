@@ -62,6 +62,7 @@ class LabelSetWriter(L.Callback):
     def _settings(self, trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
         temi = {k: v for k, v in module.hparams.items() if not k.startswith("_") and k not in NOT_IN_RECIPE}
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
+        temi |= {"self_neighbour": True} if data.self_neighbour else {}
         return {"temi": temi, "seed": data.seed}
 
     def _measured(self, votes: dict[str, torch.Tensor], elected: LabelSet, n_clusters: int) -> dict[str, float]:

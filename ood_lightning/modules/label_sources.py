@@ -199,8 +199,8 @@ class MinedNegatives(LabelSource):
 class CLIPScopeNegatives(LabelSource):
     """The true names and the words of the corpus least and most like them (CLIPScope).
 
-    Differs: one set of prompts, the run's, where the code has one for mining and one for each end; ID names are taken
-    out of the corpus first.
+    Differs: one set of prompts for both ends, where the code says `a photo of a {}` for the farthest words and `a photo
+    of {}` for the nearest; ID names are taken out of the corpus first.
 
     Args:
         names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit), whose
@@ -208,19 +208,24 @@ class CLIPScopeNegatives(LabelSource):
         farthest: words least like the names.
         nearest: words most like them.
         share: of the names that a word is compared with at its k-th largest cosine; 50 of 1,000 in the code.
+        mining_prompts: around the words while they are ranked, `the {}` in the code; None: the prompts of scoring.
     """
 
     names: str
     farthest: int = 5000
     nearest: int = 5000
     share: float = 0.05
+    mining_prompts: Prompts | None = None
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus, keep both ends."""
-        given, words = Given.read(self.names, lexicon), lexicon.words.words
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
-        features, ends = given.encode(lexicon), (self.farthest, self.nearest)
-        mined = mine_both_ends(given.words, features, words, lexicon.features, *ends, about, share=self.share)
+        given, words, ends = Given.read(self.names, lexicon), lexicon.words, (self.farthest, self.nearest)
+        about, ranked = recipe(words, lexicon.prompts, lexicon.bank.encoder), lexicon.features
+        if self.mining_prompts is not None:
+            ranked = lexicon.bank.features(words.words, self.mining_prompts, words.name, words.parts)
+            about["mining_prompts"] = prompts_recipe(self.mining_prompts)
+        features = given.encode(lexicon)
+        mined = mine_both_ends(given.words, features, words.words, ranked, *ends, about, share=self.share)
         return given.told(mined, lexicon)
 
 

@@ -202,6 +202,20 @@ def test_added_words_are_what_the_corpus_says_and_the_rest_is_negative(bank: Tex
     torch.testing.assert_close(found.negatives, torch.stack(wanted))
 
 
+def test_clipscopes_words_may_be_ranked_under_other_prompts(bank: TextBank, names: str):
+    mining = Prompts(("the {}",))
+    source = CLIPScopeNegatives(names, 3, 2, share=1.0, mining_prompts=mining)
+    lexicon = single(source, bank, prompts=PLAIN)
+    labels = source.label_set(lexicon)
+    known = torch.stack([feature(w, "noun", PLAIN) for w in ("grey", "cat", "pansy")])
+    candidates = [w for w in (*NOUNS, *ADJECTIVES) if w not in {"grey", "cat"}]
+    ranked = sorted(candidates, key=lambda w: float((known @ feature(w, "noun", mining)).min()))
+    assert list(labels.negatives or ()) == ranked[:3] + ranked[-2:]
+    assert labels.recipe["mining_prompts"]["templates"] == ["the {}"]
+    found = label_features(labels, lexicon, 10.0, CPU).negatives
+    torch.testing.assert_close(found, torch.stack([feature(w, "noun", PLAIN) for w in labels.negatives or ()]))
+
+
 @pytest.fixture
 def mined() -> LabelSet:
     """As `fit` writes one."""
