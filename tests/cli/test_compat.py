@@ -18,13 +18,13 @@ from ood_lightning.datamodules.features import TrainFeatures
 from ood_lightning.functional.similarity import unit
 
 COMPAT = Path(__file__).parents[2] / "configs" / "compat"
-RUNS = {  # the label set of each
-    "neglabel": "neglabel",
-    "csp": "csp",
-    "negrefine": "csp",
-    "mcm": "names",
-    "clipscope": "clipscope",
-    "adaneg": "neglabel",
+RUNS = {  # the label set of each, and its nouns and adjectives on the corpus below
+    "neglabel": ("neglabel_official", {"nouns": 3, "adjectives": 3}),
+    "csp": ("csp_official", {"nouns": 3, "adjectives": 3}),
+    "negrefine": ("negrefine_official", {"nouns": 2, "adjectives": 3}),  # `green` is a name
+    "mcm": ("names", None),
+    "clipscope": ("clipscope_official", None),
+    "adaneg": ("adaneg_official", {"nouns": 4, "adjectives": 4}),
 }
 NOUNS = "dog cat horse tree river stone chair table lamp house green road sky cloud rain snow wind fire iron grass"
 
@@ -55,7 +55,7 @@ def small(preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path
     if "corpus" in model:
         model["corpus"] = str(corpus)
     model["prompts"] = str((COMPAT / model["prompts"]).resolve())
-    label_set = RUNS[preset]
+    label_set, _ = RUNS[preset]
     source = model["label_sets"][label_set]["init_args"]
     source |= {name: 8 for name in ("count", "farthest", "nearest") if name in source}
     for detector in [*model["detectors"].values(), *model.get("streams", {}).values()]:
@@ -80,9 +80,9 @@ def test_a_preset_replaces_what_the_other_config_said(
     assert {row["detector"] for row in rows} == {*model["detectors"], *model.get("streams", {})}
     (stored,) = Path(f"runs/compat/{preset}/labels").glob("*.json")
     found = LabelSet.read(stored)
-    assert stored.stem == RUNS[preset]
+    assert (stored.stem, found.recipe.get("negatives")) == RUNS[preset]
     prompts = yaml.safe_load(Path(model["prompts"]).read_text())
-    assert found.recipe["prompts"] == {"order": "normalise-then-mean", **prompts}
+    assert found.recipe["prompts"] == {name: value for name, value in prompts.items() if value is not None}
 
 
 @pytest.mark.parametrize("self_neighbour", [False, True])
