@@ -1,10 +1,11 @@
-"""Freeze WordNet 3.0's words into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj}.txt.xz.
+"""Freeze WordNet 3.0's words into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj}[_files].txt.xz.
 
     apt-get install wordnet-base
-    python scripts/make_wordnet_lists.py          # writes the lists and prints what belongs into FROZEN_SHA256
+    python scripts/make_wordnet_lists.py          # writes the lists and prints their SHA-256
     python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the lists say something else
 
-Each list is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
+Each list of words is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
+Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import sys
 from pathlib import Path
 
 import ood_lightning.corpora as corpora
+from ood_lightning.corpora.lexicographer import FILES_SHA256
 from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, first_lemmas, wndb_version
-from ood_lightning.corpora.words import Part, distinct
+from ood_lightning.corpora.words import Part
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 
@@ -27,7 +29,7 @@ def compress(text: bytes) -> bytes:
 
 
 def main() -> int:
-    """Write or check both lists; 1 if a check fails."""
+    """Write or check the lists; 1 if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", type=Path, default=Path(SYSTEM_FOLDER), help="folder with data.noun and data.adj")
     parser.add_argument("--check", action="store_true", help="compare with the lists that are there")
@@ -37,19 +39,27 @@ def main() -> int:
     failed = False
     parts: tuple[Part, ...] = ("noun", "adj")
     for part in parts:
-        words = distinct(first_lemmas(args.wordnet, part))
-        text = "".join(f"{word}\n" for word in words).encode()
-        path = FROZEN / f"wordnet30_{part}.txt.xz"
-        digest = hashlib.sha256(text).hexdigest()
-        if args.check:
-            same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == FROZEN_SHA256[part]
-            failed |= not same
-            print(f"{path.name}: {'as made from' if same else 'DIFFERS from'} {args.wordnet}")
-        else:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(compress(text))
-            print(f'{path.name}: {len(words)} words, {path.stat().st_size} bytes\n    "{part}": "{digest}",')
+        files: dict[str, dict[int, None]] = {}
+        for lemma, file in first_lemmas(args.wordnet, part):
+            files.setdefault(lemma, {})[file] = None
+        failed |= not _freeze(args, f"wordnet30_{part}.txt.xz", [*files], FROZEN_SHA256[part])
+        numbers = [" ".join(map(str, found)) for found in files.values()]
+        failed |= not _freeze(args, f"wordnet30_{part}_files.txt.xz", numbers, FILES_SHA256[part])
     return int(failed)
+
+
+def _freeze(args: argparse.Namespace, name: str, lines: list[str], expected: str) -> bool:
+    """Write one list, or say whether the one that is there and its expected hash are as made."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    path, digest = FROZEN / name, hashlib.sha256(text).hexdigest()
+    if args.check:
+        same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == expected
+        print(f"{name}: {'as made from' if same else 'DIFFERS from'} {args.wordnet}")
+        return same
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(compress(text))
+    print(f"{name}: {len(lines)} lines, {path.stat().st_size} bytes, SHA-256 {digest}")
+    return True
 
 
 if __name__ == "__main__":

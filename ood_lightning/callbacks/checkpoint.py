@@ -23,6 +23,7 @@ def settings(trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
         "max_epochs": trainer.max_epochs,
         "id_shards": data.id_shards,
         "n_neighbours": data.n_neighbours,
+        "self_neighbour": data.self_neighbour or None,  # None as in checkpoints from before it could be chosen
         "batch_size": data.batch_size,
         "data.seed": data.seed,
         "encoder": data.encoder.fingerprint,

@@ -19,7 +19,7 @@ from ood_lightning.functional.votes import elect, quality
 from ood_lightning.mining.clustermine import clustermine
 from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.mining.posmine import posmine
-from ood_lightning.mining.recipe import recipe
+from ood_lightning.mining.recipe import recipe, with_adjectives
 
 NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12
@@ -44,12 +44,14 @@ class LabelSetWriter(L.Callback):
         device, out = trainer.strategy.root_device, Path(trainer.default_root_dir)
         words = self.corpus.load()
         data.encoder.load(device)
-        word_features = TextBank(data.encoder, data.cache_dir).features(words.words, self.prompts, words.name)
+        bank = TextBank(data.encoder, data.cache_dir)
+        word_features = bank.features(words.words, self.prompts, words.name, words.parts)
         assignments = module.to(device).assign(data.features.image)
         nearest = nearest_words(data.features.image, word_features, device)
         about = recipe(words, self.prompts, data.encoder, data.manifest, **self._settings(trainer, module, data))
         elected = clustermine(assignments, nearest.indices, nearest.values, words.words, about)
         counted = posmine(nearest.indices, words.words, self.min_images, about)
+        elected, counted = (with_adjectives(mined, words, self.prompts) for mined in (elected, counted))
         elected.write(out / "labels.json")
         counted.write(out / "posmine.json")
         of_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
@@ -60,6 +62,7 @@ class LabelSetWriter(L.Callback):
     def _settings(self, trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
         temi = {k: v for k, v in module.hparams.items() if not k.startswith("_") and k not in NOT_IN_RECIPE}
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
+        temi |= {"self_neighbour": True} if data.self_neighbour else {}
         return {"temi": temi, "seed": data.seed}
 
     def _measured(self, votes: dict[str, torch.Tensor], elected: LabelSet, n_clusters: int) -> dict[str, float]:

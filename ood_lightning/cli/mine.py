@@ -17,6 +17,7 @@ def mine(
     prompts: Prompts = Prompts(),  # noqa: B008
     votes: str | None = None,
     min_images: int = 100,
+    most: int | None = None,
     cache_dir: str = ".cache/features",
     max_bad_samples: int = 0,
 ) -> int:
@@ -30,6 +31,7 @@ def mine(
         prompts: templates around each word.
         votes: `votes.safetensors` of a fit on the same set, for its clusters; None mines without clusters.
         min_images: PosMine's M.
+        most: PosMine keeps at most so many words, those of the most images; None: all.
         cache_dir: folder of all features.
         max_bad_samples: undecodable pictures that the set may have.
     """
@@ -43,7 +45,7 @@ def mine(
     from ood_lightning.mining.clustermine import clustermine
     from ood_lightning.mining.nearest import nearest_words
     from ood_lightning.mining.posmine import posmine
-    from ood_lightning.mining.recipe import recipe
+    from ood_lightning.mining.recipe import recipe, with_adjectives
 
     device = pick()
     manifest = read_manifest(id_shards)
@@ -60,17 +62,18 @@ def mine(
     features = folder.read(max_bad_samples)
     encoder.load(device)
     words = corpus.load()
-    word_features = TextBank(encoder, cache_dir).features(words.words, prompts, words.name)
+    word_features = TextBank(encoder, cache_dir).features(words.words, prompts, words.name, words.parts)
     nearest = nearest_words(features.image, word_features, device)
     about = recipe(words, prompts, encoder, manifest)
     if clusters is None:
-        labels = posmine(nearest.indices, words.words, min_images, about)
+        labels = posmine(nearest.indices, words.words, min_images, about, most)
     else:
         if len(clusters) != len(features):
             raise SettingsError(
                 f"{votes} has clusters for {len(clusters)} pictures, set {manifest.name!r} has {len(features)}"
             )
         labels = clustermine(clusters, nearest.indices, nearest.values, words.words, about)
+    labels = with_adjectives(labels, words, prompts)
     labels.write(Path(out))
     print(f"{len(labels.positives)} positives: {', '.join(labels.words[:12])}, ...\nlabel set: {out}")
     return 0

@@ -48,7 +48,8 @@ def predict(
     from ood_lightning.data.folder import find_pictures
     from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
-    from ood_lightning.modules.label_sources import Lexicon, Stored, label_features, negative_words, positives_under
+    from ood_lightning.modules.label_sources import Stored, label_features, negative_words, positives_under
+    from ood_lightning.modules.lexica import lexica
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
@@ -56,9 +57,9 @@ def predict(
     device = pick()
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
-    words = corpus.load()
-    lexicon = Lexicon(words, bank.features(words.words, prompts, words.name), prompts, bank)
-    labels = Stored(label_set).label_set(lexicon)
+    source = Stored(label_set)
+    lexicon = lexica({label_set: source}, corpus, prompts, bank)[label_set]
+    labels = source.label_set(lexicon)
     found = label_features(labels, lexicon, encoder.logit_scale, device)
     if detector.needs_negatives and not len(found.negatives):
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
@@ -69,7 +70,7 @@ def predict(
         raise SettingsError(
             f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.also: [{', '.join(absent)}]"
         )
-    under = positives_under({detector.labels: labels}, lexicon)
+    under = positives_under({detector.labels: labels}, {detector.labels: lexicon})
     named = (labels.words, negative_words(labels, lexicon))
     evidence = Evidence(
         {detector.labels: found},

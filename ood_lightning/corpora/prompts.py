@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from ood_lightning.errors import CorpusError
 
 if TYPE_CHECKING:  # prompts are read where torch is not wanted, by `--help` for one
     from torch import Tensor
+
+    from ood_lightning.corpora.words import Part
 
 Order = Literal["normalise-then-mean", "mean-then-normalise"]
 
@@ -25,6 +27,20 @@ BASIC = ("An image of a {}",)  # as ClusterMine prints it
 NICE = ("A nice {}",)  # as ClusterMine prints it; NegLabel's code has the next one
 NEGLABEL_NOUN = ("the nice {}",)  # for ID names and nouns
 NEGLABEL_ADJECTIVE = ("This is a {} photo",)
+OOVLM_NOUN = ("The nice {}.",)  # OpenOOD-VLM's re-implementation, which AdaNeg and InterNeg use
+OOVLM_ADJECTIVE = ("This is a {} photo.",)
+MCM_NAME = ("a photo of a {}",)
+CSP_NOUN = (  # for ID names and nouns; NegRefine's too
+    "a close-up photo of the nice {}.",
+    "a photo with the nice {}.",
+    "a good photo with the nice {}.",
+    "a photo of the nice {}.",
+    "{}",
+    "the {}",
+    "the good {}",
+    "the nice {}",
+)
+CSP_ADJECTIVE = ("{}", "a nice photo of {}", "a good photo of {}", "a close-up photo of {}")  # for phrases
 MING_5 = (  # PLP's; all five are among OpenAI's
     "a photo of a {}.",
     "a blurry photo of a {}.",
@@ -133,6 +149,8 @@ class Prompts:
         templates: each with exactly one ``{}``, where the word goes.
         order: whether each sentence's feature is brought to length 1 before the mean (open_clip, PLP) or only the mean
             is (CSP, NegRefine). With one template it makes no difference.
+        adjectives: templates for words that the corpus marks as adjectives; None: `templates` for every word. ID names
+            take `templates`, whatever the corpus says of them.
 
     Raises:
         CorpusError: if there is no template, one has not exactly one ``{}``, or the order is another word.
@@ -140,30 +158,49 @@ class Prompts:
 
     templates: tuple[str, ...] = SIMPLE_7
     order: Order = "normalise-then-mean"
+    adjectives: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.templates, str):
-            raise CorpusError(f"templates is the text {self.templates!r}; a list is expected: templates: [...]")
-        object.__setattr__(self, "templates", tuple(self.templates))  # a list from YAML would not hash
-        if not self.templates:
-            raise CorpusError("no prompt templates: give at least one; '{}' alone is the bare word")
-        for at, template in enumerate(self.templates):
-            if (n_slots := template.count("{}")) != 1:
-                raise CorpusError(
-                    f"prompt template {at}, {template!r}, has {n_slots} slots '{{}}' and must have exactly one, "
-                    f"where the word goes: 'a photo of a {{}}.'"
-                )
+        object.__setattr__(self, "templates", _checked(self.templates, "templates", "prompt template"))
+        if self.adjectives is not None:
+            object.__setattr__(self, "adjectives", _checked(self.adjectives, "adjectives", "adjectives' template"))
         if self.order not in get_args(Order):
             raise CorpusError(f"prompt order {self.order!r}: expected one of {', '.join(get_args(Order))}")
 
-    def fill(self, word: str) -> list[str]:
+    def of(self, part: Part) -> tuple[str, ...]:
+        """Templates for words of a part of speech."""
+        return self.adjectives if part == "adj" and self.adjectives is not None else self.templates
+
+    def fill(self, word: str, part: Part = "noun") -> list[str]:
         """The word in every template, J sentences in the templates' order. Braces in the word stay as they are."""
-        return [template.replace("{}", word) for template in self.templates]
+        return [template.replace("{}", word) for template in self.of(part)]
+
+    def without_adjectives(self) -> Self:
+        """The same for words that are all nouns, so that their features are stored under one name."""
+        return replace(self, adjectives=None)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of order and templates: text features made with others are others."""
-        return hashlib.sha256(json.dumps([self.order, *self.templates]).encode()).hexdigest()
+        told: list[object] = [self.order, *self.templates]
+        if self.adjectives is not None:
+            told.append({"adjectives": self.adjectives})
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _checked(templates: tuple[str, ...], field: str, what: str) -> tuple[str, ...]:
+    if isinstance(templates, str):
+        raise CorpusError(f"{field} is the text {templates!r}; a list is expected: {field}: [...]")
+    templates = tuple(templates)  # a list from YAML would not hash
+    if not templates:
+        raise CorpusError(f"no prompt {field}: give at least one; '{{}}' alone is the bare word")
+    for at, template in enumerate(templates):
+        if (n_slots := template.count("{}")) != 1:
+            raise CorpusError(
+                f"{what} {at}, {template!r}, has {n_slots} slots '{{}}' and must have exactly one, "
+                f"where the word goes: 'a photo of a {{}}.'"
+            )
+    return templates
 
 
 def ensemble(features: Tensor, order: Order) -> Tensor:

@@ -14,6 +14,7 @@ from ood_lightning.progress import bar
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ood_lightning.corpora.words import Part
     from ood_lightning.encoders.base import Encoder
 
 WORDS_AT_ONCE = 8192  # 8,192 words x 80 templates x 1,024 dimensions in float32 are 2.7 GB, x 7 templates 0.23 GB
@@ -31,39 +32,62 @@ class TextBank:
     encoder: Encoder
     cache_dir: str | Path
 
-    def features(self, words: Sequence[str], prompts: Prompts, what: str = "words") -> Tensor:
+    def features(
+        self, words: Sequence[str], prompts: Prompts, what: str = "words", parts: Sequence[Part] | None = None
+    ) -> Tensor:
         """Unit-norm (V, D) float32 features on the CPU, one row per word, templates averaged.
 
         Args:
             words: in the order of the rows.
             prompts: templates around each word.
             what: the words' name on the progress bar.
+            parts: of speech, one a word; None: all are nouns.
         """
         import torch
 
         from ood_lightning.data.features import TextFile
 
-        listed = hashlib.sha256("\n".join(words).encode()).hexdigest()
+        if prompts.adjectives is None or parts is None or "adj" not in parts:
+            prompts, parts = prompts.without_adjectives(), None
+        named = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
+        listed = hashlib.sha256("\n".join(named).encode()).hexdigest()
         stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, listed, prompts.fingerprint)
         found = stored.read()
         if found is not None:
             return found
-        parts = []
-        with bar(len(words) * len(prompts.templates), f"encode {what}", "text") as shown:
+        n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
+        pieces = []
+        with bar(n_texts, f"encode {what}", "text") as shown:
             for start in range(0, len(words), WORDS_AT_ONCE):
-                parts.append(self.encode(words[start : start + WORDS_AT_ONCE], prompts, shown.update))
-        features = torch.cat(parts)
+                some = slice(start, start + WORDS_AT_ONCE)
+                pieces.append(self.encode(words[some], prompts, shown.update, parts and parts[some]))
+        features = torch.cat(pieces)
         stored.write(features, list(words))
         return features
 
-    def encode(self, words: Sequence[str], prompts: Prompts, tick: Callable[[int], object] = lambda n: None) -> Tensor:
+    def encode(
+        self,
+        words: Sequence[str],
+        prompts: Prompts,
+        tick: Callable[[int], object] = lambda n: None,
+        parts: Sequence[Part] | None = None,
+    ) -> Tensor:
         """Unit-norm (V, D) float32 features of words that no file is kept for.
 
         Args:
             words: in the order of the rows.
             prompts: templates around each word.
             tick: told how many more texts are done.
+            parts: of speech, one a word; None: all are nouns.
         """
-        texts = [text for word in words for text in prompts.fill(word)]
-        encoded = self.encoder.encode_text(texts, tick)
-        return ensemble(encoded.view(len(words), len(prompts.templates), -1), prompts.order)
+        if parts is None or "adj" not in parts:
+            return self._encode(words, prompts, "noun", tick)
+        import torch
+
+        rows = {part: [i for i, own in enumerate(parts) if own == part] for part in sorted(set(parts))}
+        groups = [self._encode([words[i] for i in own], prompts, part, tick) for part, own in rows.items()]
+        return torch.cat(groups)[torch.tensor([i for own in rows.values() for i in own]).argsort()]
+
+    def _encode(self, words: Sequence[str], prompts: Prompts, part: Part, tick: Callable[[int], object]) -> Tensor:
+        encoded = self.encoder.encode_text([text for word in words for text in prompts.fill(word, part)], tick)
+        return ensemble(encoded.view(len(words), len(prompts.of(part)), -1), prompts.order)

@@ -87,11 +87,11 @@ def clean(lemma: str) -> str:
     return re.sub(r"\((?:a|p|ip)\)$", "", lemma).replace("_", " ").lower()
 
 
-def first_lemmas(folder: Path, part: Part) -> Iterator[str]:
-    """The cleaned first lemma of every synset in a WNDB file, with duplicates, in the file's order.
+def first_lemmas(folder: Path, part: Part) -> Iterator[tuple[str, int]]:
+    """The cleaned first lemma of every synset in a WNDB file and its lexicographer file, in the file's order.
 
-    A line is ``offset file_number type n_lemmas lemma lex_id lemma lex_id ... | gloss`` with ``n_lemmas`` hexadecimal;
-    the licence in front is indented by two spaces.
+    Lemmas come as often as they head a synset. A line is ``offset file_number type n_lemmas lemma lex_id lemma
+    lex_id ... | gloss`` with ``n_lemmas`` hexadecimal; the licence in front is indented by two spaces.
 
     Args:
         folder: that holds ``data.noun`` and ``data.adj``.
@@ -113,14 +113,14 @@ def first_lemmas(folder: Path, part: Part) -> Iterator[str]:
             continue
         fields = line.partition(" | ")[0].split(" ")
         try:
-            n_lemmas = int(fields[3], 16)
+            file, n_lemmas = int(fields[1]), int(fields[3], 16)
             lemmas = fields[4 : 4 + 2 * n_lemmas : 2]
             damaged = len(fields) < 4 + 2 * n_lemmas or not lemmas[0]
         except (IndexError, ValueError):
             damaged = True
         if damaged:
             raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
-        yield clean(lemmas[0])
+        yield clean(lemmas[0]), file
 
 
 def wndb_version(folder: Path) -> str:
@@ -136,24 +136,34 @@ def wndb_version(folder: Path) -> str:
 
 
 def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, list[str]]:
-    return {part: list(first_lemmas(folder, part)) for part in parts}
+    return {part: [lemma for lemma, _ in first_lemmas(folder, part)] for part in parts}
 
 
 def _frozen(parts: Iterable[Part]) -> dict[Part, list[str]]:
-    lemmas: dict[Part, list[str]] = {}
-    for part in parts:
-        file = files("ood_lightning.corpora") / "frozen" / f"wordnet30_{part}.txt.xz"
-        try:
-            text = lzma.decompress(file.read_bytes())
-        except (OSError, lzma.LZMAError) as error:
-            raise CorpusError(f"cannot read the word list {file}: {error}. Install ood-lightning again.") from error
-        if (found := hashlib.sha256(text).hexdigest()) != FROZEN_SHA256[part]:
-            raise CorpusError(
-                f"the word list {file} has SHA-256 {found[:12]}..., expected {FROZEN_SHA256[part][:12]}...: it was "
-                f"changed. Install ood-lightning again; for words of your own use ood_lightning.corpora.words.WordFile."
-            )
-        lemmas[part] = text.decode().splitlines()
-    return lemmas
+    return {part: frozen_lines(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]) for part in parts}
+
+
+def frozen_lines(name: str, sha256: str) -> list[str]:
+    """Lines of a list that comes with this package.
+
+    Args:
+        name: of the file.
+        sha256: of the text inside it.
+
+    Raises:
+        CorpusError: if the file is missing, damaged or changed.
+    """
+    file = files("ood_lightning.corpora") / "frozen" / name
+    try:
+        text = lzma.decompress(file.read_bytes())
+    except (OSError, lzma.LZMAError) as error:
+        raise CorpusError(f"cannot read the word list {file}: {error}. Install ood-lightning again.") from error
+    if (found := hashlib.sha256(text).hexdigest()) != sha256:
+        raise CorpusError(
+            f"the word list {file} has SHA-256 {found[:12]}..., expected {sha256[:12]}...: it was changed. "
+            f"Install ood-lightning again; for words of your own use ood_lightning.corpora.words.WordFile."
+        )
+    return text.decode().splitlines()
 
 
 def _nltk(parts: Iterable[Part]) -> tuple[dict[Part, list[str]], str, str]:

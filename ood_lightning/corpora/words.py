@@ -62,6 +62,16 @@ class Words:
         """Of the words joined by line feeds, in UTF-8: equal only for the same words in the same order."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
 
+    @cached_property
+    def adjectives(self) -> frozenset[str]:
+        """The words that are known to be adjectives."""
+        return frozenset(word for word, part in zip(self.words, self.parts or (), strict=False) if part == "adj")
+
+    @cached_property
+    def adjectives_sha256(self) -> str:
+        """Of the adjectives in the corpus's order, joined by line feeds, in UTF-8."""
+        return hashlib.sha256("\n".join(w for w in self.words if w in self.adjectives).encode()).hexdigest()
+
 
 class Corpus(ABC):
     """A place that words come from. A config names a subclass by its class path; there is no other registry."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -91,6 +92,8 @@ class TrainFeatures(FeatureData):
         embed_batch_size: pictures in a batch of the encoder.
         num_workers: processes that decode pictures, on each rank.
         max_bad_samples: undecodable pictures allowed.
+        self_neighbour: each image is the first of its own k neighbours, as in TEMI's code for more than 80,000 images.
+            Only to compare with its numbers.
     """
 
     def __init__(
@@ -104,9 +107,11 @@ class TrainFeatures(FeatureData):
         embed_batch_size: int = 256,
         num_workers: int = 2,
         max_bad_samples: int = 0,
+        self_neighbour: bool = False,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
+        self.self_neighbour = self_neighbour
         self.manifest: Manifest | None = None
 
     def setup(self, stage: str) -> None:
@@ -139,6 +144,8 @@ class TrainFeatures(FeatureData):
         trainer.strategy.barrier("neighbours")
         found = folder.read_neighbours(self.n_neighbours)
         assert found is not None  # rank 0 has written it to a folder that all ranks see
+        if self.self_neighbour:
+            found = torch.cat([torch.arange(len(found))[:, None], found[:, :-1]], dim=1)
         return found
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -53,7 +53,8 @@ class Evidence:
         id_features: unit-norm features of ID training images, shape (n, D); None where the run has none.
         id_labels: their classes, int64, shape (n,), -1 where unknown; None where nothing is labelled.
         texts: words of every label set, positives and negatives, in the order of their features.
-        encode: unit-norm features (n, D) of further texts, under the run's encoder and prompts.
+        encode: unit-norm features (n, D) of further texts, as functions by label set: under the run's encoder and the
+            set's prompts, all texts taken for nouns.
         positives_under: unit-norm features (P, D) of a label set's positives under another text tower, which its first
             argument makes of the run's encoder; kept on disk.
         image_tower: the run's.
@@ -69,7 +70,7 @@ class Evidence:
     id_features: Tensor | None = None
     id_labels: Tensor | None = None
     texts: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None
-    encode: Callable[[Sequence[str]], Tensor] | None = None
+    encode: Mapping[str, Callable[[Sequence[str]], Tensor]] | None = None
     positives_under: Callable[[Callable[[Encoder], Encoder], str], Tensor] | None = None
     image_tower: ImageTower | None = None
     blanks: Blanks | None = None

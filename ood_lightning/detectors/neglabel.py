@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ood_lightning.detectors.base import LabelDetector, LabelFeatures
-from ood_lightning.functional.grouping import grouped_log_odds
+from ood_lightning.functional.grouping import grouped_log_odds, grouped_share_half
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class NegLabel(LabelDetector):
         groups: how many; the last `N mod groups` negatives are dropped, as the official code does. 1: no grouping.
         permutation_seed: of the shuffle before grouping (`seed 0` in the official code); None keeps the order.
         sharpness: times the encoder's own logit_scale.
+        half: give the share itself, rounded to float16 at every step as OpenOOD-VLM's code does (`fp16` of its CLIP);
+            many images then tie at 1. Only to compare with its numbers.
     """
 
     needs_negatives: ClassVar[bool] = True
@@ -34,8 +36,10 @@ class NegLabel(LabelDetector):
     groups: int = 100
     permutation_seed: int | None = 0
     sharpness: float = 1.0
+    half: bool = False
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
         scale = self.sharpness * labels.logit_scale
-        return grouped_log_odds(features, labels.positives, labels.negatives, scale, self.groups, self.permutation_seed)
+        score = grouped_share_half if self.half else grouped_log_odds
+        return score(features, labels.positives, labels.negatives, scale, self.groups, self.permutation_seed)

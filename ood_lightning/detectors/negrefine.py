@@ -56,7 +56,7 @@ class NegRefine(Detector):
         assert evidence.texts is not None  # `inputs` says so
         assert evidence.encode is not None
         labels = evidence.labels[self.labels]
-        pairs = PairTexts(*evidence.texts[self.labels], evidence.encode, self.cached_pairs)
+        pairs = PairTexts(*evidence.texts[self.labels], evidence.encode[self.labels], self.cached_pairs)
         return lambda features: self._score(features, labels, pairs)
 
     def _score(self, features: Tensor, labels: LabelFeatures, pairs: "PairTexts") -> Tensor:

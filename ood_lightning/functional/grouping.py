@@ -39,6 +39,39 @@ def grouped_log_odds(
     return mean_share_log_odds(odds)
 
 
+def grouped_share_half(
+    features: Tensor, positives: Tensor, negatives: Tensor, scale: float, groups: int, permutation_seed: int | None
+) -> Tensor:
+    """The mean share itself with the rounding of a code that keeps every step in float16. For comparison only.
+
+    Above 1/2 the result moves in steps of 2^-11, and it is 1 once the log-odds pass about 8.3: many images tie, and an
+    AUROC of them is another number.
+
+    Args:
+        features: as :func:`grouped_log_odds`, and so are the others.
+        positives: shape (P, D).
+        negatives: shape (N, D).
+        scale: multiplier of the cosines.
+        groups: G.
+        permutation_seed: of the shuffle before grouping.
+
+    Returns:
+        In [0, 1], each value one of float16, float64, shape (B,).
+
+    Source: OpenOOD-VLM, https://github.com/YBZh/OpenOOD-VLM, where NegLabel and AdaNeg run so.
+    Differs: sums are taken in float32 and rounded afterwards, as GPUs do; so every device gives the same to a step.
+    """
+    members = group_members(len(negatives), groups, permutation_seed).to(features.device)
+    near, far = (_half(scale * _half(_half(features) @ _half(side).T)) for side in (positives, negatives))
+    shares = [_half(torch.cat([near, far[:, own]], dim=1).softmax(dim=1))[:, : near.shape[1]].sum(1) for own in members]
+    return _half(_half(torch.stack(shares)).mean(dim=0)).double()
+
+
+def _half(values: Tensor) -> Tensor:
+    """Rounded to float16, held in float32."""
+    return values.half().float()
+
+
 def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:
     """Rows of each group of negatives, int64, shape (G, K // G), on the CPU; see :func:`grouped_log_odds`."""
     if not 1 <= groups <= count:

@@ -11,7 +11,9 @@ from torch import Tensor
 _GRID = 2.0**40  # cosines are rounded to it, so that equal words tie whichever block they fell into
 
 
-def quantile_cosine(candidates: Tensor, positives: Tensor, q: float = 0.95, *, block: int = 4096) -> Tensor:
+def quantile_cosine(
+    candidates: Tensor, positives: Tensor, q: float = 0.95, *, interpolate: bool = True, block: int = 4096
+) -> Tensor:
     """How like the positives each candidate is: a high quantile of its cosines to them.
 
     A quantile rather than the maximum, so that one misplaced positive does not strike a word out.
@@ -20,7 +22,9 @@ def quantile_cosine(candidates: Tensor, positives: Tensor, q: float = 0.95, *, b
     Args:
         candidates: unit text features, shape ``(V, D)``.
         positives: unit text features, shape ``(P, D)``.
-        q: quantile in [0, 1], interpolated linearly at the 0-based place ``q * (P - 1)``; 1 is the maximum.
+        q: quantile in [0, 1]; 1 is the maximum.
+        interpolate: linearly at the 0-based place ``q * (P - 1)`` of the ascending cosines, as NegLabel does; otherwise
+            the value at place ``int(q * P)``, as OpenOOD-VLM does (950 of 0 to 999 for 1,000 positives).
         block: candidates per product.
 
     Returns:
@@ -42,7 +46,8 @@ def quantile_cosine(candidates: Tensor, positives: Tensor, q: float = 0.95, *, b
         )
     if block < 1:
         raise ValueError(f"block is {block}, expected at least 1")
-    place = q * (len(positives) - 1)
+    n = len(positives)
+    place = q * (n - 1) if interpolate else min(int(q * n), n - 1)
     below, above = math.floor(place), math.ceil(place)
     texts = positives.double().T
     quantiles = [torch.empty(0, dtype=torch.float64, device=candidates.device)]
@@ -74,6 +79,61 @@ def farthest(distances: Tensor, count: int) -> Tensor:
     if distances.isnan().any():
         raise ValueError(f"{int(distances.isnan().sum())} of {len(distances)} distances are NaN: they have no order")
     return distances.argsort(stable=True)[:count]
+
+
+def shared_out(n_nouns: int, n_adjectives: int, *, share: float = 0.15, count: int | None = None) -> tuple[int, int]:
+    """How many nouns and how many adjectives are kept.
+
+    Args:
+        n_nouns: candidates that are nouns.
+        n_adjectives: candidates that are adjectives.
+        share: of each kind, rounded down; NegLabel's way.
+        count: of both together, split as the candidates are, adjectives rounded down; OpenOOD-VLM's way. None: by
+            share.
+
+    Raises:
+        ValueError: if the share lies outside [0, 1], or more are wanted than there are.
+
+    Example:
+        >>> shared_out(58_546, 11_454)
+        (8781, 1718)
+        >>> shared_out(58_101, 11_453, count=10_000)
+        (8354, 1646)
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}, expected a fraction: 0.15, not 15")
+    if count is None:
+        return int(share * n_nouns), int(share * n_adjectives)
+    if not 0 <= count <= n_nouns + n_adjectives:
+        raise ValueError(f"count is {count}, expected at most {n_nouns + n_adjectives} (the number of candidates)")
+    of_adjectives = count * n_adjectives // max(1, n_nouns + n_adjectives)
+    return count - of_adjectives, of_adjectives
+
+
+def farthest_by_part(
+    distances: Tensor, is_adjective: Tensor, counts: tuple[int, int], *, adjectives_first: bool = False
+) -> Tensor:
+    """The nouns and the adjectives least like the positives, each kind ranked on its own.
+
+    Args:
+        distances: what :func:`quantile_cosine` gave, shape ``(V,)``; **smaller = farther from the positives**.
+        is_adjective: of each candidate, bool, shape ``(V,)``.
+        counts: nouns and adjectives to keep.
+        adjectives_first: they precede the nouns in the result.
+
+    Returns:
+        Rows, int64, shape ``(sum(counts),)``: one kind ascending in ``distances``, then the other.
+
+    Raises:
+        ValueError: as :func:`farthest`, for each kind.
+
+    Example:
+        >>> farthest_by_part(torch.tensor([0.3, 0.1, 0.2, 0.0]), torch.tensor([False, True, False, True]), (1, 2))
+        tensor([2, 3, 1])
+    """
+    kinds = [(rows.nonzero()[:, 0], count) for rows, count in zip((~is_adjective, is_adjective), counts, strict=True)]
+    chosen = [rows[farthest(distances[rows], count)] if count else rows[:0] for rows, count in kinds]
+    return torch.cat(chosen[::-1] if adjectives_first else chosen)
 
 
 def contiguous_groups(count: int, groups: int, *, permutation: Tensor | None = None) -> Tensor:

@@ -14,7 +14,9 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.votes import counts
 
 
-def posmine(nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict[str, Any]) -> LabelSet:
+def posmine(
+    nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict[str, Any], most: int | None = None
+) -> LabelSet:
     """Positives that at least `min_images` images name; negatives are the rest of the corpus.
 
     Args:
@@ -22,10 +24,14 @@ def posmine(nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict
         words: the corpus.
         min_images: M.
         recipe: what made the inputs, plain data; stored in the label set.
+        most: keep at most so many words, those of the most images, the earlier one of two with equally many; with a
+            `min_images` of 1 the number of positives is fixed by it. None: all.
 
     Raises:
-        LabelSetError: if no word is named that often.
+        LabelSetError: if no word is named that often, or `most` is below 1.
     """
+    if most is not None and most < 1:
+        raise LabelSetError(f"PosMine: most is {most}, expected at least 1")
     named = counts(nearest, len(words))
     kept = [(int(n), i) for i, n in enumerate(named.tolist()) if n >= min_images]
     if not kept:
@@ -34,6 +40,8 @@ def posmine(nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict
             f"{len(nearest)}): lower min_images"
         )
     kept.sort(key=lambda entry: (-entry[0], entry[1]))
-    positives = tuple(Positive(words[i], images=n) for n, i in kept)
+    positives = tuple(Positive(words[i], images=n) for n, i in kept[:most])
     about = {"method": "PosMine", **recipe, "min_images": min_images, "supervision": ["id_images"]}
+    if most is not None:
+        about["most"] = most
     return LabelSet(positives, None, about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,40 @@ from ood_lightning import __version__
 if TYPE_CHECKING:
     from ood_lightning.corpora.prompts import Prompts
     from ood_lightning.corpora.words import Words
+    from ood_lightning.data.labels import LabelSet
     from ood_lightning.data.manifest import Manifest
     from ood_lightning.encoders.base import Encoder
 
 
 def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
     """Templates and order as plain data."""
-    return {"templates": list(prompts.templates), "order": prompts.order}
+    about: dict[str, Any] = {"templates": list(prompts.templates), "order": prompts.order}
+    return about if prompts.adjectives is None else {**about, "adjectives": list(prompts.adjectives)}
+
+
+def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
+    """The corpus as plain data; its parts of speech only where they decide which templates a word takes."""
+    about = {"name": words.name, "words": len(words), "sha256": words.sha256}
+    return about if prompts.adjectives is None else {**about, "adjectives_sha256": words.adjectives_sha256}
+
+
+def with_adjectives(labels: LabelSet, words: Words, prompts: Prompts, *, names: int = 0) -> LabelSet:
+    """The label set, saying in its recipe which of its words take the templates for adjectives.
+
+    It is the same set where the prompts have no such templates. Scores could not be had from the file alone without.
+
+    Args:
+        labels: mined from `words`, or the true names.
+        words: the corpus; a word that it does not have is a noun.
+        prompts: templates around each word.
+        names: so many positives in front are true names, nouns whatever the corpus says.
+    """
+    if prompts.adjectives is None:
+        return labels
+    known = words.adjectives
+    sides = {"positives": labels.words[names:], "negatives": labels.negatives or ()}
+    marked = {side: [word for word in listed if word in known] for side, listed in sides.items()}
+    return replace(labels, recipe={**labels.recipe, "adjectives": marked})
 
 
 def recipe(
@@ -32,7 +60,7 @@ def recipe(
         settings: whatever else decides the result, such as numbers of clusters and heads and the seed.
     """
     about: dict[str, Any] = {
-        "corpus": {"name": words.name, "words": len(words), "sha256": words.sha256},
+        "corpus": corpus_recipe(words, prompts),
         "prompts": prompts_recipe(prompts),
         "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint},
     }

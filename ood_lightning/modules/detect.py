@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
-from ood_lightning.corpora.prompts import OPENAI_80, Prompts
+from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.features import Features
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.scores import ABOUT, SetScores
-from ood_lightning.detectors.base import Detector, Evidence, ImageTower, Scorer, StreamDetector, StreamProtocol
+from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.encoders.blanks import BLANK
-from ood_lightning.errors import FeatureError, SettingsError, ShardCountError
-from ood_lightning.functional.intermodal import Border
+from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
-from ood_lightning.modules.label_sources import (
-    LabelSource,
-    Lexicon,
-    Stored,
-    label_features,
-    negative_words,
-    positives_under,
-)
+from ood_lightning.modules.label_sources import LabelSource, Stored
+from ood_lightning.modules.prepare import check_dimensions, prepare, reason
 from ood_lightning.modules.streams import evaluate_streams
 
 NEAREST = ("top_positive", "top_negative")
-WHENCE = {
-    "id_features": "ID training images (data.id_train_shards)",
-    "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
-    "borders": "a label set that looks at ID images (modules.interneg.InterNegNegatives)",
-    "blanks": "a text tower that takes vectors for tokens (open_clip's causal ones)",
-    "patches": "patch features (data.encoder.also: [patches])",
-    "tower": "tower features (data.encoder.also: [tower])",
-}
 
 
 class DetectModule(L.LightningModule):
@@ -50,7 +31,7 @@ class DetectModule(L.LightningModule):
 
     Args:
         encoder: the data module's, by a link.
-        corpus: words that negatives come from.
+        corpus: words that negatives come from; a label set may bring its own (`label_sources.Under`).
         label_sets: by name; a path stands for a label set on disk.
         detectors: by the name that tables show; each reads the label set that its `labels` names.
         prompts: templates around each word.
@@ -118,86 +99,44 @@ class DetectModule(L.LightningModule):
 
     def _prepare(self, device: torch.device) -> None:
         self.encoder.load(device)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        asked = frozenset(field for found in self._every.values() for field in found.inputs)
+        asked |= {column for detector in self.detectors.values() for column in detector.columns}
         bank = TextBank(self.encoder, self.cache_dir)
-        words = self.corpus.load()
-        id_train: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
-        features = bank.features(words.words, self.prompts, words.name)
-        lexicon = Lexicon(words, features, self.prompts, bank, id_train)
-        given = _given(id_train, device)
-        self.unmade = {n: _reason(lacking) for n, s in self.sources.items() if (lacking := given.lacks(s.inputs))}
-        made = {name: source for name, source in self.sources.items() if name not in self.unmade}
-        if not made:
-            raise SettingsError(f"no label set can be made: {'; '.join(f'{n} {r}' for n, r in self.unmade.items())}")
-        self.label_sets: dict[str, LabelSet] = {name: source.label_set(lexicon) for name, source in made.items()}
-        for name, label_set in self.label_sets.items():
-            if label_set.edited:
-                rank_zero_info(f"label set {name!r} was edited by hand after it was made")
-            for odd in label_set.oddities():
-                rank_zero_info(f"label set {name!r}: {odd}")
-        self.labels = {
-            name: label_features(label_set, lexicon, self.encoder.logit_scale, device)
-            for name, label_set in self.label_sets.items()
-        }
-        texts = {name: (found.words, negative_words(found, lexicon)) for name, found in self.label_sets.items()}
-        if self.explain not in texts:
-            self.explain = next(iter(texts))
-        self._check_dimensions()
-        self._texts = texts[self.explain]
-        limits = {name: limit for name, source in made.items() if (limit := source.border(lexicon)) is not None}
-        asked = self.encoder.takes_vectors and any("blanks" in found.inputs for found in self._every.values())
-        evidence = replace(
-            given,
-            labels=self.labels,
-            texts=texts,
-            encode=lambda some: bank.encode(some, self.prompts),
-            encoder=self.encoder.fingerprint,
-            prompts=dict.fromkeys(self.label_sets, self.prompts.fingerprint),
-            positives_under=positives_under(self.label_sets, lexicon),
-            image_tower=ImageTower(self.encoder.image_shape, self.encoder.encode_image),
-            blanks=self.encoder.blanks(Prompts(OPENAI_80).fill(f" {BLANK} ")) if asked else None,
-            borders={name: Border(*(part.to(device) for part in limit)) for name, limit in limits.items()} or None,
+        self.label_sets, self.unmade, self.evidence = prepare(
+            self.encoder, self.sources, self.corpus, self.prompts, bank, data.id_train, device, asked
         )
-        self._bind(evidence)
+        self.labels = self.evidence.labels
+        wanted = self.explain or ""
+        self.explained = wanted if wanted in self.labels else next(iter(self.labels))
+        learned = [] if data.id_train is None else [data.id_train]
+        dim = self.labels[self.explained].positives.shape[1]
+        check_dimensions([*(s.features for s in data.sets), *learned], dim, self.encoder.name)
+        self._bind()
 
-    def _check_dimensions(self) -> None:
-        dim = next(iter(self.labels.values())).positives.shape[1]
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        learned = [datamodule.id_train] if datamodule.id_train is not None else []
-        for features in [*(s.features for s in datamodule.sets), *learned]:
-            if features.image.shape[1] != dim:
-                raise FeatureError(
-                    f"set {features.name!r} has features of {features.image.shape[1]} dimensions, the texts of encoder "
-                    f"{self.encoder.name!r} have {dim}: its feature files are another encoder's. Embed it again"
-                )
-
-    def _bind(self, evidence: Evidence) -> None:
+    def _bind(self) -> None:
         """Give every detector what it needs; one that misses something is listed as not run."""
         self.scorers: dict[str, Scorer] = {}
         self.not_run: dict[str, str] = {}
         self.columns = {name: detector.columns for name, detector in self.detectors.items()}
-        learned: Features | None = self.trainer.datamodule.id_train  # type: ignore[attr-defined]
-        if learned is not None and "tower" in learned.columns and any("tower" in c for c in self.columns.values()):
-            device = self.trainer.strategy.root_device
-            evidence = replace(evidence, id_tower=learned.columns["tower"].rows(0, len(learned)).to(device))
-        self.evidence = evidence
         for name, detector in self._every.items():
             if detector.labels in self.unmade:
                 self.not_run[name] = self.unmade[detector.labels]
                 continue
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking, unnamed = evidence.lacks(detector.inputs), detector.missing()
+            lacking, unnamed = self.evidence.lacks(detector.inputs), detector.missing()
             lacking += [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.also)]
             if unnamed:
                 self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
             elif lacking:
-                self.not_run[name] = _reason(lacking)
+                self.not_run[name] = reason(lacking)
             elif isinstance(detector, Detector):
-                self.scorers[name] = _bound(name, detector, evidence)
+                self.scorers[name] = _bound(name, detector, self.evidence)
         read = {column for name in self.scorers for column in self.columns[name]}
         self.trainer.datamodule.columns = tuple(sorted(read - {"image"}))  # type: ignore[attr-defined]
         if len(self.not_run) == len(self._every):
-            reasons = "; ".join(f"{name} {reason}" for name, reason in self.not_run.items())
+            reasons = "; ".join(f"{name} {why}" for name, why in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -206,7 +145,7 @@ class DetectModule(L.LightningModule):
         given = {**batch, "image": features}
         columns = [_scored(n, score, [given[c] for c in self.columns[n]]) for n, score in self.scorers.items()]
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
-        columns += [_nearest(features, texts) for texts in self.labels[self.explain][:2]]  # type: ignore[index]
+        columns += [_nearest(features, texts) for texts in self.labels[self.explained][:2]]
         bag: Any = self.bags[dataloader_idx]
         bag.update(torch.stack(columns, dim=1), batch["id"])
 
@@ -274,8 +213,10 @@ class DetectModule(L.LightningModule):
         if len(ids) != promised or duplicates:
             raise ShardCountError(f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), promised)
         features, scores = eval_set.features, scores.cpu()
-        rows = scores[:, len(self.scorers) :].long().T.tolist()
-        nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in zip(self._texts, rows, strict=True)]
+        rows, named = scores[:, len(self.scorers) :].long().T.tolist(), self.evidence.texts
+        assert named is not None  # prepare() gives them
+        sides = zip(named[self.explained], rows, strict=True)
+        nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in sides]
         return SetScores(
             features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.scorers)], *nearest
         )
@@ -293,18 +234,6 @@ def _scored(name: str, score: Scorer, columns: list[Tensor]) -> Tensor:
         return score(*columns)
     except ValueError as error:
         raise SettingsError(f"detector {name!r} cannot score: {error}") from error
-
-
-def _given(id_train: Features | None, device: torch.device) -> Evidence:
-    """What is known of ID training images, before there are label sets."""
-    if id_train is None:
-        return Evidence({})
-    labels = id_train.label.to(device) if (id_train.label >= 0).any() else None
-    return Evidence({}, unit(id_train.image.float()).to(device), labels)
-
-
-def _reason(lacking: list[str]) -> str:
-    return f"needs {' and '.join(WHENCE[field] for field in lacking)}"
 
 
 def _nearest(features: Tensor, texts: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.mining.interneg import mine_below
 from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.mining.recipe import recipe
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, read_names
+from ood_lightning.modules.given import read_names
+from ood_lightning.modules.label_sources import LabelSource, Lexicon
 
 
 @dataclass(frozen=True)

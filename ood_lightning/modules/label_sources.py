@@ -1,21 +1,21 @@
-"""Where the label sets of a run come from: a file, true names, or true names with mined negatives."""
+"""Where the label sets of a run come from: a file, true names, or given positives with mined negatives."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
-from ood_lightning.corpora.words import Words
+from ood_lightning.corpora.words import Corpus, Words
 from ood_lightning.data.labels import LabelSet, Positive
-from ood_lightning.data.manifest import read_manifest
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
 from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
-from ood_lightning.mining.recipe import prompts_recipe, recipe
+from ood_lightning.mining.recipe import corpus_recipe, prompts_recipe, recipe
+from ood_lightning.modules.given import Given, read_names
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Lexicon(NamedTuple):
-    """The run's corpus: words, their features (V, D), and what made the features."""
+    """A corpus under prompts: words, their features (V, D), and what made the features."""
 
     words: Words
     features: Tensor
@@ -36,15 +36,25 @@ class Lexicon(NamedTuple):
     bank: TextBank
     id_train: Features | None = None  # ID training images, where the run has some
 
-    def encode(self, texts: Sequence[str], what: str) -> Tensor:
-        """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise."""
+    def encode(self, texts: Sequence[str], what: str, adjectives: Collection[str] = ()) -> Tensor:
+        """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise.
+
+        Args:
+            texts: in the order of the rows.
+            what: their name on the progress bar.
+            adjectives: those that take the templates for adjectives.
+        """
         import torch
 
+        own = self.words.adjectives if self.prompts.adjectives is not None else frozenset()
+        marked = frozenset(adjectives) if self.prompts.adjectives is not None else frozenset()
         row = {word: i for i, word in enumerate(self.words.words)}
-        known = [row.get(text, -1) for text in texts]
+        known = [row.get(text, -1) if (text in own) == (text in marked) else -1 for text in texts]
         if min(known) >= 0:
             return self.features[torch.tensor(known)]
-        return self.bank.features(texts, self.prompts, what)
+        if not marked:
+            return self.bank.features(texts, self.prompts.without_adjectives(), what)
+        return self.bank.features(texts, self.prompts, what, ["adj" if text in marked else "noun" for text in texts])
 
 
 class LabelSource(ABC):
@@ -55,9 +65,13 @@ class LabelSource(ABC):
         """Of :class:`Evidence`'s `id_features` and `id_labels`, what it needs; else its detectors are not run."""
         return frozenset()
 
+    def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
+        """Corpus and prompts of this set; the run's own, which are given, unless it is :class:`Under` others."""
+        return corpus, prompts
+
     @abstractmethod
     def label_set(self, lexicon: Lexicon) -> LabelSet:
-        """The set, under the run's encoder, corpus and prompts."""
+        """The set, under the run's encoder and the corpus and prompts of :meth:`terms`."""
 
     def border(self, lexicon: Lexicon) -> Border | None:
         """How like their images the names are, on the CPU; None where this source looks at no images."""
@@ -79,36 +93,60 @@ class Stored(LabelSource):
         found = LabelSet.read(locate(self.path))
         encoder = lexicon.bank.encoder
         found.check_encoder(encoder.fingerprint, encoder.name)
-        corpus = found.recipe.get("corpus", {})
-        if found.negatives is None and corpus.get("sha256") != lexicon.words.sha256:
+        corpus, own = found.recipe.get("corpus", {}), corpus_recipe(lexicon.words, lexicon.prompts)
+        decisive = [key for key in own if key.endswith("sha256")]
+        if found.negatives is None and any(corpus.get(key) != own[key] for key in decisive):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {corpus.get('name')!r} ({corpus.get('words')} "
-                f"words), the run uses {lexicon.words.name!r} ({len(lexicon.words)} words). Name one corpus in both."
+                f"words), the run uses {lexicon.words.name!r} ({len(lexicon.words)} words). Name one corpus in both, "
+                f"or give this set its own: ood_lightning.modules.label_sources.Under."
             )
         made_with, prompts = found.recipe.get("prompts"), prompts_recipe(lexicon.prompts)
         if made_with and made_with != prompts:
+            key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != prompts.get(key))
+            there, here = (p[key][:2] if isinstance(p.get(key), list) else p.get(key) for p in (made_with, prompts))
             raise LabelSetError(
-                f"{self.path} was made with the prompts {made_with['templates'][:2]}, the run uses "
-                f"{prompts['templates'][:2]}: scores would differ in silence. Name the same prompts in both."
+                f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
+                f"silence. Name the same prompts in both, or give this set its own: "
+                f"ood_lightning.modules.label_sources.Under."
             )
         return found
 
 
-def read_names(source: str) -> list[str]:
-    """ID names in class order: of a set with a manifest, or a text file with one name a line."""
-    path = locate(source)
-    if path.suffix == ".txt":
-        if not path.is_file():
-            raise LabelSetError(f"there is no file of names {path}")
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        names = [name for name in names if name]
-    else:
-        names = list(read_manifest(source).class_names)
-    if not names:
-        raise LabelSetError(
-            f"{source} holds no ID names: give a manifest with class_names, or a .txt with one name a line"
-        )
-    return names
+@dataclass(frozen=True)
+class Under(LabelSource):
+    """A label set under a corpus and prompts of its own, beside others under the run's.
+
+    Args:
+        source: what makes or reads the set; a path stands for a label set on disk.
+        corpus: in place of the run's; None: the run's.
+        prompts: in place of the run's; None: the run's.
+    """
+
+    source: LabelSource | str
+    corpus: Corpus | None = None
+    prompts: Prompts | None = None
+
+    def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
+        """The ones given here."""
+        return self._source.terms(self.corpus or corpus, self.prompts or prompts)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The source's."""
+        return self._source.inputs
+
+    def label_set(self, lexicon: Lexicon) -> LabelSet:
+        """What the source makes of them."""
+        return self._source.label_set(lexicon)
+
+    def border(self, lexicon: Lexicon) -> Border | None:
+        """The source's, if it draws one."""
+        return self._source.border(lexicon)
+
+    @property
+    def _source(self) -> LabelSource:
+        return Stored(self.source) if isinstance(self.source, str) else self.source
 
 
 @dataclass(frozen=True)
@@ -158,10 +196,11 @@ class CandidateNames(LabelSource):
 
 @dataclass(frozen=True)
 class MinedNegatives(LabelSource):
-    """The true names and the words of the corpus least similar to them (NegLabel).
+    """The true names and the words of the corpus least similar to them, in one ranking (NegLabel* of ClusterMine).
 
     Args:
-        names: a set with a manifest, or a text file with one name a line.
+        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit), whose
+            positives take the names' place: then nobody names a class.
         count: K; 10,000 in NegLabel, 40,000 in ClusterMine's NegLabel*.
         quantile: of a word's cosines to the names.
     """
@@ -172,48 +211,55 @@ class MinedNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus."""
-        names = read_names(self.names)
+        given, words = Given.read(self.names, lexicon), lexicon.words.words
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
-        features = lexicon.encode(names, "ID names")
-        return mine_negatives(names, features, lexicon.words.words, lexicon.features, self.count, about, self.quantile)
+        features = given.encode(lexicon)
+        mined = mine_negatives(given.words, features, words, lexicon.features, self.count, about, self.quantile)
+        return given.told(mined, lexicon)
 
 
 @dataclass(frozen=True)
 class CLIPScopeNegatives(LabelSource):
     """The true names and the words of the corpus least and most like them (CLIPScope).
 
-    Differs: one set of prompts, the run's, where the code has one for mining and one for each end; ID names are taken
-    out of the corpus first.
+    Differs: one set of prompts for both ends, where the code says `a photo of a {}` for the farthest words and `a photo
+    of {}` for the nearest; ID names are taken out of the corpus first.
 
     Args:
-        names: a set with a manifest, or a text file with one name a line.
+        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit), whose
+            positives take the names' place: then nobody names a class.
         farthest: words least like the names.
         nearest: words most like them.
         share: of the names that a word is compared with at its k-th largest cosine; 50 of 1,000 in the code.
+        mining_prompts: around the words while they are ranked, `the {}` in the code; None: the prompts of scoring.
     """
 
     names: str
     farthest: int = 5000
     nearest: int = 5000
     share: float = 0.05
+    mining_prompts: Prompts | None = None
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus, keep both ends."""
-        names = read_names(self.names)
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
-        features, words = lexicon.encode(names, "ID names"), lexicon.words.words
-        return mine_both_ends(
-            names, features, words, lexicon.features, self.farthest, self.nearest, about, share=self.share
-        )
+        given, words, ends = Given.read(self.names, lexicon), lexicon.words, (self.farthest, self.nearest)
+        about, ranked = recipe(words, lexicon.prompts, lexicon.bank.encoder), lexicon.features
+        if self.mining_prompts is not None:
+            ranked = lexicon.bank.features(words.words, self.mining_prompts, words.name, words.parts)
+            about["mining_prompts"] = prompts_recipe(self.mining_prompts)
+        features = given.encode(lexicon)
+        mined = mine_both_ends(given.words, features, words.words, ranked, *ends, about, share=self.share)
+        return given.told(mined, lexicon)
 
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
     """Text features of a label set on a device."""
-    positives = lexicon.encode(labels.words, "positives")
+    marked = labels.recipe.get("adjectives", {})
+    positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
     if labels.negatives is None:
         negatives = lexicon.features[rest_of(lexicon.words.words, labels.words)]
     elif labels.negatives:
-        negatives = lexicon.encode(labels.negatives, "negatives")
+        negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
     else:
         negatives = lexicon.features[:0]
     return LabelFeatures(positives.to(device), negatives.to(device), logit_scale)
@@ -227,13 +273,14 @@ def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
 
 
 def positives_under(
-    label_sets: Mapping[str, LabelSet], lexicon: Lexicon
+    label_sets: Mapping[str, LabelSet], lexica: Mapping[str, Lexicon]
 ) -> Callable[[Callable[[Encoder], Encoder], str], Tensor]:
     """See :class:`Evidence`: features of a label set's positives under a tower made of the run's encoder, cached."""
 
     def features(make: Callable[[Encoder], Encoder], name: str) -> Tensor:
-        tower = make(lexicon.bank.encoder)
-        bank = TextBank(tower, lexicon.bank.cache_dir)
-        return bank.features(label_sets[name].words, lexicon.prompts, f"positives under {tower.name}")
+        bank, prompts = lexica[name].bank, lexica[name].prompts.without_adjectives()
+        tower = make(bank.encoder)
+        words = label_sets[name].words
+        return TextBank(tower, bank.cache_dir).features(words, prompts, f"positives under {tower.name}")
 
     return features

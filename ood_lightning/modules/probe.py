@@ -21,7 +21,8 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.temi import warmup_cosine
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features
+from ood_lightning.modules.label_sources import LabelSource, Stored, label_features
+from ood_lightning.modules.lexica import lexica
 
 
 class ProbeModule(L.LightningModule):
@@ -68,8 +69,8 @@ class ProbeModule(L.LightningModule):
             raise SettingsError(f"the probe reads {self.features} features: give data.encoder.also: [{self.features}]")
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
-        bank, words = TextBank(self.encoder, self.cache_dir), self.corpus.load()
-        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
+        bank = TextBank(self.encoder, self.cache_dir)
+        lexicon = lexica({"": self.source}, self.corpus, self.prompts, bank)[""]
         self.label_set = self.source.label_set(lexicon)
         names = label_features(self.label_set, lexicon, self.encoder.logit_scale, device).positives
         image = data.features.image

@@ -29,7 +29,8 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
-from ood_lightning.modules.label_sources import LabelSource, Lexicon, Stored, label_features, negative_words
+from ood_lightning.modules.label_sources import LabelSource, Stored, label_features, negative_words
+from ood_lightning.modules.lexica import lexica
 from ood_lightning.progress import bar
 
 BLOCK = 8192  # pictures that are labelled at once
@@ -102,8 +103,9 @@ class SynOODModule(L.LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
-        bank, words = TextBank(self.encoder, self.cache_dir), self.corpus.load()
-        lexicon = Lexicon(words, bank.features(words.words, self.prompts, words.name), self.prompts, bank)
+        bank = TextBank(self.encoder, self.cache_dir)
+        lexicon = lexica({"": self.source}, self.corpus, self.prompts, bank)[""]
+        self.prompts = lexicon.prompts  # the set's own, where it brings some
         self.label_set = self.source.label_set(lexicon)
         self.negatives = negative_words(self.label_set, lexicon)
         if not self.negatives:
@@ -121,7 +123,7 @@ class SynOODModule(L.LightningModule):
         ]
         start = negatives[self.used.to(device)]
         self.register_buffer("texts", torch.cat([positives, start]), persistent=False)
-        self._begin(start, lexicon.prompts)
+        self._begin(start)
 
     def _id_classes(self, data: Any, positives: Tensor) -> Tensor:
         """Row of the positives for each ID picture."""
@@ -146,7 +148,7 @@ class SynOODModule(L.LightningModule):
         rank_zero_info(f"CLIP's nearest name is the labelled one for {agreeing:.1%} of the pictures of {name}")
         return label  # type: ignore[no-any-return]
 
-    def _begin(self, negatives: Tensor, prompts: Prompts) -> None:
+    def _begin(self, negatives: Tensor) -> None:
         """Parameters: a fresh adapter, and the used negatives at the length that the text tower gave them."""
         dim = negatives.shape[1]
         draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
@@ -159,7 +161,7 @@ class SynOODModule(L.LightningModule):
                 "shift": torch.zeros(dim),
             }
         )
-        texts = [text for row in self.used.tolist() for text in prompts.fill(self.negatives[row])]
+        texts = [text for row in self.used.tolist() for text in self.prompts.fill(self.negatives[row])]
         with bar(len(texts), "length of used negatives", "text") as shown:
             encoded = self.encoder.encode_text(texts, shown.update)
         length = encoded.norm(dim=1).view(len(negatives), -1).mean(dim=1, keepdim=True)

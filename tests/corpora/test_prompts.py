@@ -151,7 +151,12 @@ def test_corpus_configs_name_a_class_that_loads():
     for path in sorted((CONFIGS / "corpora").glob("*.yaml")):
         words = parser.instantiate_classes(parser.parse_args([f"--corpus={path}"])).corpus.load()
         counts[path.stem] = (words.name, len(words))
-    assert counts == {"wordnet_n": ("wordnet_n", 67_186), "wordnet_na": ("wordnet_na", 79_403)}
+    assert counts == {
+        "csp": ("lexicographer_conjugated", 57_490),
+        "neglabel": ("lexicographer", 70_794),
+        "wordnet_n": ("wordnet_n", 67_186),
+        "wordnet_na": ("wordnet_na", 79_403),
+    }
 
 
 def test_prompts_are_read_without_torch():

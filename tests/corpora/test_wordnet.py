@@ -48,8 +48,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_parser_reads_hexadecimal_counts_and_strips_markers(small: Path):
-    assert list(first_lemmas(small, "noun")) == ["entity", "lemma 0", "attic fable", "entity"]
-    assert list(first_lemmas(small, "adj")) == ["able", "galore", "bound", "absolute", "entity", "st. louis(x)"]
+    nouns, adjectives = (list(first_lemmas(small, part)) for part in ("noun", "adj"))
+    assert nouns == [("entity", 3), ("lemma 0", 3), ("attic fable", 5), ("entity", 5)]
+    assert [word for word, _ in adjectives] == ["able", "galore", "bound", "absolute", "entity", "st. louis(x)"]
+    assert {file for _, file in adjectives} == {0}
     assert wndb_version(small) == "3.0"
 
 

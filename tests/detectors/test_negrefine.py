@@ -36,7 +36,7 @@ def encode() -> Encoder:
 @pytest.fixture
 def evidence(encode: Encoder) -> Evidence:
     labels = LabelFeatures(Encoder()(POSITIVES), Encoder()(NEGATIVES), 10.0)
-    return Evidence({"neglabel": labels}, texts={"neglabel": (POSITIVES, NEGATIVES)}, encode=encode)
+    return Evidence({"neglabel": labels}, texts={"neglabel": (POSITIVES, NEGATIVES)}, encode={"neglabel": encode})
 
 
 @pytest.fixture

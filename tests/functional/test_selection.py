@@ -5,7 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.selection import contiguous_groups, farthest, quantile_cosine
+from ood_lightning.functional.selection import (
+    contiguous_groups,
+    farthest,
+    farthest_by_part,
+    quantile_cosine,
+    shared_out,
+)
 
 
 @pytest.fixture
@@ -90,3 +96,44 @@ def test_wrong_arguments_are_refused_in_words(words: tuple[Tensor, Tensor]):
     for wrong in (torch.arange(7), torch.zeros(6).long()):
         with pytest.raises(ValueError, match="an order of the 6 rows"):
             contiguous_groups(7, 3, permutation=wrong)
+
+
+def test_without_interpolation_the_quantile_is_the_cosine_at_a_whole_place(words: tuple[Tensor, Tensor]):
+    cosines = words[0].double() @ words[1].double().T
+    n = len(words[1])
+    for q in (0.0, 0.3, 0.5, 0.95, 1.0):
+        place = min(int(q * n), n - 1)
+        wanted = torch.tensor([sorted(row.tolist())[place] for row in cosines], dtype=torch.float64)
+        torch.testing.assert_close(quantile_cosine(*words, q, interpolate=False), wanted, atol=1e-11, rtol=0)
+
+
+def test_shares_are_rounded_down_and_counts_add_up():
+    assert shared_out(47_327, 9_293) == (7_099, 1_393)
+    assert shared_out(46_560, 10_060) == (6_984, 1_509)
+    assert shared_out(0, 7, count=3) == (0, 3)
+    assert shared_out(0, 0, count=0) == (0, 0)
+    for nouns, adjectives in ((5, 3), (1, 9), (100, 1)):
+        for count in range(nouns + adjectives + 1):
+            of_nouns, of_adjectives = shared_out(nouns, adjectives, count=count)
+            assert of_nouns + of_adjectives == count
+            assert 0 <= of_nouns <= nouns
+            assert 0 <= of_adjectives <= adjectives
+    with pytest.raises(ValueError, match=r"0\.15, not 15"):
+        shared_out(5, 3, share=15)
+    with pytest.raises(ValueError, match="count is 9, expected at most 8"):
+        shared_out(5, 3, count=9)
+
+
+@pytest.mark.parametrize("adjectives_first", [False, True])
+def test_each_kind_of_words_is_ranked_on_its_own(adjectives_first: bool):
+    draw = torch.Generator().manual_seed(0)
+    distances = torch.randint(0, 9, (60,), generator=draw).double()  # with ties
+    is_adjective = torch.rand(60, generator=draw) < 0.3
+    counts = (12, 5)
+    found = farthest_by_part(distances, is_adjective, counts, adjectives_first=adjectives_first).tolist()
+    kinds = [
+        sorted((i for i in range(60) if bool(is_adjective[i]) == kind), key=lambda i: (float(distances[i]), i))[:count]
+        for kind, count in zip((False, True), counts, strict=True)
+    ]
+    assert found == (kinds[1] + kinds[0] if adjectives_first else kinds[0] + kinds[1])
+    assert farthest_by_part(distances, is_adjective, (0, 2)).tolist() == kinds[1][:2]

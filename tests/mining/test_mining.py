@@ -12,7 +12,7 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.mining.clustermine import clustermine
 from ood_lightning.mining.nearest import nearest_words
-from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
+from ood_lightning.mining.negatives import augment, mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.posmine import posmine
 
 WORDS = ("cat", "dog", "cow", "hen", "pig")
@@ -153,3 +153,29 @@ def test_ends_that_the_corpus_does_not_have_are_refused(settings: tuple[int, int
     features = unit(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)))
     with pytest.raises(LabelSetError, match=words):
         mine_both_ends(["cat"], features[:1], WORDS, features, *settings, {})
+
+
+def test_augmented_names_add_the_words_nearest_to_any_name_and_leave_the_rest():
+    generator = torch.Generator().manual_seed(4)
+    names, name_features = ["dog", "wolf", "dog"], unit(torch.randn(3, 6, generator=generator))
+    words, features = (*(f"w{i}" for i in range(20)), "Dog"), unit(torch.randn(21, 6, generator=generator))
+    found = augment(names, name_features, words, features, 4, {"seed": 1})
+    nearest = (features.double() @ name_features.double().T).amax(dim=1)
+    wanted = [words[i] for i in nearest.argsort(descending=True).tolist() if words[i] != "Dog"][:4]
+    assert found.words == [*names, *wanted]
+    assert found.negatives is None
+    assert (found.recipe["added"], found.supervision) == (4, ("id_names",))
+    for count in (0, 20):
+        with pytest.raises(LabelSetError, match=rf"{count} words to add, the corpus has 20 that are no name"):
+            augment(names, name_features, words, features, count, {})
+
+
+def test_posmine_keeps_a_fixed_number_of_words_if_asked():
+    nearest = torch.tensor([4, 1, 1, 2, 2, 2, 0, 4])
+    found = posmine(nearest, WORDS, 1, {}, most=3)
+    assert found.positives == (Positive("cow", images=3), Positive("dog", images=2), Positive("pig", images=2))
+    assert found.recipe["most"] == 3
+    assert "most" not in posmine(nearest, WORDS, 1, {}).recipe
+    assert posmine(nearest, WORDS, 2, {}, most=4).words == ["cow", "dog", "pig"]  # no fourth word has two images
+    with pytest.raises(LabelSetError, match="most is 0, expected at least 1"):
+        posmine(nearest, WORDS, 1, {}, most=0)

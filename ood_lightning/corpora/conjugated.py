@@ -1,0 +1,59 @@
+"""Phrases for adjectives: CSP's pool of things that an adjective might describe.
+
+Source: Chen et al., NeurIPS 2024, https://arxiv.org/abs/2410.08611 (CSP) and its code: each adjective is joined to one
+    of 14 broad nouns, drawn at random.
+Differs: a phrase that is one of the nouns already (`natural object`) is left out, since a word stands in a corpus once.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+
+from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.errors import CorpusError
+
+log = logging.getLogger(__name__)
+
+BROAD_NOUNS = (
+    *("environment", "space", "object", "scene", "place", "item", "area", "view", "thing", "pattern", "structure"),
+    *("landscape", "vista", "creature"),
+)
+
+
+@dataclass(frozen=True)
+class Conjugated(Corpus):
+    """A corpus whose adjectives became phrases such as `red pattern`; its nouns stay as they are and where they are.
+
+    Args:
+        corpus: that tells nouns from adjectives.
+        seed: of the draws, one an adjective in the corpus's order; 0 in the official code.
+    """
+
+    corpus: Corpus
+    seed: int = 0
+
+    def load(self) -> Words:
+        """Read the corpus and draw.
+
+        Raises:
+            CorpusError: if the corpus does not know its adjectives, or cannot be read.
+        """
+        found = self.corpus.load()
+        if found.parts is None or "adj" not in found.parts:
+            raise CorpusError(
+                f"corpus {found.name!r} marks no word as an adjective, so there is nothing to join to a noun: give one "
+                f"that does, such as ood_lightning.corpora.lexicographer.Lexicographer"
+            )
+        draw = random.Random(self.seed)  # as the official code's random.seed(0), without touching others' draws
+        nouns = {word for word, part in zip(found.words, found.parts, strict=True) if part == "noun"}
+        made: dict[str, Part] = {}
+        n_known = 0
+        for word, part in zip(found.words, found.parts, strict=True):
+            text = word if part == "noun" else f"{word} {draw.choice(BROAD_NOUNS)}"
+            if part == "adj" and text in nouns:
+                n_known += 1
+            else:
+                made[text] = part
+        log.info("%s: left out %d phrases that are nouns of the corpus", found.name, n_known)
+        source = f"{found.source}, adjectives joined to nouns with seed {self.seed}"
+        return Words(name=f"{found.name}_conjugated", words=tuple(made), source=source, parts=tuple(made.values()))
