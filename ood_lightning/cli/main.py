@@ -23,6 +23,8 @@ GROUPS = {
     "labels": {
         "show": "label sets as tables, beside true names if wanted",
         "diff": "what differs between two label sets",
+        "elbow": "choose the number of clusters from finished fits",
+        "plot": "likeness of mined words to true names, as a picture",
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C

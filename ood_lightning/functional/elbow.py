@@ -33,7 +33,7 @@ def elbow(x: Sequence[float], y: Sequence[float]) -> Elbow:
         y: one value each, such as labels per cluster.
 
     Raises:
-        ValueError: if there are fewer points, x does not ascend, a value is not finite, or y is the same everywhere.
+        ValueError: if there are fewer points, x does not ascend, a value is not finite, or all points lie on a line.
 
     Example:
         >>> elbow([1, 2, 3, 4, 5], [1.0, 0.4, 0.3, 0.2, 0.1]).at
@@ -54,4 +54,6 @@ def elbow(x: Sequence[float], y: Sequence[float]) -> Elbow:
         round((up[0] + slope * a - b) / math.hypot(1, slope), 12) + 0.0 for a, b in zip(across, up, strict=True)
     ]
     sizes = [abs(d) for d in distances]
+    if not any(sizes):
+        raise ValueError("all points lie on one line: the curve has no bend")
     return Elbow(sizes.index(max(sizes)), tuple(distances))

@@ -65,6 +65,8 @@ def test_what_has_no_elbow_is_refused_in_words():
         elbow([1, 2, 3, 4], [4, 3, 2, 1])
     with pytest.raises(ValueError, match="everywhere"):
         elbow([1, 2, 3, 4, 5], [1, 1, 1, 1, 1])
+    with pytest.raises(ValueError, match="on one line"):
+        elbow([1, 2, 3, 4, 6], [0.1, 0.2, 0.3, 0.4, 0.6])
     with pytest.raises(ValueError, match="ascend strictly"):
         elbow([1, 2, 2, 4, 5], [5, 4, 3, 2, 1])
     with pytest.raises(ValueError, match="finite"):
