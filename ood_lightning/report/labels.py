@@ -137,7 +137,7 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
     recipes = flat(a.recipe), flat(b.recipe)
     changed = [key for key in dict.fromkeys([*recipes[0], *recipes[1]]) if recipes[0].get(key) != recipes[1].get(key)]
     if changed:
-        rows = [[key, *(_short(recipe.get(key, "-")) for recipe in recipes)] for key in changed]
+        rows = [[key, *(_told(key, recipe.get(key, "-")) for recipe in recipes)] for key in changed]
         out.print(table("recipe", ["key", "A", "B"], rows))
     if a.negatives != b.negatives:
         out.print(f"negatives: A {_negatives(a)}; B {_negatives(b)}", soft_wrap=True)
