@@ -89,6 +89,20 @@ def test_an_array_evaluates_every_line_once(slurm: Slurm, eval_yaml: Path, tmp_p
     assert {run: (run / "results.json").stat().st_mtime_ns for run in runs} == written
 
 
+def test_an_array_fits_every_number_of_clusters_and_the_elbow_reads_them(
+    slurm: Slurm, fit_yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    numbers = (2, 3, 4, 6, 8)
+    lines = [f"c{c}: --config {fit_yaml} --model.n_clusters {c} --data.cache_dir=cache{c}" for c in numbers]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+    slurm("sbatch", "--wait", "--array=0-4", "--cpus-per-task=1", SCRIPTS / "fit_array.sbatch", "lines.txt", "sweep")
+    runs = [tmp_path / f"sweep/c{c}" for c in numbers]
+    asked = [json.loads((run / "quality.json").read_text())["clusters"]["asked"] for run in runs]
+    assert asked == list(numbers)
+    assert main(["labels", "elbow", *map(str, runs)]) in (0, 2)  # random features need not bend
+    assert "Traceback" not in capsys.readouterr().err + logs(tmp_path)
+
+
 def test_two_tasks_that_slurm_stops_and_requeues_mine_the_labels_of_one(slurm: Slurm, fit_yaml: Path, tmp_path: Path):
     epochs = "--trainer.max_epochs=120"
     assert main(["fit", "--config", str(fit_yaml), epochs]) == 0

@@ -60,3 +60,10 @@ def test_errors_say_what_is_wrong(text: str, number: int, words: str):
 def test_the_example_has_four_lines_of_different_names():
     done = subprocess.run([str(SCRIPT), str(SCRIPT.with_name("eval_lines.txt"))], capture_output=True, text=True)
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["0 all", "1 sharper", "2 nice", "3 nouns"]
+
+
+def test_the_sweep_has_enough_numbers_of_clusters_for_an_elbow():
+    done = subprocess.run([str(SCRIPT), str(SCRIPT.with_name("cluster_lines.txt"))], capture_output=True, text=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) >= 5
+    assert all(line[1] == f"c{line[-1]}:" for line in lines)

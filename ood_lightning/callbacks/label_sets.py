@@ -1,4 +1,4 @@
-"""Writes what a finished fit elects: `labels.json` (ClusterMine), `posmine.json`, and the votes themselves."""
+"""Writes what a finished fit elects: `labels.json` (ClusterMine), `posmine.json`, the votes, and `quality.json`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
-import torch
 from safetensors.torch import save
 
 from ood_lightning.callbacks.wandb import log_file, log_table
@@ -15,7 +14,10 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.files import atomic_write
 from ood_lightning.data.labels import LabelSet
-from ood_lightning.functional.votes import elect, quality
+from ood_lightning.data.names import read_names
+from ood_lightning.data.quality import FILE as QUALITY
+from ood_lightning.data.quality import write_quality
+from ood_lightning.mining import quality
 from ood_lightning.mining.clustermine import clustermine
 from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.mining.posmine import posmine
@@ -32,10 +34,22 @@ class LabelSetWriter(L.Callback):
         corpus: words that clusters may elect.
         prompts: templates around each word.
         min_images: PosMine's M.
+        names: a set with a manifest or a text file with the true names; only measured with, never mined with.
     """
 
-    def __init__(self, corpus: Corpus, prompts: Prompts = Prompts(), min_images: int = 100) -> None:  # noqa: B008
-        self.corpus, self.prompts, self.min_images = corpus, prompts, min_images
+    def __init__(
+        self,
+        corpus: Corpus,
+        prompts: Prompts = Prompts(),  # noqa: B008
+        min_images: int = 100,
+        names: str | None = None,
+    ) -> None:
+        self.corpus, self.prompts, self.min_images, self.names = corpus, prompts, min_images, names
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Refuse names that cannot be read before the training, not after it."""
+        if self.names is not None:
+            read_names(self.names)
 
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
@@ -57,26 +71,32 @@ class LabelSetWriter(L.Callback):
         of_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
         votes = {"cluster": assignments, "nearest": nearest.indices, "cosine": nearest.values}
         atomic_write(out / "votes.safetensors", save({k: v.contiguous() for k, v in votes.items()}, of_set))
-        self._log(trainer, out, elected, self._measured(votes, elected, module.hparams.n_clusters))
+        found: dict[str, Any] = {
+            "clusters": quality.clusters(votes, module.hparams.n_clusters),
+            "truth": quality.truth(assignments, data.features.label),
+            "label_sets": {},
+        }
+        true = self._true_names(bank)
+        row = {word: i for i, word in enumerate(words.words)}
+        for name, mined in {"labels": elected, "posmine": counted}.items():
+            own = word_features[[row[word] for word in mined.words]]
+            found["label_sets"][name] = quality.label_set(mined, own, true)
+        write_quality(out / QUALITY, found)
+        self._log(trainer, out, elected, quality.logged(found))
+
+    def _true_names(self, bank: TextBank) -> quality.TrueNames | None:
+        if self.names is None:
+            return None
+        names = read_names(self.names)
+        return quality.TrueNames(
+            self.names, names, bank.features(names, self.prompts.without_adjectives(), "true names")
+        )
 
     def _settings(self, trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
         temi = {k: v for k, v in module.hparams.items() if not k.startswith("_") and k not in NOT_IN_RECIPE}
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
         temi |= {"self_neighbour": True} if data.self_neighbour else {}
         return {"temi": temi, "seed": data.seed}
-
-    def _measured(self, votes: dict[str, torch.Tensor], elected: LabelSet, n_clusters: int) -> dict[str, float]:
-        election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
-        found = quality(votes["cluster"], votes["nearest"], election, n_clusters)
-        size = election.size.double()
-        return {
-            "mined/positives": len(elected.positives),
-            "mined/clusters_in_use": len(size),
-            "mined/cluster_size_min": float(size.min()),
-            "mined/cluster_size_median": float(size.median()),
-            "mined/cluster_size_max": float(size.max()),
-            **{f"mined/{name}": float(value) for name, value in found._asdict().items()},
-        }
 
     def _log(self, trainer: L.Trainer, out: Path, elected: LabelSet, measured: dict[str, float]) -> None:
         for logger in trainer.loggers:
@@ -88,3 +108,7 @@ class LabelSetWriter(L.Callback):
         best = ", ".join(elected.words[:SHOWN])
         print(f"{len(elected.positives)} positives from {measured['mined/clusters_in_use']:.0f} clusters: {best}, ...")
         print(f"label sets: {out / 'labels.json'} (ClusterMine), {out / 'posmine.json'} (PosMine)")
+        if "mined/overlap" in measured:
+            told = (f"{what} {100 * measured[f'mined/{what}']:.1f} %" for what in ("overlap", "precision", "f1"))
+            print(f"against the true names: {', '.join(told)}")
+        print(f"measures: {out / QUALITY}")

@@ -19,6 +19,14 @@ STEPS = {
     "predict": "score a folder of pictures: score and nearest concepts of each",
     "report": "join the results of several runs into one table",
 }
+GROUPS = {
+    "labels": {
+        "show": "label sets as tables, beside true names if wanted",
+        "diff": "what differs between two label sets",
+        "elbow": "choose the number of clusters from finished fits",
+        "plot": "likeness of mined words to true names, as a picture",
+    },
+}
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
@@ -31,6 +39,8 @@ def usage() -> str:
         "Zero-shot and label-free out-of-distribution detection with CLIP.",
         "",
         *(f"  {name:<9}{does}" for name, does in commands.items()),
+        "",
+        *(f"  {group} {name:<7}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
         "",
         "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
     ]
@@ -81,9 +91,24 @@ def _run(given: list[str], from_process: bool) -> int:
         from ood_lightning.cli.parser import run_step
 
         return run_step(getattr(import_module(f"ood_lightning.cli.{command}"), command), given[1:], command)
+    if command in GROUPS and given[1:2] and given[1] in GROUPS[command]:
+        from ood_lightning.cli.parser import run_step
+
+        step = getattr(import_module(f"ood_lightning.cli.{command}"), given[1])
+        return run_step(step, given[2:], f"{command} {given[1]}")
+    if command in GROUPS and given[1:] in ([], ["-h"], ["--help"]):
+        print(usage())
+        return 0
+    raise _no_command(given)
+
+
+def _no_command(given: list[str]) -> UserError:
     from difflib import get_close_matches
 
-    near = get_close_matches(command, [*TRAINER, *STEPS], n=1)
-    raise UserError(
-        f"there is no command {command!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f"\n\n{usage()}"
+    known = [*TRAINER, *STEPS, *GROUPS]
+    if given[0] in GROUPS:  # its step is the wrong word
+        given, known = [" ".join(given[:2])], [f"{given[0]} {name}" for name in GROUPS[given[0]]]
+    near = get_close_matches(given[0], known, n=1)
+    return UserError(
+        f"there is no command {given[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f"\n\n{usage()}"
     )

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from ood_lightning.encoders.base import Column, Encoder
 from ood_lightning.encoders.blanks import Blanks
 from ood_lightning.encoders.preprocess import Preset, preset
+from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
 from ood_lightning.errors import EncoderError
 from ood_lightning.places import BUILTIN, locate
@@ -112,6 +113,10 @@ class OpenClip(Encoder):
                 tokenizer = open_clip.get_tokenizer(name)
             except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
                 raise EncoderError(f"encoder {self.name!r} cannot be loaded: {error}") from error
+            except KeyError as error:
+                raise EncoderError(
+                    f"encoder {self.name!r}: its config has no {error}. An encoder needs an image and a text tower."
+                ) from error
             if self.preprocess != "model":
                 transform = preset(self.preprocess, model.visual.image_size, self.name)
             self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
@@ -162,12 +167,16 @@ class OpenClip(Encoder):
         device = next(model.parameters()).device
         forward, trims = _text_tower(model)
         parts: list[tuple[Tensor, Tensor]] = []
+        padding, too_long = int(tokenizer([""])[0, -1]), []
         with torch.inference_mode():
             for positions, tokens in _by_length(texts, tokenizer, self.text_batch):
                 # a causal tower never looks past the end-of-text token, so shorter rows give the same features
                 length = int(tokens.argmax(1).max()) + 1 if trims else tokens.shape[1]
                 parts.append((positions, forward(tokens[:, :length].to(device)).float().cpu()))
+                rows = positions.tolist()
+                too_long += [rows[i] for i in cut([texts[row] for row in rows], tokens, tokenizer, padding)]
                 tick(len(tokens))
+        report_cut(texts, too_long, tokens.shape[1], self.name)
         features = torch.cat([part[1] for part in parts])
         return torch.empty_like(features).index_copy_(0, torch.cat([part[0] for part in parts]), features)
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ood_lightning.data.labels import LabelSet, Positive
-from ood_lightning.data.manifest import read_manifest
-from ood_lightning.errors import LabelSetError
+from ood_lightning.data.names import read_names
 from ood_lightning.mining.recipe import with_adjectives
 from ood_lightning.places import locate
 
@@ -15,23 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.modules.label_sources import Lexicon
-
-
-def read_names(source: str) -> list[str]:
-    """ID names in class order: of a set with a manifest, or a text file with one name a line."""
-    path = locate(source)
-    if path.suffix == ".txt":
-        if not path.is_file():
-            raise LabelSetError(f"there is no file of names {path}")
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        names = [name for name in names if name]
-    else:
-        names = list(read_manifest(source).class_names)
-    if not names:
-        raise LabelSetError(
-            f"{source} holds no ID names: give a manifest with class_names, or a .txt with one name a line"
-        )
-    return names
 
 
 class Given(NamedTuple):

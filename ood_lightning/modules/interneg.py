@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ood_lightning.data.labels import LabelSet
+from ood_lightning.data.names import read_names
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import Border, border, shots
 from ood_lightning.functional.similarity import unit
 from ood_lightning.mining.interneg import mine_below
 from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.mining.recipe import recipe
-from ood_lightning.modules.given import read_names
 from ood_lightning.modules.label_sources import LabelSource, Lexicon
 
 

@@ -11,11 +11,12 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus, Words
 from ood_lightning.data.labels import LabelSet, Positive
+from ood_lightning.data.names import read_names
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
 from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.recipe import corpus_recipe, prompts_recipe, recipe
-from ood_lightning.modules.given import Given, read_names
+from ood_lightning.modules.given import Given
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ def other_hash(shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (lambda s: edit_manifest(s / "blues", shards=more_samples), r"yielded 4 samples, its manifest promises 5"),
         (lambda s: edit_manifest(s / "blues", shards=other_hash), r"blues-000000\.tar are not those that the manifest"),
         (lambda s: edit_manifest(s / "blues", shards=[]), r"set 'blues' holds no pictures"),
-        (lambda s: edit_manifest(s / "id_test", class_names=[]), r"id_test holds no ID names"),
+        (lambda s: edit_manifest(s / "id_test", class_names=[]), r"id_test holds no names"),
     ],
     ids=[
         "shard missing", "no manifest", "no folder", "no JSON", "other role", "name twice", "wrong count", "wrong hash",
@@ -185,7 +185,7 @@ MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", 
         (lambda s: model(s)["label_sets"].update(names="."), r"is no label set"),
         (
             lambda s: model(s)["label_sets"]["names"]["init_args"].update(names="none.txt"),
-            r"no file of names none\.txt",
+            r"file of names none\.txt cannot be read",
         ),
         (lambda s: model(s)["label_sets"].pop("names"), r"'MCM' reads the label set 'names', the run has neglabel"),
         (lambda s: model(s).update(explain="other"), r"explain is 'other'.*names, neglabel"),

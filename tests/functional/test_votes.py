@@ -1,3 +1,4 @@
+import math
 from collections import defaultdict
 
 import pytest
@@ -129,3 +130,30 @@ def test_wrong_arguments_are_refused_in_words():
         quality(some, some, election, 1)
     with pytest.raises(ValueError, match="given were 3 images"):
         quality(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1]), election, 2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_quality_keeps_what_must_hold_of_any_clusters(seed: int):
+    assignments, top1, cosines = drawn(60, 3 + 5 * seed, 2 + 4 * seed, seed)
+    election = elect(assignments, top1, cosines)
+    n_clusters = int(assignments.max()) + 4  # some are empty
+    got = quality(assignments, top1, election, n_clusters)
+    members = [top1[assignments == k].tolist() for k in assignments.unique().tolist()]
+    shares = [[labels.count(y) / len(labels) for y in set(labels)] for labels in members]
+    assert got.purity == pytest.approx(sum(max(p) for p in shares) / len(shares))
+    assert got.weighted_purity == pytest.approx(sum(max(p) * len(m) for p, m in zip(shares, members, strict=True)) / 60)
+    assert got.entropy == pytest.approx(-sum(q * math.log(q) for p in shares for q in p) / len(shares))
+    winners = election.winner.tolist()
+    repeated = {y for y in winners if winners.count(y) > 1}
+    assert got.redundancy == pytest.approx(100 * len(repeated) / len(set(winners)))
+    assert got.label_ratio == pytest.approx(len(set(winners)) / n_clusters)
+    assert 0 < got.purity <= 1
+    assert (got.purity == 1) == (got.entropy == 0)
+    assert (got.redundancy == 0) == (len(set(winners)) == len(winners))  # |P| equals the clusters in use
+
+
+def test_singleton_clusters_are_pure():
+    _, top1, cosines = drawn(30, 1, 5, 0)
+    alone = torch.arange(30)
+    got = quality(alone, top1, elect(alone, top1, cosines), 30)
+    assert (got.purity, got.weighted_purity, got.entropy) == (1.0, 1.0, 0.0)

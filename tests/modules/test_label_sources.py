@@ -64,5 +64,5 @@ def test_mined_negatives_are_the_words_least_similar_to_the_names(lexicon: Lexic
 
 def test_a_file_without_names_is_refused(lexicon: Lexicon, tmp_path: Path):
     (tmp_path / "empty.txt").write_text("\n \n")
-    with pytest.raises(LabelSetError, match="holds no ID names"):
+    with pytest.raises(LabelSetError, match="holds no names"):
         IDNames("empty.txt").label_set(lexicon)

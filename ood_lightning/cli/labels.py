@@ -1,0 +1,121 @@
+"""`labels show`, `diff`, `elbow` and `plot`: what lies in label sets and measures of finished fits. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
+    """Label sets as tables: recipe, whether edited, positives by falling support.
+
+    Args:
+        sets: `labels.json` files, or folders of fits.
+        top: positives to show.
+        names: a set with a manifest or a .txt with the true names: shows overlap, precision and F1, marks hits with *.
+    """
+    from ood_lightning.data.labels import LabelSet
+    from ood_lightning.data.names import read_names
+    from ood_lightning.report.labels import print_set
+
+    _check_top(top)
+    true = read_names(names) if names is not None else None
+    for source in sets:
+        print_set(source, LabelSet.read(_file(source)), top, true)
+    return 0
+
+
+def diff(sets: list[str], top: int = 20) -> int:
+    """What differs between two label sets: recipe, words of one alone, support of common words.
+
+    Args:
+        sets: two `labels.json` files, or folders of fits.
+        top: words of each kind to show.
+    """
+    from ood_lightning.data.labels import LabelSet
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.report.labels import print_difference
+
+    _check_top(top)
+    if len(sets) != 2:
+        raise SettingsError(f"{len(sets)} label sets given: `labels diff A B` compares two")
+    a, b = (LabelSet.read(_file(source)) for source in sets)
+    print_difference((sets[0], sets[1]), (a, b), top)
+    return 0
+
+
+def elbow(runs: list[str], out: str | None = None) -> int:
+    """The elbow of labels per cluster over the number of clusters; looks at neither true names nor OOD pictures.
+
+    Args:
+        runs: folders of finished fits that differ in the number of clusters; five or more.
+        out: .svg to draw |P| / C, redundancy, purity and entropy over C into.
+    """
+    from ood_lightning.data.files import atomic_write
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.functional.elbow import elbow as bend
+    from ood_lightning.report.sweep import drawn, print_sweep, read_fits
+
+    _check_svg(out)
+    fits = read_fits(runs)
+    try:
+        found = bend([fit.asked for fit in fits], [fit.measures["label_ratio"] for fit in fits])
+    except ValueError as error:
+        raise SettingsError(
+            f"these {len(fits)} fits have no elbow: {error}. Fit with other numbers of clusters."
+        ) from error
+    print_sweep(fits, found)
+    if out is not None:
+        atomic_write(Path(out), drawn(fits, found).encode())
+        print(f"curves: {out}")
+    return 0
+
+
+def plot(runs: list[str], out: str) -> int:
+    """Histogram of the mined words' cosines to the nearest true name, one outline for each label set.
+
+    Args:
+        runs: folders of finished fits that were given true names to measure with.
+        out: .svg to draw into.
+    """
+    from ood_lightning.data.files import atomic_write
+    from ood_lightning.data.quality import read_quality
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.report.plots import histograms
+
+    _check_svg(out)
+    series: dict[str, list[int]] = {}
+    for run in runs:
+        for name, measured in read_quality(run)["label_sets"].items():
+            if "similarity" not in measured:
+                raise SettingsError(f"{run} was fitted without true names: set `names` of LabelSetWriter and fit again")
+            about = f"{measured['positives']} words, mean {measured['similarity']['mean']:.3f}"
+            of_run = f"{run}: " if len(runs) > 1 else ""
+            series[f"{of_run}{measured['method'] or name}, {about}"] = measured["similarity"]["bins"]
+    try:
+        picture = histograms(series, "Mined words against true names", "cosine to the nearest true name")
+    except ValueError as error:
+        raise SettingsError(f"these runs do not fit into one picture: {error}") from error
+    atomic_write(Path(out), picture.encode())
+    print(f"{len(series)} label sets: {out}")
+    return 0
+
+
+def _check_svg(out: str | None) -> None:
+    from ood_lightning.errors import SettingsError
+
+    if out is not None and Path(out).suffix != ".svg":
+        raise SettingsError(f"out is {out!r}: expected a name ending in .svg")
+
+
+def _check_top(top: int) -> None:
+    from ood_lightning.errors import SettingsError
+
+    if top < 1:
+        raise SettingsError(f"top is {top}: expected 1 or more")
+
+
+def _file(source: str) -> Path:
+    from ood_lightning.places import locate
+
+    path = locate(source)
+    return path / "labels.json" if path.is_dir() else path

@@ -1,0 +1,49 @@
+"""Which texts are longer than the context of a text tower, so that their end is never read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+def cut(texts: Sequence[str], tokens: Tensor, tokenizer: Any, padding: int) -> list[int]:
+    """Indices of the texts whose end the tokenizer cut off.
+
+    A text was cut if one more token of context gives it other tokens than padding. Only rows without padding at their
+    last two places are tokenised again: some tokenizers end a text with the token that they pad with, and CLIP's pads
+    with the number of the exclamation mark.
+
+    Args:
+        texts: in the order of the rows.
+        tokens: what the tokenizer made of them, with all its padding, (B, context).
+        tokenizer: open_clip's; takes `context_length`.
+        padding: last token of a short text.
+    """
+    full = (tokens[:, -2:] != padding).any(dim=1).nonzero()[:, 0].tolist()
+    if not full:
+        return []
+    longer = tokenizer([texts[i] for i in full], context_length=tokens.shape[1] + 1)
+    more = (longer[:, -2] != tokens[full, -1]) | (longer[:, -1] != padding)
+    return [i for i, is_cut in zip(full, more.tolist(), strict=True) if is_cut]
+
+
+def report_cut(texts: Sequence[str], rows: Sequence[int], context: int, encoder: str) -> None:
+    """Say in the log how many texts were cut, and which was the first.
+
+    Args:
+        texts: all that were encoded.
+        rows: of those that were cut, in any order.
+        context: tokens that the tower reads.
+        encoder: its name.
+    """
+    if rows:
+        log.warning(
+            "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
+            *(len(rows), len(texts), context, encoder, texts[min(rows)]),
+        )

@@ -1,0 +1,85 @@
+"""Texts longer than a tower's context are told, each and only they; towers without texts are refused."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from torch import Tensor
+
+from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.truncation import cut
+from ood_lightning.errors import EncoderError
+
+CONTEXT = 8
+CLIP_WORDS = ["dog", "!", "!%", "猫", "12"]
+
+
+class Sentences:
+    """A tokenizer as SigLIP's: a token a word, the end is also the padding; or no end at all, as SigLIP 2's."""
+
+    def __init__(self, ends: bool) -> None:
+        self.ends = ends
+
+    def __call__(self, texts: list[str], context_length: int = CONTEXT) -> Tensor:
+        rows = []
+        for text in texts:
+            tokens = [5 + len(word) for word in text.split()]
+            tokens = [*tokens[: context_length - 1], 1] if self.ends else tokens[:context_length]
+            rows.append([*tokens, *[1] * (context_length - len(tokens))])
+        return torch.tensor(rows)
+
+
+def texts_of(n_words: int) -> list[str]:
+    return [" ".join([word] * n) for word in CLIP_WORDS for n in range(n_words)]
+
+
+def test_clips_tokenizer_cuts_exactly_the_texts_that_are_told():
+    tokenizer, texts = open_clip.SimpleTokenizer(context_length=CONTEXT), texts_of(CONTEXT + 3)
+    wanted = [i for i, text in enumerate(texts) if len(tokenizer.encode(text)) + 2 > CONTEXT]
+    assert 0 < len(wanted) < len(texts)
+    assert cut(texts, tokenizer(texts), tokenizer, 0) == wanted
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_tokenizers_that_pad_with_the_end_or_have_none(ends: bool):
+    tokenizer = Sentences(ends)
+    texts = [" ".join(["ab"] * n) for n in range(2 * CONTEXT)]
+    assert cut(texts, tokenizer(texts), tokenizer, 1) == [n for n in range(2 * CONTEXT) if n + ends > CONTEXT]
+
+
+def test_nothing_is_tokenised_again_where_all_rows_are_padded():
+    def never(*args: Any, **options: Any) -> Tensor:
+        raise AssertionError("tokenised again")
+
+    assert cut(["dog"] * 3, open_clip.SimpleTokenizer(context_length=CONTEXT)(["dog"] * 3), never, 0) == []
+
+
+def test_an_encoder_tells_how_many_and_which_came_first(tiny_model: Path, caplog: pytest.LogCaptureFixture):
+    encoder = OpenClip(f"local-dir:{tiny_model}", text_batch=2)  # a context of 16
+    fits, long, longer = ("dog " * n for n in (14, 15, 40))
+    caplog.set_level(logging.WARNING, "ood_lightning")
+    encoder.encode_text(["cat", fits, "tree"])
+    assert not caplog.records
+    found = encoder.encode_text(["cat", longer, fits, long, "tree"])
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert f"2 of 5 texts are longer than the 16 tokens that local-dir:{tiny_model} reads" in told
+    assert told.endswith(f"the first: {longer!r}")
+    torch.testing.assert_close(found[1], found[3])  # cut to the same text
+
+
+def test_a_model_without_a_text_tower_is_refused_in_words(tiny_model: Path, tmp_path: Path):
+    folder = tmp_path / "blind"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    del config["model_cfg"]["text_cfg"]
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        EncoderError, match=r"its config has no 'text_cfg'\. An encoder needs an image and a text tower"
+    ):
+        OpenClip(f"local-dir:{folder}").encode_text(["dog"])
