@@ -1,10 +1,11 @@
-"""Freeze WordNet 3.0's words into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj}.txt.xz.
+"""Freeze WordNet 3.0 into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj,noun_graph}.txt.xz.
 
     apt-get install wordnet-base
-    python scripts/make_wordnet_lists.py          # writes the lists and prints what belongs into FROZEN_SHA256
+    python scripts/make_wordnet_lists.py          # writes the files and prints what belongs into FROZEN_SHA256
     python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the lists say something else
 
-Each list is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
+Each list is complete for its part of speech, distinct, one word a line; the union is taken when it is read. The graph
+holds every noun synset with its lemmas, hypernyms and instance hypernyms, as `ood_lightning.data.noun_graph` reads it.
 """
 
 import argparse
@@ -14,8 +15,10 @@ import sys
 from pathlib import Path
 
 import ood_lightning.corpora as corpora
-from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, first_lemmas, wndb_version
+from ood_lightning.corpora.wordnet import FROZEN_SHA256, first_lemmas
 from ood_lightning.corpora.words import Part, distinct
+from ood_lightning.data.noun_graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
+from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 
@@ -27,28 +30,31 @@ def compress(text: bytes) -> bytes:
 
 
 def main() -> int:
-    """Write or check both lists; 1 if a check fails."""
+    """Write or check the files; 1 if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", type=Path, default=Path(SYSTEM_FOLDER), help="folder with data.noun and data.adj")
     parser.add_argument("--check", action="store_true", help="compare with the lists that are there")
     args = parser.parse_args()
     if (version := wndb_version(args.wordnet)) != "3.0":
         sys.exit(f"{args.wordnet} holds WordNet {version}; the lists are of 3.0")
-    failed = False
     parts: tuple[Part, ...] = ("noun", "adj")
-    for part in parts:
-        words = distinct(first_lemmas(args.wordnet, part))
-        text = "".join(f"{word}\n" for word in words).encode()
-        path = FROZEN / f"wordnet30_{part}.txt.xz"
+    made = {part: distinct(first_lemmas(args.wordnet, part)) for part in parts}
+    files = {
+        FROZEN / f"wordnet30_{part}.txt.xz": ("".join(f"{w}\n" for w in made[part]).encode(), FROZEN_SHA256[part])
+        for part in parts
+    }
+    files[FROZEN / FROZEN_GRAPH] = (outline(read_wndb(args.wordnet)).encode(), FROZEN_GRAPH_SHA256)
+    failed = False
+    for path, (text, wanted) in files.items():
         digest = hashlib.sha256(text).hexdigest()
         if args.check:
-            same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == FROZEN_SHA256[part]
+            same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == wanted
             failed |= not same
             print(f"{path.name}: {'as made from' if same else 'DIFFERS from'} {args.wordnet}")
         else:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(compress(text))
-            print(f'{path.name}: {len(words)} words, {path.stat().st_size} bytes\n    "{part}": "{digest}",')
+            print(f"{path.name}: {path.stat().st_size} bytes, {digest}")
     return int(failed)
 
 
