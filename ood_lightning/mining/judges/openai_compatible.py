@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPException
+from threading import Event
 from typing import Any, ClassVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -82,22 +82,26 @@ class OpenAICompatibleJudge(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Each answer as it comes; after a failure those still under way are waited for, and then it is raised."""
-        key = self._key()
+        key, stop = self._key(), Event()
         failure: BaseException | None = None
         todo = iter(enumerate(questions))
+        running: dict[Future[Answer], int] = {}
         with ThreadPoolExecutor(self.concurrency) as pool:
-            running: dict[Future[Answer], int] = {}
-            while True:
-                while failure is None and len(running) < self.concurrency and (following := next(todo, None)):
-                    running[pool.submit(self._ask, following[1], key)] = following[0]
-                if not running:
-                    break
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    row = running.pop(future)
-                    if error := future.exception():
-                        failure = failure or error
-                    else:
-                        yield [(row, future.result())]
+            try:
+                while True:
+                    while failure is None and len(running) < self.concurrency and (following := next(todo, None)):
+                        running[pool.submit(self._ask, following[1], key, stop)] = following[0]
+                    if not running:
+                        break
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        row = running.pop(future)
+                        if error := future.exception():
+                            failure = failure or error
+                            stop.set()
+                        else:
+                            yield [(row, future.result())]
+            finally:
+                stop.set()  # also on Ctrl-C: no thread waits for its next try
         if failure is not None:
             raise failure
 
@@ -109,18 +113,18 @@ class OpenAICompatibleJudge(Judge):
             raise JudgeError(f"the environment variable {self.key_variable} holds no API key for {self.url}: set it")
         return key
 
-    def _ask(self, question: Question, key: str | None) -> Answer:
-        """One question, tried again where that may help."""
+    def _ask(self, question: Question, key: str | None, stop: Event) -> Answer:
+        """One question, tried again where that may help and nobody has called a stop."""
         for tried in range(self.retries + 1):
             try:
                 return self._request(question, key)
             except Passing as problem:
-                if tried == self.retries:
+                if tried == self.retries or stop.is_set():
                     raise JudgeError(
                         f"{self.url} failed {tried + 1} times on {wording(question, self.misspelt)!r}: {problem}. See "
                         f"whether the server is up; the same command then goes on from the answers it has."
                     ) from None
-            time.sleep(min(self.backoff_s * 2**tried * random.uniform(0.5, 1.5), LONGEST_PAUSE_S))
+            stop.wait(min(self.backoff_s * 2**tried * random.uniform(0.5, 1.5), LONGEST_PAUSE_S))
         raise AssertionError("the last try returns or raises")
 
     def _request(self, question: Question, key: str | None) -> Answer:
