@@ -14,7 +14,6 @@ from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.manifest import read_manifest
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
-from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.recipe import prompts_recipe, recipe
 from ood_lightning.places import locate
 
@@ -158,6 +157,8 @@ class MinedNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus."""
+        from ood_lightning.mining.negatives import mine_negatives  # brings torch, which `filter --help` does without
+
         names = read_names(self.names)
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
         features = lexicon.encode(names, "ID names")
@@ -185,6 +186,8 @@ class CLIPScopeNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus, keep both ends."""
+        from ood_lightning.mining.negatives import mine_both_ends
+
         names = read_names(self.names)
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
         features, words = lexicon.encode(names, "ID names"), lexicon.words.words
@@ -195,6 +198,8 @@ class CLIPScopeNegatives(LabelSource):
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
     """Text features of a label set on a device."""
+    from ood_lightning.mining.negatives import rest_of
+
     positives = lexicon.encode(labels.words, "positives")
     if labels.negatives is None:
         negatives = lexicon.features[rest_of(lexicon.words.words, labels.words)]
@@ -207,6 +212,8 @@ def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, devic
 
 def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
     """The negatives as texts, in the order of their features."""
+    from ood_lightning.mining.negatives import rest_of
+
     if labels.negatives is None:
         return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
     return labels.negatives
