@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 SPELLINGS = {True: ("Yes", "yes", "YES", " Yes", " yes"), False: ("No", "no", "NO", " No", " no")}
 REPLY_TOKENS = 512  # as in the paper's code
+BUDGET = {"cuda": 16384, "cpu": 2048}  # tokens in a batch
 ENDS = 2**20  # bytes at either end of a local weight file that tell it from another
 
 
@@ -48,7 +49,8 @@ class TransformersJudge(Judge):
         mode: `logits` reads yes or no from the first token's logits; `generate` lets the model write a reply.
         dtype: of the weights; `auto` is the checkpoint's own. In 16 bits answers near the edge may change with the
             batch.
-        tokens_per_batch: questions times the longest one's tokens; less where memory is short.
+        tokens_per_batch: questions times the longest one's tokens; None takes 16,384 on a GPU, and 2,048 on a CPU,
+            whose caches hold no more.
         misspelt: 'subcatgeory', as the paper's code asks.
         sample: with `generate`: sample as the model's own generation settings say, as the paper's code does; answers
             then differ from run to run.
@@ -60,7 +62,7 @@ class TransformersJudge(Judge):
     model: str
     mode: Literal["logits", "generate"] = "logits"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    tokens_per_batch: int = 16384
+    tokens_per_batch: int | None = None
     misspelt: bool = False
     sample: bool = False
     seed: int = 0
@@ -68,7 +70,7 @@ class TransformersJudge(Judge):
     def __post_init__(self) -> None:
         if self.sample and self.mode != "generate":
             raise SettingsError("sample: logits are read, not sampled. Take `mode: generate` with it, or leave it out.")
-        if self.tokens_per_batch < 1:
+        if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
             raise SettingsError(f"tokens_per_batch is {self.tokens_per_batch}: expected a positive number")
 
     @cached_property
@@ -96,9 +98,10 @@ class TransformersJudge(Judge):
 
     def _batches(self, order: list[int], tokens: list[list[int]]) -> Iterator[list[int]]:
         """Rows in order, as many at once as the budget holds."""
+        budget = self.tokens_per_batch or BUDGET[self._loaded.device.type]
         batch: list[int] = []
         for row in order:
-            if batch and (len(batch) + 1) * len(tokens[row]) > self.tokens_per_batch:
+            if batch and (len(batch) + 1) * len(tokens[row]) > budget:
                 yield batch
                 batch = []
             batch.append(row)
@@ -163,17 +166,25 @@ class TransformersJudge(Judge):
 
     def _prompt(self, question: str) -> str:
         """The chat template around a question, up to where the reply begins."""
+        before, after = self._frame
+        return before + question + after
+
+    @cached_property
+    def _frame(self) -> tuple[str, str]:
+        """What the chat template puts before and after a question."""
         from jinja2 import TemplateError
 
-        tokenizer = self._loaded.tokenizer
+        tokenizer, mark = self._loaded.tokenizer, "QUESTION-COMES-HERE"
         # a switch that some templates know: without it a reply begins with thoughts; others ignore it
         options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
-        asked = {"role": "user", "content": question}
+        system, asked = {"role": "system", "content": SYSTEM_MESSAGE}, {"role": "user", "content": mark}
         try:
-            return str(tokenizer.apply_chat_template([{"role": "system", "content": SYSTEM_MESSAGE}, asked], **options))
+            text = tokenizer.apply_chat_template([system, asked], **options)
         except TemplateError:  # a template without a system role
-            asked["content"] = f"{SYSTEM_MESSAGE}\n{question}"
-            return str(tokenizer.apply_chat_template([asked], **options))
+            asked["content"] = f"{SYSTEM_MESSAGE}\n{mark}"
+            text = tokenizer.apply_chat_template([asked], **options)
+        before, _, after = str(text).partition(mark)
+        return before, after
 
     @cached_property
     def _first_tokens(self) -> dict[bool, list[int]]:
