@@ -137,6 +137,7 @@ def test_the_wheel_holds_the_package_and_the_word_lists_and_no_pictures(tmp_path
         held = set(opened.namelist())
     wanted = {str(path.relative_to(ROOT)) for path in FILES}
     wanted |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
+    wanted |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*")}
     assert wanted <= held
     outside = {path.split("/")[0] for path in held} - {"ood_lightning"}
     assert all(folder.endswith(".dist-info") for folder in outside)

@@ -27,6 +27,10 @@ GROUPS = {
         "elbow": "choose the number of clusters from finished fits",
         "plot": "likeness of mined words to true names, as a picture",
     },
+    "data": {
+        "list": "published sets: role, pictures, classes, licence, groups",
+        "show": "the card of a set, and the commands from nothing to its features",
+    },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
