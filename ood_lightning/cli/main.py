@@ -16,6 +16,7 @@ TRAINER = {
 STEPS = {
     "embed": "store the features of sets; any number of processes and array jobs may share the work",
     "mine": "make a label set again, with another corpus, prompts or count",
+    "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "predict": "score a folder of pictures: score and nearest concepts of each",
     "report": "join the results of several runs into one table",
 }

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
 
-SYSTEM_FOLDER = "/usr/share/wordnet"  # Debian's wordnet-base
 EXPECTED = {"noun": 67_186, "noun+adj": 79_403}  # WordNet 3.0
 NAMES = {"noun": "wordnet_n", "noun+adj": "wordnet_na"}
 FROZEN_SHA256: dict[Part, str] = {  # of the text inside, so that another liblzma does not change it
@@ -90,8 +90,7 @@ def clean(lemma: str) -> str:
 def first_lemmas(folder: Path, part: Part) -> Iterator[tuple[str, int]]:
     """The cleaned first lemma of every synset in a WNDB file and its lexicographer file, in the file's order.
 
-    Lemmas come as often as they head a synset. A line is ``offset file_number type n_lemmas lemma lex_id lemma
-    lex_id ... | gloss`` with ``n_lemmas`` hexadecimal; the licence in front is indented by two spaces.
+    Lemmas come as often as they head a synset.
 
     Args:
         folder: that holds ``data.noun`` and ``data.adj``.
@@ -100,39 +99,7 @@ def first_lemmas(folder: Path, part: Part) -> Iterator[tuple[str, int]]:
     Raises:
         CorpusError: if the file is missing or a line is cut.
     """
-    path = folder / f"data.{part}"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), point $WNSEARCHDIR "
-            f"to a folder that holds data.noun and data.adj, or take `source: frozen`."
-        ) from error
-    for at, line in enumerate(lines, start=1):
-        if not line or line.startswith("  "):
-            continue
-        fields = line.partition(" | ")[0].split(" ")
-        try:
-            file, n_lemmas = int(fields[1]), int(fields[3], 16)
-            lemmas = fields[4 : 4 + 2 * n_lemmas : 2]
-            damaged = len(fields) < 4 + 2 * n_lemmas or not lemmas[0]
-        except (IndexError, ValueError):
-            damaged = True
-        if damaged:
-            raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
-        yield clean(lemmas[0]), file
-
-
-def wndb_version(folder: Path) -> str:
-    """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
-    path = folder / "data.noun"
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.startswith("  "):
-                break
-            if found := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
-                return found[1]
-    return "of unknown release"
+    return ((clean(synset.lemmas[0]), synset.file) for synset in synsets(folder, part))
 
 
 def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, list[str]]:

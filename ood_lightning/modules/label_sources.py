@@ -14,7 +14,6 @@ from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.names import read_names
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
-from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.recipe import corpus_recipe, prompts_recipe, recipe
 from ood_lightning.modules.given import Given
 from ood_lightning.places import locate
@@ -212,6 +211,8 @@ class MinedNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus."""
+        from ood_lightning.mining.negatives import mine_negatives  # brings torch, which `filter --help` does without
+
         given, words = Given.read(self.names, lexicon), lexicon.words.words
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
         features = given.encode(lexicon)
@@ -243,6 +244,8 @@ class CLIPScopeNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus, keep both ends."""
+        from ood_lightning.mining.negatives import mine_both_ends
+
         given, words, ends = Given.read(self.names, lexicon), lexicon.words, (self.farthest, self.nearest)
         about, ranked = recipe(words, lexicon.prompts, lexicon.bank.encoder), lexicon.features
         if self.mining_prompts is not None:
@@ -255,6 +258,8 @@ class CLIPScopeNegatives(LabelSource):
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
     """Text features of a label set on a device."""
+    from ood_lightning.mining.negatives import rest_of
+
     marked = labels.recipe.get("adjectives", {})
     positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
     if labels.negatives is None:
@@ -268,6 +273,8 @@ def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, devic
 
 def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
     """The negatives as texts, in the order of their features."""
+    from ood_lightning.mining.negatives import rest_of
+
     if labels.negatives is None:
         return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
     return labels.negatives

@@ -9,7 +9,8 @@ from typing import Literal
 import pytest
 
 from ood_lightning.corpora import wordnet
-from ood_lightning.corpora.wordnet import SYSTEM_FOLDER, WordNet, first_lemmas, wndb_version
+from ood_lightning.corpora.wordnet import WordNet, first_lemmas
+from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 from ood_lightning.errors import CorpusError
 
 SHA256 = {  # of the words of WordNet 3.0
@@ -24,7 +25,7 @@ needs_system = pytest.mark.skipif(
 HEADER = "  1 This software is provided under a license.  \n  2 WordNet 3.0 Copyright 2006 by Princeton University.  \n"
 EIGHTEEN = " ".join(f"lemma_{i} 0" for i in range(0x12))
 NOUNS = (
-    HEADER + "00001740 03 n 01 entity 0 003 ~ 00001930 n 0000 | that which is\n"
+    HEADER + "00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is\n"
     f"00001930 03 n 12 {EIGHTEEN} 001 @ 00001740 n 0000 | eighteen lemmas, 12 in hexadecimal\n"
     "00002137 05 n 02 Attic_fable 0 Entity 1 000 | a fable | with a bar in its gloss  \n"
     "00002452 05 n 01 Entity 2 000 | once more, in another sense  \n"
