@@ -1,12 +1,14 @@
-"""Freeze WordNet 3.0 into ood_lightning/corpora/frozen: wordnet30_{noun,adj}[_files].txt.xz and the noun graph.
+"""Freeze WordNet 3.0 into ood_lightning/corpora/frozen: lists of words, of lemmas and of files, and the noun graph.
 
     apt-get install wordnet-base
     python scripts/make_wordnet_lists.py          # writes the files and prints their SHA-256
     python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the files say something else
 
 Each list of words is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
-Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads. The graph holds
-every noun synset with its lemmas, hypernyms and instance hypernyms, as `ood_lightning.data.noun_graph` reads it.
+Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads. Line n of the
+adjectives' lemmas says how many synsets word n heads and how often it is a lemma; further lines add the words that head
+none. The graph holds every noun synset with its lemmas, hypernyms and instance hypernyms, as
+`ood_lightning.data.noun_graph` reads it.
 """
 
 import argparse
@@ -18,10 +20,10 @@ from pathlib import Path
 
 import ood_lightning.corpora as corpora
 from ood_lightning.corpora.lexicographer import FILES_SHA256
-from ood_lightning.corpora.wordnet import FROZEN_SHA256, first_lemmas
+from ood_lightning.corpora.wordnet import ADJ_LEMMAS, ADJ_LEMMAS_SHA256, FROZEN_SHA256, counted, first_lemmas
 from ood_lightning.corpora.words import Part
 from ood_lightning.data.noun_graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
-from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
+from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 
@@ -49,6 +51,9 @@ def main() -> int:
         failed |= not _freeze(args, f"wordnet30_{part}.txt.xz", _lines(files), FROZEN_SHA256[part])
         numbers = _lines(" ".join(map(str, found)) for found in files.values())
         failed |= not _freeze(args, f"wordnet30_{part}_files.txt.xz", numbers, FILES_SHA256[part])
+    adjectives = counted(synset.lemmas for synset in synsets(args.wordnet, "adj"))
+    lemmas = _lines(f"{heads} {n}" + f" {word}" * (not heads) for word, (heads, n) in adjectives.items())
+    failed |= not _freeze(args, ADJ_LEMMAS, lemmas, ADJ_LEMMAS_SHA256)
     failed |= not _freeze(args, FROZEN_GRAPH, outline(read_wndb(args.wordnet)), FROZEN_GRAPH_SHA256)
     return int(failed)
 

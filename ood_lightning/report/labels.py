@@ -18,7 +18,15 @@ LONG = 60  # characters of one value of a recipe
 SUPPORT = ("positive", "clusters", "images", "agreement")
 SUMMARY = [  # key of a recipe, and the texts around its value
     ("method", [("method", "", "")]),
-    ("corpus", [("corpus.name", "", ""), ("corpus.words", "", " words"), ("corpus.sha256", "sha256 ", "")]),
+    (
+        "corpus",
+        [
+            ("corpus.name", "", ""),
+            ("corpus.words", "", " words"),
+            ("corpus.entries", "", " entries"),
+            ("corpus.sha256", "sha256 ", ""),
+        ],
+    ),
     ("prompts", [("prompts.templates", "", ""), ("prompts.order", "", "")]),
     ("encoder", [("encoder.name", "", ""), ("encoder.fingerprint", "fingerprint ", "")]),
     ("ID set", [("id_set.name", "", ""), ("id_set.pictures", "", " pictures")]),
