@@ -89,13 +89,13 @@ def histograms(pictures: Sequence[Histogram]) -> str:
         lines = _dots(shares) if picture.whole else _outlines(shares)
         points = [point for line in lines.values() for point in line]
         frame = _Frame.around([x for x, _ in points], [0, *(y for _, y in points)], scale=2)
-        body = []
+        body, left = [], WIDTH if picture.whole else LEFT + 8  # most words are few hops away
         for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
             at = [(frame.across(x), frame.down(y)) for x, y in line]
             body += [_line(at, colour), *(_dot(point, 3, colour) for point in at if picture.whole)]
             y = TOP + 14 + 16 * COLOURS.index(colour)
-            body.append(f'<rect x="{LEFT + 8}" y="{y - 9}" width="10" height="10" fill="{colour}"/>')
-            body.append(_text(LEFT + 24, y, name, "start"))
+            body.append(f'<rect x="{left}" y="{y - 9}" width="10" height="10" fill="{colour}"/>')
+            body.append(_text(left + 16, y, name, "start"))
         title = frame.drawn(picture.title, picture.x_label)
         drawn.append(f'<g transform="translate({2 * i * WIDTH} 0)">{title}{"".join(body)}</g>')
     return _svg(2 * len(pictures) * WIDTH, 2 * HEIGHT, drawn)
