@@ -13,9 +13,11 @@ from ood_lightning.mining.judges.base import Judge
 from ood_lightning.modules.label_sources import LabelSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.data.labels import LabelSet
+    from ood_lightning.modules.label_sources import Lexicon
 
 
 def filter(
@@ -58,7 +60,7 @@ def filter(
     encoder.load(pick())
     bank = TextBank(encoder, cache_dir)
     source = Stored(label_set) if isinstance(label_set, str) else label_set
-    lexicon = lexica({"": source}, corpus, prompts, bank)[""]
+    lexicon = lexica({out: source}, corpus, prompts, bank)[out]
     given = source.label_set(lexicon)
     negatives = negative_words(given, lexicon)
     if not negatives:
@@ -67,7 +69,7 @@ def filter(
     nearest = _nearest([verdict.word for verdict in words], given.words, rules.nearest, bank)
     hearing = Hearing(judge, decisions, rules.unclear)
     verdicts = [*negfilter(words, nearest, hearing), *short]
-    kept = filtered_set(given, verdicts, rules, hearing)
+    kept = filtered_set(given, verdicts, rules, hearing, _adjectives(given, lexicon))
     kept.write(folder / "labels.json")
     report = write_report(folder, verdicts, hearing, None)
     if second_judge is not None:
@@ -122,3 +124,12 @@ def _print(report: dict[str, Any], folder: Path) -> None:
     if not kept:
         console.print("warning: no negative is left, so detectors that need negatives will refuse this set")
     console.print(f"label set: {folder / 'labels.json'}", highlight=False, soft_wrap=True)
+
+
+def _adjectives(given: LabelSet, lexicon: Lexicon) -> Collection[str] | None:
+    """Which of its negatives take the templates for adjectives; None where there are no such templates."""
+    if lexicon.prompts.adjectives is None:
+        return None
+    if given.negatives is None:
+        return lexicon.words.adjectives
+    return frozenset(given.recipe.get("adjectives", {}).get("negatives", ()))

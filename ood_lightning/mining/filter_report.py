@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,22 @@ from ood_lightning.mining.filter import Rules, Verdict
 from ood_lightning.mining.hearing import Hearing, agreement
 
 
-def filtered_set(given: LabelSet, verdicts: Sequence[Verdict], rules: Rules, hearing: Hearing) -> LabelSet:
-    """The label set with the negatives that were kept, in their order; empty if none was."""
+def filtered_set(
+    given: LabelSet,
+    verdicts: Sequence[Verdict],
+    rules: Rules,
+    hearing: Hearing,
+    adjectives: Collection[str] | None = None,
+) -> LabelSet:
+    """The label set with the negatives that were kept, in their order; empty if none was.
+
+    Args:
+        given: before.
+        verdicts: on its negatives.
+        rules: that were followed.
+        hearing: of the judge.
+        adjectives: those of its negatives that take the templates for adjectives; None where the prompts have none.
+    """
     kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
     supervision = [*given.supervision, *(["llm"] if hearing.judge.llm and "llm" not in given.supervision else [])]
     about = {
@@ -32,6 +46,9 @@ def filtered_set(given: LabelSet, verdicts: Sequence[Verdict], rules: Rules, hea
         "supervision": supervision,
     }
     negatives = tuple(verdict.word if rules.cleaned else verdict.original for verdict in kept)
+    if adjectives is not None:
+        marked = [word for word, verdict in zip(negatives, kept, strict=True) if verdict.original in adjectives]
+        about["adjectives"] = {"positives": [], **given.recipe.get("adjectives", {}), "negatives": marked}
     return LabelSet(given.positives, negatives, about)
 
 
