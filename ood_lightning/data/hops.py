@@ -2,8 +2,7 @@
 
 Source: ClusterMine, https://arxiv.org/abs/2511.07068, Figure 5: hops along hypernyms and instance hypernyms, upwards or
 downwards.
-Differs: the paper knows the synset of each ImageNet class; here a name is a text, and every noun synset that has it as
-a lemma counts.
+Differs: ImageNet's classes are synsets; here a name is a text, and every noun synset that has it as a lemma counts.
 """
 
 from collections import Counter

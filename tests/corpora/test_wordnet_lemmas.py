@@ -11,7 +11,7 @@ import pytest
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.union import Union
 from ood_lightning.corpora.without import Without
-from ood_lightning.corpora.wordnet import WordNet, clean
+from ood_lightning.corpora.wordnet import WordNet, clean, frozen_lines
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
@@ -78,6 +78,12 @@ def test_the_frozen_lists_have_the_papers_sizes(
     assert lemmas == "all" or plain.words == first
     assert set(first) <= set(plain.words)
     assert not any("_" in word or word != word.lower() or word != word.strip() for word in plain.words)
+
+
+def test_adjectives_alone_have_the_known_counts():
+    lines = [line.split(" ", 2) for line in frozen_lines(wordnet.ADJ_LEMMAS, wordnet.ADJ_LEMMAS_SHA256)]
+    heads, entries = ([int(fields[column]) for fields in lines] for column in (0, 1))
+    assert (sum(heads), sum(map(bool, heads)), len(lines), sum(entries)) == (18_156, 14_006, 21_479, 30_004)
 
 
 @needs_system
