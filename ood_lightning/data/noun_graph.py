@@ -13,7 +13,7 @@ import hashlib
 import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,6 +41,16 @@ class NounGraph:
     hypernyms: tuple[tuple[int, ...], ...]
     instance_of: tuple[tuple[int, ...], ...]
     senses: Mapping[str, tuple[int, ...]]
+
+    @cached_property
+    def links(self) -> tuple[tuple[int, ...], ...]:
+        """Synsets one step up or down from each, over hypernyms and instance hypernyms."""
+        near: list[list[int]] = [[] for _ in self.lemmas]
+        for at, above in enumerate(zip(self.hypernyms, self.instance_of, strict=True)):
+            for other in (*above[0], *above[1]):
+                near[at].append(other)
+                near[other].append(at)
+        return tuple(map(tuple, near))
 
 
 def read_wndb(folder: Path) -> NounGraph:

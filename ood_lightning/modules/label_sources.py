@@ -257,13 +257,15 @@ class CLIPScopeNegatives(LabelSource):
 
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
-    """Text features of a label set on a device."""
-    from ood_lightning.mining.negatives import rest_of
+    """Text features of a label set on a device.
 
+    Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
+    often as they are listed.
+    """
     marked = labels.recipe.get("adjectives", {})
     positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
     if labels.negatives is None:
-        negatives = lexicon.features[rest_of(lexicon.words.words, labels.words)]
+        negatives = lexicon.features[_rest(lexicon.words, labels)]
     elif labels.negatives:
         negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
     else:
@@ -273,11 +275,19 @@ def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, devic
 
 def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
     """The negatives as texts, in the order of their features."""
+    if labels.negatives is None:
+        return [lexicon.words.words[i] for i in _rest(lexicon.words, labels).tolist()]
+    return labels.negatives
+
+
+def _rest(words: Words, labels: LabelSet) -> Tensor:
+    """Rows of the corpus that are no positive, each as often as the corpus has its word."""
+    import torch
+
     from ood_lightning.mining.negatives import rest_of
 
-    if labels.negatives is None:
-        return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
-    return labels.negatives
+    rows = rest_of(words.words, labels.words)
+    return rows if words.counts is None else rows.repeat_interleave(torch.tensor(words.counts)[rows])
 
 
 def positives_under(
