@@ -20,13 +20,13 @@ def find_pictures(source: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
-    found = sorted(p for p in _files(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
+    found = sorted(p for p in files_below(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
     if not found:
         raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Everything below a folder; `rglob` would pass over linked folders in silence."""
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):

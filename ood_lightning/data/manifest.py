@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
 from ood_lightning.places import expand, locate
 
@@ -89,7 +90,7 @@ class Manifest:
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
         text = json.dumps({key: entries[key] for key in order}, indent=2, ensure_ascii=False) + "\n"
         path = folder / "manifest.json"
-        path.write_text(text, encoding="utf-8")
+        atomic_write(path, text.encode())
         return path
 
 
