@@ -29,6 +29,7 @@ GROUPS = {
     },
     "data": {
         "pack": "make shards of a folder, list, archive or table of pictures",
+        "check": "damage, duplicates and wrong labels in sets",
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C

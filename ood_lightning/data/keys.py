@@ -16,7 +16,7 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     number.
 
     >>> keys_of(["cat/1.jpg", "cat/1.png", "cat/2.JPEG"])
-    ['cat/1-c04fa6d182', 'cat/1-b155b9938f', 'cat/2']
+    ['cat/1-634a07bf9d', 'cat/1-6a3b843cf6', 'cat/2']
     """
     plain = [_plain(path) for path in paths]
     often = Counter(key.casefold() for key in plain)
