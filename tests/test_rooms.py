@@ -27,6 +27,7 @@ DOORS = {
     "webdataset": "data/shards.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/scores.py",
+    "imagecorruptions": "data/corruptions.py",
 }
 FURTHER_DOORS = {"pyarrow": ["data/parquet.py"]}  # pictures in tables, read without torch
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -30,6 +30,7 @@ GROUPS = {
     "data": {
         "pack": "make shards of a folder, list, archive or table of pictures",
         "check": "damage, duplicates and wrong labels in sets",
+        "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
