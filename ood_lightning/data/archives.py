@@ -1,5 +1,6 @@
 """Pictures inside a tar or zip. Members are read where they lie: nothing is ever unpacked, so nothing can escape."""
 
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -11,6 +12,8 @@ from ood_lightning.data.listings import Entry, Listing, Place, Refused, named_pi
 from ood_lightning.data.pictures import MAX_BYTES
 from ood_lightning.errors import SourceError
 
+# what zipfile raises for damaged, encrypted and otherwise compressed members
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 _LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
 
@@ -45,7 +48,7 @@ class ZipMember:
         try:
             with opened.open(opened.infolist()[self.number]) as member:
                 return member.read(MAX_BYTES)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise ValueError(str(error)) from None
 
 

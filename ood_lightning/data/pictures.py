@@ -38,7 +38,7 @@ def suffix_of(data: bytes, pixels: bool = True) -> str:
     with _opened(data) as image:
         kind = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[str(image.format)]
         if kind == "jpg":  # all coefficients are read, an eighth of the pixels is computed: two to three times faster
-            image.draft("RGB", (image.width // 8, image.height // 8))
+            image.draft("RGB", (max(image.width // 8, 1), max(image.height // 8, 1)))
         if pixels:
             image.convert("RGB")
         return kind
