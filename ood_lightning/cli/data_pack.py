@@ -79,7 +79,7 @@ def pack(
     given = tuple(read_names(class_names)) if class_names is not None else found.class_names * (labels == "auto")
     numbers, names = numbered(classes, given, class_order)
     where = locate(source[0]).resolve()
-    about = Manifest(name, role, (), names, licence, origin or where.name, protocol)
+    about = Manifest(name, role, (), names, licence, origin or where.name.encode("utf-8", "replace").decode(), protocol)
     notes = {"passed_over": dict(sorted(found.passed_over.items()))}
     manifest, bad = make(
         Path(out),

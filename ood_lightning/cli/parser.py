@@ -114,7 +114,7 @@ def _joined(given: list[str], lists: set[str]) -> list[str]:
         option, equals, value = word.partition("=")
         if option.startswith("--") and option[2:] in lists:
             first = value if equals else next(iter(given[i + 1 : i + 2]), "")
-            if first.startswith(("[", "-")) or not first:
+            if first.startswith(("[", "-")) or first in ("", "null"):
                 rest.append(word)
                 into = None
                 continue

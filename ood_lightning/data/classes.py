@@ -92,4 +92,7 @@ def numbered(
             f"order, or lines `folder<TAB>name`."
         )
     place = {name: i for i, name in enumerate(known)}
-    return [place[name] for name in folders], tuple(given or known)
+    # names of folders need not be UTF-8, a manifest is
+    return [place[name] for name in folders], tuple(
+        given or (name.encode("utf-8", "backslashreplace").decode() for name in known)
+    )

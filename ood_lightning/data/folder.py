@@ -27,9 +27,13 @@ def find_pictures(source: str) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Everything below a folder; `rglob` would pass over linked folders in silence."""
+    """Everything below a folder; `rglob` would pass over linked folders in silence.
+
+    Raises:
+        SourceError: a folder may not be read.
+    """
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         folders.sort()
         real = os.path.realpath(place)
         if real in seen:  # a link back up, or a second way to a folder
@@ -37,3 +41,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         yield from (Path(place, name) for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}")

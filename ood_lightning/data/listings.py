@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import NamedTuple, Protocol
 
 from ood_lightning.data.folder import files_below
@@ -142,7 +143,7 @@ def table(path: Path, root: Path) -> Listing:
     columns = reader.fieldnames or []
     if "path" not in columns:
         raise SourceError(f"{path} has the columns {', '.join(columns) or 'none'}: expected path and, if wanted, label")
-    for row in reader:
+    for row in _rows(path, reader):
         if row["path"] is None or ("label" in columns and row["label"] is None):
             raise SourceError(f"{path}, line {reader.line_num}: has fewer columns than the first line")
         rows.append((reader.line_num, row["path"], row.get("label") or ""))
@@ -155,6 +156,13 @@ def table(path: Path, root: Path) -> Listing:
         if "" in labels:
             raise SourceError(f"{path}, line {rows[labels.index('')][0]}: has no label") from None
         return _listed(path, root, rows)
+
+
+def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterable[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def _listed(path: Path, root: Path, rows: Sequence[tuple[int, str, int | str]]) -> Listing:
@@ -173,6 +181,10 @@ def _file(path: Path) -> tuple[Place, str]:
         about = path.stat()
     except OSError as error:
         return Refused(str(error.strerror)), ""
+    except ValueError as error:  # a name with a null byte
+        return Refused(str(error)), ""
+    if not S_ISREG(about.st_mode):
+        return Refused("a device, pipe or folder, and no plain file"), ""  # reading a pipe would wait for ever
     return File(str(path)), f"{about.st_size} {about.st_mtime_ns}"
 
 

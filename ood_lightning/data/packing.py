@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from ood_lightning.data.files import atomic_write
 from ood_lightning.data.manifest import Manifest, Shard, sha256_of
 from ood_lightning.data.workers import Tick, each
-from ood_lightning.errors import SettingsError, ShardContentError, SourceError
+from ood_lightning.errors import SettingsError, ShardContentError, SourceError, UserError
 from ood_lightning.progress import bar
 
 ABOUT = "pack.json"
@@ -91,11 +91,28 @@ def pack(
         The manifest, and what was left out.
 
     Raises:
-        SettingsError: the folder holds something else, or the name makes no file name.
+        SettingsError: the folder holds something else or cannot be written, or the name makes no file name.
         ShardContentError: more pictures cannot be decoded than may be left out.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", about.name) or len(about.name) > 100:
         raise SettingsError(f"name is {about.name!r}: expected letters, digits, and . _ - after the first")
+    try:
+        return _packed(folder, about, origin, recipes, workers, max_bad_samples, notes)
+    except UserError:
+        raise
+    except OSError as error:  # pictures that cannot be read are named as such; this is about what is written
+        raise SettingsError(f"{folder} cannot be written: {error}. The same command goes on from there.") from error
+
+
+def _packed(
+    folder: Path,
+    about: Manifest,
+    origin: str,
+    recipes: Sequence[Recipe],
+    workers: int,
+    max_bad_samples: int,
+    notes: Mapping[str, Any],
+) -> tuple[Manifest, list[Bad]]:
     _claim(folder, about.name, origin)
     names = [f"{about.name}-{i:06d}.tar" for i in range(len(recipes))]
     made = {name: _finished(folder, name, recipe) for name, recipe in zip(names, recipes, strict=True)}
@@ -127,7 +144,7 @@ def _claim(folder: Path, name: str, origin: str) -> None:
     try:
         found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(path.name[: len(ABOUT) + 2] != f".{ABOUT}." for path in folder.iterdir()):
             raise SettingsError(f"{folder} is not empty, and was not made by this command: name a new folder") from None
         atomic_write(folder / ABOUT, _json(own))
         found = own
@@ -139,7 +156,8 @@ def _claim(folder: Path, name: str, origin: str) -> None:
             f"folder, or remove this one"
         )
     (folder / STATE).mkdir(exist_ok=True)
-    for left in (folder / STATE).glob(".*"):  # of a run that was killed
+    # of a run that was killed
+    for left in (*(folder / STATE).glob(".*"), *folder.glob(f".{ABOUT}.*"), *folder.glob(".manifest.json.*")):
         left.unlink(missing_ok=True)
 
 

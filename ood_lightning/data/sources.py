@@ -83,7 +83,8 @@ def without(entries: Sequence[Entry], listed: Path) -> list[Entry]:
         SourceError: the file cannot be read, or a line excludes nothing, so it is misspelt.
     """
     try:
-        lines = [line for line in listed.read_bytes().decode("utf-8-sig").split("\n") if line.strip()]
+        text = listed.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        lines = [line for line in text.split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"list of exclusions {listed} cannot be read: {error}") from None
     wanted, unused, kept = set(lines), set(lines), []

@@ -294,6 +294,48 @@ def test_names_that_no_tar_likes(tmp_path: Path):
     assert set(names) - set(told.values()) == {"-x.png"}
 
 
+def test_class_folders_need_not_be_utf8_nor_files_plain(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for folder in (b"\xff", "ünï".encode()):
+        path = tmp_path / "in" / os.fsdecode(folder)
+        path.mkdir(parents=True)
+        (path / "a.png").write_bytes(PIXEL)
+    os.mkfifo(path / "pipe.png")
+    (path / "broken.png").symlink_to("nowhere")
+    assert run(tmp_path / "in", tmp_path / "out", "--max_bad_samples=2") == 0
+    said = capsys.readouterr().out
+    assert "pipe.png': a device, pipe or folder" in said
+    assert "broken.png': No such file" in said
+    assert read_manifest(str(tmp_path / "out")).class_names == ("ünï", "\\udcff")
+
+
+def test_what_a_killed_run_left_is_cleared_away(folder: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".pack.json.ab12").write_text("{")  # killed in its first moment
+    assert run(folder, out) == 0
+    wanted = content(out)
+    (out / ".manifest.json.ab12").write_text("{")
+    (out / ".pack/.s-000000.tar.ab12").write_text("x")
+    assert run(folder, out) == 0
+    assert content(out) == wanted
+    assert sorted(path.name for path in out.rglob("*")) == [
+        ".pack", "manifest.json", "pack.json", "s-000000.tar", "s-000000.tar.json",
+    ]  # fmt: skip
+
+
+def test_a_full_disk_is_said_to_be_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert run(folder, tmp_path / "out") == 2
+    assert "out cannot be written: [Errno 28] No space left on device" in capsys.readouterr().err
+    assert run(folder, tmp_path / "out") == 0
+
+
 def test_keys_do_not_depend_on_what_else_is_there_but_for_clashes():
     assert keys_of(["n01/x.JPEG", "n02/x.JPEG"]) == ["n01/x", "n02/x"]
     twice = keys_of(["x.png", "x.png", "X.png"])
@@ -424,6 +466,8 @@ def test_tables_have_labels_by_number_or_name(folder: Path, tmp_path: Path, caps
         "file\nx": "expected path and",
         "path,label\na": "fewer columns",
         "path,label\na,": "has no label",
+        "path,label\nx\0,1": "embedded null byte",
+        "path\n" + "x" * 200_000: "field larger than field limit",
     }.items():
         (tmp_path / "t.csv").write_text(text)
         assert run(tmp_path / "t.csv", tmp_path / "o3") == 2
