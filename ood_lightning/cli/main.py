@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
 from ood_lightning import __version__
 from ood_lightning.errors import UserError
@@ -30,6 +31,9 @@ GROUPS = {
     "data": {
         "list": "published sets: role, pictures, classes, licence, groups",
         "show": "the card of a set, and the commands from nothing to its features",
+        "pack": "make shards of a folder, list, archive or table of pictures",
+        "check": "damage, duplicates and wrong labels in sets",
+        "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -45,7 +49,7 @@ def usage() -> str:
         "",
         *(f"  {name:<9}{does}" for name, does in commands.items()),
         "",
-        *(f"  {group} {name:<7}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
+        *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
         "",
         "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
     ]
@@ -99,7 +103,8 @@ def _run(given: list[str], from_process: bool) -> int:
     if command in GROUPS and given[1:2] and given[1] in GROUPS[command]:
         from ood_lightning.cli.parser import run_step
 
-        step = getattr(import_module(f"ood_lightning.cli.{command}"), given[1])
+        own = f"ood_lightning.cli.{command}_{given[1]}"  # a step with a file of its own, else one of the group's
+        step = getattr(import_module(own if find_spec(own) else f"ood_lightning.cli.{command}"), given[1])
         return run_step(step, given[2:], f"{command} {given[1]}")
     if command in GROUPS and given[1:] in ([], ["-h"], ["--help"]):
         print(usage())
