@@ -3,26 +3,32 @@
 python -m benchmarks.detectors [--dims 512 1024] [--images 10000] [--words 79403]
 
 Features are random unit vectors: what a score costs does not depend on what is in the picture. The encoders' work is
-not part of it, and the pair texts of NegRefine are known beforehand (benchmarks.multimatch measures their encoding).
+not part of it: the pair texts of NegRefine are known beforehand (benchmarks.multimatch measures their encoding), and
+InterNeg, which runs the text tower backwards, is not here; nor is SynOOD, which is NegLabel after one small layer.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.timing import best_s, peak_mib
 from ood_lightning.detectors.adaneg import AdaNeg
 from ood_lightning.detectors.base import Detector, Evidence, ImageTower, LabelFeatures, StreamDetector
+from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
+from ood_lightning.detectors.glmcm import GLMCM
 from ood_lightning.detectors.knn import KNN
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.mahalanobis import Mahalanobis
@@ -30,6 +36,7 @@ from ood_lightning.detectors.maxlogit import MaxLogit
 from ood_lightning.detectors.mcm import MCM
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.negrefine import NegRefine
+from ood_lightning.detectors.plp import MADE, PLP, names_sha256
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
 from ood_lightning.detectors.tanl import TANL
 from ood_lightning.detectors.variance import Variance
@@ -38,6 +45,7 @@ from ood_lightning.progress import bar
 
 BLOCK = 1024  # images scored together, as EvalFeatures does
 N_NAMES, N_NEGATIVES, N_MINED = 1000, 10_000, 1500
+N_PATCHES = 196  # ViT-B/16
 SHOTS = 20  # ID training images a class
 
 
@@ -48,6 +56,8 @@ class Row(NamedTuple):
     compared: int
     open: Callable[[], Callable[[Tensor], Tensor]]
     batch_size: int = BLOCK
+    patches: int = 0  # of each image, beside its feature
+    images: int | None = None  # fewer than asked for, where they take long
 
 
 def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
@@ -71,12 +81,14 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
         id_features,
         id_labels,
         texts,
-        encode=lambda some: known[torch.arange(len(some)) % len(known)],
+        encode=dict.fromkeys(labels, lambda some: known[torch.arange(len(some)) % len(known)]),
+        positives_under=lambda make, name: known[: len(labels[name].positives)],
+        encoder="random",
         image_tower=ImageTower((3, 8, 8), lambda pictures: known[: len(pictures)]),
     )
 
 
-def rows(given: Evidence) -> Iterator[Row]:
+def rows(given: Evidence, probe: str) -> Iterator[Row]:
     """Every detector with the number of vectors it compares an image with."""
     assert given.id_features is not None
     counts = {name: len(found.positives) + len(found.negatives) for name, found in given.labels.items()}
@@ -87,6 +99,8 @@ def rows(given: Evidence) -> Iterator[Row]:
         ("MCM", MCM(), counts["names"]),
         ("Entropy", Entropy(), counts["names"]),
         ("Variance", Variance(), counts["names"]),
+        ("CLIPN", CLIPN(checkpoint="its texts are random"), 2 * counts["names"]),
+        ("PLP", PLP(probe=probe), counts["names"]),
         ("NegLabel, 100 groups", NegLabel(), counts["neglabel"]),
         ("NegRefine, pair texts known", NegRefine(), counts["neglabel"]),
         ("KNN", KNN(), len(given.id_features)),
@@ -95,6 +109,13 @@ def rows(given: Evidence) -> Iterator[Row]:
     ]
     for name, detector, compared in static:
         yield Row(name, compared, partial(detector.bind, given))
+    yield Row(
+        f"GL-MCM, {N_PATCHES} patches",
+        (1 + N_PATCHES) * counts["names"],
+        partial(GLMCM().bind, given),
+        patches=N_PATCHES,
+        images=BLOCK,
+    )
     streams: list[tuple[str, StreamDetector, int]] = [
         ("CLIPScope, batches of 64", CLIPScope(), counts["neglabel"]),
         ("AdaNeg, batches of 64", AdaNeg(), counts["neglabel"]),
@@ -113,14 +134,24 @@ def bare(images: Tensor, texts: Tensor, batch_size: int) -> None:
 
 def measure(row: Row, images: Tensor, vectors: Tensor) -> list[str]:
     """One line of the table."""
-    texts = vectors[: row.compared]
-    bare(images[:BLOCK], texts, row.batch_size)  # the first product of a size is slower than the rest
-    plain = best_s(lambda: bare(images, texts, row.batch_size), repeats=2)
+    images = images[: row.images]
+    texts, patches = vectors[: row.compared // (1 + row.patches)], torch.empty(0)
+    if row.patches:
+        patches = vectors[torch.arange(row.batch_size * row.patches) % len(vectors)].half()
+        patches = patches.view(row.batch_size, row.patches, -1)
+
+    def product() -> None:
+        bare(images, texts, row.batch_size)
+        if row.patches:
+            bare(patches.flatten(0, 1).float(), texts, row.batch_size)
+
+    product()  # the first product of a size is slower than the rest
+    plain = best_s(product, repeats=2)
 
     def scored() -> None:
         score = opened[0] if len(opened) == 1 else row.open()
         for block in images.split(row.batch_size):
-            score(block)
+            score(*((block, patches[: len(block)]) if row.patches else (block,)))
 
     opened = [] if row.batch_size != BLOCK else [row.open()]  # a stream begins anew, a static score is bound once
     spent = best_s(scored, repeats=2)
@@ -135,6 +166,27 @@ def measure(row: Row, images: Tensor, vectors: Tensor) -> list[str]:
         f"{rate:,.0f}",
         f"{peak:,.0f}",
     ]
+
+
+def write_probe(given: Evidence, folder: str) -> str:
+    """A PLP probe of the right size."""
+    names = given.labels["names"].positives
+    dim = names.shape[1]
+    tensors = {"weight": names, "bias": torch.zeros(len(names)), "mean": torch.zeros(dim), "std": torch.ones(dim)}
+    texts = (given.texts or {})["names"][0]
+    made = {"encoder": given.encoder, "features": "image", "names": names_sha256(texts)}
+    path = f"{folder}/probe.safetensors"
+    save_file(tensors, path, {MADE: json.dumps(made)})
+    return path
+
+
+def filled(table: Table, every: list[Row], images: Tensor, vectors: Tensor, what: str) -> Table:
+    """The table with a line for every row."""
+    with bar(len(every), what, "detector") as shown:
+        for row in every:
+            table.add_row(*measure(row, images, vectors))
+            shown.update(1)
+    return table
 
 
 def main() -> None:
@@ -161,11 +213,9 @@ def main() -> None:
             title=title,
             box=SIMPLE,
         )
-        every = list(rows(given))
-        with bar(len(every), f"measure D = {dim}", "detector") as shown:
-            for row in every:
-                table.add_row(*measure(row, images, vectors))
-                shown.update(1)
+        with TemporaryDirectory() as folder:
+            every = list(rows(given, write_probe(given, folder)))
+            table = filled(table, every, images, vectors, f"measure D = {dim}")
         Console(width=110).print(table)
 
 
