@@ -130,7 +130,8 @@ class FeatureFolder:
         assert columns.keys() == {"image", *self.also}  # the folder's name says so
         if not all(torch.isfinite(rows).all() for rows in columns.values()):
             raise FeatureError(
-                f"the features of {self.manifest.path(shard)} are not finite: use another precision (fp32)"
+                f"set {self.manifest.name!r}, shard {shard.path}: its features are not finite: use another precision "
+                f"(fp32)"
             )
         tensors = {**columns, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
         atomic_write(self.file(shard), save(tensors, {"set": self.manifest.name, "shard": shard.path}))

@@ -15,7 +15,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ood_lightning.data.manifest import IMAGE_SUFFIXES, Manifest, Shard, plan, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
+from ood_lightning.data.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import ShardContentError, ShardCountError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -167,7 +168,8 @@ class ShardParts(IterableDataset[ShardPart]):
         if found != shard.sha256:
             raise ShardContentError(
                 f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "
-                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again."
+                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again, or remove it if it was "
+                f"fetched: it then is again."
             )
 
 
