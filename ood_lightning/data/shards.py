@@ -20,6 +20,7 @@ from ood_lightning.data.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import ShardContentError, ShardCountError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+LONGEST = 500  # times its width: a line of 1 x 65,535 pixels, its shorter side scaled to 224, would be 13 GB
 
 
 class Sample(NamedTuple):
@@ -87,16 +88,23 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
 def decode(data: bytes) -> Image.Image:
     """RGB picture from encoded bytes.
 
-    Every mode is converted to RGB before any resize, as torchvision's ImageFolder does.
+    Every mode is converted to RGB before any resize, an orientation in EXIF is not applied, and of an animation the
+    first frame is taken, as by torchvision's ImageFolder.
     Differs: open_clip's transform resizes palette, 1-bit and 16-bit pictures first; for all other modes the two agree.
 
     Raises:
-        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger than any photograph.
+        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if max(picture.size) > LONGEST * min(picture.size):
+                raise ValueError(
+                    f"it is {picture.width} x {picture.height} pixels, more than {LONGEST} times as long as wide"
+                )
+            picture.load()
+            return picture if picture.mode == "RGB" else picture.convert("RGB")
     except UnidentifiedImageError:
         raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None  # Pillow's words name a BytesIO
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

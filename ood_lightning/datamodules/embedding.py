@@ -64,6 +64,7 @@ def embed(
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
     if not todo:
+        folder.sweep()
         return folder
     encoder.load(device)
     parts = ShardParts(manifest, todo, encoder.transform, batch_size, max_bad_samples)
@@ -84,6 +85,7 @@ def embed(
                 columns = done.tensors()
                 image, label = columns.pop("image"), columns.pop("label")
                 folder.write(by_path[part["shard"]], image, label, done.keys, done.bad, columns)
+    folder.sweep()
     return folder
 
 
