@@ -35,7 +35,7 @@ class ShardPart(TypedDict):
     """Some decoded samples of one shard, in its order."""
 
     shard: str
-    image: Tensor  # (b, 3, H, W)
+    image: Tensor  # (b, 3, H, W), as the transform gives it
     label: Tensor  # (b,) int64
     keys: list[str]
     bad: list[str]
