@@ -140,12 +140,13 @@ def decoding_share(manifest: Manifest, transform: Transform, workers: int) -> fl
     return spent.value / (cpu_s() - cpu)
 
 
-def memory(manifest: Manifest, n_shards: int) -> float:
-    """MiB that reading takes at its peak, of a set whose first shard stands there `n_shards` times."""
+def memory(pictures: list[bytes], folder: Path, n_shards: int) -> float:
+    """MiB that reading takes at its peak, of a set with one shard under `n_shards` names."""
+    folder.mkdir()
+    manifest = write(pictures, folder, 1)
     first = manifest.shards[0]
     for i in range(n_shards):
-        link = manifest.root / f"of{n_shards}-{i:05d}.tar"
-        link.symlink_to(first.path)
+        (folder / f"of{n_shards}-{i:05d}.tar").symlink_to(first.path)
     rows = tuple(Shard(f"of{n_shards}-{i:05d}.tar", first.samples, first.bytes) for i in range(n_shards))
     many = Manifest("many", "id", rows, root=manifest.root)
     parts = shards.ShardParts(many, list(rows), lambda picture: torch.zeros(3, 224, 224, dtype=torch.uint8), BATCH)
@@ -202,9 +203,9 @@ def main() -> None:
         for name, transform in (("exact", exact), ("fast", fast)):
             share = decoding_share(manifest, transform, given.workers)
             print(f"{name}: {1 - share:.1%} of the CPU time is neither decoding nor the transform")
-        for n_shards in (1, 10, 100):
-            peak = memory(manifest, n_shards)
-            print(f"{n_shards} shards of {manifest.shards[0].samples} pictures: {peak:.0f} MiB at the peak")
+        for n_shards in (1, 30, 300):
+            peak = memory(pictures[:20], Path(folder) / f"of{n_shards}", n_shards)
+            print(f"{n_shards} shards of 20 pictures: {peak:.0f} MiB at the peak")
     found = cosines(pictures[:200], given.model)
     print(f"features of {given.model}, fast against exact: cosine {found.mean():.7f}, smallest {found.min():.6f}")
 

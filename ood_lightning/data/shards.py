@@ -6,6 +6,7 @@ Only image decoders run on what comes out of a tar: webdataset's own `.decode()`
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
 from ood_lightning.data.tars import IMAGE_SUFFIXES
-from ood_lightning.errors import ShardContentError, ShardCountError
+from ood_lightning.errors import ShardContentError, ShardCountError, UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 LONGEST = 500  # times its width: a line of 1 x 65,535 pixels, its shorter side scaled to 224, would be 13 GB
@@ -29,6 +30,14 @@ class Sample(NamedTuple):
     key: str
     data: bytes
     label: int
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
+
+    kind: type[UserError]
+    text: str
 
 
 class ShardPart(TypedDict):
@@ -136,8 +145,13 @@ class ShardParts(IterableDataset[ShardPart]):
     def __iter__(self) -> Iterator[ShardPart]:
         worker = get_worker_info()
         share = plan(self.shards, worker.num_workers)[worker.id] if worker else self.shards
-        for shard in share:
-            yield from self._parts(shard)
+        try:
+            for shard in share:
+                yield from self._parts(shard)
+        except UserError as error:
+            if worker is None:
+                raise
+            yield _Failure(type(error), str(error))  # type: ignore[misc]  # `loader` raises it
 
     def _parts(self, shard: Shard) -> Iterator[ShardPart]:
         path = self.manifest.path(shard)
@@ -190,8 +204,12 @@ def _part(
     )
 
 
-def loader(parts: ShardParts, num_workers: int) -> DataLoader[Any]:
-    """Parts through worker processes; each worker reads whole shards."""
+def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
+    """Parts through worker processes; each worker reads whole shards. Errors are those of the reader itself."""
     workers = min(num_workers, len(parts.shards))
     # fork: a spawned worker would import torch anew, seconds for each
-    return DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context="fork" if workers else None)
+    start = "fork" if workers else None
+    for part in DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context=start):
+        if isinstance(part, _Failure):
+            raise part.kind.__new__(part.kind, part.text)
+        yield part

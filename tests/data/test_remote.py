@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from faulty_server import FaultyServer
 
+from ood_lightning.cli.main import main
 from ood_lightning.data import download, remote
 from ood_lightning.data.manifest import read_manifest
 from ood_lightning.data.names import read_names
@@ -63,6 +65,32 @@ def test_a_remote_set_is_the_local_one(folder: Path, server: FaultyServer, endin
     n = len(server.seen)
     assert keys(f"{server.url}/s{ending}") == keys(str(folder)) == [f"s{i:04d}" for i in range(5)]
     assert server.seen[n:] == [("/s/manifest.json", "")]  # and once
+
+
+def test_embed_over_a_bad_line_stores_the_bytes_of_a_local_set(
+    folder: Path, server: FaultyServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for path, faults in (("/s/manifest.json", ["503"]), (FIRST, ["reset", "500"]), ("/s/s-000002.tar", ["flip"])):
+        server.faults[path] = list(faults)
+    given = ["--encoder=plain_encoder.PlainEncoder", "--encoder.init_args.began=began", "--num_workers=2"]
+    for cache, source in (("here", folder), ("there", f"{server.url}/s")):
+        assert main(["embed", *given, f"--shards=['{source}']", f"--cache_dir={cache}"]) == 0
+    here, there = (
+        {file.relative_to(tmp_path / cache): file.read_bytes() for file in (tmp_path / cache).rglob("*.safetensors")}
+        for cache in ("here", "there")
+    )
+    assert len(here) == 3
+    assert here == there
+    shutil.rmtree(".cache")
+    n = len(server.seen)
+    assert main(["embed", *given, f"--shards=['{server.url}/s']", "--cache_dir=there"]) == 0
+    assert server.seen[n:] == [("/s/manifest.json", "")]  # finished shards are not fetched again
+    capsys.readouterr()
+    server.faults[FIRST] = ["403"]
+    assert main(["embed", *given, f"--shards=['{server.url}/s']", "--cache_dir=again"]) == 2
+    said = capsys.readouterr().err
+    assert f"error: {server.url}{FIRST} cannot be fetched: the server says 403" in said
+    assert "Traceback" not in said
 
 
 def test_names_of_classes_come_from_a_remote_manifest(folder: Path, server: FaultyServer):
