@@ -17,7 +17,7 @@ import pytest
 from ood_lightning.cli.main import main
 
 pytestmark = pytest.mark.slow
-SHARDS = [1 + i % 3 for i in range(120)]
+SHARDS = [1 + i % 3 for i in range(300)]
 
 
 def command(folder: Path, cache: str, rank: int, workers: int, pause_s: float) -> list[str]:
@@ -93,7 +93,7 @@ def test_embed_killed_at_twenty_moments_ends_with_the_bytes_of_an_undisturbed_ru
             while not file.exists() and process.is_alive() and time.monotonic() < limit:
                 time.sleep(0.002)
             assert file.exists(), "it has not begun"
-            time.sleep(draw.uniform(0, 0.25))
+            time.sleep(draw.uniform(0, 0.15))
             process.kill()
         for process in processes:
             process.join(60)

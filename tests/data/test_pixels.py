@@ -1,6 +1,7 @@
 """A transform in two parts gives the bits of the whole."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, ToTensor
 
 from ood_lightning.data.pixels import split
+from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.preprocess import preset, with_fast_resize
+from ood_lightning.errors import EncoderError
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 WHOLE = {
@@ -63,3 +66,14 @@ def test_jpegs_go_through_it(photographs: list[Image.Image]):
     buffer = io.BytesIO()
     photographs[0].save(buffer, "JPEG")
     assert WHOLE["fast"](Image.open(buffer).convert("RGB")).shape == (3, 224, 224)
+
+
+def test_features_of_fast_resizing_are_kept_apart(tiny_model: Path, photographs: list[Image.Image]):
+    exact, fast = (OpenClip(f"local-dir:{tiny_model}", resize=way) for way in ("exact", "fast"))  # type: ignore[arg-type]
+    assert exact.fingerprint == OpenClip(f"local-dir:{tiny_model}").fingerprint != fast.fingerprint
+    assert not exact.transform(photographs[0]).equal(fast.transform(photographs[0]))
+
+
+def test_preprocessing_without_a_plain_resize_is_refused():
+    with pytest.raises(EncoderError, match="no plain resize: use resize: exact"):
+        with_fast_resize(Compose([ToTensor()]), "x")
