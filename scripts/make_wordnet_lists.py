@@ -1,23 +1,29 @@
-"""Freeze WordNet 3.0's words into the package: ood_lightning/corpora/frozen/wordnet30_{noun,adj}[_files].txt.xz.
+"""Freeze WordNet 3.0 into ood_lightning/corpora/frozen: lists of words, of lemmas and of files, and the noun graph.
 
     apt-get install wordnet-base
-    python scripts/make_wordnet_lists.py          # writes the lists and prints their SHA-256
-    python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the lists say something else
+    python scripts/make_wordnet_lists.py          # writes the files and prints their SHA-256
+    python scripts/make_wordnet_lists.py --check  # writes nothing; exit 1 if the files say something else
 
 Each list of words is complete for its part of speech, distinct, one word a line; the union is taken when it is read.
-Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads.
+Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads. Line n of the
+adjectives' lemmas says how many synsets word n heads and how often it is a lemma; further lines add the words that head
+none. The graph holds every noun synset with its lemmas, hypernyms and instance hypernyms, as
+`ood_lightning.data.noun_graph` reads it.
 """
 
 import argparse
 import hashlib
 import lzma
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import ood_lightning.corpora as corpora
 from ood_lightning.corpora.lexicographer import FILES_SHA256
-from ood_lightning.corpora.wordnet import FROZEN_SHA256, SYSTEM_FOLDER, first_lemmas, wndb_version
+from ood_lightning.corpora.wordnet import ADJ_LEMMAS, ADJ_LEMMAS_SHA256, FROZEN_SHA256, counted, first_lemmas
 from ood_lightning.corpora.words import Part
+from ood_lightning.data.noun_graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
+from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 
@@ -29,10 +35,10 @@ def compress(text: bytes) -> bytes:
 
 
 def main() -> int:
-    """Write or check the lists; 1 if a check fails."""
+    """Write or check the files; 1 if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", type=Path, default=Path(SYSTEM_FOLDER), help="folder with data.noun and data.adj")
-    parser.add_argument("--check", action="store_true", help="compare with the lists that are there")
+    parser.add_argument("--check", action="store_true", help="compare with the files that are there")
     args = parser.parse_args()
     if (version := wndb_version(args.wordnet)) != "3.0":
         sys.exit(f"{args.wordnet} holds WordNet {version}; the lists are of 3.0")
@@ -42,23 +48,31 @@ def main() -> int:
         files: dict[str, dict[int, None]] = {}
         for lemma, file in first_lemmas(args.wordnet, part):
             files.setdefault(lemma, {})[file] = None
-        failed |= not _freeze(args, f"wordnet30_{part}.txt.xz", [*files], FROZEN_SHA256[part])
-        numbers = [" ".join(map(str, found)) for found in files.values()]
+        failed |= not _freeze(args, f"wordnet30_{part}.txt.xz", _lines(files), FROZEN_SHA256[part])
+        numbers = _lines(" ".join(map(str, found)) for found in files.values())
         failed |= not _freeze(args, f"wordnet30_{part}_files.txt.xz", numbers, FILES_SHA256[part])
+    adjectives = counted(synset.lemmas for synset in synsets(args.wordnet, "adj"))
+    lemmas = _lines(f"{heads} {n}" + f" {word}" * (not heads) for word, (heads, n) in adjectives.items())
+    failed |= not _freeze(args, ADJ_LEMMAS, lemmas, ADJ_LEMMAS_SHA256)
+    failed |= not _freeze(args, FROZEN_GRAPH, outline(read_wndb(args.wordnet)), FROZEN_GRAPH_SHA256)
     return int(failed)
 
 
-def _freeze(args: argparse.Namespace, name: str, lines: list[str], expected: str) -> bool:
-    """Write one list, or say whether the one that is there and its expected hash are as made."""
-    text = "".join(f"{line}\n" for line in lines).encode()
-    path, digest = FROZEN / name, hashlib.sha256(text).hexdigest()
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _freeze(args: argparse.Namespace, name: str, text: str, expected: str) -> bool:
+    """Write one file, or say whether the one that is there and its expected hash are as made."""
+    content = text.encode()
+    path, digest = FROZEN / name, hashlib.sha256(content).hexdigest()
     if args.check:
-        same = path.exists() and lzma.decompress(path.read_bytes()) == text and digest == expected
+        same = path.exists() and lzma.decompress(path.read_bytes()) == content and digest == expected
         print(f"{name}: {'as made from' if same else 'DIFFERS from'} {args.wordnet}")
         return same
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(compress(text))
-    print(f"{name}: {len(lines)} lines, {path.stat().st_size} bytes, SHA-256 {digest}")
+    path.write_bytes(compress(content))
+    print(f"{name}: {text.count(chr(10))} lines, {path.stat().st_size} bytes, SHA-256 {digest}")
     return True
 
 

@@ -268,3 +268,36 @@ def eval_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words
             "data": {"class_path": "ood_lightning.datamodules.features.EvalFeatures", "init_args": data},
         },
     )
+
+
+@pytest.fixture
+def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
+    """The same with the other ways of choosing words, on nouns and adjectives that share no templates."""
+    words = WORDS.split(",")
+    tagged = [f"{at},{word},{'JJ' if word in COLOURS else 'NN'}" for at, word in enumerate([*words, "tall", "wide"])]
+    (tmp_path / "tagged.csv").write_text("\n".join(["index,word,pos_tag", *tagged]) + "\n")
+    official, names = "ood_lightning.modules.official_negatives", str(sets / "id_test")
+    corpus: dict[str, object] = {
+        "class_path": "ood_lightning.corpora.part_of_speech.PartOfSpeech",
+        "init_args": {"path": "tagged.csv"},
+    }
+    pool = {"class_path": "ood_lightning.corpora.conjugated.Conjugated", "init_args": {"corpus": corpus}}
+    prompts = {"templates": ["the {}", "a {}."], "order": "mean-then-normalise", "adjectives": ["a {} thing"]}
+    made = {
+        "official": (f"{official}.NegLabelNegatives", {"share": 0.5}, corpus),
+        "csp": (f"{official}.CSPNegatives", {"share": 0.4, "without_names": True}, pool),
+        "augmented": (f"{official}.AugmentedNames", {"count": 5}, corpus),
+        "ends": ("ood_lightning.modules.label_sources.CLIPScopeNegatives", {"farthest": 6, "nearest": 4}, corpus),
+    }
+    settings = yaml.safe_load(eval_yaml.read_text())
+    for name, (path, given, words_of) in made.items():
+        source = {"class_path": path, "init_args": {"names": names, **given}}
+        settings["model"]["init_args"]["label_sets"][name] = {
+            "class_path": "ood_lightning.modules.label_sources.Under",
+            "init_args": {"source": source, "corpus": words_of, "prompts": prompts},
+        }
+        settings["model"]["init_args"]["detectors"][f"mass of {name}"] = {
+            "class_path": "ood_lightning.detectors.label_mass.LabelMass",
+            "init_args": {"labels": name},
+        }
+    return _write(eval_yaml, settings)

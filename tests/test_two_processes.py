@@ -65,3 +65,21 @@ def test_two_processes_score_ragged_shards_as_one_does(
     tables = [pq.read_table(folder / "scores.parquet") for folder in (one, two)]
     assert tables[0].num_rows == 12 + 7 + 9 + 8
     assert tables[0].equals(tables[1])
+
+
+def test_two_processes_choose_the_same_negatives(mined_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    assert main(["test", "--config", str(mined_yaml)]) == 0
+    two = tmp_path / "run/two"
+    given = [*TWO, "--trainer.strategy=ddp_fork", f"--trainer.default_root_dir={two}"]
+    given += ["--data.cache_dir=cache_of_two", "--model.cache_dir=cache_of_two"]
+    assert main(["test", "--config", str(mined_yaml), *given]) == 0
+    assert "MEMBER: 2/2" in "".join(capfd.readouterr())
+    one, other = (
+        {path.name: path.read_bytes() for path in (folder / "labels").iterdir()}
+        for folder in (tmp_path / "run/eval", two)
+    )
+    assert one == other
+    assert set(one) == {f"{name}.json" for name in ("names", "neglabel", "official", "csp", "augmented", "ends")}
+    negatives = {name: json.loads(content)["negatives"] for name, content in one.items()}
+    assert negatives["augmented.json"] == "rest of the corpus"
+    assert [len(negatives[f"{name}.json"]) for name in ("neglabel", "official", "csp", "ends")] == [10, 12, 9, 10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import lightning.pytorch as L
 from safetensors.torch import save
 
 from ood_lightning.data.files import atomic_write
+from ood_lightning.detectors.plp import MADE, names_sha256
 
 
 class ProbeWriter(L.Callback):
@@ -21,7 +23,11 @@ class ProbeWriter(L.Callback):
         probe = module.probe.cpu()
         tensors = {"weight": probe.weight, "bias": probe.bias, "mean": module.feature_mean, "std": module.feature_std}
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        about = {"encoder": module.encoder.fingerprint, "features": module.features}
-        atomic_write(out / "probe.safetensors", save(stored, about))
+        made = {
+            "encoder": module.encoder.fingerprint,
+            "features": module.features,
+            "names": names_sha256(module.label_set.words),
+        }
+        atomic_write(out / "probe.safetensors", save(stored, {MADE: json.dumps(made, sort_keys=True)}))
         module.label_set.write(out / "labels.json")
         print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from ood_lightning.callbacks.wandb import log_picture
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.manifest import Manifest
-from ood_lightning.data.shards import decode, read_samples
+from ood_lightning.data.pictures import decode
+from ood_lightning.data.shards import read_samples
 from ood_lightning.functional.votes import elect
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 

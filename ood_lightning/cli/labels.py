@@ -71,7 +71,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
 
 
 def plot(runs: list[str], out: str) -> int:
-    """Histogram of the mined words' cosines to the nearest true name, one outline for each label set.
+    """Histograms of the mined words' cosines to the nearest true name, and of their hops to one in WordNet.
 
     Args:
         runs: folders of finished fits that were given true names to measure with.
@@ -80,23 +80,31 @@ def plot(runs: list[str], out: str) -> int:
     from ood_lightning.data.files import atomic_write
     from ood_lightning.data.quality import read_quality
     from ood_lightning.errors import SettingsError
-    from ood_lightning.report.plots import histograms
+    from ood_lightning.report.plots import Histogram, histograms
 
     _check_svg(out)
     series: dict[str, list[int]] = {}
+    far: dict[str, list[int]] = {}
     for run in runs:
         for name, measured in read_quality(run)["label_sets"].items():
             if "similarity" not in measured:
                 raise SettingsError(f"{run} was fitted without true names: set `names` of LabelSetWriter and fit again")
             about = f"{measured['positives']} words, mean {measured['similarity']['mean']:.3f}"
-            of_run = f"{run}: " if len(runs) > 1 else ""
-            series[f"{of_run}{measured['method'] or name}, {about}"] = measured["similarity"]["bins"]
+            whose = (f"{run}: " if len(runs) > 1 else "") + (measured["method"] or name)
+            series[f"{whose}, {about}"] = measured["similarity"]["bins"]
+            hops = measured.get("hops")  # older fits have none
+            if hops and hops["bins"]:
+                far[f"{whose}, {sum(hops['bins'])} nouns, mean {hops['mean']:.2f}"] = hops["bins"]
+    pictures = [Histogram("Mined words against true names", "cosine to the nearest true name", series)]
+    if far:
+        pictures.append(Histogram("The same in WordNet", "hops to the nearest true name", far, whole=True))
     try:
-        picture = histograms(series, "Mined words against true names", "cosine to the nearest true name")
+        picture = histograms(pictures)
     except ValueError as error:
         raise SettingsError(f"these runs do not fit into one picture: {error}") from error
     atomic_write(Path(out), picture.encode())
-    print(f"{len(series)} label sets: {out}")
+    without = "" if far else "; no hops, since quality.json has none or no name is a noun of WordNet"
+    print(f"{len(series)} label sets: {out}{without}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
 from ood_lightning import __version__
 from ood_lightning.errors import UserError
@@ -16,6 +17,7 @@ TRAINER = {
 STEPS = {
     "embed": "store the features of sets; any number of processes and array jobs may share the work",
     "mine": "make a label set again, with another corpus, prompts or count",
+    "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "predict": "score a folder of pictures: score and nearest concepts of each",
     "report": "join the results of several runs into one table",
 }
@@ -25,6 +27,13 @@ GROUPS = {
         "diff": "what differs between two label sets",
         "elbow": "choose the number of clusters from finished fits",
         "plot": "likeness of mined words to true names, as a picture",
+    },
+    "data": {
+        "list": "published sets: role, pictures, classes, licence, groups",
+        "show": "the card of a set, and the commands from nothing to its features",
+        "pack": "make shards of a folder, list, archive or table of pictures",
+        "check": "damage, duplicates and wrong labels in sets",
+        "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -40,7 +49,7 @@ def usage() -> str:
         "",
         *(f"  {name:<9}{does}" for name, does in commands.items()),
         "",
-        *(f"  {group} {name:<7}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
+        *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
         "",
         "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
     ]
@@ -94,7 +103,8 @@ def _run(given: list[str], from_process: bool) -> int:
     if command in GROUPS and given[1:2] and given[1] in GROUPS[command]:
         from ood_lightning.cli.parser import run_step
 
-        step = getattr(import_module(f"ood_lightning.cli.{command}"), given[1])
+        own = f"ood_lightning.cli.{command}_{given[1]}"  # a step with a file of its own, else one of the group's
+        step = getattr(import_module(own if find_spec(own) else f"ood_lightning.cli.{command}"), given[1])
         return run_step(step, given[2:], f"{command} {given[1]}")
     if command in GROUPS and given[1:] in ([], ["-h"], ["--help"]):
         print(usage())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -82,7 +83,7 @@ def run_step(function: Callable[..., int | None], given: list[str], command: str
     parser.add_argument("-c", "--config", action="config", help="YAML file with the keys below.")
     skip = _add_positional(parser, function)
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=skip)
-    settings = parser.parse_args(given)
+    settings = parser.parse_args(_joined(given, _lists_of_texts(function)))
     settings.pop("config", None)
     built: Any = parser.instantiate_classes(settings)
     return function(**built.as_dict()) or 0
@@ -95,3 +96,34 @@ def _add_positional(parser: ArgumentParser, function: Callable[..., int | None])
         return set()
     parser.add_argument(first.name, nargs="+", type=str)
     return {first.name}
+
+
+def _lists_of_texts(function: Callable[..., int | None]) -> set[str]:
+    return {p.name for p in signature(function).parameters.values() if str(p.annotation).startswith("list[str]")}
+
+
+def _joined(given: list[str], lists: set[str]) -> list[str]:
+    """`--ood A B` and `--ood A --ood B` as the parser wants them: `--ood=["A", "B"]`; what is a list already stays.
+
+    >>> _joined(["x", "--ood", "a", "b", "--near=1", "--ood=c"], {"ood"})
+    ['x', '--near=1', '--ood=["a", "b", "c"]']
+    """
+    rest, values = [], dict[str, list[str]]()
+    into: list[str] | None = None
+    for i, word in enumerate(given):
+        option, equals, value = word.partition("=")
+        if option.startswith("--") and option[2:] in lists:
+            first = value if equals else next(iter(given[i + 1 : i + 2]), "")
+            if first.startswith(("[", "-")) or first in ("", "null"):
+                rest.append(word)
+                into = None
+                continue
+            values.setdefault(option, [])
+            into = None if equals else values[option]
+            values[option] += [value] * bool(equals)
+        elif into is not None and not word.startswith("-"):
+            into.append(word)
+        else:
+            rest.append(word)
+            into = None
+    return rest + [f"{option}={json.dumps(texts)}" for option, texts in values.items()]

@@ -105,7 +105,7 @@ def _scored(
     """One row a picture, in order; one that cannot be decoded keeps its row and says why."""
     import torch
 
-    from ood_lightning.data.shards import decode
+    from ood_lightning.data.pictures import decode
     from ood_lightning.functional.similarity import top_k
     from ood_lightning.progress import bar
 

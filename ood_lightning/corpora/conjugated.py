@@ -47,13 +47,15 @@ class Conjugated(Corpus):
         draw = random.Random(self.seed)  # as the official code's random.seed(0), without touching others' draws
         nouns = {word for word, part in zip(found.words, found.parts, strict=True) if part == "noun"}
         made: dict[str, Part] = {}
+        counts: dict[str, int] = {}
         n_known = 0
-        for word, part in zip(found.words, found.parts, strict=True):
+        for word, part, count in zip(found.words, found.parts, found.times, strict=True):
             text = word if part == "noun" else f"{word} {draw.choice(BROAD_NOUNS)}"
             if part == "adj" and text in nouns:
                 n_known += 1
             else:
-                made[text] = part
+                made[text], counts[text] = part, count
         log.info("%s: left out %d phrases that are nouns of the corpus", found.name, n_known)
         source = f"{found.source}, adjectives joined to nouns with seed {self.seed}"
-        return Words(name=f"{found.name}_conjugated", words=tuple(made), source=source, parts=tuple(made.values()))
+        name, parts = f"{found.name}_conjugated", tuple(made.values())
+        return Words(name, tuple(made), source, parts, tuple(counts.values()))

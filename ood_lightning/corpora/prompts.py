@@ -5,20 +5,17 @@ open_clip and the methods' code spell them.
 Differs: the paper prints Simple-7 with 'an origami' and without full stops; CLIP's notebook and open_clip do not.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
+from ood_lightning.corpora.words import Part
 from ood_lightning.errors import CorpusError
 
-if TYPE_CHECKING:  # prompts are read where torch is not wanted, by `--help` for one
+if TYPE_CHECKING:  # prompts are read where torch is not wanted: jsonargparse would bring it in to resolve annotations
     from torch import Tensor
-
-    from ood_lightning.corpora.words import Part
 
 Order = Literal["normalise-then-mean", "mean-then-normalise"]
 
@@ -203,7 +200,7 @@ def _checked(templates: tuple[str, ...], field: str, what: str) -> tuple[str, ..
     return templates
 
 
-def ensemble(features: Tensor, order: Order) -> Tensor:
+def ensemble(features: "Tensor", order: Order) -> "Tensor":
     """One unit vector per word from those of its sentences. Logits are never averaged.
 
     Args:
@@ -220,6 +217,6 @@ def ensemble(features: Tensor, order: Order) -> Tensor:
     return _unit(features.mean(dim=1))
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def _unit(vectors: "Tensor") -> "Tensor":
     lengths: Tensor = vectors.norm(dim=-1, keepdim=True)
     return vectors / lengths

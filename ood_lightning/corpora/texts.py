@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_lightning.corpora.prompts import Prompts, ensemble
+from ood_lightning.encoders.truncation import one_report
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class TextBank:
             return found
         n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
         pieces = []
-        with bar(n_texts, f"encode {what}", "text") as shown:
+        with one_report(), bar(n_texts, f"encode {what}", "text") as shown:
             for start in range(0, len(words), WORDS_AT_ONCE):
                 some = slice(start, start + WORDS_AT_ONCE)
                 pieces.append(self.encode(words[some], prompts, shown.update, parts and parts[some]))

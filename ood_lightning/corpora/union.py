@@ -44,13 +44,15 @@ def appended(first: Words, second: Words, name: str = "") -> Words:
     """
     taken = {word.lower() for word in first.words}
     new: dict[str, Part | None] = {}
-    for word, part in zip(second.words, second.parts or (None,) * len(second), strict=True):
+    counts = list(first.times)
+    for word, part, count in zip(second.words, second.parts or (None,) * len(second), second.times, strict=True):
         if word.lower() not in taken:
             taken.add(word.lower())
             new[word] = part
+            counts.append(count)
     told = (len(first), first.name, len(new), second.name, len(second) - len(new))
     log.info("%d words of %s and %d of %s; %d were there before", *told)
     known = [part for part in new.values() if part is not None]
     parts = (*first.parts, *known) if first.parts is not None and len(known) == len(new) else None
     source = f"{first.source}; {second.source}"
-    return Words(name or f"{first.name}+{second.name}", (*first.words, *new), source, parts)
+    return Words(name or f"{first.name}+{second.name}", (*first.words, *new), source, parts, tuple(counts))

@@ -40,4 +40,5 @@ class Without(Corpus):
             tuple(words.words[i] for i in rows),
             f"{words.source}; without {self.path}",
             tuple(words.parts[i] for i in rows) if words.parts is not None else None,
+            tuple(words.times[i] for i in rows),
         )

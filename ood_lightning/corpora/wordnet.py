@@ -1,8 +1,8 @@
-"""WordNet's nouns and adjectives as words: the first lemma of every synset.
+"""WordNet's nouns and adjectives as words: the first lemma of every synset, or all of them.
 
 Source: Fellbaum (ed.), WordNet, MIT Press 1998, release 3.0. ClusterMine (https://arxiv.org/abs/2511.07068) calls the
 result 67K words (nouns) and 79K words (nouns and adjectives); first lemma, lower case and no duplicates is the rule
-that gives both numbers.
+that gives both numbers. Its Table 6 tries all lemmas, and duplicates, too.
 """
 
 import hashlib
@@ -10,35 +10,53 @@ import logging
 import lzma
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.data.noun_graph import frozen_graph
+from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
 
-SYSTEM_FOLDER = "/usr/share/wordnet"  # Debian's wordnet-base
-EXPECTED = {"noun": 67_186, "noun+adj": 79_403}  # WordNet 3.0
+Counted = dict[str, tuple[int, int]]  # word: how many synsets it heads, how often it is a lemma of one
+
+EXPECTED = {  # words and, with duplicates, entries of WordNet 3.0
+    ("noun", "first"): (67_186, 82_115),
+    ("noun", "all"): (117_798, 146_347),
+    ("noun+adj", "first"): (79_403, 100_271),
+    ("noun+adj", "all"): (136_139, 176_351),
+}
 NAMES = {"noun": "wordnet_n", "noun+adj": "wordnet_na"}
 FROZEN_SHA256: dict[Part, str] = {  # of the text inside, so that another liblzma does not change it
     "noun": "91d6fd3a7d09b9e7fcb7ca91857e9887efc7f25353a5338bf9e70889bf3924d5",
     "adj": "85f21516e01e03bcf5f5b4fd6a0de60f034804f4a6ca816ab51e058888d62dbc",
 }
+ADJ_LEMMAS = "wordnet30_adj_lemmas.txt.xz"  # the nouns' are in the graph
+ADJ_LEMMAS_SHA256 = "8feb61e6400dec6934f8e5150adc396f087f4e4b3116111e8f16e3ee16784bcb"  # of the text inside
 
 
 @dataclass(frozen=True)
 class WordNet(Corpus):
-    """First lemma of every synset, markers stripped, spaces for underscores, lower case, no duplicates; nouns first.
+    """Lemmas of every synset, markers stripped, spaces for underscores, lower case; nouns first.
 
-    67,186 words from the nouns of WordNet 3.0, 79,403 from nouns and adjectives; another count is a warning in the log.
-    A word is a string here, not a sense: homographs merge.
+    The nouns of WordNet 3.0 give 67,186 words by first lemma and 117,798 by all lemmas, with duplicates 82,115 and
+    146,347 entries; nouns and adjectives 79,403 and 136,139 words, 100,271 and 176,351 entries. Another count is a
+    warning in the log.
+
+    A word is a string here, not a sense: homographs merge. Of each part of speech words that head a synset come first,
+    in WordNet's order; with all lemmas the others follow by the alphabet.
 
     Args:
-        parts: of speech; adjectives include satellites.
+        parts: of speech; adjectives include satellites. A word that is both is a noun.
+        lemmas: the ``first`` of each synset, or ``all``.
+        duplicates: a word counts as often as WordNet has it under `parts` and `lemmas`: see
+            :class:`ood_lightning.corpora.words.Words` for what that changes. It is encoded once.
         source: ``frozen`` reads the lists that come with this package, checked by their SHA-256. ``auto`` does the
             same even where nltk's or a system's WordNet is at hand, so that a run gives the same ``labels.json`` on
             every machine: releases differ (3.1 has 67,244 and 79,471 words), and so would the row numbers.
@@ -46,11 +64,16 @@ class WordNet(Corpus):
     """
 
     parts: Literal["noun", "noun+adj"] = "noun+adj"
+    lemmas: Literal["first", "all"] = "first"
+    duplicates: bool = False
     source: Literal["auto", "nltk", "system", "frozen"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.parts not in EXPECTED:
-            raise CorpusError(f"WordNet parts {self.parts!r}: expected one of {', '.join(EXPECTED)}")
+        if (self.parts, self.lemmas) not in EXPECTED:
+            raise CorpusError(
+                f"WordNet parts {self.parts!r}, lemmas {self.lemmas!r}: expected one of {', '.join(NAMES)}, and one of "
+                f"first, all"
+            )
 
     def load(self) -> Words:
         """Read the words.
@@ -61,7 +84,8 @@ class WordNet(Corpus):
         parts: tuple[Part, ...] = ("noun", "adj") if self.parts == "noun+adj" else ("noun",)
         match self.source:
             case "auto" | "frozen":
-                lemmas, version, place = _frozen(parts), "3.0", "the lists in this package"
+                plain = self.lemmas == "first" and not self.duplicates
+                lemmas, version, place = _frozen(parts, plain), "3.0", "the lists in this package"
             case "nltk":
                 lemmas, version, place = _nltk(parts)
             case "system":
@@ -70,16 +94,27 @@ class WordNet(Corpus):
             case _:
                 raise CorpusError(f"WordNet source {self.source!r}: expected one of auto, nltk, system, frozen")
         words: dict[str, Part] = {}
+        counts: Counter[str] = Counter()
         for part in parts:
-            for lemma in lemmas[part]:
-                words.setdefault(lemma, part)  # a noun that is an adjective too stays a noun
-        if len(words) != (expected := EXPECTED[self.parts]):
+            for lemma, (heads, entries) in lemmas[part].items():
+                if n := heads if self.lemmas == "first" else entries:
+                    words.setdefault(lemma, part)  # a noun that is an adjective too stays a noun, with all its copies
+                    counts[lemma] += n
+        size, expected = len(words), EXPECTED[self.parts, self.lemmas][self.duplicates]
+        if self.duplicates:
+            size = counts.total()
+        if size != expected:
             log.warning(
                 "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
-                *(version, place, len(words), self.parts, expected),
+                *(version, place, size, self.parts, expected),
             )
-        source = f"WordNet {version}, {place}"
-        return Words(name=NAMES[self.parts], words=tuple(words), source=source, parts=tuple(words.values()))
+        return Words(
+            name=NAMES[self.parts] + "_all" * (self.lemmas == "all") + "_duplicates" * self.duplicates,
+            words=tuple(words),
+            source=f"WordNet {version}, {place}",
+            parts=tuple(words.values()),
+            counts=tuple(counts[word] for word in words) if self.duplicates else None,
+        )
 
 
 def clean(lemma: str) -> str:
@@ -90,8 +125,7 @@ def clean(lemma: str) -> str:
 def first_lemmas(folder: Path, part: Part) -> Iterator[tuple[str, int]]:
     """The cleaned first lemma of every synset in a WNDB file and its lexicographer file, in the file's order.
 
-    Lemmas come as often as they head a synset. A line is ``offset file_number type n_lemmas lemma lex_id lemma
-    lex_id ... | gloss`` with ``n_lemmas`` hexadecimal; the licence in front is indented by two spaces.
+    Lemmas come as often as they head a synset.
 
     Args:
         folder: that holds ``data.noun`` and ``data.adj``.
@@ -100,47 +134,45 @@ def first_lemmas(folder: Path, part: Part) -> Iterator[tuple[str, int]]:
     Raises:
         CorpusError: if the file is missing or a line is cut.
     """
-    path = folder / f"data.{part}"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), point $WNSEARCHDIR "
-            f"to a folder that holds data.noun and data.adj, or take `source: frozen`."
-        ) from error
-    for at, line in enumerate(lines, start=1):
-        if not line or line.startswith("  "):
-            continue
-        fields = line.partition(" | ")[0].split(" ")
-        try:
-            file, n_lemmas = int(fields[1]), int(fields[3], 16)
-            lemmas = fields[4 : 4 + 2 * n_lemmas : 2]
-            damaged = len(fields) < 4 + 2 * n_lemmas or not lemmas[0]
-        except (IndexError, ValueError):
-            damaged = True
-        if damaged:
-            raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
-        yield clean(lemmas[0]), file
+    return ((clean(synset.lemmas[0]), synset.file) for synset in synsets(folder, part))
 
 
-def wndb_version(folder: Path) -> str:
-    """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
-    path = folder / "data.noun"
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.startswith("  "):
-                break
-            if found := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
-                return found[1]
-    return "of unknown release"
+def counted(of_synsets: Iterable[Sequence[str]]) -> Counted:
+    """How many synsets each cleaned lemma heads, and how often it is a lemma of one.
+
+    Lemmas that head a synset come in the synsets' order, then the others by the alphabet.
+
+    Args:
+        of_synsets: lemmas of each synset, as stored.
+    """
+    heads: Counter[str] = Counter()
+    entries: Counter[str] = Counter()
+    for lemmas in of_synsets:
+        cleaned = [clean(lemma) for lemma in lemmas]
+        heads[cleaned[0]] += 1
+        entries.update(cleaned)
+    return {word: (heads[word], entries[word]) for word in (*heads, *sorted(entries.keys() - heads.keys()))}
 
 
-def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, list[str]]:
-    return {part: [lemma for lemma, _ in first_lemmas(folder, part)] for part in parts}
+def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, Counted]:
+    return {part: counted(synset.lemmas for synset in synsets(folder, part)) for part in parts}
 
 
-def _frozen(parts: Iterable[Part]) -> dict[Part, list[str]]:
-    return {part: frozen_lines(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]) for part in parts}
+def _frozen(parts: Iterable[Part], plain: bool) -> dict[Part, Counted]:
+    """Of the lists in this package; `plain`: only words that head a synset, each once."""
+    found: dict[Part, Counted] = {}
+    for part in parts:
+        heads = frozen_lines(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part])
+        if plain:
+            found[part] = dict.fromkeys(heads, (1, 1))
+        elif part == "noun":
+            lemmas = counted(frozen_graph().lemmas)
+            found[part] = {word: lemmas[word] for word in (*heads, *lemmas)}
+        else:
+            lines = [line.split(" ", 2) for line in frozen_lines(ADJ_LEMMAS, ADJ_LEMMAS_SHA256)]
+            words = (*heads, *(fields[2] for fields in lines[len(heads) :]))
+            found[part] = {word: (int(fields[0]), int(fields[1])) for word, fields in zip(words, lines, strict=True)}
+    return found
 
 
 def frozen_lines(name: str, sha256: str) -> list[str]:
@@ -166,12 +198,12 @@ def frozen_lines(name: str, sha256: str) -> list[str]:
     return text.decode().splitlines()
 
 
-def _nltk(parts: Iterable[Part]) -> tuple[dict[Part, list[str]], str, str]:
+def _nltk(parts: Iterable[Part]) -> tuple[dict[Part, Counted], str, str]:
     from nltk.corpus import wordnet  # 2 s, and only this source needs it
 
     try:
-        lemmas = {
-            part: [clean(s.lemma_names()[0]) for s in wordnet.all_synsets({"noun": "n", "adj": "a"}[part])]
+        lemmas: dict[Part, Counted] = {
+            part: counted(s.lemma_names() for s in wordnet.all_synsets({"noun": "n", "adj": "a"}[part]))
             for part in parts
         }
         return lemmas, str(wordnet.get_version()), f"nltk, {wordnet.root}"

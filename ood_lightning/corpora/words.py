@@ -25,6 +25,10 @@ class Words:
         words: no empty ones, no blanks at either end, no line breaks, no duplicates.
         source: where they were read, for a person.
         parts: of speech, one a word; None where nobody knows.
+        counts: how often each word stands in the corpus, one or more; None: once each. A word has one row of features
+            and one vote all the same. Where the negatives of a label set are the rest of the corpus, its row is
+            repeated, so that it counts as often in every sum; a positive counts once, and leaves no copy among the
+            negatives.
 
     Raises:
         CorpusError: if there are no words, or one breaks the rules above.
@@ -34,6 +38,7 @@ class Words:
     words: tuple[str, ...]
     source: str
     parts: tuple[Part, ...] | None = None
+    counts: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -53,14 +58,31 @@ class Words:
                 f"corpus {self.name!r} has {len(self.words)} words and {len(self.parts)} parts of speech: expected one "
                 f"a word"
             )
+        if self.counts is not None:
+            if len(self.counts) != len(self.words) or min(self.counts) < 1:
+                raise CorpusError(
+                    f"corpus {self.name!r} has {len(self.words)} words and {len(self.counts)} counts, the smallest "
+                    f"{min(self.counts, default=0)}: expected one of 1 or more a word"
+                )
+            if max(self.counts) == 1:
+                object.__setattr__(self, "counts", None)
 
     def __len__(self) -> int:
         return len(self.words)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the words joined by line feeds, in UTF-8: equal only for the same words in the same order."""
-        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+        """Of the words joined by line feeds, in UTF-8: equal only for the same words, as often, in the same order.
+
+        Where some word stands there more than once, all counts follow after an empty line.
+        """
+        counts = "" if self.counts is None else "\n\n" + " ".join(map(str, self.counts))
+        return hashlib.sha256(("\n".join(self.words) + counts).encode()).hexdigest()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """How often each word stands in the corpus."""
+        return self.counts or (1,) * len(self.words)
 
     @cached_property
     def adjectives(self) -> frozenset[str]:

@@ -20,16 +20,20 @@ def find_pictures(source: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
-    found = sorted(p for p in _files(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
+    found = sorted(p for p in files_below(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
     if not found:
         raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Everything below a folder; `rglob` would pass over linked folders in silence."""
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything below a folder; `rglob` would pass over linked folders in silence.
+
+    Raises:
+        SourceError: a folder may not be read.
+    """
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         folders.sort()
         real = os.path.realpath(place)
         if real in seen:  # a link back up, or a second way to a folder
@@ -37,3 +41,7 @@ def _files(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         yield from (Path(place, name) for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}")

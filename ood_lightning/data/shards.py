@@ -3,8 +3,6 @@
 Only image decoders run on what comes out of a tar: webdataset's own `.decode()` would execute pickles.
 """
 
-import io
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +10,14 @@ from typing import Any, NamedTuple, TypedDict
 
 import torch
 import webdataset as wds
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
+from ood_lightning.data.pictures import decode
 from ood_lightning.data.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import ShardContentError, ShardCountError, UserError
-
-FORMATS = ("JPEG", "PNG", "WEBP")
-LONGEST = 500  # times its width: a line of 1 x 65,535 pixels, its shorter side scaled to 224, would be 13 GB
 
 
 class Sample(NamedTuple):
@@ -92,32 +88,6 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
         return Sample(key, member[suffix], int(label))
     except ValueError:
         raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
-
-
-def decode(data: bytes) -> Image.Image:
-    """RGB picture from encoded bytes.
-
-    Every mode is converted to RGB before any resize, an orientation in EXIF is not applied, and of an animation the
-    first frame is taken, as by torchvision's ImageFolder.
-    Differs: open_clip's transform resizes palette, 1-bit and 16-bit pictures first; for all other modes the two agree.
-
-    Raises:
-        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if max(picture.size) > LONGEST * min(picture.size):
-                raise ValueError(
-                    f"it is {picture.width} x {picture.height} pixels, more than {LONGEST} times as long as wide"
-                )
-            picture.load()
-            return picture if picture.mode == "RGB" else picture.convert("RGB")
-    except UnidentifiedImageError:
-        raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None  # Pillow's words name a BytesIO
-    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(str(error)) from None
 
 
 class ShardParts(IterableDataset[ShardPart]):

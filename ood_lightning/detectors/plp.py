@@ -9,6 +9,9 @@ Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 94.45 / 27.29 in ClusterM
     94.20 / 27.53.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -19,6 +22,13 @@ from torch import Tensor
 from ood_lightning.detectors.base import Detector, Evidence, Scorer
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
+
+MADE = "made"  # key of the probe's metadata; one only, since safetensors writes several in no fixed order
+
+
+def names_sha256(names: Sequence[str]) -> str:
+    """Hash of the names in their order: what the rows of a probe mean."""
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class PLP(Detector):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"id_images"})
+    inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "texts"})
 
     labels: str = "names"
     probe: str = "runs/plp/probe.safetensors"
@@ -42,25 +53,32 @@ class PLP(Detector):
         """The column that `features` names."""
         return (self.features,)
 
+    def missing(self) -> str:
+        """The probe, where there is no such file."""
+        if Path(self.probe).is_file():
+            return ""
+        return f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
+
     def bind(self, evidence: Evidence) -> Scorer:
-        """Read the probe."""
+        """Read the probe.
+
+        Raises:
+            SettingsError: if it is no probe, or one of other names, features or another encoder.
+        """
+        assert evidence.texts is not None  # `inputs` says so
         path = Path(self.probe)
-        if not path.is_file():
-            raise SettingsError(f"there is no probe {path}: train it with `fit --config configs/plp.yaml`")
         try:
             with safe_open(path, framework="pt") as stored:
                 weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
-                column = (stored.metadata() or {}).get("features", "image")
-        except SafetensorError as error:
+                made = json.loads((stored.metadata() or {})[MADE])
+        except (SafetensorError, KeyError, ValueError) as error:
             raise SettingsError(f"{path} is no probe: {error}") from None
-        if column != self.features:
-            raise SettingsError(f"{path} was trained on {column} features, the detector reads {self.features}")
-        positives = evidence.labels[self.labels].positives
-        dim = positives.shape[1] if self.features == "image" else weight.shape[1]
-        if weight.shape != (len(positives), dim):
+        names = evidence.texts[self.labels][0]
+        run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
+        if differs := [what for what, value in run.items() if made.get(what) != value]:
             raise SettingsError(
-                f"{path} tells {len(weight)} names apart in {weight.shape[1]} dimensions, the run's label set "
-                f"{self.labels!r} has {len(positives)} in {dim}: train it again"
+                f"{path} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of label "
+                f"set {self.labels!r}, {self.features} features): train it again, or name what it was trained with"
             )
 
         def score(features: Tensor) -> Tensor:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
+
+
+class _Piece(NamedTuple):
+    """Texts that were encoded at once."""
+
+    n_cut: int
+    n_texts: int
+    context: int
+    encoder: str
+    first: str
+
+
+_gathered: ContextVar[list[_Piece] | None] = ContextVar("_gathered", default=None)
 
 
 def cut(texts: Sequence[str], tokens: Tensor, tokenizer: Any, padding: int) -> list[int]:
@@ -42,8 +57,31 @@ def report_cut(texts: Sequence[str], rows: Sequence[int], context: int, encoder:
         context: tokens that the tower reads.
         encoder: its name.
     """
-    if rows:
+    found = _Piece(len(rows), len(texts), context, encoder, texts[min(rows)] if rows else "")
+    gathered = _gathered.get()
+    if gathered is None:
+        _report([found])
+    else:
+        gathered.append(found)
+
+
+@contextmanager
+def one_report() -> Iterator[None]:
+    """Inside, texts may be encoded in pieces: all that were cut are told in one line at the end."""
+    pieces: list[_Piece] = []
+    token = _gathered.set(pieces)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    _report(pieces)
+
+
+def _report(pieces: Sequence[_Piece]) -> None:
+    first = next((piece for piece in pieces if piece.n_cut), None)
+    if first is not None:
         log.warning(
             "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
-            *(len(rows), len(texts), context, encoder, texts[min(rows)]),
+            *(sum(piece.n_cut for piece in pieces), sum(piece.n_texts for piece in pieces)),
+            *(first.context, first.encoder, first.first),
         )

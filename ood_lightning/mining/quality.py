@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ood_lightning.data.hops import noun_hops
 from ood_lightning.functional.overlap import overlap
 from ood_lightning.functional.quality import (
     adjusted_rand_index,
@@ -96,10 +97,13 @@ def label_set(labels: LabelSet, features: Tensor, true: TrueNames | None) -> dic
     near = top_k(features, true.features, 1)
     cosines, rows = near.values[:, 0], near.indices[:, 0].tolist()
     pairs = zip(labels.words, rows, cosines.tolist(), strict=True)
+    far = noun_hops(labels.words, true.names)
     return about | {
         "names": {"source": true.source, "names": found.names, "hits": found.hits}
         | {"overlap": found.overlap, "precision": found.precision, "f1": found.f1},
         "similarity": {"mean": float(cosines.mean()), "bins": cosine_histogram(cosines).tolist()},
+        "hops": {"names_in_wordnet": far.known, "mean": far.mean, "bins": list(far.bins)}
+        | {"unreachable": far.unreachable},
         "nearest_name": {word: [true.names[row], round(cosine, 6)] for word, row, cosine in pairs},
     }
 
@@ -117,4 +121,5 @@ def logged(found: Mapping[str, Any]) -> dict[str, float]:
     if "names" in elected:
         values |= {name: elected["names"][name] for name in ("overlap", "precision", "f1")}
         values["name_similarity"] = elected["similarity"]["mean"]
+        values |= {"name_hops": elected["hops"]["mean"]} if elected["hops"]["bins"] else {}
     return {f"mined/{name}": float(value) for name, value in values.items()}

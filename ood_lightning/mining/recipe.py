@@ -23,8 +23,13 @@ def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
 
 
 def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
-    """The corpus as plain data; its parts of speech only where they decide which templates a word takes."""
-    about = {"name": words.name, "words": len(words), "sha256": words.sha256}
+    """The corpus as plain data; its parts of speech only where they decide which templates a word takes.
+
+    `entries` is the corpus's size where some word stands in it more than once.
+    """
+    about: dict[str, Any] = {"name": words.name, "words": len(words), "sha256": words.sha256}
+    if words.counts is not None:
+        about["entries"] = sum(words.counts)
     return about if prompts.adjectives is None else {**about, "adjectives_sha256": words.adjectives_sha256}
 
 

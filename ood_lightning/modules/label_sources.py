@@ -14,7 +14,6 @@ from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.names import read_names
 from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.errors import LabelSetError
-from ood_lightning.mining.negatives import mine_both_ends, mine_negatives, rest_of
 from ood_lightning.mining.recipe import corpus_recipe, prompts_recipe, recipe
 from ood_lightning.modules.given import Given
 from ood_lightning.places import locate
@@ -212,6 +211,8 @@ class MinedNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus."""
+        from ood_lightning.mining.negatives import mine_negatives  # brings torch, which `filter --help` does without
+
         given, words = Given.read(self.names, lexicon), lexicon.words.words
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
         features = given.encode(lexicon)
@@ -243,6 +244,8 @@ class CLIPScopeNegatives(LabelSource):
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Rank the corpus, keep both ends."""
+        from ood_lightning.mining.negatives import mine_both_ends
+
         given, words, ends = Given.read(self.names, lexicon), lexicon.words, (self.farthest, self.nearest)
         about, ranked = recipe(words, lexicon.prompts, lexicon.bank.encoder), lexicon.features
         if self.mining_prompts is not None:
@@ -254,11 +257,15 @@ class CLIPScopeNegatives(LabelSource):
 
 
 def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
-    """Text features of a label set on a device."""
+    """Text features of a label set on a device.
+
+    Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
+    often as they are listed.
+    """
     marked = labels.recipe.get("adjectives", {})
     positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
     if labels.negatives is None:
-        negatives = lexicon.features[rest_of(lexicon.words.words, labels.words)]
+        negatives = lexicon.features[_rest(lexicon.words, labels)]
     elif labels.negatives:
         negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
     else:
@@ -269,8 +276,18 @@ def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, devic
 def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
     """The negatives as texts, in the order of their features."""
     if labels.negatives is None:
-        return [lexicon.words.words[i] for i in rest_of(lexicon.words.words, labels.words).tolist()]
+        return [lexicon.words.words[i] for i in _rest(lexicon.words, labels).tolist()]
     return labels.negatives
+
+
+def _rest(words: Words, labels: LabelSet) -> Tensor:
+    """Rows of the corpus that are no positive, each as often as the corpus has its word."""
+    import torch
+
+    from ood_lightning.mining.negatives import rest_of
+
+    rows = rest_of(words.words, labels.words)
+    return rows if words.counts is None else rows.repeat_interleave(torch.tensor(words.counts)[rows])
 
 
 def positives_under(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
@@ -14,13 +14,20 @@ from ood_lightning.detectors.base import Evidence, Stream, StreamDetector, Strea
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.metrics.results import METRICS, Result, evaluate
+from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
     from ood_lightning.datamodules.features import EvalSet
 
 
 def stream_scores(
-    stream: Stream, id_features: Tensor, ood_features: Tensor, rows: Tensor, batch_size: int, device: torch.device
+    stream: Stream,
+    id_features: Tensor,
+    ood_features: Tensor,
+    rows: Tensor,
+    batch_size: int,
+    device: torch.device,
+    tick: Callable[[int], object] = lambda n: None,
 ) -> tuple[Tensor, Tensor]:
     """Scores of the ID and of the OOD images, each in stream order, on the CPU.
 
@@ -31,6 +38,7 @@ def stream_scores(
         rows: the stream; below n_id an ID image, from there on an OOD image.
         batch_size: images handed over at once.
         device: where the stream computes.
+        tick: told how many more images are done, after each batch.
 
     Raises:
         SettingsError: if the stream does not give one float64 score an image.
@@ -48,6 +56,7 @@ def stream_scores(
                 f"expected float64, one an image"
             )
         parts.append(found.cpu())
+        tick(len(some))
     scores = torch.cat(parts)
     return scores[rows < n_id], scores[rows >= n_id]
 
@@ -64,7 +73,7 @@ def over_orders(results: Sequence[Result]) -> Result:
 def evaluate_streams(
     streams: Mapping[str, StreamDetector],
     evidence: Evidence,
-    sets: Iterable[EvalSet],
+    sets: Sequence[EvalSet],
     protocol: StreamProtocol,
     device: torch.device,
     about: Mapping[str, tuple[tuple[str, ...], str]],
@@ -81,22 +90,23 @@ def evaluate_streams(
     """
     id_sets = [s for s in sets if s.role != "ood"]
     ood_sets = [s for s in sets if s.role == "ood"]
+    pairs = [(near, far) for near in id_sets for far in ood_sets]
+    drawn = {
+        (near.features.name, far.features.name): [
+            protocol.rows(len(near.features), len(far.features), order) for order in range(protocol.orders)
+        ]
+        for near, far in pairs
+    }
+    images = sum(len(rows) for orders in drawn.values() for rows in orders)
     results = []
     for name, detector in streams.items():
         supervision, recipe = about[name]
-        for near in id_sets:
-            for far in ood_sets:
+        with bar(images, f"stream {name}", "img", delay_s=3) as shown:
+            for near, far in pairs:
                 orders = []
-                for order in range(protocol.orders):
-                    rows = protocol.rows(len(near.features), len(far.features), order)
-                    scores = stream_scores(
-                        detector.open(evidence),
-                        near.features.image,
-                        far.features.image,
-                        rows,
-                        protocol.batch_size,
-                        device,
-                    )
+                for rows in drawn[near.features.name, far.features.name]:
+                    stream, images_of = detector.open(evidence), (near.features.image, far.features.image)
+                    scores = stream_scores(stream, *images_of, rows, protocol.batch_size, device, shown.update)
                     row = evaluate(
                         name,
                         near.features.name,

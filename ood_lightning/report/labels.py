@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ood_lightning.data.hops import NounHops, noun_hops
 from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.functional.overlap import folded, overlap
 
@@ -18,7 +19,15 @@ LONG = 60  # characters of one value of a recipe
 SUPPORT = ("positive", "clusters", "images", "agreement")
 SUMMARY = [  # key of a recipe, and the texts around its value
     ("method", [("method", "", "")]),
-    ("corpus", [("corpus.name", "", ""), ("corpus.words", "", " words"), ("corpus.sha256", "sha256 ", "")]),
+    (
+        "corpus",
+        [
+            ("corpus.name", "", ""),
+            ("corpus.words", "", " words"),
+            ("corpus.entries", "", " entries"),
+            ("corpus.sha256", "sha256 ", ""),
+        ],
+    ),
     ("prompts", [("prompts.templates", "", ""), ("prompts.order", "", "")]),
     ("encoder", [("encoder.name", "", ""), ("encoder.fingerprint", "fingerprint ", "")]),
     ("ID set", [("id_set.name", "", ""), ("id_set.pictures", "", " pictures")]),
@@ -113,6 +122,7 @@ def print_set(source: str, labels: LabelSet, top: int, names: Sequence[str] | No
             f"{share['precision']}, F1 {share['f1']}" + (f"; not mined: {_some(missed)}" if missed else ""),
             soft_wrap=True,
         )
+        out.print(f"  hops      {_hops(noun_hops(labels.words, names))}", soft_wrap=True)
     shown = by_support(labels.positives)[:top]
     columns = [*SUPPORT, *(["true name"] if names else [])]
     rows = [[p.label, *_support(p), *(["*" if folded(p.label) in true else ""] if names else [])] for p in shown]
@@ -156,6 +166,15 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
         out.print(table(f"support, A > B, by change of images{_first(top, moved)}", SUPPORT, rows))
     if not changed and a.positives == b.positives and a.negatives == b.negatives:
         out.print("the two sets are the same")
+
+
+def _hops(found: NounHops) -> str:
+    """Distances in WordNet, and what has none."""
+    of_names = f"{found.known:,} of {found.names:,} names are nouns of WordNet 3.0"
+    if found.mean is None:
+        return f"none: {of_names}, and no positive leads to one"
+    bins = ", ".join(f"{n:,} at {at}" for at, n in enumerate(found.bins) if n)
+    return f"{found.mean:.2f} on average to the nearest name ({bins}; {found.unreachable:,} are no nouns); {of_names}"
 
 
 def _support(positive: Positive) -> list[str]:

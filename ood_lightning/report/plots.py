@@ -52,34 +52,70 @@ def curves(panels: Sequence[Panel], x_label: str, columns: int = 2) -> str:
     return _svg(min(columns, len(panels)) * WIDTH, rows * HEIGHT, drawn)
 
 
-def histograms(series: Mapping[str, Sequence[int]], title: str, x_label: str) -> str:
-    """Outlines of histograms over [-1, 1], each normalised to a sum of 1, on one pair of axes.
+@dataclass(frozen=True)
+class Histogram:
+    """Several counts on one pair of axes, each normalised to a sum of 1.
 
     Args:
-        series: counts in equal bins by what they are of; at most eight of them.
         title: above.
         x_label: below.
+        series: counts by what they are of; at most eight of them, none empty.
+        whole: they are of 0, 1, 2, ... rather than of equal bins over [-1, 1].
+    """
+
+    title: str
+    x_label: str
+    series: Mapping[str, Sequence[int]]
+    whole: bool = False
+
+
+def histograms(pictures: Sequence[Histogram]) -> str:
+    """Histograms side by side: outlines of bins, or dots at whole numbers.
+
+    Args:
+        pictures: from left to right.
 
     Raises:
         ValueError: if there are more series than colours, or one is empty.
     """
-    if len(series) > len(COLOURS) or not all(sum(counts) for counts in series.values()):
-        raise ValueError(f"{len(series)} histograms: at most {len(COLOURS)}, none of them empty, fit into a picture")
-    edges = {len(counts): [2 * i / len(counts) - 1 for i in range(len(counts) + 1)] for counts in series.values()}
-    filled = [i / len(counts) for counts in series.values() for i, n in enumerate(counts) if n]
-    low, high = 2 * min(filled) - 1, 2 * (max(filled) + 1 / min(edges)) - 1
-    shares = {name: [n / sum(counts) for n in counts] for name, counts in series.items()}
-    frame = _Frame.around([low, high], [0, *(max(part) for part in shares.values())], scale=2)
-    body = []
-    for i, (name, part) in enumerate(shares.items()):
-        at = edges[len(part)]
-        steps = [(x, share) for j, share in enumerate(part) for x in (at[j], at[j + 1]) if low - 1e-9 <= at[j] < high]
-        outline = [(steps[0][0], 0.0), *steps, (steps[-1][0], 0.0)]
-        body.append(_line([(frame.across(x), frame.down(y)) for x, y in outline], COLOURS[i]))
-        y = TOP + 14 + 16 * i
-        body.append(f'<rect x="{LEFT + 8}" y="{y - 9}" width="10" height="10" fill="{COLOURS[i]}"/>')
-        body.append(_text(LEFT + 24, y, name, "start"))
-    return _svg(2 * WIDTH, 2 * HEIGHT, [frame.drawn(title, x_label), *body])
+    drawn = []
+    for i, picture in enumerate(pictures):
+        series = picture.series
+        if len(series) > len(COLOURS) or not all(sum(counts) for counts in series.values()):
+            raise ValueError(
+                f"{len(series)} histograms: at most {len(COLOURS)}, none of them empty, fit into a picture"
+            )
+        shares = {name: [n / sum(counts) for n in counts] for name, counts in series.items()}
+        lines = _dots(shares) if picture.whole else _outlines(shares)
+        points = [point for line in lines.values() for point in line]
+        frame = _Frame.around([x for x, _ in points], [0, *(y for _, y in points)], scale=2)
+        body, left = [], WIDTH if picture.whole else LEFT + 8  # most words are few hops away
+        for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
+            at = [(frame.across(x), frame.down(y)) for x, y in line]
+            body += [_line(at, colour), *(_dot(point, 3, colour) for point in at if picture.whole)]
+            y = TOP + 14 + 16 * COLOURS.index(colour)
+            body.append(f'<rect x="{left}" y="{y - 9}" width="10" height="10" fill="{colour}"/>')
+            body.append(_text(left + 16, y, name, "start"))
+        title = frame.drawn(picture.title, picture.x_label)
+        drawn.append(f'<g transform="translate({2 * i * WIDTH} 0)">{title}{"".join(body)}</g>')
+    return _svg(2 * len(pictures) * WIDTH, 2 * HEIGHT, drawn)
+
+
+def _dots(shares: Mapping[str, Sequence[float]]) -> dict[str, list[tuple[float, float]]]:
+    return {name: [(float(x), share) for x, share in enumerate(part)] for name, part in shares.items()}
+
+
+def _outlines(shares: Mapping[str, Sequence[float]]) -> dict[str, list[tuple[float, float]]]:
+    """Steps around equal bins over [-1, 1], from the first to the last that any series fills."""
+    filled = [i / len(part) for part in shares.values() for i, share in enumerate(part) if share]
+    low, high = min(filled), max(filled) + 1 / min(map(len, shares.values()))
+    lines = {}
+    for name, part in shares.items():
+        edges = [i / len(part) for i in range(len(part) + 1)]
+        kept = [i for i in range(len(part)) if low - 1e-9 <= edges[i] < high - 1e-9]
+        steps = [(2 * edges[i + side] - 1, part[i]) for i in kept for side in (0, 1)]
+        lines[name] = [(steps[0][0], 0.0), *steps, (steps[-1][0], 0.0)]
+    return lines
 
 
 @dataclass(frozen=True)

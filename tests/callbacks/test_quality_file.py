@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
+from ood_lightning.data.hops import noun_hops
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.data.quality import read_quality, write_quality
 from ood_lightning.encoders.openclip import OpenClip
@@ -65,6 +66,11 @@ def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model:
         assert row[NAMES.index(name)] == pytest.approx(float(row.max()), abs=1e-5)
     assert mined["similarity"]["mean"] == pytest.approx(float(products.max(1).values.mean()), abs=1e-5)
 
+    far = noun_hops(labels.words, NAMES)
+    wanted = {"names_in_wordnet": 3, "mean": far.mean, "bins": [*far.bins], "unreachable": far.unreachable}
+    assert mined["hops"] == wanted
+    assert sum(far.bins) + far.unreachable == len(labels.positives)
+
     assert (found["truth"]["images"], found["truth"]["classes"]) == (40, 2)
     metrics = pytest.importorskip("sklearn.metrics")
     truth = torch.arange(40) % 2
@@ -72,7 +78,7 @@ def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model:
     assert found["truth"]["ari"] == pytest.approx(metrics.adjusted_rand_score(truth, votes["cluster"]))
 
     log = (fitted / "log/version_0/metrics.csv").read_text()
-    for name in ("purity", "overlap", "f1", "nmi", "name_similarity", "cluster_size_max"):
+    for name in ("purity", "overlap", "f1", "nmi", "name_similarity", "name_hops", "cluster_size_max"):
         assert f"mined/{name}" in log
     assert "names" not in json.dumps(labels.recipe)  # measured with, not mined with
 

@@ -20,10 +20,18 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.mining.judges.base import Judge
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
-PARTS = {"encoders": Encoder, "detectors": Detector, "streams": StreamDetector, "corpora": Corpus, "prompts": Prompts}
+PARTS = {
+    "encoders": Encoder,
+    "detectors": Detector,
+    "streams": StreamDetector,
+    "corpora": Corpus,
+    "prompts": Prompts,
+    "judges": Judge,
+}
 WHOLE = [path for path in SHIPPED if path.parent.name not in PARTS]
 
 
@@ -257,7 +265,15 @@ def imports(*given: str) -> tuple[set[str], float]:
 
 @pytest.mark.parametrize(
     "given",
-    [["--help"], ["--version"], ["report", "--help"], ["report", "none"], ["fti"], ["embed", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["report", "--help"],
+        ["report", "none"],
+        ["fti"],
+        ["embed", "--help"],
+        ["filter", "--help"],
+    ],
     ids=" ".join,
 )
 def test_light_commands_import_neither_torch_nor_lightning(given: list[str]):

@@ -10,8 +10,9 @@ import pytest
 from ood_lightning.corpora import lexicographer
 from ood_lightning.corpora.conjugated import BROAD_NOUNS, Conjugated
 from ood_lightning.corpora.lexicographer import FILES, Lexicographer, LexicographerFolder
-from ood_lightning.corpora.wordnet import SYSTEM_FOLDER, WordNet, wndb_version
+from ood_lightning.corpora.wordnet import WordNet
 from ood_lightning.corpora.words import Corpus, WordFile, Words
+from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 from ood_lightning.errors import CorpusError
 
 NEGLABEL = ("noun.animal", "noun.food")

@@ -156,7 +156,7 @@ def test_corpus_configs_name_a_class_that_loads():
         except UserError as error:  # a file that a person brings
             assert re.search(r"data/\S+ (does not exist|cannot be read)", str(error))  # noqa: PT017
         else:
-            counts[path.stem] = (words.name, len(words))
+            counts[path.stem] = (words.name, sum(words.times))
     assert counts == {
         "csp": ("lexicographer_conjugated", 57_490),
         "imagenet21k": ("imagenet21k", 20_068),
@@ -164,6 +164,9 @@ def test_corpus_configs_name_a_class_that_loads():
         "neglabel": ("lexicographer", 70_794),
         "wordnet_n": ("wordnet_n", 67_186),
         "wordnet_na": ("wordnet_na", 79_403),
+        "wordnet_na_all": ("wordnet_na_all", 136_139),
+        "wordnet_na_all_duplicates": ("wordnet_na_all_duplicates", 176_351),
+        "wordnet_na_duplicates": ("wordnet_na_duplicates", 100_271),
     }
 
 

@@ -9,13 +9,15 @@ from typing import Literal
 import pytest
 
 from ood_lightning.corpora import wordnet
-from ood_lightning.corpora.wordnet import SYSTEM_FOLDER, WordNet, first_lemmas, wndb_version
+from ood_lightning.corpora.wordnet import WordNet, first_lemmas
+from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 from ood_lightning.errors import CorpusError
 
 SHA256 = {  # of the words of WordNet 3.0
     "noun": "4a1e9d746de20931cffde3f1741d4d508d7ae9725f2209142aace958f910e4f4",
     "noun+adj": "670a0a3c999988695790d4e5b801d7e23514137946ea4cf62c2a9e1b7a54fb44",
 }
+ALL_DUPLICATES_SHA256 = "01d20ff1b9fa4e7e6dfb5bd2a7def395af852641f081049b06b68aaf3155bfdf"  # nouns and adjectives
 SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
 needs_system = pytest.mark.skipif(
     not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0",
@@ -24,7 +26,7 @@ needs_system = pytest.mark.skipif(
 HEADER = "  1 This software is provided under a license.  \n  2 WordNet 3.0 Copyright 2006 by Princeton University.  \n"
 EIGHTEEN = " ".join(f"lemma_{i} 0" for i in range(0x12))
 NOUNS = (
-    HEADER + "00001740 03 n 01 entity 0 003 ~ 00001930 n 0000 | that which is\n"
+    HEADER + "00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is\n"
     f"00001930 03 n 12 {EIGHTEEN} 001 @ 00001740 n 0000 | eighteen lemmas, 12 in hexadecimal\n"
     "00002137 05 n 02 Attic_fable 0 Entity 1 000 | a fable | with a bar in its gloss  \n"
     "00002452 05 n 01 Entity 2 000 | once more, in another sense  \n"
@@ -147,7 +149,7 @@ from ood_lightning.corpora.wordnet import WordNet
 nltk.data.path[:] = [sys.argv[1]]
 try:
     words = WordNet(source="nltk").load()
-    print(words.sha256, words.source)
+    print(words.sha256, WordNet(lemmas="all", duplicates=True, source="nltk").load().sha256, words.source)
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -165,7 +167,7 @@ def test_a_missing_nltk_corpus_says_how_to_get_it(tmp_path: Path):
     assert "python -m nltk.downloader wordnet" in said
 
 
-@pytest.mark.slow  # 10 s
+@pytest.mark.slow  # 20 s
 @needs_system
 def test_nltk_gives_the_frozen_words(tmp_path: Path):
     folder = tmp_path / "corpora" / "wordnet"
@@ -176,10 +178,11 @@ def test_nltk_gives_the_frozen_words(tmp_path: Path):
             (folder / file.name).chmod(0o600)  # nltk refuses what a group may write
     (folder / "lexnames").write_text("".join(f"{at:02d}\t{name}\t0\n" for at, name in enumerate(LEXNAMES)))
     (folder / "index.sense").touch()  # looked for, not read
-    assert read_with_nltk(tmp_path) == f"{SHA256['noun+adj']} WordNet 3.0, nltk, {folder}\n"
+    shown = f"{SHA256['noun+adj']} {ALL_DUPLICATES_SHA256} WordNet 3.0, nltk, {folder}\n"
+    assert read_with_nltk(tmp_path) == shown
 
 
-@pytest.mark.parametrize("wrong", [{"parts": "verb"}, {"source": "web"}])
+@pytest.mark.parametrize("wrong", [{"parts": "verb"}, {"source": "web"}, {"lemmas": "last"}])
 def test_an_unknown_choice_lists_the_known_ones(wrong: dict[str, str]):
     with pytest.raises(CorpusError, match="expected one of"):
         WordNet(**wrong).load()  # type: ignore[arg-type]

@@ -79,6 +79,22 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
         WordFile(str(tmp_path)).load()
 
 
+def test_counts_are_part_of_the_hash_where_one_is_not_1():
+    plain = Words("birds", ("crane", "tit"), "by hand")
+    ones, twice = (Words("birds", ("crane", "tit"), "by hand", counts=counts) for counts in ((1, 1), (1, 2)))
+    assert ones == plain
+    assert (ones.counts, ones.times, twice.times) == (None, (1, 1), (1, 2))
+    assert ones.sha256 == plain.sha256
+    assert twice.sha256 == hashlib.sha256(b"crane\ntit\n\n1 2").hexdigest()
+    assert len(twice) == 2
+
+
+@pytest.mark.parametrize(("counts", "told"), [((1,), "1 counts, the smallest 1"), ((2, 0), "2 counts, the smallest 0")])
+def test_counts_are_one_or_more_a_word(counts: tuple[int, ...], told: str):
+    with pytest.raises(CorpusError, match=f"has 2 words and {told}: expected one of 1 or more a word"):
+        Words("birds", ("crane", "tit"), "by hand", counts=counts)
+
+
 def test_parts_of_speech_come_one_a_word():
     with pytest.raises(CorpusError, match="has 2 words and 1 parts of speech"):
         Words("two", ("crane", "red"), "a test", parts=("noun",))

@@ -72,7 +72,7 @@ QUALITY = {"lossless": True}
     ("data", "words"),
     [
         (png_of(30_000, 30_000), "decompression bomb"),
-        (png_of(1, 65_535), "1 x 65535 pixels, more than 500 times as long as wide"),
+        (png_of(1, 65_535), "1 x 65535 pixels: over 500 times as long as wide"),
         (png_of(65_535, 100), "65535 x 100 pixels"),
         (b"", "are no JPEG, PNG or WebP"),
     ],

@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet, Positive
-from ood_lightning.data.shards import decode
+from ood_lightning.data.pictures import decode
 from ood_lightning.detectors.base import Evidence, LabelFeatures
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.encoders.base import Encoder

@@ -1,6 +1,8 @@
 """PLP's score against its formula, and probes that do not fit the run."""
 
+import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ood_lightning.detectors.base import Evidence, LabelFeatures
-from ood_lightning.detectors.plp import PLP
+from ood_lightning.detectors.plp import MADE, PLP, names_sha256
 from ood_lightning.errors import SettingsError
 
 
@@ -20,13 +22,19 @@ def trained(tmp_path: Path) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(0)
     shapes = {"weight": (3, 6), "bias": (3,), "mean": (6,), "std": (6,)}
     tensors = {name: torch.rand(shape, generator=draw) + 0.5 for name, shape in shapes.items()}
-    save_file(tensors, tmp_path / "probe.safetensors")
+    save_probe(tensors, str(tmp_path / "probe.safetensors"))
     return tensors
+
+
+def save_probe(tensors: dict[str, Tensor], path: str, names: Sequence[str] = ("0", "1", "2"), **other: str) -> None:
+    made = {"encoder": "tiny", "features": "image", "names": names_sha256(names), **other}
+    save_file(tensors, path, {MADE: json.dumps(made)})
 
 
 def _evidence(names: int = 3) -> Evidence:
     positives = normalize(torch.randn(names, 6, generator=torch.Generator().manual_seed(1)), dim=1)
-    return Evidence({"names": LabelFeatures(positives, positives[:0], 10.0)})
+    texts = {"names": ([str(i) for i in range(names)], ())}
+    return Evidence({"names": LabelFeatures(positives, positives[:0], 10.0)}, texts=texts, encoder="tiny")
 
 
 def test_equals_a_loop_one_can_check_by_hand(trained: dict[str, Tensor]):
@@ -41,33 +49,44 @@ def test_equals_a_loop_one_can_check_by_hand(trained: dict[str, Tensor]):
 
 
 def test_a_probe_of_other_names_is_refused(trained: dict[str, Tensor]):
-    with pytest.raises(SettingsError, match=r"3 names apart in 6 dimensions.*has 4 in 6"):
+    with pytest.raises(SettingsError, match=r"trained with other names than this run's \(4 names of label set 'names'"):
         PLP(probe="probe.safetensors").bind(_evidence(names=4))
 
 
+def test_a_probe_of_the_same_number_of_other_names_is_refused(trained: dict[str, Tensor]):
+    save_probe(trained, "other.safetensors", names=["0", "1", "cow"])
+    with pytest.raises(SettingsError, match="trained with other names than"):
+        PLP(probe="other.safetensors").bind(_evidence())
+
+
+def test_a_probe_of_another_encoder_is_refused(trained: dict[str, Tensor]):
+    save_probe(trained, "other.safetensors", encoder="large")
+    with pytest.raises(SettingsError, match="trained with other encoder than"):
+        PLP(probe="other.safetensors").bind(_evidence())
+
+
 def test_a_missing_probe_says_how_to_get_one():
-    with pytest.raises(SettingsError, match=r"fit --config configs/plp.yaml"):
-        PLP().bind(_evidence())
+    assert PLP().missing().startswith("a probe (fit --config configs/plp.yaml): there is no file runs/plp/probe")
 
 
-def test_what_is_no_probe_is_refused(tmp_path: Path):
+def test_what_is_no_probe_is_refused(trained: dict[str, Tensor], tmp_path: Path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(SettingsError, match="is no probe"):
-        PLP(probe="broken.safetensors").bind(_evidence())
+    save_file(trained, tmp_path / "unnamed.safetensors")
+    for name in ("broken", "unnamed"):
+        with pytest.raises(SettingsError, match=f"{name}.safetensors is no probe"):
+            PLP(probe=f"{name}.safetensors").bind(_evidence())
 
 
 def test_a_probe_of_tower_features_has_a_width_of_its_own(trained: dict[str, Tensor]):
     wide = {**trained, "weight": torch.rand(3, 9), "mean": torch.zeros(9), "std": torch.ones(9)}
-    save_file(wide, "wide.safetensors", {"features": "tower"})
+    save_probe(wide, "wide.safetensors", features="tower")
     probe = PLP(probe="wide.safetensors", features="tower")
     assert (probe.columns, PLP().columns) == (("tower",), ("image",))
     assert probe.bind(_evidence())(torch.rand(5, 9)).shape == (5,)
-    with pytest.raises(SettingsError, match=r"3 names apart in 9 dimensions.*has 4 in 9"):
-        probe.bind(_evidence(names=4))
 
 
 @pytest.mark.parametrize(("trained_on", "reads"), [("tower", "image"), ("image", "tower")])
 def test_a_probe_of_other_features_is_refused(trained: dict[str, Tensor], trained_on: str, reads: Any):
-    save_file(trained, "other.safetensors", {"features": trained_on})
-    with pytest.raises(SettingsError, match=f"trained on {trained_on} features, the detector reads {reads}"):
+    save_probe(trained, "other.safetensors", features=trained_on)
+    with pytest.raises(SettingsError, match=f"trained with other features than .* {reads} features"):
         PLP(probe="other.safetensors", features=reads).bind(_evidence())

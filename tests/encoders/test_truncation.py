@@ -11,6 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from ood_lightning.corpora import texts as corpora_texts
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.texts import TextBank
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.truncation import cut
 from ood_lightning.errors import EncoderError
@@ -71,6 +74,23 @@ def test_an_encoder_tells_how_many_and_which_came_first(tiny_model: Path, caplog
     assert f"2 of 5 texts are longer than the 16 tokens that local-dir:{tiny_model} reads" in told
     assert told.endswith(f"the first: {longer!r}")
     torch.testing.assert_close(found[1], found[3])  # cut to the same text
+
+
+def test_a_list_of_words_is_told_in_one_line_however_it_is_cut_into_pieces(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(corpora_texts, "WORDS_AT_ONCE", 2)
+    words = [" ".join(["dog"] * n) for n in (1, 2, 3, 20, 4, 15, 30)]
+    prompts = Prompts(("{}",), adjectives=("{}", "dog {}"))
+    caplog.set_level(logging.WARNING, "ood_lightning")
+    bank = TextBank(OpenClip(f"local-dir:{tiny_model}"), "cache")
+    bank.features(words, prompts, parts=["noun"] * 5 + ["adj"] * 2)
+    (record,) = caplog.records
+    assert "5 of 9 texts are longer" in record.getMessage()
+    assert record.getMessage().endswith(f"the first: {words[3]!r}")
+    bank.features(words, prompts, parts=["noun"] * 5 + ["adj"] * 2)  # from the cache
+    bank.encoder.encode_text(words[3:5])
+    assert ["1 of 2 texts" in record.getMessage() for record in caplog.records] == [False, True]
 
 
 def test_a_model_without_a_text_tower_is_refused_in_words(tiny_model: Path, tmp_path: Path):

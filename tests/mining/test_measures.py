@@ -25,6 +25,12 @@ def test_words_are_compared_with_their_nearest_true_name():
     assert found["nearest_name"] == {"cat": ["cat", 1.0], "Oak": ["oak", 0.8], "rust": ["oak", 0.6]}
     assert found["similarity"]["mean"] == pytest.approx(0.8)
     assert {i: n for i, n in enumerate(found["similarity"]["bins"]) if n} == {80: 1, 90: 1, 99: 1}
+    assert found["hops"] == {
+        "names_in_wordnet": 2,
+        "mean": 2.0,
+        "bins": [2, 0, 0, 0, 0, 0, 1],  # rust is a fungus, an organism; as a person, a male, a man, a guy or cat is
+        "unreachable": 0,
+    }
     assert found["sha256"] == mined.sha256
 
 

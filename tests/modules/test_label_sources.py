@@ -11,8 +11,19 @@ from torch.nn.functional import normalize
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
+from ood_lightning.data.labels import LabelSet, Positive
+from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.errors import LabelSetError
-from ood_lightning.modules.label_sources import CandidateNames, IDNames, Lexicon, MinedNegatives, label_features
+from ood_lightning.mining.recipe import recipe
+from ood_lightning.modules.label_sources import (
+    CandidateNames,
+    IDNames,
+    Lexicon,
+    MinedNegatives,
+    Stored,
+    label_features,
+    negative_words,
+)
 
 WORDS = ("red", "green", "blue", "grey", "dog", "cat")
 
@@ -66,3 +77,53 @@ def test_a_file_without_names_is_refused(lexicon: Lexicon, tmp_path: Path):
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(LabelSetError, match="holds no names"):
         IDNames("empty.txt").label_set(lexicon)
+
+
+COUNTS = (3, 1, 4, 1, 2, 5)
+
+
+def counted(lexicon: Lexicon) -> Lexicon:
+    """The same words, some of them more than once."""
+    return lexicon._replace(words=Words("six_duplicates", WORDS, "here", counts=COUNTS))
+
+
+def rest(lexicon: Lexicon, *positives: str) -> LabelSet:
+    """A mined set under the lexicon's words."""
+    about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder, method="by hand")
+    return LabelSet(tuple(Positive(word) for word in positives), None, about)
+
+
+def test_the_rest_of_a_corpus_with_duplicates_weighs_as_much_as_its_copies(lexicon: Lexicon):
+    many = counted(lexicon)
+    labels, images = rest(many, "red", "dog"), lexicon.features[[0, 2]]
+    found = label_features(labels, many, 10.0, torch.device("cpu"))
+    kept = [1, 2, 3, 5]  # no copy of an elected word is left among the negatives
+    assert list(negative_words(labels, many)) == [WORDS[i] for i in kept for _ in range(COUNTS[i])]
+    logits = 10.0 * images.double() @ lexicon.features.double().T
+    log_counts = torch.tensor([COUNTS[i] for i in kept], dtype=torch.float64).log()
+    wanted = logits[:, [0, 4]].logsumexp(1) - (logits[:, kept] + log_counts).logsumexp(1)  # positives count once
+    torch.testing.assert_close(LabelMass(sharpness=1.0)(images, found).double(), wanted, atol=1e-5, rtol=0)
+    plain = label_features(rest(lexicon, "red", "dog"), lexicon, 10.0, torch.device("cpu"))
+    assert (LabelMass(sharpness=1.0)(images, plain) - LabelMass(sharpness=1.0)(images, found)).min() > 0.1
+
+
+def test_a_set_says_that_its_corpus_has_duplicates_and_is_refused_without(lexicon: Lexicon):
+    many = counted(lexicon)
+    labels = rest(many, "red")
+    assert labels.recipe["corpus"] == {
+        "name": "six_duplicates",
+        "words": 6,
+        "sha256": many.words.sha256,
+        "entries": sum(COUNTS),
+    }
+    assert set(rest(lexicon, "red").recipe["corpus"]) == {"name", "words", "sha256"}
+    labels.write("labels.json")
+    assert Stored("labels.json").label_set(many) == labels
+    with pytest.raises(LabelSetError, match=r"the rest of corpus 'six_duplicates' .*, the run uses 'six'"):
+        Stored("labels.json").label_set(lexicon)
+
+
+def test_mined_negatives_are_ranked_among_different_words(lexicon: Lexicon, tmp_path: Path):
+    (tmp_path / "names.txt").write_text("red\n")
+    source = MinedNegatives("names.txt", count=5)
+    assert source.label_set(counted(lexicon)).negatives == source.label_set(lexicon).negatives

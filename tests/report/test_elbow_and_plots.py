@@ -14,7 +14,7 @@ import pytest
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.quality import write_quality
-from ood_lightning.report.plots import Panel, curves, histograms, ticks
+from ood_lightning.report.plots import Histogram, Panel, curves, histograms, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVE = {500: 0.98, 1000: 0.95, 2000: 0.55, 4000: 0.4, 8000: 0.3}
@@ -23,7 +23,14 @@ Fit = Callable[..., Path]
 
 @pytest.fixture
 def fit() -> Fit:
-    def make(c: int, ratio: float, folder: str = "", bins: list[int] | None = None, **recipe: Any) -> Path:
+    def make(
+        c: int,
+        ratio: float,
+        folder: str = "",
+        bins: list[int] | None = None,
+        hops: list[int] | None = None,
+        **recipe: Any,
+    ) -> Path:
         path = Path(folder or f"c{c}")
         made = {"corpus": {"sha256": "aa"}, "temi": {"n_clusters": c}, "method": "ClusterMine", **recipe}
         labels = LabelSet((Positive("oak"),), None, made)
@@ -33,6 +40,9 @@ def fit() -> Fit:
         about: dict[str, Any] = {"method": "ClusterMine", "sha256": labels.sha256, "positives": 1}
         if bins:
             about["similarity"] = {"mean": 0.75, "bins": bins}
+        if hops is not None:
+            mean = sum(i * n for i, n in enumerate(hops)) / sum(hops) if hops else None
+            about["hops"] = {"names_in_wordnet": 1, "mean": mean, "bins": hops, "unreachable": 2}
         write_quality(path / "quality.json", {"clusters": measured, "truth": None, "label_sets": {"labels": about}})
         return path
 
@@ -102,8 +112,29 @@ def test_similarities_are_drawn_as_outlines_that_sum_to_one(fit: Fit, capsys: py
     assert "was fitted without true names" in capsys.readouterr().err
 
 
+def test_hops_are_drawn_beside_where_they_were_measured(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    a, b, c = fit(500, 0.9, bins=[1, 1], hops=[1, 0, 3]), fit(1000, 0.8, bins=[1, 1], hops=[]), fit(2000, 0.8, bins=[2])
+    assert main(["labels", "plot", str(a), str(b), str(c), "--out", "both.svg"]) == 0
+    assert capsys.readouterr().out == "3 label sets: both.svg\n"
+    both = Path("both.svg").read_text()
+    texts = [e.text or "" for e in elements(both, "text")]
+    assert "c500: ClusterMine, 4 nouns, mean 1.50" in texts
+    assert "hops to the nearest true name" in texts
+    assert len([text for text in texts if "nouns" in text]) == 1
+    ys = [float(str(dot.get("cy"))) for dot in elements(both, "circle")]
+    assert (ys[1] - ys[0]) / (ys[1] - ys[2]) == pytest.approx(1 / 3, abs=1e-3)  # shares 1/4, 0, 3/4
+    wide, narrow = (next(ElementTree.fromstring(text).iter(SVG + "svg")).get("width") for text in (both, alone(b, c)))
+    assert int(str(wide)) == 2 * int(str(narrow))
+    assert "no hops, since quality.json has none or no name is a noun of WordNet" in capsys.readouterr().out
+
+
+def alone(*folders: Path) -> str:
+    assert main(["labels", "plot", *map(str, folders), "--out", "one.svg"]) == 0
+    return Path("one.svg").read_text()
+
+
 def test_heights_of_a_histogram_are_shares():
-    picture = histograms({"a": [1, 0, 0, 3], "b": [0, 1, 1, 0]}, "t", "x")
+    picture = histograms([Histogram("t", "x", {"a": [1, 0, 0, 3], "b": [0, 1, 1, 0]})])
     outlines = [e for e in elements(picture, "polyline") if e.get("stroke") in ("#0072b2", "#d55e00")]
     heights = []
     for outline in outlines:
@@ -115,14 +146,14 @@ def test_heights_of_a_histogram_are_shares():
 
 
 def test_pictures_are_well_formed_whatever_the_names_and_too_many_are_refused():
-    picture = histograms({'<&> "x"': [1, 2]}, "a < b", "c & d")
+    picture = histograms([Histogram("a < b", "c & d", {'<&> "x"': [1, 2]})])
     assert {e.text for e in elements(picture, "text")} >= {'<&> "x"', "a < b", "c & d"}
     flat = curves([Panel("level", [1, 2, 3], [0.5, 0.5, 0.5])], "x")
     assert not re.search("nan|inf", flat)
     with pytest.raises(ValueError, match="at most 8"):
-        histograms({str(i): [1] for i in range(9)}, "t", "x")
+        histograms([Histogram("t", "x", {str(i): [1] for i in range(9)})])
     with pytest.raises(ValueError, match="none of them empty"):
-        histograms({"a": [0, 0]}, "t", "x")
+        histograms([Histogram("t", "x", {"a": [0, 0]})])
 
 
 @pytest.mark.parametrize(

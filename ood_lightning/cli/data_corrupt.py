@@ -1,0 +1,93 @@
+"""`data corrupt`: a covariate-shifted version of a set, made as ImageNet-C was. Needs no torch."""
+
+from __future__ import annotations
+
+
+def corrupt(
+    shards: list[str],
+    out: str,
+    name: str | None = None,
+    severity: str = "1-5",
+    corruptions: list[str] | None = None,
+    samples: int = 10_000,
+    seed: int = 0,
+    samples_per_shard: int = 1000,
+    workers: int = 2,
+    max_bad_samples: int = 0,
+) -> int:
+    """Draw pictures of a set and corrupt them as ImageNet-C does: 224 x 224, JPEG of quality 85.
+
+    Args:
+        shards: the set: a folder with a manifest, or tars by a brace list.
+        out: folder of the new shards; one that was not finished is gone on with.
+        name: of the new set; the old one's with `_c` if None.
+        severity: a number, a range `1-5`, or several `1,3`; 1 to 5.
+        corruptions: names, or `all` for ImageNet-C's fifteen; all if None.
+        samples: how many of all (picture, corruption, severity) to draw; all of them if there are not so many.
+        seed: of the draw and of the noise.
+        samples_per_shard: pictures in a shard.
+        workers: processes.
+        max_bad_samples: drawn pictures that may be left out because they cannot be decoded; they are listed.
+    """
+    import hashlib
+    from pathlib import Path
+
+    from ood_lightning.data.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
+    from ood_lightning.data.manifest import Manifest, read_manifest
+    from ood_lightning.data.packing import pack
+    from ood_lightning.errors import SettingsError
+
+    for key, value, least in (
+        ("samples", samples, 1),
+        ("samples_per_shard", samples_per_shard, 1),
+        ("workers", workers, 1),
+        ("max_bad_samples", max_bad_samples, 0),
+    ):
+        if value < least:
+            raise SettingsError(f"{key} is {value}: expected {least} or more")
+    if len(shards) != 1:
+        raise SettingsError(f"{len(shards)} sets given: `data corrupt` makes one set of one")
+    severities = _severities(severity)
+    wanted = NAMES if corruptions in (None, ["all"]) else tuple(dict.fromkeys(corruptions or []))
+    unknown = [word for word in wanted if word not in NAMES]
+    if unknown:
+        raise SettingsError(f"there is no corruption {unknown[0]!r}: expected all, or some of {', '.join(NAMES)}")
+    used = version()
+    manifest = read_manifest(shards[0])
+    draws = drawn(manifest, wanted, severities, samples, seed)
+    told = (
+        f"{manifest.name} ({manifest.fingerprint}), {len(draws)} of {', '.join(wanted)}; severity "
+        f"{', '.join(map(str, severities))}; seed {seed}; {PACKAGE} {used}"
+    )
+    about = Manifest(
+        name or f"{manifest.name}_c",
+        "covariate",
+        (),
+        manifest.class_names,
+        manifest.licence,
+        told,
+        "corrupted as ImageNet-C: shorter side 256, central 224, corruption, JPEG quality 85",
+    )
+    parts = [draws[i : i + samples_per_shard] for i in range(0, len(draws), samples_per_shard)]
+    recipes = [Corrupted(tuple(part), manifest.fingerprint, seed, used) for part in parts]
+    origin = hashlib.sha256(told.encode()).hexdigest()[:16]
+    made, bad = pack(Path(out), about, origin, recipes, workers, max_bad_samples, {})
+    for left in bad:
+        print(f"left out: {left.path!r}: {left.reason}")
+    print(f"{made.name}: {made.n_samples:,} pictures in {len(made.shards)} shards, made of {told}: {out}")
+    return 0
+
+
+def _severities(text: str) -> tuple[int, ...]:
+    from ood_lightning.errors import SettingsError
+
+    try:
+        found: set[int] = set()
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            found |= set(range(int(first), int(last if dash else first) + 1))
+        if not found or not found <= {1, 2, 3, 4, 5}:
+            raise ValueError
+    except ValueError:
+        raise SettingsError(f"severity is {text!r}: expected numbers from 1 to 5, such as 3, 1-5 or 1,3") from None
+    return tuple(sorted(found))

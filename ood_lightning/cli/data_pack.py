@@ -1,0 +1,105 @@
+"""`data pack`: pictures from where they lie to WebDataset shards with a manifest. Needs no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ood_lightning.data.classes import Order
+from ood_lightning.data.manifest import Role
+
+
+def pack(
+    source: list[str],
+    out: str,
+    name: str,
+    role: Role,
+    root: str | None = None,
+    exclude: str | None = None,
+    labels: Literal["auto", "none"] = "auto",
+    class_order: Order = "auto",
+    class_names: str | None = None,
+    samples_per_shard: int = 1000,
+    workers: int = 2,
+    verify: bool = True,
+    max_bad_samples: int = 0,
+    licence: str = "",
+    origin: str = "",
+    protocol: str = "",
+) -> int:
+    """Pack pictures into shards, bytes unchanged. Finished shards are never made again.
+
+    Args:
+        source: folder, list file (.txt), .csv, .tsv, .tar, .zip, or .parquet.
+        out: folder of the shards; new, or of the same set, whose packing then goes on.
+        name: of the set, as results call it.
+        role: `id`, `covariate` (ID under another style) or `ood`.
+        root: folder that the paths of a list start from; the list's own if None.
+        exclude: .txt of paths within the source to leave out, one a line; folders end with /.
+        labels: `auto`: classes are the list's labels, or the first folders that differ; `none`: no classes.
+        class_order: of class folders; `auto`: by number if all are whole numbers, else by name.
+        class_names: .txt with one name a line, in the order of the classes or as folder<TAB>name; or a packed set.
+        samples_per_shard: pictures in a shard.
+        workers: processes that read and check pictures.
+        verify: decode every picture; false: look at its header only.
+        max_bad_samples: pictures that may be left out because they cannot be decoded; they are listed.
+        licence: of the pictures; written into the manifest.
+        origin: where they come from; written into the manifest; the source's name if empty.
+        protocol: whose rules the set follows; written into the manifest.
+    """
+    import hashlib
+    from pathlib import Path
+
+    from ood_lightning.data.classes import class_folders, numbered
+    from ood_lightning.data.manifest import Manifest
+    from ood_lightning.data.names import read_names
+    from ood_lightning.data.packing import pack as make
+    from ood_lightning.data.sources import listing, recipes, without
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.places import locate
+
+    if len(source) != 1:
+        raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
+    for key, value, least in (
+        ("samples_per_shard", samples_per_shard, 1),
+        ("workers", workers, 1),
+        ("max_bad_samples", max_bad_samples, 0),
+    ):
+        if value < least:
+            raise SettingsError(f"{key} is {value}: expected {least} or more")
+    found = listing(source[0], root)
+    entries = found.entries
+    if exclude is not None:
+        entries = without(entries, locate(exclude))
+    if not entries:
+        raise SettingsError(f"{exclude} excludes all pictures of {source[0]}")
+    classes: list[int | str | None] = [None] * len(entries)
+    if labels == "auto":
+        of_folders = class_folders([entry.path for entry in entries]) if found.foldered else []
+        classes = [*of_folders] if found.foldered else [entry.label for entry in entries]
+    given = tuple(read_names(class_names)) if class_names is not None else found.class_names * (labels == "auto")
+    numbers, names = numbered(classes, given, class_order)
+    where = locate(source[0]).resolve()
+    about = Manifest(name, role, (), names, licence, origin or where.name.encode("utf-8", "replace").decode(), protocol)
+    notes = {"passed_over": dict(sorted(found.passed_over.items()))}
+    manifest, bad = make(
+        Path(out),
+        about,
+        hashlib.sha256(str(where).encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        recipes(entries, numbers, samples_per_shard, verify),
+        workers,
+        max_bad_samples,
+        notes,
+    )
+    for left in bad:
+        print(f"left out: {left.path!r}: {left.reason}")
+    if found.passed_over:
+        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common()))
+    excluded = len(found.entries) - len(entries)
+    print(
+        f"{name}: {manifest.n_samples:,} pictures in {len(manifest.shards)} shards, "
+        f"{len(names) or 'no'} class names"
+        + (f", {excluded:,} excluded" if excluded else "")
+        + (f", {len(bad):,} left out" if bad else "")
+        + f": {out}"
+    )
+    return 0

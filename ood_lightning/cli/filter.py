@@ -1,0 +1,135 @@
+"""`filter`: a label set without the negatives that are proper nouns or subcategories of a positive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ood_lightning.corpora.prompts import BARE, Prompts
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.mining.filter import Rules
+from ood_lightning.mining.judges.base import Judge
+from ood_lightning.modules.label_sources import LabelSource
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.data.labels import LabelSet
+    from ood_lightning.modules.label_sources import Lexicon
+
+
+def filter(
+    encoder: Encoder,
+    label_set: LabelSource | str,
+    judge: Judge,
+    corpus: Corpus,
+    out: str,
+    prompts: Prompts = Prompts(),  # noqa: B008
+    rules: Rules = Rules(),  # noqa: B008
+    second_judge: Judge | None = None,
+    cache_dir: str = ".cache/features",
+) -> int:
+    """Drop proper nouns and subcategories of the positives from a label set's negatives (NegFilter).
+
+    Args:
+        encoder: whose cosines say which positives a word is compared with.
+        label_set: where the set comes from; a path stands for a label set on disk.
+        judge: who decides.
+        corpus: that the set was or is mined from.
+        out: folder for `labels.json`, `dropped.csv`, `report.json` and the decisions; the same command in the same
+            folder goes on from the answers it has.
+        prompts: that the set was or is mined with; words are compared without any.
+        rules: the paper's, unless changed.
+        second_judge: is asked the same questions; its answers are compared and change nothing.
+        cache_dir: folder of all features.
+    """
+    from ood_lightning.cli.device import pick
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.errors import SettingsError
+    from ood_lightning.mining.decisions import Decisions
+    from ood_lightning.mining.filter import cleaned, negfilter
+    from ood_lightning.mining.filter_report import filtered_set, write_report
+    from ood_lightning.mining.hearing import Hearing
+    from ood_lightning.modules.label_sources import Stored, negative_words
+    from ood_lightning.modules.lexica import lexica
+
+    folder = Path(out)
+    decisions = Decisions(folder / "decisions.jsonl")
+    encoder.load(pick())
+    bank = TextBank(encoder, cache_dir)
+    source = Stored(label_set) if isinstance(label_set, str) else label_set
+    lexicon = lexica({out: source}, corpus, prompts, bank)[out]
+    given = source.label_set(lexicon)
+    negatives = negative_words(given, lexicon)
+    if not negatives:
+        raise SettingsError("the label set has no negatives to filter: name one that has")
+    words, short = cleaned(negatives, rules.hash_order)
+    nearest = _nearest([verdict.word for verdict in words], given.words, rules.nearest, bank)
+    hearing = Hearing(judge, decisions, rules.unclear)
+    verdicts = [*negfilter(words, nearest, hearing), *short]
+    kept = filtered_set(given, verdicts, rules, hearing, _adjectives(given, lexicon))
+    kept.write(folder / "labels.json")
+    report = write_report(folder, verdicts, hearing, None)
+    if second_judge is not None:
+        second = Hearing(second_judge, decisions, rules.unclear)
+        questions = list(hearing.answers)
+        second([question for question in questions if question.name is None])
+        second([question for question in questions if question.name is not None])
+        report = write_report(folder, verdicts, hearing, second)
+    _print(report, folder)
+    return 0
+
+
+def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextBank) -> list[list[str]]:
+    """The names most like each word, by cosine of the bare strings, the most similar first."""
+    from ood_lightning.functional.similarity import top_k
+
+    if not words:
+        return []
+    bare = Prompts(BARE)
+    features, name_features = bank.features(words, bare, "negatives"), bank.features(names, bare, "positives")
+    indices = top_k(features, name_features, min(count, len(names))).indices
+    return [[names[i] for i in row] for row in indices.tolist()]
+
+
+def _print(report: dict[str, Any], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    counts, cost = dict(report["counts"]), report["cost"]
+    given, kept = counts.pop("given"), counts.pop("kept", 0)
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in counts.items())
+    told = f"{kept:,} of {given:,} negatives kept" + (f"; dropped: {dropped}" if dropped else "")
+    asked = f"{cost['questions']:,} questions, {cost['recalled']:,} answered before, {cost['seconds']:,.1f} s"
+    console.print(f"{told}\n{cost['judge']}: {asked}", highlight=False, soft_wrap=True)
+    if "second" in report:
+        columns = ("question", "asked", "both yes", "only first", "only second", "agreement", "precision", "recall")
+        table = Table(*columns, title=f"second judge: {report['second']['cost']['judge']}")
+        for row in report["second"]["agreement"]:
+            numbers = [row[key] for key in ("asked", "both_yes", "only_first_yes", "only_second_yes")]
+            shares = [row[key] for key in ("agreement", "precision", "recall")]
+            told_shares = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
+            table.add_row(row["question"], *(f"{n:,}" for n in numbers), *told_shares)
+        console.print(table)
+    if cost.get("mean_mass_on_yes_and_no", 1.0) < 0.5:
+        share = f"{100 * cost['mean_mass_on_yes_and_no']:.0f} %"
+        console.print(
+            f"warning: on average the model puts only {share} on yes or no: it may not follow the question. Look at "
+            f"some replies with `mode: generate`.",
+            soft_wrap=True,
+        )
+    if not kept:
+        console.print("warning: no negative is left, so detectors that need negatives will refuse this set")
+    console.print(f"label set: {folder / 'labels.json'}", highlight=False, soft_wrap=True)
+
+
+def _adjectives(given: LabelSet, lexicon: Lexicon) -> Collection[str] | None:
+    """Which of its negatives take the templates for adjectives; None where there are no such templates."""
+    if lexicon.prompts.adjectives is None:
+        return None
+    if given.negatives is None:
+        return lexicon.words.adjectives
+    return frozenset(given.recipe.get("adjectives", {}).get("negatives", ()))

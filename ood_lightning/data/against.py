@@ -1,0 +1,52 @@
+"""A packed set against its card: what differs, and whether that is an error or worth a look. Needs no torch."""
+
+from dataclasses import dataclass
+
+from ood_lightning.data.cards import find
+from ood_lightning.data.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which a set is not what its card says.
+
+    Args:
+        text: what was found and what was expected.
+        certain: the card's side is confirmed; otherwise it is a warning.
+    """
+
+    text: str
+    certain: bool
+
+
+def differences(manifest: Manifest, reference: str) -> list[Difference]:
+    """What a manifest says other than the card that `NAME` or `NAME@PROTOCOL` names.
+
+    Args:
+        manifest: of the packed set.
+        reference: card and protocol; the manifest's own `protocol` is one if the card's commands made the set.
+
+    Raises:
+        SettingsError: there is no such card or protocol.
+    """
+    card, protocol = find(reference)
+    found = []
+    if protocol.images is not None and manifest.n_samples != protocol.images:
+        others = [
+            f"{card.reference(one)} has {one.images:,}" for one in card.protocols if one.images == manifest.n_samples
+        ]
+        found.append(
+            Difference(
+                f"{manifest.n_samples:,} pictures, the card {reference} says {protocol.images:,} ({protocol.evidence})"
+                + "".join(f"; {other}" for other in others),
+                protocol.confirmed,
+            )
+        )
+    if manifest.role != card.role:
+        found.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
+    names = len(manifest.class_names)
+    if card.role != "ood" and card.classes is not None and names != card.classes:
+        found.append(Difference(f"{names} class names, the card {card.name} says {card.classes} classes", False))
+    if manifest.protocol and manifest.protocol != card.reference(protocol):
+        found.append(Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", True))
+    return found

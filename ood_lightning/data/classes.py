@@ -1,0 +1,98 @@
+"""Class numbers from folders or names. The order is what makes two sets' numbers mean the same."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ood_lightning.errors import SourceError
+
+Order = Literal["auto", "name", "number"]
+
+
+def class_folders(paths: Sequence[str]) -> list[str | None]:
+    """The folder that stands for the class of each path; all None where folders say nothing.
+
+    Leading folders that all paths share are passed over. Pictures in one folder have no classes.
+
+    Raises:
+        SourceError: pictures lie both beside class folders and in them.
+
+    >>> class_folders(["val/cat/1.jpg", "val/dog/left/1.jpg"])
+    ['cat', 'dog']
+    >>> class_folders(["val/1.jpg", "val/2.jpg"])
+    [None, None]
+    """
+    split = [path.split("/")[:-1] for path in paths]
+    depth = 0
+    while split and all(len(folders) > depth for folders in split) and len({folders[depth] for folders in split}) == 1:
+        depth += 1
+    loose = [path for path, folders in zip(paths, split, strict=True) if len(folders) <= depth]
+    if not loose:
+        return [folders[depth] for folders in split]
+    if len(loose) < len(paths):
+        raise SourceError(
+            f"{len(loose)} pictures lie beside class folders, such as {loose[0]!r}, and {len(paths) - len(loose)} in "
+            f"them: exclude the former, or pack without classes (labels: none)"
+        )
+    return [None] * len(paths)
+
+
+def in_order(names: Sequence[str], order: Order) -> list[str]:
+    """Different class names by code point, or by number; `auto`: by number if all are whole numbers.
+
+    >>> in_order(["10", "9", "10"], "auto"), in_order(["10", "9"], "name"), in_order(["10", "b"], "auto")
+    (['9', '10'], ['10', '9'], ['10', 'b'])
+
+    Raises:
+        SourceError: order by number, and one is none.
+    """
+    different = sorted(set(names))
+    words = [name for name in different if not (name.isascii() and name.isdigit())]
+    if order == "number" and words:
+        raise SourceError(f"the class {words[0]!r} is no whole number: choose class_order name or auto")
+    return different if order == "name" or words else sorted(different, key=lambda name: (int(name), name))
+
+
+def numbered(
+    labels: Sequence[int | str | None], given: Sequence[str], order: Order = "auto"
+) -> tuple[list[int], tuple[str, ...]]:
+    """Class numbers, and the name of each number.
+
+    Args:
+        labels: numbers, or names, or all None.
+        given: names of the classes in order. A name with a tab is `folder<TAB>name`: then folders are numbered by
+            their place in this list, which may hold more than occur.
+        order: of the class folders, unless `given` names them.
+
+    Raises:
+        SourceError: `given` does not fit the labels.
+    """
+    if all(label is None or label == -1 for label in labels):
+        if given:
+            raise SourceError(f"{len(given)} class_names are given, the source has no classes")
+        return [-1] * len(labels), ()
+    if all(isinstance(label, int) for label in labels):
+        numbers = [int(label) for label in labels if label is not None]
+        if min(numbers) < -1:
+            raise SourceError(f"a label is {min(numbers)}: expected 0 or more, or -1 for no class")
+        if given and max(numbers) >= len(given):
+            raise SourceError(f"labels run from {min(numbers)} to {max(numbers)}, class_names holds {len(given)}")
+        return numbers, tuple(given)
+    folders = [str(label) for label in labels]
+    if given and all("\t" in line for line in given):
+        place = {line.partition("\t")[0].strip(): i for i, line in enumerate(given)}
+        unknown = sorted(set(folders) - place.keys())
+        if len(place) < len(given) or unknown:
+            wrong = f"lacks {unknown[0]!r} and {len(unknown) - 1} more" if unknown else "names a folder twice"
+            raise SourceError(f"class_names {wrong}")
+        return [place[name] for name in folders], tuple(line.partition("\t")[2].strip() for line in given)
+    known = in_order(folders, order)
+    if given and len(given) != len(known):
+        raise SourceError(
+            f"class_names holds {len(given)} names, the source has {len(known)} classes. Give one name for each, in "
+            f"order, or lines `folder<TAB>name`."
+        )
+    place = {name: i for i, name in enumerate(known)}
+    # names of folders need not be UTF-8, a manifest is
+    return [place[name] for name in folders], tuple(
+        given or (name.encode("utf-8", "backslashreplace").decode() for name in known)
+    )

@@ -1,0 +1,51 @@
+"""Keys of samples: unique, safe as file names anywhere, and the same whatever the order of work."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+
+LONGEST = 160  # letters of a key, so that a name stays below the 255 bytes that file systems allow
+
+
+def keys_of(paths: Sequence[str]) -> list[str]:
+    """A key for each path: the path without its ending where that is safe and unique, else a safe one with a hash.
+
+    Safe are letters, digits, `_`, `-` and the `/` between folders. A dot would end the key for webdataset, which also
+    passes over folders like `__x__`. Keys differ by more than upper and lower case. A path that comes again gets a
+    number.
+
+    >>> keys_of(["cat/1.jpg", "cat/1.png", "cat/2.JPEG"])
+    ['cat/1-634a07bf9d', 'cat/1-6a3b843cf6', 'cat/2']
+    """
+    plain = [_plain(path) for path in paths]
+    often = Counter(key.casefold() for key in plain)
+    keys, seen = [], set()
+    for path, key in zip(paths, plain, strict=True):
+        if key != _stem(path) or often[key.casefold()] > 1:
+            key = f"{key}-{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
+        n, first = 1, key
+        while key.casefold() in seen:
+            n += 1
+            key = f"{first}-{n}"
+        seen.add(key.casefold())
+        keys.append(key)
+    return keys
+
+
+def shows(key: str, path: str) -> bool:
+    """Whether the path, but for its ending, can be read off the key."""
+    return key == _stem(path)
+
+
+def _stem(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + (name.rpartition(".")[0] or name)
+
+
+def _plain(path: str) -> str:
+    parts = [re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in _stem(path).split("/")]
+    key = "/".join(parts)
+    if key.startswith("__"):
+        key = "u" + key
+    return key[:LONGEST].rstrip("/")

@@ -1,0 +1,195 @@
+"""What a source holds: pictures by name, with the class that the source gives each. Nothing is decoded here.
+
+Sources are folders, list files as OpenOOD has them, CSV and TSV; archives and Parquet have files of their own.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import NamedTuple, Protocol
+
+from ood_lightning.data.folder import files_below
+from ood_lightning.data.pictures import MAX_BYTES
+from ood_lightning.errors import SourceError
+
+# what may be a picture by its name; whether it is one that can be stored is for its content to say
+PICTURES = frozenset(
+    "jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff ppm pgm pbm pnm jp2 avif heic heif ico svg tga".split()  # noqa: SIM905
+)
+
+
+class Place(Protocol):
+    """Where the bytes of one picture lie; plain data, so that another process can read them."""
+
+    def read(self) -> bytes:
+        """The encoded picture.
+
+        Raises:
+            ValueError, OSError: it cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of its own."""
+
+    path: str
+
+    def read(self) -> bytes:
+        """Its bytes; refused where no picture is that large."""
+        with open(self.path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A picture that is known not to be readable, such as a link in an archive."""
+
+    why: str
+
+    def read(self) -> bytes:
+        """Says why not."""
+        raise ValueError(self.why)
+
+
+class Entry(NamedTuple):
+    """One picture of a source.
+
+    Args:
+        path: as the source calls it, with `/`.
+        place: where its bytes lie.
+        stamp: size and time; another one means that the bytes may differ.
+        label: class number (-1: none), or name of the class; None: the folders say.
+    """
+
+    path: str
+    place: Place
+    stamp: str
+    label: int | str | None = None
+
+
+@dataclass
+class Listing:
+    """The pictures of a source, in a fixed order.
+
+    Args:
+        entries: sorted by path; a list file keeps its own order.
+        class_names: of integer labels, where the source says them.
+        passed_over: files that are no pictures by their names, counted by ending.
+        foldered: folders stand for classes.
+    """
+
+    entries: list[Entry]
+    class_names: tuple[str, ...] = ()
+    passed_over: Counter[str] = field(default_factory=Counter)
+    foldered: bool = False
+
+
+def named_pictures(names: Iterable[str], passed_over: Counter[str]) -> Iterable[str]:
+    """Names that may be pictures; the others are counted."""
+    for name in names:
+        path = PurePosixPath(name)
+        if path.suffix.lower().lstrip(".") not in PICTURES:
+            passed_over[path.suffix.lower() or "no ending"] += 1
+        elif path.name.startswith("._") or "__MACOSX" in path.parts:
+            passed_over["resource forks of macOS"] += 1
+        else:
+            yield name
+
+
+def folder(path: Path) -> Listing:
+    """Pictures below a folder; linked folders are followed, each once."""
+    found = Listing([], foldered=True)
+    names = (file.relative_to(path).as_posix() for file in files_below(path))
+    for name in named_pictures(names, found.passed_over):
+        place, stamp = _file(path / name)
+        found.entries.append(Entry(name, place, stamp))
+    found.entries.sort()
+    return found
+
+
+def list_file(path: Path, root: Path) -> Listing:
+    """Lines `path label` as in OpenOOD's lists; -1: no class. Paths may hold spaces.
+
+    Raises:
+        SourceError: a line is of another form, or leads out of `root`.
+    """
+    rows = []
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        try:
+            rows.append((number, name.strip(), int(label)))
+        except ValueError:
+            raise SourceError(f"{path}, line {number}: {line.strip()!r} is not `path label` with an integer") from None
+    return _listed(path, root, rows)
+
+
+def table(path: Path, root: Path) -> Listing:
+    """CSV or TSV with a column `path` and, if wanted, `label`: integers, or names of classes.
+
+    Raises:
+        SourceError: the columns are missing, or a path leads out of `root`.
+    """
+    rows: list[tuple[int, str, str]] = []
+    reader = csv.DictReader(_text(path).splitlines(keepends=True), delimiter="\t" if path.suffix == ".tsv" else ",")
+    columns = reader.fieldnames or []
+    if "path" not in columns:
+        raise SourceError(f"{path} has the columns {', '.join(columns) or 'none'}: expected path and, if wanted, label")
+    for row in _rows(path, reader):
+        if row["path"] is None or ("label" in columns and row["label"] is None):
+            raise SourceError(f"{path}, line {reader.line_num}: has fewer columns than the first line")
+        rows.append((reader.line_num, row["path"], row.get("label") or ""))
+    labels = [label for _, _, label in rows]
+    if "label" not in columns:
+        return _listed(path, root, [(number, name, -1) for number, name, _ in rows])
+    try:
+        return _listed(path, root, [(n, name, int(label)) for (n, name, _), label in zip(rows, labels, strict=True)])
+    except ValueError:
+        if "" in labels:
+            raise SourceError(f"{path}, line {rows[labels.index('')][0]}: has no label") from None
+        return _listed(path, root, rows)
+
+
+def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterable[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _listed(path: Path, root: Path, rows: Sequence[tuple[int, str, int | str]]) -> Listing:
+    entries = []
+    for number, name, label in rows:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts:
+            raise SourceError(f"{path}, line {number}: {name!r} does not lie below {root}: give another root")
+        place, stamp = _file(root / name)
+        entries.append(Entry("/".join(parts), place, stamp, label))
+    return Listing(entries)
+
+
+def _file(path: Path) -> tuple[Place, str]:
+    try:
+        about = path.stat()
+    except OSError as error:
+        return Refused(str(error.strerror)), ""
+    except ValueError as error:  # a name with a null byte
+        return Refused(str(error)), ""
+    if not S_ISREG(about.st_mode):
+        return Refused("a device, pipe or folder, and no plain file"), ""  # reading a pipe would wait for ever
+    return File(str(path)), f"{about.st_size} {about.st_mtime_ns}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is no UTF-8: {error.reason} at byte {error.start}") from None

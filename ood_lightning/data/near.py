@@ -1,0 +1,61 @@
+"""Pictures of OOD sets that are all but the same as one of an ID set, by their stored features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ood_lightning.data.features import FeatureFolder, Features
+from ood_lightning.data.manifest import Manifest
+from ood_lightning.errors import FeatureError
+from ood_lightning.functional.similarity import top_k
+
+
+class Near(NamedTuple):
+    """A picture, its nearest one in another set, and their cosine."""
+
+    key: str
+    nearest: str
+    cosine: float
+
+
+def stored(features: str, manifests: Sequence[Manifest], max_bad_samples: int) -> list[Features]:
+    """Stored features of all sets under one encoder.
+
+    Args:
+        features: the cache, or the folder of one encoder in it.
+        manifests: the sets.
+        max_bad_samples: undecodable pictures that a set may have.
+
+    Raises:
+        FeatureError: no encoder has all the sets, or several have.
+    """
+    path = Path(features)
+    candidates = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
+    complete = [p for p in candidates if not any(_folder(p, m).missing() for m in manifests)]
+    if len(complete) != 1:
+        found = (
+            f"those of {len(complete)} encoders: name one of {', '.join(map(str, complete))}" if complete else "none"
+        )
+        raise FeatureError(
+            f"{features} was searched for the features of {', '.join(m.name for m in manifests)} under one encoder, "
+            f"and holds {found}" + ("" if complete else ": run `embed` on these sets first")
+        )
+    return [_folder(complete[0], manifest).read(max_bad_samples) for manifest in manifests]
+
+
+def _folder(encoder: Path, manifest: Manifest) -> FeatureFolder:
+    return FeatureFolder(encoder.parent, manifest, encoder.name)
+
+
+def near_duplicates(asked: Features, known: Features, least: float) -> list[Near]:
+    """Pictures of `asked` whose nearest one in `known` has at least that cosine, the nearest first; exact.
+
+    Args:
+        asked: such as an OOD set.
+        known: such as the ID set.
+        least: cosine, in (0, 1].
+    """
+    top = top_k(asked.image, known.image, 1)
+    hits = (top.values[:, 0] >= least).nonzero()[:, 0].tolist()
+    found = [Near(asked.keys[i], known.keys[int(top.indices[i, 0])], float(top.values[i, 0])) for i in hits]
+    return sorted(found, key=lambda near: (-near.cosine, near.key))

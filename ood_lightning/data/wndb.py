@@ -1,0 +1,76 @@
+"""WordNet's own database files, `data.noun` and the others, line by line."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ood_lightning.errors import CorpusError
+
+SYSTEM_FOLDER = "/usr/share/wordnet"  # Debian's wordnet-base
+
+
+class Synset(NamedTuple):
+    """One line of a data file."""
+
+    offset: str  # its name among pointers
+    file: int  # number of its lexicographer file
+    lemmas: tuple[str, ...]  # underscores, case and adjective markers as stored
+    pointers: tuple[tuple[str, str], ...]  # symbol and target's offset, such as ("@i", "08524735")
+
+
+def synsets(folder: Path, part: Literal["noun", "adj"]) -> Iterator[Synset]:
+    """The synsets of a WNDB file, in its order.
+
+    A line is ``offset file type n_lemmas lemma lex_id ... n_pointers symbol offset type numbers ... | gloss`` with
+    ``n_lemmas`` hexadecimal; the licence in front is indented by two spaces.
+
+    Args:
+        folder: that holds ``data.noun`` and ``data.adj``.
+        part: of speech.
+
+    Raises:
+        CorpusError: if the file is missing or a line is cut.
+    """
+    path = folder / f"data.{part}"
+    for at, line in enumerate(read_lines(path), start=1):
+        if not line or line.startswith("  "):
+            continue
+        fields = line.partition(" | ")[0].split(" ")
+        try:
+            file, n_lemmas = int(fields[1]), int(fields[3], 16)
+            lemmas, rest = tuple(fields[4 : 4 + 2 * n_lemmas : 2]), fields[4 + 2 * n_lemmas :]
+            pointers = tuple(zip(rest[1::4], rest[2::4], strict=False))[: int(rest[0])]
+            damaged = len(lemmas) < n_lemmas or not lemmas[0] or len(pointers) < int(rest[0])
+        except (IndexError, ValueError):
+            damaged = True
+        if damaged:
+            raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
+        yield Synset(fields[0], file, lemmas, pointers)
+
+
+def read_lines(path: Path) -> list[str]:
+    """A WNDB file as lines.
+
+    Raises:
+        CorpusError: if it cannot be read; says where to get it.
+    """
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), name a folder that "
+            f"holds WordNet's database files, or take the frozen ones that come with this package."
+        ) from error
+
+
+def wndb_version(folder: Path) -> str:
+    """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
+    path = folder / "data.noun"
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.startswith("  "):
+                break
+            if found := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
+                return found[1]
+    return "of unknown release"

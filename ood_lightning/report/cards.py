@@ -1,0 +1,137 @@
+"""Cards of sets for the eye: a table of many, one in full, and the commands that lead to its shards. Needs no torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ood_lightning.data.cards import NOT_STATED, TOLERANCE, Card, Protocol, find, groups_of
+
+COLUMNS = ["set", "role", "images", "classes", "licence", "groups"]
+LEGEND = "?: not counted in a list and stated in no paper at hand, so another count is worth a warning, no more."
+ENCODER = "configs/encoders/vit_h14_dfn5b.yaml"
+LABEL = 13  # width of the words before a card's lines
+
+
+def count(protocol: Protocol) -> str:
+    """`50,000`, `7,500 ?` where not confirmed, `not stated`."""
+    if protocol.images is None:
+        return NOT_STATED
+    return f"{protocol.images:,}" + " ?" * (not protocol.confirmed)
+
+
+def lines(references: Sequence[str]) -> list[list[str]]:
+    """A table of sets as lines of cells, the header first."""
+    table = [COLUMNS]
+    for reference in references:
+        card, protocol = find(reference)
+        classes = "-" if card.classes is None else f"{card.classes:,}"
+        groups = ", ".join(groups_of(card.name)) or "-"
+        table.append([card.reference(protocol), card.role, count(protocol), classes, card.licence, groups])
+    return table
+
+
+def shards(card: Card, protocol: Protocol) -> str:
+    """Folder for the shards of a set: `shards/openimage-o`, `shards/openimage-o-openood`."""
+    return "shards/" + card.reference(protocol).replace("@", "-")
+
+
+def packing(card: Card, protocol: Protocol) -> str:
+    """The commands that make shards and check them; empty without a recipe."""
+    if not protocol.pack:
+        return ""
+    out = shards(card, protocol)
+    source, *further = protocol.pack.split(" --")
+    arguments = [
+        *further,
+        f"out {out}",
+        f"name {out.removeprefix('shards/')} --role {card.role} --protocol {card.reference(protocol)}",
+        f"licence {shlex.quote(card.licence)}",
+        f"origin {card.source}",
+    ]
+    return " \\\n    --".join([f"python -m ood_lightning data pack {source}", *arguments]) + (
+        f"\npython -m ood_lightning data check {out} --against {card.reference(protocol)}"
+    )
+
+
+def embedding(folders: Sequence[str]) -> str:
+    """The command that stores the features of packed sets."""
+    return f"python -m ood_lightning embed --encoder {ENCODER} \\\n    --shards '[{', '.join(folders)}]'"
+
+
+def commands(card: Card, protocol: Protocol) -> str:
+    """Shell commands from nothing to features; empty without a recipe."""
+    if not protocol.pack:
+        return ""
+    return "\n".join(
+        ["mkdir -p raw shards", *protocol.blocks, packing(card, protocol), embedding([shards(card, protocol)])]
+    )
+
+
+def told(card: Card) -> Iterator[tuple[str, str]]:
+    """What a card says, as pairs of a word and its meaning."""
+    yield "role", card.role
+    for protocol in card.protocols:
+        yield "images", f"{count(protocol)} ({protocol.name}): {protocol.rule}. Count: {protocol.evidence}"
+    yield "classes", NOT_STATED if card.classes is None else f"{card.classes:,}"
+    if card.excludes:
+        yield "left out", ", ".join(card.excludes)
+    yield "licence", card.licence
+    yield "source", card.source
+    for mirror in card.mirrors:
+        yield "mirror", f"{mirror.url}: {mirror.holds}" + (f" ({mirror.shards})" if mirror.shards else "")
+    yield "size", card.size or "not measured here"
+    if card.contamination is not None:
+        percent = card.contamination.percent
+        yield "shows ID", ("" if percent is None else f"{percent:g} %: ") + card.contamination.note
+    for check in card.checks:
+        yield "check", check
+    for trap in card.traps:
+        yield "beware", trap
+    if card.top1:
+        yield (
+            "zero-shot",
+            f"published top-1 in percent by open_clip model; {TOLERANCE:g} points on either side pass",
+        )
+    for model, percent in card.top1:
+        yield "", f"{percent:.2f} {model}"
+    yield "groups", ", ".join(groups_of(card.name)) or "none"
+    yield "cite", card.citation + (f", {card.paper}" if card.paper else "")
+    if card.synsets:
+        yield "synsets", " ".join(card.synsets)
+
+
+def print_cards(references: Sequence[str], title: str = "", note: str = "") -> None:
+    """A table of sets on the terminal."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from ood_lightning.report.labels import console
+
+    header, *rows = lines(references)
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for name in header:
+        table.add_column(name, justify="right" if name in ("images", "classes") else "left", no_wrap=name == "set")
+    for row in rows:
+        table.add_row(*row)
+    out = console()
+    out.print(table)
+    for text in (note, LEGEND if any(row[2].endswith("?") for row in rows) else ""):
+        if text:
+            out.print(text, soft_wrap=True)
+
+
+def print_card(card: Card, protocol: Protocol) -> None:
+    """A card in full, and the commands of one of its protocols."""
+    from ood_lightning.report.labels import console
+
+    out = console()
+    out.print(f"{card.name}: {card.title}", soft_wrap=True)
+    for name, text in told(card):
+        out.print(f"  {name:<{LABEL}}{text}", soft_wrap=True)
+    shown = commands(card, protocol)
+    if shown:
+        out.print(f"\nFrom nothing to features, protocol {protocol.name} (not run by us):\n")
+        out.print(shown, soft_wrap=True)
+    else:
+        out.print(f"\nThere is no recipe for protocol {protocol.name}.")
