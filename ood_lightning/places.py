@@ -1,4 +1,4 @@
-"""Where things lie: local paths, brace lists, and `builtin:` for the benchmark that a checkout carries."""
+"""Where things lie: local paths, brace lists, `builtin:` for the benchmark that a checkout carries, remote sources."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from ood_lightning.errors import SourceError
 
 BUILTIN = "builtin:"
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
+REMOTE = ("https:", "http:", "hf:", "s3:", "pipe:")
 
 
 def assets_root() -> Path:
@@ -27,13 +28,22 @@ def assets_root() -> Path:
     return root
 
 
+def is_remote(source: str) -> bool:
+    """Whether shards are fetched from there; `data.remote` knows how."""
+    return source.startswith(REMOTE)
+
+
 def locate(source: str) -> Path:
     """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, `~` is the home folder."""
     if source.startswith(BUILTIN):
         return assets_root() / source.removeprefix(BUILTIN)
-    if re.match(r"[a-z][a-z0-9+]+:", source):
+    scheme = re.match(r"[a-z][a-z0-9+]+:", source)
+    if scheme and is_remote(source):
+        raise SourceError(f"a {scheme[0]} source stands for shards, here only local paths and {BUILTIN} are read")
+    if scheme:
         raise SourceError(
-            f"{source!r}: only local paths and {BUILTIN} are read. Copy the shards to a local folder first."
+            f"{source!r}: of shards, local paths, {BUILTIN} and {' '.join(REMOTE)} are read. For {scheme[0]} write a "
+            f"command that prints a tar, `pipe:COMMAND ...`, or copy the shards first."
         )
     return Path(source).expanduser()
 
@@ -41,10 +51,12 @@ def locate(source: str) -> Path:
 def expand(source: str) -> list[str]:
     """Paths that a brace list such as `train-{000..146}.tar` or `{a,b}/x.tar` stands for, in order.
 
+    Braces without `..` or a comma stand for themselves, as in a shell.
+
     >>> expand("t-{08..10}.tar")
     ['t-08.tar', 't-09.tar', 't-10.tar']
     """
-    brace = re.search(r"\{([^{}]*)\}", source)
+    brace = re.search(r"\{(\d+\.\.\d+|[^{}]*,[^{}]*)\}", source)
     if not brace:
         return [source]
     span = re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1))

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import atomic_write, sweep
 from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.errors import FeatureError
 
@@ -116,6 +116,11 @@ class FeatureFolder:
         """Shards without a finished feature file."""
         return [shard for shard in self.manifest.shards if not self.file(shard).is_file()]
 
+    def sweep(self) -> None:
+        """Once all shards are finished: remove what killed processes left of theirs."""
+        if not self.missing():
+            sweep(self.path, {self.file(shard).name for shard in self.manifest.shards})
+
     def write(
         self,
         shard: Shard,
@@ -130,10 +135,12 @@ class FeatureFolder:
         assert columns.keys() == {"image", *self.also}  # the folder's name says so
         if not all(torch.isfinite(rows).all() for rows in columns.values()):
             raise FeatureError(
-                f"the features of {self.manifest.path(shard)} are not finite: use another precision (fp32)"
+                f"set {self.manifest.name!r}, shard {shard.path}: its features are not finite: use another precision "
+                f"(fp32)"
             )
         tensors = {**columns, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
-        atomic_write(self.file(shard), save(tensors, {"set": self.manifest.name, "shard": shard.path}))
+        # one entry: safetensors writes several in an order that differs from process to process
+        atomic_write(self.file(shard), save(tensors, {"from": f"set {self.manifest.name}, shard {shard.path}"}))
 
     def read(self, max_bad_samples: int = 0) -> Features:
         """All image features of the set, in memory: n * D * 2 bytes at fp16; further columns stay on disk.

@@ -3,14 +3,31 @@
 from pathlib import Path
 from secrets import token_hex
 
+TOKEN = 4  # bytes drawn for a temporary name
+
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write through a temporary name in the same folder, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # drawn, not the process id: two containers on two nodes often have the same one
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
+    except FileNotFoundError:
+        if not path.is_file():  # else another process wrote the same, finished and swept up
+            raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, names: set[str]) -> None:
+    """Remove the temporary files that killed processes left of finished files in a folder.
+
+    Args:
+        folder: where they lie.
+        names: of the finished files; who still writes one of them writes the same once more.
+    """
+    for path in folder.glob(".*"):
+        if path.name[1 : -1 - 2 * TOKEN] in names:
+            path.unlink(missing_ok=True)

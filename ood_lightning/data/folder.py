@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ood_lightning.data.manifest import IMAGE_SUFFIXES
+from ood_lightning.data.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 

@@ -1,23 +1,24 @@
 """Manifest: what a set holds. Counts, bytes and hashes per shard; for the set its role, licence and class names.
 
-A manifest is a file `manifest.json` beside the shards. A set without one is counted from its tar headers; the check of
-the archive's end finds the cuts that the tar format itself passes over in silence.
+A manifest is a file `manifest.json` beside the shards. A set without one is counted from its tar headers.
 """
 
 import hashlib
 import json
-import tarfile
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ood_lightning.data import remote
 from ood_lightning.data.files import atomic_write
-from ood_lightning.errors import ManifestError, ShardContentError, SourceError
-from ood_lightning.places import expand, locate
+from ood_lightning.data.tars import scanned
+from ood_lightning.errors import ManifestError, SourceError
+from ood_lightning.places import expand, is_remote, locate
+from ood_lightning.progress import bar
 
 Role = Literal["id", "covariate", "ood"]
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Shard:
     members: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.path, str):
+            raise ValueError(f"a shard's path is {self.path!r}, expected text")
         for name in ("samples", "bytes"):
             count = getattr(self, name)
             if not isinstance(count, int) or count < 0:
@@ -54,6 +57,7 @@ class Manifest:
         role: `id`, `covariate` (ID under another style) or `ood`.
         class_names: name of each `.cls` integer; empty for unlabelled sets.
         root: folder that the shards' paths start from; not written.
+        origins: of a remote set, where each shard comes from, by its path; not written.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Manifest:
     source: str = ""
     protocol: str = ""
     root: Path = field(default=Path(), compare=False)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def n_samples(self) -> int:
@@ -78,13 +83,15 @@ class Manifest:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
     def path(self, shard: Shard) -> Path:
-        """Where a shard lies on this machine."""
-        return self.root / shard.path
+        """Where a shard lies on this machine; a remote one is fetched first, unless it was before."""
+        if shard.path not in self.origins:
+            return self.root / shard.path
+        return remote.fetch(self.origins[shard.path], scanned, shard.bytes, shard.sha256)
 
     def write(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder`."""
         entries = asdict(self)
-        del entries["root"]
+        del entries["root"], entries["origins"]
         for shard in entries["shards"]:
             del shard["members"]
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
@@ -99,7 +106,8 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
 
     Args:
         source: a folder that holds `manifest.json`, that file itself, or tars by a brace list (`train-{000..146}.tar`),
-            whose samples are then counted. `builtin:` paths are allowed.
+            whose samples are then counted. `builtin:` paths are allowed, and remote ones (`data.remote`); of a remote
+            set with a manifest nothing else is fetched yet, remote tars without one are fetched to be counted.
         role: of tars without a manifest; a manifest says its own.
         whole: refuse a manifest whose shards are missing or of another size.
 
@@ -107,6 +115,8 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         SourceError: nothing lies there, or a shard is missing.
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
+    if is_remote(source):
+        return _remote_tars(source, role) if source.startswith("pipe:") or _is_tar(source) else _remote_set(source)
     path = locate(source)
     if path.is_dir():
         path = path / "manifest.json"
@@ -115,37 +125,84 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
                 f"{path.parent} holds no manifest.json: name its tars, e.g. {source}/shard-{{000..009}}.tar"
             )
     if path.name == "manifest.json":
-        return _parsed(path, whole)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise SourceError(f"there is no {path}") from None
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{path} is no manifest: {error}") from None
+        manifest = replace(_parsed(text, str(path)), root=path.parent)
+        if whole:
+            _check_sizes(manifest, path)
+        return manifest
     paths = [locate(part) for part in expand(source)]
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
     return index(paths, role=role)
 
 
-def _parsed(path: Path, whole: bool) -> Manifest:
+def _remote_set(source: str) -> Manifest:
+    if remote.file_name(source) != "manifest.json":
+        source = remote.below(source, "manifest.json")
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        text = remote.text(source)
+    except SourceError as error:
+        raise SourceError(
+            f"{error} (A set without manifest is named by its tars: .../shard-{{000..009}}.tar)"
+        ) from None
+    manifest = _parsed(text, remote.shown(source))
+    return replace(manifest, origins={shard.path: remote.beside(source, shard.path) for shard in manifest.shards})
+
+
+def _is_tar(source: str) -> bool:
+    return remote.file_name(source).endswith(".tar")
+
+
+def _remote_tars(source: str, role: Role) -> Manifest:
+    sources = expand(source)
+    if not sources:
+        raise SourceError(f"{remote.shown(source)!r} names no tar: its range runs backwards")
+    names = [remote.file_name(part) for part in sources]
+    if len(set(names)) < len(names):  # of two folders, or commands that name no tar
+        names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
+    rows = []
+    with bar(len(sources), f"fetch {names[0]} ...", "shard", delay_s=2) as shown:
+        for part, name in zip(sources, names, strict=True):
+            path = remote.fetch(part, scanned)
+            rows.append(replace(_counted(path, path.parent), path=name))
+            shown.update()
+    folder = "pipe" if source.startswith("pipe:") else remote.file_name(sources[0].rpartition("/")[0])
+    name = _stem(Path(remote.file_name(sources[0]))) or folder
+    return Manifest(name, role, tuple(rows), origins=dict(zip(names, sources, strict=True)))
+
+
+def _stem(path: Path) -> str:
+    """What the tars of a set are called, without their numbers."""
+    return path.stem.rstrip("-_.0123456789")
+
+
+def _parsed(text: str, place: str) -> Manifest:
+    try:
+        entries = json.loads(text)
         shards = tuple(Shard(**shard) for shard in entries["shards"])
-        manifest = Manifest(
-            **{**entries, "shards": shards, "class_names": tuple(entries["class_names"])}, root=path.parent
-        )
-    except FileNotFoundError:
-        raise SourceError(f"there is no {path}") from None
+        # not by who wrote the manifest: where bytes come from is the config's and the command line's to say
+        own: dict[str, Any] = {"root": Path(), "origins": {}}
+        manifest = Manifest(**{**entries, "shards": shards, "class_names": tuple(entries["class_names"])}, **own)
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"{path} is no manifest: {error}. Expected the keys name, role, class_names, shards."
+            f"{place} is no manifest: {error}. Expected the keys name, role, class_names, shards."
         ) from None
     if manifest.role not in get_args(Role):
-        raise ManifestError(f"{path}: role {manifest.role!r} is none of {', '.join(get_args(Role))}")
+        raise ManifestError(f"{place}: role {manifest.role!r} is none of {', '.join(get_args(Role))}")
     names = [shard.path for shard in shards]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1] if len(set(names)) < len(names) else []
     if twice:
-        raise ManifestError(f"{path} lists the shard {twice[0]!r} twice: its samples would count twice")
+        raise ManifestError(f"{place} lists the shard {twice[0]!r} twice: its samples would count twice")
     for name in names:
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ManifestError(f"{path}: shard {name!r} lies outside the manifest's folder")
-    if whole:
-        _check_sizes(manifest, path)
+            raise ManifestError(f"{place}: shard {name!r} lies outside the manifest's folder")
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", name):
+            raise ManifestError(f"{place}: shard {name!r} is no path below the manifest's folder")
     return manifest
 
 
@@ -177,40 +234,14 @@ def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any
         )
     root = paths[0].parent
     shards = tuple(_counted(path, root) for path in paths)
-    name = name or paths[0].stem.rstrip("-_.0123456789") or root.resolve().name
+    name = name or _stem(paths[0]) or root.resolve().name
     return Manifest(name=name, role=role, shards=shards, root=root, **about)
 
 
 def _counted(path: Path, root: Path) -> Shard:
     relative = path.relative_to(root) if path.is_relative_to(root) else path.resolve()
-    samples, members = _scanned(path)
+    samples, members = scanned(path)
     return Shard(path=str(relative), samples=samples, bytes=path.stat().st_size, members=members)
-
-
-def _scanned(path: Path) -> tuple[int, str]:
-    """Distinct keys with a picture, and a hash of what the headers say.
-
-    Raises:
-        ShardContentError: the archive is damaged or cut, also where the tar format would end early without an error.
-    """
-    keys = set()
-    headers = hashlib.sha256()
-    try:
-        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-            for member in tar:
-                headers.update(f"{member.name}\0{member.size}\0{member.mtime}\n".encode("utf-8", "surrogateescape"))
-                folder, _, base = member.name.rpartition("/")
-                stem, _, suffix = base.partition(".")
-                if member.isreg() and stem and suffix.lower() in IMAGE_SUFFIXES:
-                    keys.add(f"{folder}/{stem}")
-            raw.seek(tar.offset)
-            # a sound archive ends with two blocks of zeros; one cut at, or damaged in, a header just stops
-            sound = raw.read(1024) == bytes(1024)
-    except tarfile.TarError as error:
-        raise ShardContentError(f"{path} is no sound tar: {error}") from None
-    if not sound:
-        raise ShardContentError(f"{path} is damaged or cut after {len(keys)} samples: copy it again")
-    return len(keys), headers.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ood_lightning.data.archives import Slice
-from ood_lightning.data.manifest import IMAGE_SUFFIXES
+from ood_lightning.data.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import ShardContentError
 
 

@@ -14,8 +14,8 @@ def read_names(source: str) -> list[str]:
     Raises:
         LabelSetError: there is no such file, it is no UTF-8, or it holds no names.
     """
-    path = locate(source)
-    if path.suffix == ".txt":
+    if source.endswith(".txt"):
+        path = locate(source)
         try:
             names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except OSError as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+LONGEST = 500  # times its width: a line of 1 x 65,535 pixels, its shorter side scaled to 224, would be 13 GB
 MAX_BYTES = 2**28  # of one encoded picture; photographs have a hundredth of it
 _REFUSED = (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -15,14 +16,16 @@ _REFUSED = (OSError, SyntaxError, Image.DecompressionBombError, Image.Decompress
 def decode(data: bytes) -> Image.Image:
     """RGB picture from encoded bytes.
 
-    Every mode is converted to RGB before any resize, as torchvision's ImageFolder does.
+    Every mode is converted to RGB before any resize, an orientation in EXIF is not applied, and of an animation the
+    first frame is taken, as by torchvision's ImageFolder.
     Differs: open_clip's transform resizes palette, 1-bit and 16-bit pictures first; for all other modes the two agree.
 
     Raises:
-        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger than any photograph.
+        ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
     """
     with _opened(data) as image:
-        return image.convert("RGB")
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def suffix_of(data: bytes, pixels: bool = True) -> str:
@@ -49,7 +52,10 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if max(image.size) > LONGEST * min(image.size):
+                raise ValueError(f"its {image.width} x {image.height} pixels: over {LONGEST} times as long as wide")
+            yield image
     except UnidentifiedImageError:
         raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None  # Pillow's words name a BytesIO
     except _REFUSED as error:

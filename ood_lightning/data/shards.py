@@ -4,6 +4,7 @@ Only image decoders run on what comes out of a tar: webdataset's own `.decode()`
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -13,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ood_lightning.data.manifest import IMAGE_SUFFIXES, Manifest, Shard, plan, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
 from ood_lightning.data.pictures import decode
-from ood_lightning.errors import ShardContentError, ShardCountError
+from ood_lightning.data.tars import IMAGE_SUFFIXES
+from ood_lightning.errors import ShardContentError, ShardCountError, UserError
 
 
 class Sample(NamedTuple):
@@ -26,11 +28,19 @@ class Sample(NamedTuple):
     label: int
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
+
+    kind: type[UserError]
+    text: str
+
+
 class ShardPart(TypedDict):
     """Some decoded samples of one shard, in its order."""
 
     shard: str
-    image: Tensor  # (b, 3, H, W)
+    image: Tensor  # (b, 3, H, W), as the transform gives it
     label: Tensor  # (b,) int64
     keys: list[str]
     bad: list[str]
@@ -105,8 +115,13 @@ class ShardParts(IterableDataset[ShardPart]):
     def __iter__(self) -> Iterator[ShardPart]:
         worker = get_worker_info()
         share = plan(self.shards, worker.num_workers)[worker.id] if worker else self.shards
-        for shard in share:
-            yield from self._parts(shard)
+        try:
+            for shard in share:
+                yield from self._parts(shard)
+        except UserError as error:
+            if worker is None:
+                raise
+            yield _Failure(type(error), str(error))  # type: ignore[misc]  # `loader` raises it
 
     def _parts(self, shard: Shard) -> Iterator[ShardPart]:
         path = self.manifest.path(shard)
@@ -145,7 +160,8 @@ class ShardParts(IterableDataset[ShardPart]):
         if found != shard.sha256:
             raise ShardContentError(
                 f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "
-                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again."
+                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again, or remove it if it was "
+                f"fetched: it then is again."
             )
 
 
@@ -158,8 +174,12 @@ def _part(
     )
 
 
-def loader(parts: ShardParts, num_workers: int) -> DataLoader[Any]:
-    """Parts through worker processes; each worker reads whole shards."""
+def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
+    """Parts through worker processes; each worker reads whole shards. Errors are those of the reader itself."""
     workers = min(num_workers, len(parts.shards))
     # fork: a spawned worker would import torch anew, seconds for each
-    return DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context="fork" if workers else None)
+    start = "fork" if workers else None
+    for part in DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context=start):
+        if isinstance(part, _Failure):
+            raise part.kind.__new__(part.kind, part.text)
+        yield part

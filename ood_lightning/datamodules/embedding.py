@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.manifest import Manifest, plan
+from ood_lightning.data.pixels import split
 from ood_lightning.data.shards import ShardParts, loader
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import EncoderError, FeatureError
@@ -64,9 +65,11 @@ def embed(
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
     if not todo:
+        folder.sweep()
         return folder
     encoder.load(device)
-    parts = ShardParts(manifest, todo, encoder.transform, batch_size, max_bad_samples)
+    first, rest = split(encoder.transform)
+    parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}
     open_shards: dict[str, _Gathered] = {}
     with bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as shown:
@@ -74,7 +77,7 @@ def embed(
             gathered = open_shards.setdefault(part["shard"], _Gathered(also))
             if len(part["keys"]):
                 where = f"set {manifest.name!r}, shard {part['shard']}"
-                gathered.add(_encoded(encoder, part["image"], also, where))
+                gathered.add(_encoded(encoder, rest(part["image"].to(device)), also, where))
                 gathered.label.append(part["label"])
                 gathered.keys += part["keys"]
             gathered.bad += part["bad"]
@@ -84,6 +87,7 @@ def embed(
                 columns = done.tensors()
                 image, label = columns.pop("image"), columns.pop("label")
                 folder.write(by_path[part["shard"]], image, label, done.keys, done.bad, columns)
+    folder.sweep()
     return folder
 
 

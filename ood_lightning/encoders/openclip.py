@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from ood_lightning.encoders.base import Column, Encoder
 from ood_lightning.encoders.blanks import Blanks
-from ood_lightning.encoders.preprocess import Preset, preset
+from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
 from ood_lightning.errors import EncoderError
@@ -45,6 +45,8 @@ class OpenClip(Encoder):
             projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
         preprocess: the model's own, or that of a published code base, for models that take 224 x 224:
             `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
+        resize: `exact` is Pillow's, as published; `fast` is torchvision's, about 1.4 times as many pictures a second, and one
+            level of 255 beside it in 0.4 % of the values. Features of the two are kept apart.
     """
 
     model: str
@@ -55,6 +57,7 @@ class OpenClip(Encoder):
     cache_dir: str | None = None
     also: tuple[Column, ...] = ()
     preprocess: Preset = "model"
+    resize: Resizing = "exact"
     _towers: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -91,6 +94,8 @@ class OpenClip(Encoder):
         }
         if self.preprocess != "model":
             parts["preprocess"] = self.preprocess
+        if self.resize != "exact":
+            parts["resize"] = self.resize
         name = self._name_for_factory
         if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
             folder = locate(name.removeprefix(LOCAL))
@@ -119,6 +124,8 @@ class OpenClip(Encoder):
                 ) from error
             if self.preprocess != "model":
                 transform = preset(self.preprocess, model.visual.image_size, self.name)
+            if self.resize == "fast":
+                transform = with_fast_resize(transform, self.name)
             self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
         self._towers[0].to(device)
 

@@ -13,9 +13,40 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Preset = Literal["model", "legacy-bilinear224", "openood-256"]
+Resizing = Literal["exact", "fast"]
 SIZE = 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
 SHORTER_SIDE = {"legacy-bilinear224": (224, "bilinear"), "openood-256": (256, "bicubic")}
+
+
+class _FastResize:
+    """torchvision's resize of bytes in place of Pillow's: vector instructions, weights of 16 bits instead of 22."""
+
+    def __init__(self, resize: Any) -> None:
+        self.size, self.interpolation = resize.size, resize.interpolation
+
+    def __call__(self, picture: Image.Image) -> Image.Image:
+        from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+        from torchvision.transforms.v2.functional import resize
+
+        size = [self.size] if isinstance(self.size, int) else list(self.size)
+        small: Image.Image = to_pil_image(resize(pil_to_tensor(picture), size, self.interpolation, antialias=True))
+        return small
+
+
+def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
+    """The same preprocessing but for the last bit of some pixels, in half the time.
+
+    Raises:
+        EncoderError: if the preprocessing does not resize by torchvision's `Resize`.
+    """
+    from torchvision.transforms import Compose, Resize
+
+    steps = transform.transforms if isinstance(transform, Compose) else []
+    if not any(isinstance(step, Resize) for step in steps):
+        raise EncoderError(f"the preprocessing of encoder {encoder!r} has no plain resize: use resize: exact")
+    done: Callable[[Image.Image], Tensor] = Compose([_FastResize(s) if isinstance(s, Resize) else s for s in steps])
+    return done
 
 
 def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], Tensor]:

@@ -25,10 +25,9 @@ class Given(NamedTuple):
     @classmethod
     def read(cls, source: str, lexicon: Lexicon) -> Given:
         """From a set with a manifest, a text file with one name a line, or a label set (`.json`)."""
-        path = locate(source)
-        if path.suffix != ".json" or path.name == "manifest.json":
+        if not source.endswith(".json") or source.rpartition("/")[2] == "manifest.json":
             return cls(tuple(Positive(name) for name in read_names(source)), None)
-        found = LabelSet.read(path)
+        found = LabelSet.read(locate(source))
         found.check_encoder(lexicon.bank.encoder.fingerprint, lexicon.bank.encoder.name)
         return cls(found.positives, found)
 

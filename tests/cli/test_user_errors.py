@@ -211,7 +211,7 @@ MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", 
             r"ViT-B-16-quickgelu",
         ),
         (lambda s: model(s)["corpus"]["init_args"].update(path="none.txt"), r"word file none\.txt does not exist"),
-        (lambda s: data(s)["id_shards"].append("s3://x/y.tar"), r"only local paths"),
+        (lambda s: data(s)["id_shards"].append("gs://x/y.tar"), r"For gs: write a command that"),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml: Path, refused: Callable[..., None]):

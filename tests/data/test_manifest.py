@@ -73,6 +73,14 @@ def test_the_fingerprint_follows_the_content_not_the_place(sets: Path):
         ({"shards": [{"path": "../a.tar", "samples": 1, "bytes": 1}]}, "lies outside the manifest's folder"),
         ({"shards": [{"path": "/a.tar", "samples": 1, "bytes": 1}]}, "lies outside the manifest's folder"),
         ({"shards": [{"path": "a.tar", "samples": "1", "bytes": 1}]}, "samples"),
+        ({"shards": [{"path": 5, "samples": 1, "bytes": 1}]}, "a shard's path is 5"),
+        (
+            {"shards": [{"path": "pipe:touch x", "samples": 1, "bytes": 1}]},
+            "no path below the manifest's folder",
+        ),
+        ({"shards": [{"path": "https://x/a.tar", "samples": 1, "bytes": 1}]}, "no path below the manifest's folder"),
+        ({"origins": {"a.tar": "pipe:touch executed"}}, "is no manifest"),
+        ({"root": "/"}, "is no manifest"),
         ({"shards": [{"path": "a.tar", "samples": -1, "bytes": 1}]}, "samples"),
     ],
 )
@@ -127,6 +135,8 @@ def test_a_folder_without_manifest_says_how_to_name_its_tars(tmp_path: Path):
         ("t-{3..3}.tar", ["t-3.tar"]),
         ("t-{3..2}.tar", []),
         ("t-{.tar", ["t-{.tar"]),
+        ("pipe:awk '{print}' {a,b}.tar", ["pipe:awk '{print}' a.tar", "pipe:awk '{print}' b.tar"]),
+        ("{x}-{1..2}-{}", ["{x}-1-{}", "{x}-2-{}"]),
     ],
 )
 def test_brace_lists(source: str, wanted: list[str]):
@@ -171,10 +181,15 @@ def test_a_list_of_tars_that_are_not_there(source: str, words: str):
         read_manifest(source)
 
 
-@pytest.mark.parametrize("source", ["https://example.org/a.tar", "s3://bucket/a.tar", "pipe:cat a.tar", "hf:x/y"])
-def test_remote_sources_and_shell_commands_are_refused(source: str):
-    with pytest.raises(SourceError, match="only local paths"):
-        read_manifest(source)
+@pytest.mark.parametrize("source", ["https://example.org/a", "s3://bucket/a", "pipe:cat a", "hf:x/y/z"])
+def test_where_one_file_is_asked_for_remote_sources_are_refused(source: str):
+    with pytest.raises(SourceError, match=f"a {source.partition(':')[0]}: source stands for shards"):
+        locate(source)
+
+
+def test_another_scheme_says_how_it_could_be_read():
+    with pytest.raises(SourceError, match="For gs: write a command that prints a tar, `pipe:COMMAND"):
+        read_manifest("gs://bucket/a.tar")
 
 
 def test_builtin_lies_below_the_folder_that_the_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -172,6 +172,24 @@ def test_a_missing_shard(one: Callable[..., Manifest]):
         read(manifest)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("data", "samples", "kind", "words"),
+    [
+        (b"no", 1, ShardContentError, "^set 'one', shard .*: the picture 'a' cannot be decoded"),
+        (picture(), 2, ShardCountError, "^set 'one', shard .* yielded 1 samples"),
+    ],
+)
+def test_errors_of_workers_are_those_of_the_reader(
+    one: Callable[..., Manifest], data: bytes, samples: int, kind: type[Exception], words: str, workers: int
+):
+    """torch would wrap them in a traceback, and the count's would no longer be a person's error."""
+    manifest = one([("a.png", data)], samples=samples)
+    with pytest.raises(kind, match=words) as caught:
+        list(loader(ShardParts(manifest, list(manifest.shards), pixels, 4), workers))
+    assert "Traceback" not in str(caught.value)
+
+
 class _Bomb:
     def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (Path("executed"),)
