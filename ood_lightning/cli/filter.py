@@ -52,7 +52,8 @@ def filter(
     from ood_lightning.mining.filter import cleaned, negfilter
     from ood_lightning.mining.filter_report import filtered_set, write_report
     from ood_lightning.mining.hearing import Hearing
-    from ood_lightning.modules.label_sources import Stored, negative_words
+    from ood_lightning.modules.label_sources import Stored
+    from ood_lightning.modules.label_texts import negative_words
     from ood_lightning.modules.lexica import lexica
 
     folder = Path(out)

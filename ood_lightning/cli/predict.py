@@ -48,7 +48,8 @@ def predict(
     from ood_lightning.data.folder import find_pictures
     from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
-    from ood_lightning.modules.label_sources import Stored, label_features, negative_words, positives_under
+    from ood_lightning.modules.label_sources import Stored
+    from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
     from ood_lightning.modules.lexica import lexica
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):

@@ -21,7 +21,8 @@ from ood_lightning.encoders.blanks import BLANK
 from ood_lightning.errors import FeatureError, SettingsError
 from ood_lightning.functional.intermodal import Border
 from ood_lightning.functional.similarity import unit
-from ood_lightning.modules.label_sources import LabelSource, label_features, negative_words, positives_under
+from ood_lightning.modules.label_sources import LabelSource
+from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
 from ood_lightning.modules.lexica import lexica
 
 WHENCE = {

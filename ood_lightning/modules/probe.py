@@ -21,7 +21,8 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.temi import warmup_cosine
-from ood_lightning.modules.label_sources import LabelSource, Stored, label_features
+from ood_lightning.modules.label_sources import LabelSource, Stored
+from ood_lightning.modules.label_texts import label_features
 from ood_lightning.modules.lexica import lexica
 
 

@@ -29,7 +29,8 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
-from ood_lightning.modules.label_sources import LabelSource, Stored, label_features, negative_words
+from ood_lightning.modules.label_sources import LabelSource, Stored
+from ood_lightning.modules.label_texts import label_features, negative_words
 from ood_lightning.modules.lexica import lexica
 from ood_lightning.progress import bar
 

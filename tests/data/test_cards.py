@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from ood_lightning.cli import embed, main
+from ood_lightning.cli import embed
 from ood_lightning.data.cards import FOLDER, NOT_STATED, card_names, find, group_names, groups_of, read_card, read_group
 from ood_lightning.data.manifest import Role
 from ood_lightning.errors import SettingsError
@@ -260,8 +260,6 @@ def test_commands_are_bash_and_name_existing_arguments(reference: str, tmp_path:
 
 
 def test_arguments_of_packing_exist():
-    if "pack" not in main.GROUPS["data"]:
-        pytest.skip("this version has no `data pack` yet")
     from ood_lightning.cli.data_pack import pack
 
     for reference in REFERENCES:

@@ -15,15 +15,8 @@ from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.errors import LabelSetError
 from ood_lightning.mining.recipe import recipe
-from ood_lightning.modules.label_sources import (
-    CandidateNames,
-    IDNames,
-    Lexicon,
-    MinedNegatives,
-    Stored,
-    label_features,
-    negative_words,
-)
+from ood_lightning.modules.label_sources import CandidateNames, IDNames, Lexicon, MinedNegatives, Stored
+from ood_lightning.modules.label_texts import label_features, negative_words
 
 WORDS = ("red", "green", "blue", "grey", "dog", "cat")
 

@@ -29,9 +29,8 @@ from ood_lightning.modules.label_sources import (
     MinedNegatives,
     Stored,
     Under,
-    label_features,
-    negative_words,
 )
+from ood_lightning.modules.label_texts import label_features, negative_words
 from ood_lightning.modules.lexica import lexica
 from ood_lightning.modules.official_negatives import AugmentedNames, CSPNegatives, NegLabelNegatives
 
