@@ -1,8 +1,10 @@
 """Cards: complete, with the counts that their sources state, and recipes whose parts were run on small stand-ins."""
 
 import hashlib
+import os
 import re
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -109,7 +111,9 @@ def every_reference() -> set[str]:
 
 
 def bash(script: str, folder: Path) -> str:
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `python` is the one that runs this
+    command, environment = ["bash", "-euo", "pipefail", "-c", script], {**os.environ, "PATH": path}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
