@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
+# a file's tests stay in one process: those of Slurm share a cluster
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check quick clean
@@ -23,11 +25,11 @@ check: $(VENV)/.installed-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(TESTS)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 quick: $(VENV)/.installed-dev
-	$(PY) -m pytest -m 'not slow and not slurm'
+	$(TESTS) -m 'not slow and not slurm'
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
