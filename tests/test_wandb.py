@@ -10,6 +10,8 @@ from wandb_file import read_run, runs_in
 from ood_lightning.callbacks.wandb import RunLogger, finish
 from ood_lightning.cli.main import main
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 CONFIG = Path(__file__).parent.parent / "configs/wandb.yaml"
 
 

@@ -19,6 +19,8 @@ from ood_lightning.data.quality import read_quality, write_quality
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import SourceError
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 NAMES = ("Red", "green", "green", "violet")
 
 

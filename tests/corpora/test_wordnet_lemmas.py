@@ -16,6 +16,8 @@ from ood_lightning.corpora.words import WordFile
 from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 Parts = Literal["noun", "noun+adj"]
 Lemmas = Literal["first", "all"]
 SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))

@@ -16,6 +16,8 @@ from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
 from ood_lightning.functional.hops import hops
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
 COUNTS = [997, 1699, 4582, 4514, 4098, 5185, 8335, 8957, 7869, 10013, 5225, 2631, 1878, 829, 303, 65, 6]
 # The frozen graph has no offsets. 91 of ImageNet's synsets share their lemmas with others of WordNet, such as crane;

@@ -14,6 +14,8 @@ from ood_lightning.mining.hearing import Hearing
 from ood_lightning.mining.judges.base import SYSTEM_MESSAGE, Answer, JudgeError, Question, wording
 from ood_lightning.mining.judges.transformers import TransformersJudge
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
 

@@ -15,6 +15,8 @@ from ood_lightning.cli.main import main
 from ood_lightning.data.features import StoredColumn
 from ood_lightning.datamodules.blocks import Blocks
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 DETECTORS = "ood_lightning.detectors"
 MCM = {"class_path": f"{DETECTORS}.mcm.MCM"}
 

@@ -22,6 +22,8 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.modules.interneg import InterNegNegatives
 from ood_lightning.modules.label_sources import IDNames, Lexicon
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 WORDS = ("red", "green", *(f"word{i}" for i in range(40)))
 
 

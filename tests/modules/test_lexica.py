@@ -34,6 +34,8 @@ from ood_lightning.modules.label_texts import label_features, negative_words
 from ood_lightning.modules.lexica import lexica
 from ood_lightning.modules.official_negatives import AugmentedNames, CSPNegatives, NegLabelNegatives
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 CPU = torch.device("cpu")
 NOUNS = ("sky", "cat", "orange", "stone", "lamp", "tree", "river", "chair")
 ADJECTIVES = ("red", "wide", "grey", "tall")

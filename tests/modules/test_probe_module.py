@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 from ood_lightning.cli.main import main
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 DETECTOR = "ood_lightning.detectors.plp.PLP"
 
 

@@ -24,6 +24,8 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.modules.label_sources import MinedNegatives
 from ood_lightning.modules.synood import SynOODModule
 
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
