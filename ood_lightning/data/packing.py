@@ -10,6 +10,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -96,44 +97,39 @@ def pack(
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", about.name) or len(about.name) > 100:
         raise SettingsError(f"name is {about.name!r}: expected letters, digits, and . _ - after the first")
+    with _writing(folder):
+        _claim(folder, about.name, origin)
+        names = [f"{about.name}-{i:06d}.tar" for i in range(len(recipes))]
+        made = {name: _finished(folder, name, recipe) for name, recipe in zip(names, recipes, strict=True)}
+        todo = [(name, recipe) for name, recipe in zip(names, recipes, strict=True) if made[name] is None]
+        if todo:
+            (folder / "manifest.json").unlink(missing_ok=True)  # it would describe other bytes for a while
+        with bar(sum(map(len, recipes)), f"pack {about.name}", "img") as shown:
+            shown.initial = sum(len(r) for r in recipes) - sum(len(r) for _, r in todo)
+            shown.update(shown.initial)
+            for new in each(partial(_make, folder), todo, workers, shown):
+                made[new.shard.path] = new
+        done = [m for m in made.values() if m is not None]
+        bad = [b for m in done for b in m.bad]
+        if len(bad) > max_bad_samples:
+            _refuse(folder, about.name, bad, max_bad_samples)
+        shards = tuple(m.shard for m in done if m.shard.samples)
+        if not shards:
+            raise SourceError(f"set {about.name!r}: the source holds no pictures that can be decoded")
+        manifest = replace(about, shards=shards, root=folder)
+        _finish(folder, manifest, origin, bad, notes)
+        return manifest, bad
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Pictures that cannot be read are named as such where they are read; this is about what is written."""
     try:
-        return _packed(folder, about, origin, recipes, workers, max_bad_samples, notes)
+        yield
     except UserError:
         raise
-    except OSError as error:  # pictures that cannot be read are named as such; this is about what is written
+    except OSError as error:
         raise SettingsError(f"{folder} cannot be written: {error}. The same command goes on from there.") from error
-
-
-def _packed(
-    folder: Path,
-    about: Manifest,
-    origin: str,
-    recipes: Sequence[Recipe],
-    workers: int,
-    max_bad_samples: int,
-    notes: Mapping[str, Any],
-) -> tuple[Manifest, list[Bad]]:
-    _claim(folder, about.name, origin)
-    names = [f"{about.name}-{i:06d}.tar" for i in range(len(recipes))]
-    made = {name: _finished(folder, name, recipe) for name, recipe in zip(names, recipes, strict=True)}
-    todo = [(name, recipe) for name, recipe in zip(names, recipes, strict=True) if made[name] is None]
-    if todo:
-        (folder / "manifest.json").unlink(missing_ok=True)  # it would describe other bytes for a while
-    with bar(sum(map(len, recipes)), f"pack {about.name}", "img") as shown:
-        shown.initial = sum(len(r) for r in recipes) - sum(len(r) for _, r in todo)
-        shown.update(shown.initial)
-        for new in each(partial(_make, folder), todo, workers, shown):
-            made[new.shard.path] = new
-    done = [m for m in made.values() if m is not None]
-    bad = [b for m in done for b in m.bad]
-    if len(bad) > max_bad_samples:
-        _refuse(folder, about.name, bad, max_bad_samples)
-    shards = tuple(m.shard for m in done if m.shard.samples)
-    if not shards:
-        raise SourceError(f"set {about.name!r}: the source holds no pictures that can be decoded")
-    manifest = replace(about, shards=shards, root=folder)
-    _finish(folder, manifest, origin, bad, notes)
-    return manifest, bad
 
 
 def _claim(folder: Path, name: str, origin: str) -> None:

@@ -109,6 +109,8 @@ class DetectModule(L.LightningModule):
         self.labels = self.evidence.labels
         wanted = self.explain or ""
         self.explained = wanted if wanted in self.labels else next(iter(self.labels))
+        if wanted in self.unmade:
+            rank_zero_info(f"pictures are explained by label set {self.explained!r}: {wanted!r} {self.unmade[wanted]}")
         learned = [] if data.id_train is None else [data.id_train]
         dim = self.labels[self.explained].positives.shape[1]
         check_dimensions([*(s.features for s in data.sets), *learned], dim, self.encoder.name)

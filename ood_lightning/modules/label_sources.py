@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 
 
 class Lexicon(NamedTuple):
-    """A corpus under prompts: words, their features (V, D), and what made the features."""
+    """A corpus under prompts.
+
+    Attributes:
+        words: of the corpus.
+        features: theirs, (V, D); (0, 0) where no label set of the run reads the corpus, which then is not encoded.
+        prompts: templates around each word.
+        bank: encodes what the corpus does not have.
+        id_train: ID training images, where the run has some.
+    """
 
     words: Words
     features: Tensor
     prompts: Prompts
     bank: TextBank
-    id_train: Features | None = None  # ID training images, where the run has some
+    id_train: Features | None = None
 
     def encode(self, texts: Sequence[str], what: str, adjectives: Collection[str] = ()) -> Tensor:
         """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise.
@@ -45,13 +53,19 @@ class Lexicon(NamedTuple):
 
         own = self.words.adjectives if self.prompts.adjectives is not None else frozenset()
         marked = frozenset(adjectives) if self.prompts.adjectives is not None else frozenset()
-        row = {word: i for i, word in enumerate(self.words.words)}
-        known = [row.get(text, -1) if (text in own) == (text in marked) else -1 for text in texts]
-        if min(known) >= 0:
-            return self.features[torch.tensor(known)]
-        if not marked:
-            return self.bank.features(texts, self.prompts.without_adjectives(), what)
-        return self.bank.features(texts, self.prompts, what, ["adj" if text in marked else "noun" for text in texts])
+        row = {word: i for i, word in enumerate(self.words.words)} if len(self.features) else {}
+        known = torch.tensor([row.get(text, -1) if (text in own) == (text in marked) else -1 for text in texts])
+        missing = [text for text, at in zip(texts, known.tolist(), strict=True) if at < 0]
+        if not missing:
+            return self.features[known]
+        parts = ["adj" if text in marked else "noun" for text in missing] if marked else None
+        prompts = self.prompts if marked else self.prompts.without_adjectives()
+        encoded = self.bank.features(missing, prompts, what, parts)
+        found = encoded.new_empty(len(texts), encoded.shape[1])
+        found[known < 0] = encoded
+        if len(missing) < len(texts):
+            found[known >= 0] = self.features[known[known >= 0]]
+        return found
 
 
 class LabelSource(ABC):
@@ -61,6 +75,11 @@ class LabelSource(ABC):
     def inputs(self) -> frozenset[str]:
         """Of :class:`Evidence`'s `id_features` and `id_labels`, what it needs; else its detectors are not run."""
         return frozenset()
+
+    @property
+    def reads_corpus(self) -> bool:
+        """Whether it takes words of the corpus; if no set of a run does, the corpus is not encoded."""
+        return True
 
     def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
         """Corpus and prompts of this set; the run's own, which are given, unless it is :class:`Under` others."""
@@ -84,6 +103,11 @@ class Stored(LabelSource):
     """
 
     path: str
+
+    @property
+    def reads_corpus(self) -> bool:
+        """Where its negatives are the rest of the corpus."""
+        return LabelSet.read(locate(self.path)).negatives is None
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Read it, and refuse one that this run's encoder or corpus did not make."""
@@ -133,6 +157,11 @@ class Under(LabelSource):
         """The source's."""
         return self._source.inputs
 
+    @property
+    def reads_corpus(self) -> bool:
+        """As its source."""
+        return self._source.reads_corpus
+
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """What the source makes of them."""
         return self._source.label_set(lexicon)
@@ -156,6 +185,11 @@ class IDNames(LabelSource):
 
     names: str
 
+    @property
+    def reads_corpus(self) -> bool:
+        """No: names are all it takes."""
+        return False
+
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
         about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=["id_names"], method="names")
@@ -175,6 +209,11 @@ class CandidateNames(LabelSource):
 
     names: str
     ood_names: list[str]
+
+    @property
+    def reads_corpus(self) -> bool:
+        """No: names are all it takes."""
+        return False
 
     def label_set(self, lexicon: Lexicon) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""

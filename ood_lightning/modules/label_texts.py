@@ -31,7 +31,7 @@ def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, devic
     elif labels.negatives:
         negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
     else:
-        negatives = lexicon.features[:0]
+        negatives = positives[:0]
     return LabelFeatures(positives.to(device), negatives.to(device), logit_scale)
 
 

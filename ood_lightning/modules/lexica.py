@@ -23,6 +23,8 @@ def lexica(
 ) -> dict[str, Lexicon]:
     """The lexicon of each label set; sets with the same words and prompts share one.
 
+    A corpus is encoded only if one of its sets reads it.
+
     Args:
         sources: by name.
         corpus: of those that bring none.
@@ -30,17 +32,23 @@ def lexica(
         bank: encodes what is not cached.
         id_train: ID training images, where the run has some.
     """
-    found: dict[str, Lexicon] = {}
-    read: list[tuple[Corpus, Words]] = []
-    shared: dict[tuple[str, str, str], Lexicon] = {}
+    import torch
+
+    loaded: list[tuple[Corpus, Words]] = []
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    terms: dict[str, tuple[Words, Prompts]] = {}
     for name, source in sources.items():
         own, under = source.terms(corpus, prompts)
-        words = next((words for known, words in read if known == own), None)
+        words = next((words for known, words in loaded if known == own), None)
         if words is None:
-            read.append((own, words := own.load()))
-        key = (words.sha256, words.adjectives_sha256, under.fingerprint)
-        if key not in shared:
+            loaded.append((own, words := own.load()))
+        terms[name] = words, under
+        alike.setdefault((words.sha256, words.adjectives_sha256, under.fingerprint), []).append(name)
+    found: dict[str, Lexicon] = {}
+    for names in alike.values():
+        words, under = terms[names[0]]
+        features = torch.empty(0, 0)
+        if any(sources[name].reads_corpus for name in names):
             features = bank.features(words.words, under, words.name, words.parts)
-            shared[key] = Lexicon(words, features, under, bank, id_train)
-        found[name] = shared[key]
-    return found
+        found.update(dict.fromkeys(names, Lexicon(words, features, under, bank, id_train)))
+    return {name: found[name] for name in sources}

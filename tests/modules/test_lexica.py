@@ -113,10 +113,39 @@ def test_sets_under_the_same_words_and_prompts_share_one_lexicon(bank: TextBank,
     assert len({id(lexicon) for lexicon in found.values()}) == 4
     assert found["other words"].words.words == ("sky", "stone")
     assert (found["other words"].prompts, found["other prompts"].prompts) == (PLAIN, BY_PART)
-    assert len(encoder.asked) == 12 * 1 + 2 * 1 + (8 * 2 + 4 * 3) + 2 * 2
+    assert len(encoder.asked) == 8 * 2 + 4 * 3  # only "other prompts" takes words of its corpus
     asked = len(encoder.asked)
-    assert lexica(sources, Tagged(), PLAIN, bank)["both"].features.equal(found["both"].features)
+    again = lexica(sources, Tagged(), PLAIN, bank)["other prompts"].features
+    assert again.shape == (12, 12)
+    assert again.equal(found["other prompts"].features)
     assert len(encoder.asked) == asked
+
+
+def test_one_set_that_reads_the_corpus_is_enough_to_encode_it_for_all_that_share_it(bank: TextBank, names: str):
+    sources: dict[str, LabelSource] = {"names": IDNames(names), "mined": MinedNegatives(names, 2)}
+    found = lexica(sources, Tagged(), PLAIN, bank)
+    assert found["names"] is found["mined"]
+    assert found["names"].features.shape == (12, 12)
+    assert lexica({"names": IDNames(names)}, Tagged(), PLAIN, bank)["names"].features.shape == (0, 0)
+
+
+@pytest.mark.parametrize("negatives", [(), ("cat", "seven"), None])
+def test_a_label_set_has_the_same_features_whether_its_corpus_is_encoded_or_not(
+    bank: TextBank, negatives: tuple[str, ...] | None
+):
+    labels = LabelSet((Positive("grey"), Positive("cat"), Positive("unheard of")), negatives, {})
+    labels.write(Path("labels.json"))
+    source = Stored("labels.json")
+    assert source.reads_corpus == (negatives is None)
+    alone = lexica({"": source}, Tagged(), PLAIN, bank)[""]
+    beside = lexica({"": source, "mined": MinedNegatives("labels.json", 1)}, Tagged(), PLAIN, bank)[""]
+    assert len(beside.features) == 12
+    device = torch.device("cpu")
+    found, wanted = (label_features(labels, lexicon, 1.0, device) for lexicon in (alone, beside))
+    assert found.positives.equal(wanted.positives)
+    assert found.negatives.equal(wanted.negatives)
+    assert found.negatives.shape[1] == 12
+    assert found.positives.equal(torch.stack([feature(word, "noun", PLAIN) for word in labels.words]))
 
 
 def test_the_runs_corpus_is_not_read_where_no_set_needs_it(bank: TextBank, names: str):
