@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
-from ood_lightning.corpora.words import Corpus, Words
+from ood_lightning.corpora.words import Corpus, Part, Words
 from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.data.names import read_names
 from ood_lightning.errors import LabelSetError
@@ -58,7 +58,7 @@ class Lexicon(NamedTuple):
         missing = [text for text, at in zip(texts, known.tolist(), strict=True) if at < 0]
         if not missing:
             return self.features[known]
-        parts = ["adj" if text in marked else "noun" for text in missing] if marked else None
+        parts: list[Part] | None = ["adj" if text in marked else "noun" for text in missing] if marked else None
         prompts = self.prompts if marked else self.prompts.without_adjectives()
         encoded = self.bank.features(missing, prompts, what, parts)
         found = encoded.new_empty(len(texts), encoded.shape[1])
