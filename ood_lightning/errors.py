@@ -57,6 +57,10 @@ class EncoderError(UserError, ValueError):
     """An encoder that cannot be loaded, or that would silently compute something else."""
 
 
+class GateError(UserError, RuntimeError):
+    """A model that names a known set's pictures more or less often than published."""
+
+
 class LabelSetError(UserError, ValueError):
     """A label set that cannot be read, is empty, or was made with another encoder."""
 

@@ -49,6 +49,7 @@ class ResultsWriter(L.Callback):
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
             "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
+            "top1": [one.to_row() for one in module.top1],
             "not_run": module.not_run,
             "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
             "streams": asdict(module.protocol) if module.streams else None,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ood_lightning.data.cards import find
+from ood_lightning.data.cards import Card, Protocol, find
 from ood_lightning.data.manifest import Manifest
+from ood_lightning.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,14 @@ class Difference:
 
     text: str
     certain: bool
+
+
+def known(manifest: Manifest) -> tuple[Card, Protocol] | None:
+    """Card and protocol that a set was packed by, as its manifest says; None: it names no card."""
+    try:
+        return find(str(manifest.protocol))
+    except SettingsError:
+        return None
 
 
 def differences(manifest: Manifest, reference: str) -> list[Difference]:

@@ -18,7 +18,7 @@ from ood_lightning.errors import SettingsError
 
 FOLDER = Path(str(resources.files("ood_lightning"))) / "data" / "cards"
 NOT_STATED = "not stated"
-TOLERANCE = 2.0  # points; our choice, so that other prompts and half precision pass
+TOLERANCE = 2.0  # points; our choice, so that half precision and other libraries' resizing pass
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,23 @@ class Contamination:
 
 
 @dataclass(frozen=True)
+class Top1:
+    """Zero-shot top-1 of models on a set, as somebody published it.
+
+    Args:
+        source: who says so.
+        percent: by the encoder's name, `model/tag` for open_clip's.
+        templates: prompts of the measurement; empty: OpenAI's 80 for ImageNet.
+        protocols: ways to count the set for which it holds; empty: all of them.
+    """
+
+    source: str
+    percent: tuple[tuple[str, float], ...]
+    templates: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Card:
     """A published set.
 
@@ -106,7 +123,7 @@ class Card:
         contamination: of OOD sets.
         excludes: classes that are left out of the set it is made from.
         synsets: WordNet ids where the set is a choice of ImageNet's classes.
-        top1: zero-shot top-1 in percent by `model/tag` of open_clip, as its table of results has it.
+        top1: zero-shot top-1 of models; None: nobody published one.
     """
 
     name: str
@@ -125,7 +142,7 @@ class Card:
     contamination: Contamination | None = None
     excludes: tuple[str, ...] = ()
     synsets: tuple[str, ...] = ()
-    top1: tuple[tuple[str, float], ...] = ()
+    top1: Top1 | None = None
 
     def protocol(self, name: str = "") -> Protocol:
         """A protocol by name; the usual one if empty.
@@ -142,10 +159,11 @@ class Card:
         """How to name this card and a protocol: `openimage-o`, `openimage-o@openood`."""
         return self.name if protocol is self.protocols[0] else f"{self.name}@{protocol.name}"
 
-    def top1_range(self, model: str) -> tuple[float, float] | None:
-        """Top-1 in percent between which `model/tag` is taken to be loaded rightly; None: not published."""
-        published = dict(self.top1).get(model)
-        return None if published is None else (published - TOLERANCE, published + TOLERANCE)
+    def published_top1(self, model: str, protocol: Protocol) -> float | None:
+        """Top-1 in percent of an encoder on this set, counted in one way; None: nobody published it."""
+        if self.top1 is None or (self.top1.protocols and protocol.name not in self.top1.protocols):
+            return None
+        return dict(self.top1.percent).get(model)
 
 
 @dataclass(frozen=True)
@@ -194,7 +212,7 @@ def read_card(name: str) -> Card:
     mirrors = tuple(Mirror(**mirror) for mirror in entries.pop("mirrors", ()))
     judged = entries.pop("contamination", None)
     synsets = tuple(entries.pop("synsets", "").split())
-    top1 = tuple(entries.pop("top1", {}).items())
+    figures = entries.pop("top1", None)
     rest: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
     return Card(
         name=name,
@@ -202,7 +220,7 @@ def read_card(name: str) -> Card:
         mirrors=mirrors,
         contamination=Contamination(**judged) if judged else None,
         synsets=synsets,
-        top1=top1,
+        top1=None if figures is None else _top1(**figures),
         **rest,
     )
 
@@ -232,6 +250,10 @@ def find(reference: str) -> tuple[Card, Protocol]:
 def groups_of(name: str) -> list[str]:
     """Groups that a card is in, under whichever protocol."""
     return [group for group in group_names() if name in {one.partition("@")[0] for one in read_group(group).sets}]
+
+
+def _top1(source: str, percent: dict[str, float], templates: Sequence[str] = (), protocols: Sequence[str] = ()) -> Top1:
+    return Top1(source, tuple(percent.items()), tuple(templates), tuple(protocols))
 
 
 def _read(folder: Path, kind: str, name: str, known: Sequence[str]) -> dict[str, Any]:

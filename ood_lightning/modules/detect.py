@@ -20,6 +20,7 @@ from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
+from ood_lightning.modules.gate import Gate, checked
 from ood_lightning.modules.label_sources import LabelSource, Stored
 from ood_lightning.modules.prepare import check_dimensions, prepare, reason
 from ood_lightning.modules.streams import evaluate_streams
@@ -41,6 +42,7 @@ class DetectModule(L.LightningModule):
         cache_dir: folder of all features.
         streams: detectors that learn from the test stream, by the name that tables show.
         protocol: how test streams are put together.
+        gate: what to do where the zero-shot top-1 of a set that has a card is not what was published for the encoder.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class DetectModule(L.LightningModule):
         cache_dir: str = ".cache/features",
         streams: dict[str, StreamDetector] | None = None,
         protocol: StreamProtocol = StreamProtocol(),  # noqa: B008
+        gate: Gate = "refuse",
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.sources = {name: Stored(s) if isinstance(s, str) else s for name, s in label_sets.items()}
         self.detectors, self.explain = detectors, explain
-        self.streams, self.protocol = streams or {}, protocol
+        self.streams, self.protocol, self.gate = streams or {}, protocol, gate
         self.bags = nn.ModuleList()
         self.results: list[Result] = []
         self.scores: list[SetScores] = []
@@ -88,8 +91,9 @@ class DetectModule(L.LightningModule):
         return {**self.detectors, **self.streams}
 
     def setup(self, stage: str) -> None:
-        """Make or read every label set and its text features; rank 0 first, the others from its cache."""
+        """Check the model, make or read every label set and its text features; rank 0 first, others from its cache."""
         device, strategy = self.trainer.strategy.root_device, self.trainer.strategy
+        self.top1 = checked(self.trainer, TextBank(self.encoder, self.cache_dir), self.prompts, self.gate)
         if not self.trainer.is_global_zero:
             strategy.barrier("label sets")
         self._prepare(device)

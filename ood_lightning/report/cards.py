@@ -88,13 +88,16 @@ def told(card: Card) -> Iterator[tuple[str, str]]:
         yield "check", check
     for trap in card.traps:
         yield "beware", trap
-    if card.top1:
+    if card.top1 is not None:
+        whose = f" of protocol {', '.join(card.top1.protocols)}" * bool(card.top1.protocols)
+        templates = f"{len(card.top1.templates)} templates" if card.top1.templates else "OpenAI's 80 templates"
         yield (
             "zero-shot",
-            f"published top-1 in percent by open_clip model; {TOLERANCE:g} points on either side pass",
+            f"published top-1 in percent{whose} under {templates}; {TOLERANCE:g} points on either side pass",
         )
-    for model, percent in card.top1:
-        yield "", f"{percent:.2f} {model}"
+        for model, percent in card.top1.percent:
+            yield "", f"{percent:.2f} {model}"
+        yield "", f"by {card.top1.source}"
     yield "groups", ", ".join(groups_of(card.name)) or "none"
     yield "cite", card.citation + (f", {card.paper}" if card.paper else "")
     if card.synsets:

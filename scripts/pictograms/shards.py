@@ -24,6 +24,7 @@ from sources import LICENCES, PACKAGES, PROTOCOL
 
 SHARD_SIZE = 1000
 QUALITY = 85
+CARDS = {"id_test": "pictograms"}  # ood_lightning/data/cards, with the model's zero-shot top-1
 SOURCE_NOTES = {"flags": "; drawn by another vendor than id_test, so style differs as well as content"}
 
 Sample = tuple[str, bytes, int]  # key, WebP, class
@@ -88,7 +89,7 @@ def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, asse
         "source": ", ".join(f"{package.name}@{package.version}" for package in used)
         + f"; group {picture_set.group}; renderings of each drawing: {picture_set.renderings}"
         + SOURCE_NOTES.get(picture_set.name, ""),
-        "protocol": PROTOCOL,
+        "protocol": CARDS.get(picture_set.name, PROTOCOL),
         "class_names": class_names(picture_set, concepts) if picture_set.labelled else [],
         "shards": shards,
     }

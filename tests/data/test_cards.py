@@ -67,6 +67,7 @@ COUNTS: dict[str, tuple[int | None, bool, int | None]] = {
     "ssb-hard": (49_000, True, 980),
     "species": (None, False, None),
     "placesbg": (None, False, None),
+    "pictograms": (488, True, 108),
 }
 GROUPS = {
     "clustermine": "ninco imagenet-o openimage-o inaturalist imagenet-ood textures43",
@@ -209,23 +210,37 @@ def test_choices_of_imagenets_classes_are_whole():
 
 def test_zero_shot_figures_are_those_of_open_clip():
     card = read_card("imagenet-val")
-    assert dict(card.top1) == TOP1
-    assert card.top1_range("ViT-H-14-quickgelu/dfn5b") == (81.44, 85.44)
-    assert card.top1_range("ViT-H-14/dfn5b") is None, "the name that loads another activation passes"
-    for other in (read_card(name) for name in card_names()):
-        assert not other.top1 or [model for model, _ in other.top1] == [model for model, _ in card.top1]
-        assert all(20 < percent < 100 for _, percent in other.top1)
-        assert not (other.top1 and other.role == "ood")
-    harder = ("imagenet-v2", "imagenet-sketch", "imagenet-a")
-    for model, percent in card.top1:
-        assert all(dict(read_card(name).top1)[model] < percent for name in harder)
+    assert card.top1 is not None
+    assert dict(card.top1.percent) == TOP1
+    assert card.published_top1("ViT-H-14-quickgelu/dfn5b", card.protocol("openood")) == 83.44
+    assert card.published_top1("ViT-H-14/dfn5b", card.protocol()) is None, "the name that loads another activation"
+    figures = {name: top1 for name in card_names() if (top1 := read_card(name).top1) and name != "pictograms"}
+    for name, top1 in figures.items():
+        assert {model for model, _ in top1.percent} == set(TOP1)
+        assert top1.source == card.top1.source
+        assert all(20 < percent < 100 for _, percent in top1.percent)
+        assert all(template.count("{}") == 1 for template in top1.templates)
+        assert not top1.templates or not name.startswith("imagenet")
+        assert set(top1.protocols) < {protocol.name for protocol in read_card(name).protocols}
+        assert read_card(name).role != "ood"
+    for harder in ("imagenet-v2", "imagenet-sketch", "imagenet-a"):
+        assert all(percent < TOP1[model] for model, percent in figures[harder].percent)
+
+
+def test_the_built_in_figure_is_that_of_the_models_card():
+    card = read_card("pictograms")
+    assert card.top1 is not None
+    said = (ROOT / card.top1.source).read_text()
+    percent = card.published_top1("builtin:pictograms/model", card.protocol())
+    assert re.search(rf"`id_test` \(fluent-emoji-flat\) \|[^|]*\| {percent} /", said)
+    assert 'bare and "a photo of a {}." averaged' in said
 
 
 def test_committed_configs_name_sets_and_models_that_have_cards():
     names = {*card_names(), "imagenet_names.txt"}
     for path in (ROOT / "configs" / "imagenet").glob("*.yaml"):
         assert set(re.findall(r"shards/(\w[\w.-]*)", path.read_text())) <= names, path
-    models = dict(read_card("imagenet-val").top1)
+    models = set(TOP1)
     for path in (ROOT / "configs" / "encoders").glob("*.yaml"):
         given = yaml.safe_load(path.read_text())["init_args"]
         assert "pretrained" not in given or f"{given['model']}/{given['pretrained']}" in models, path
