@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Gate = Literal["refuse", "warn"]
 CAUSES = (
-    "class names in another order than the labels, other names (underscores too), wrong labels, weights under a model "
+    "class names in another order than the labels, other names, wrong labels, weights under a model "
     "name with another activation (-quickgelu), another preprocessing"
 )
 
@@ -136,6 +136,8 @@ def measure(sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, device: t
                 rank_zero_info(f"zero-shot top-1 of {name} is published, but cannot be checked: it has no {lacking}")
             continue
         own = prompts.without_adjectives() if published is None else published.prompts
+        if published is not None:
+            names = tuple(name.replace("_", " ") for name in names)  # as those who publish figures write them
         texts = bank.features(names, own, f"classes of {name}")
         check_dimensions([one.features], texts.shape[1], bank.encoder.name)
         percent = 100 * top1(one.features.image.to(device), texts.to(device), label.to(device))

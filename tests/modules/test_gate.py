@@ -112,6 +112,14 @@ def test_a_card_brings_its_own_prompts_and_what_differs(bank: TextBank):
     )
 
 
+def test_underscores_of_known_sets_are_read_as_blanks(bank: TextBank):
+    for protocol in ("imagenet-val", ""):
+        measure([eval_set(50, names=("a_a", "bbb", "ccc"), protocol=protocol)], bank, Prompts(("{}",)), CPU)
+    texts = bank.encoder.texts  # type: ignore[attr-defined]
+    assert "a bad photo of a a a." in texts
+    assert "a_a" in texts  # what nobody published is measured as it is
+
+
 def test_figures_hold_for_the_pictures_they_were_measured_on():
     def published(protocol: str, model: str = MODEL) -> Published | None:
         return Published.find(eval_set(1, protocol=protocol).manifest, model)
