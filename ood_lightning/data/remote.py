@@ -23,7 +23,7 @@ from ood_lightning.errors import ShardContentError, SourceError
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
 HF, S3, PIPE = "hf:", "s3:", "pipe:"
 # revisions with a slash are those that the hub itself makes
-ON_HUB = re.compile(r"hf:([^/@]+/[^/@]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/+(.*?))?/*")
+ON_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/+(.*?))?/*")
 Check = Callable[[Path], object]
 Transfer = Callable[[IO[bytes], int | None], object]
 
