@@ -31,6 +31,12 @@ class SourceError(UserError, FileNotFoundError):
     """A set, shard or file that is not where it was said to be."""
 
 
+class RefusedError(SourceError):
+    """A file that a server refuses; `status` is its answer, such as 403."""
+
+    status = 0
+
+
 class ManifestError(UserError, ValueError):
     """A manifest that cannot be read, or that does not fit the shards beside it."""
 

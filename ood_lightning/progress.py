@@ -20,6 +20,7 @@ def bar(total: int, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
         total=total,
         desc=what,
         unit=unit,
+        unit_scale=unit == "B",
         mininterval=0.1 if watched else LOG_INTERVAL_S,
         dynamic_ncols=watched,
         delay=delay_s,

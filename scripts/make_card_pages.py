@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_lightning.data.cards import card_names, find, read_group
-from ood_lightning.report.cards import LEGEND, embedding, lines, packing, shards
+from ood_lightning.data.cards import NOT_STATED, card_names, find, read_group
+from ood_lightning.report.cards import LEGEND, embedding, lines, packing, shards, total
 
 PAGES = Path(__file__).parents[1] / "docs" / "data"
 MARK = re.compile(r"(<!-- cards: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -23,14 +23,16 @@ def table(references: Sequence[str]) -> str:
     """The table that `data list` prints, in Markdown."""
     header, *rows = lines(references)
     pipes = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
-    return "\n".join(pipes) + (f"\n\n{LEGEND}" if any(row[2].endswith("?") for row in rows) else "")
+    below = [total(references)] + [LEGEND] * any(row[2].endswith("?") for row in rows)
+    return "\n\n".join(["\n".join(pipes), *below])
 
 
 def notes(references: Sequence[str]) -> str:
     """Size, how much of a set is ID, what to check and what goes wrong, for each set."""
     told = []
     for card in dict.fromkeys(find(reference)[0] for reference in references):
-        told.append(f"- **{card.name}**, {card.title}. Size: {card.size or 'not measured here'}.")
+        told.append(f"- **{card.name}**, {card.title}. Size: {card.size or NOT_STATED}.")
+        told += [f"    - or from the hub: `data pack {mirror.pack}`" for mirror in card.mirrors if mirror.pack]
         if card.contamination is not None:
             percent = "" if card.contamination.percent is None else f"{card.contamination.percent:g} %: "
             told.append(f"    - shows ID: {percent}{card.contamination.note}")

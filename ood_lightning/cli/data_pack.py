@@ -13,6 +13,7 @@ def pack(
     out: str,
     name: str,
     role: Role,
+    split: str | None = None,
     root: str | None = None,
     exclude: str | None = None,
     labels: Literal["auto", "none"] = "auto",
@@ -29,10 +30,11 @@ def pack(
     """Pack pictures into shards, bytes unchanged. Finished shards are never made again.
 
     Args:
-        source: folder, list file (.txt), .csv, .tsv, .tar, .zip, or .parquet.
+        source: folder, list file (.txt), .csv, .tsv, .tar, .zip, .parquet, or hf:OWNER/DATASET[@REVISION][/FOLDER].
         out: folder of the shards; new, or of the same set, whose packing then goes on.
         name: of the set, as results call it.
         role: `id`, `covariate` (ID under another style) or `ood`.
+        split: of a data set on the Hugging Face hub, as its files are named; A+B takes two; not needed for one.
         root: folder that the paths of a list start from; the list's own if None.
         exclude: .txt of paths within the source to leave out, one a line; folders end with /.
         labels: `auto`: classes are the list's labels, or the first folders that differ; `none`: no classes.
@@ -66,7 +68,7 @@ def pack(
     ):
         if value < least:
             raise SettingsError(f"{key} is {value}: expected {least} or more")
-    found = listing(source[0], root)
+    found = listing(source[0], root, split)
     entries = found.entries
     if exclude is not None:
         entries = without(entries, locate(exclude))
@@ -78,13 +80,14 @@ def pack(
         classes = [*of_folders] if found.foldered else [entry.label for entry in entries]
     given = tuple(read_names(class_names)) if class_names is not None else found.class_names * (labels == "auto")
     numbers, names = numbered(classes, given, class_order)
-    where = locate(source[0]).resolve()
-    about = Manifest(name, role, (), names, licence, origin or where.name.encode("utf-8", "replace").decode(), protocol)
-    notes = {"passed_over": dict(sorted(found.passed_over.items()))}
+    where = found.origin or str(locate(source[0]).resolve())
+    called = found.origin or Path(where).name.encode("utf-8", "replace").decode()
+    about = Manifest(name, role, (), names, licence, origin or called, protocol)
+    notes = {"passed_over": dict(sorted(found.passed_over.items())), **found.notes}
     manifest, bad = make(
         Path(out),
         about,
-        hashlib.sha256(str(where).encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:16],
         recipes(entries, numbers, samples_per_shard, verify),
         workers,
         max_bad_samples,
@@ -102,4 +105,6 @@ def pack(
         + (f", {len(bad):,} left out" if bad else "")
         + f": {out}"
     )
+    if found.fetched:
+        print(f"{found.origin}: {found.fetched}, and may be removed")
     return 0

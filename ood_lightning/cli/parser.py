@@ -75,6 +75,15 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 
 def run_step(function: Callable[..., int | None], given: list[str], command: str) -> int:
     """Parse `given` for a step's function and call it."""
+    return function(**parsed(function, given, command)) or 0
+
+
+def parsed(function: Callable[..., int | None], given: list[str], command: str) -> dict[str, Any]:
+    """What `given` says of the parameters of a step's function.
+
+    Raises:
+        BadSettings: it says something else.
+    """
     parser = StepParser(
         prog=f"python -m ood_lightning {command}",
         description=(function.__doc__ or "").split("\n\n")[0],
@@ -85,8 +94,8 @@ def run_step(function: Callable[..., int | None], given: list[str], command: str
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=skip)
     settings = parser.parse_args(_joined(given, _lists_of_texts(function)))
     settings.pop("config", None)
-    built: Any = parser.instantiate_classes(settings)
-    return function(**built.as_dict()) or 0
+    built: dict[str, Any] = parser.instantiate_classes(settings).as_dict()
+    return built
 
 
 def _add_positional(parser: ArgumentParser, function: Callable[..., int | None]) -> set[str | int]:

@@ -3,6 +3,7 @@
 A card never guesses: a licence that no page states is `not stated`, a count that was only remembered is not confirmed.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -60,11 +61,13 @@ class Mirror:
         at: `owner/name`.
         holds: what lies there.
         shards: brace list of WebDataset tars within it; empty: none, or not looked up.
+        pack: source and split of `data pack` that has the pictures of the usual protocol; empty: none, or not known.
     """
 
     at: str
     holds: str
     shards: str = ""
+    pack: str = ""
 
     @property
     def url(self) -> str:
@@ -113,7 +116,7 @@ class Card:
         classes: classes or folders; None: it has none, or no source says.
         licence: of the pictures, in the source's words; `not stated` where none was found.
         source: the authors' page.
-        size: on disk, and who says so; None: not measured.
+        size: of what is fetched, by its first figure, and who says so in brackets; None: no source says.
         protocols: ways to count it, the usual one first.
         checks: what to look at after packing.
         traps: what goes wrong.
@@ -143,6 +146,12 @@ class Card:
     excludes: tuple[str, ...] = ()
     synsets: tuple[str, ...] = ()
     top1: Top1 | None = None
+
+    @property
+    def gigabytes(self) -> float | None:
+        """The size that a source states; None where there is none, or only a bound."""
+        found = re.match(r"([\d.]+) GB ", self.size or "")
+        return float(found[1]) if found else None
 
     def protocol(self, name: str = "") -> Protocol:
         """A protocol by name; the usual one if empty.

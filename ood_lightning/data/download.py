@@ -9,13 +9,14 @@ import os
 import random
 import ssl
 import time
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ood_lightning.errors import SourceError
+from ood_lightning.errors import RefusedError, SourceError
 
 TRIES = 6  # in a row that brought less than WORTH_GOING_ON new bytes
 TIMEOUT_S = 30.0  # without a single byte
@@ -24,6 +25,7 @@ WORTH_GOING_ON = 1 << 20
 CHUNK = 1 << 20
 PASSING = {408, 425, 429}  # of what is below 500, what another try may mend
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+Told = Callable[[int], object]
 
 
 class _BrokenError(Exception):
@@ -33,7 +35,12 @@ class _BrokenError(Exception):
 class _HeldToTheRule(HTTPRedirectHandler):
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
         check_url(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and urlsplit(newurl)[:2] == urlsplit(req.full_url)[:2]:  # a token is for one host alone
+            for name, value in req.unredirected_hdrs.items():
+                if name == "Authorization":
+                    new.add_unredirected_header(name, value)
+        return new
 
 
 _OPENER = build_opener(_HeldToTheRule)
@@ -66,22 +73,31 @@ def check_url(url: str) -> None:
         )
 
 
-def download(url: str, file: IO[bytes], size: int | None = None) -> None:
+def download(
+    url: str,
+    file: IO[bytes],
+    size: int | None = None,
+    authorization: str = "",
+    told: Told = lambda held: None,
+) -> None:
     """Write what `url` holds to `file`, going on from what the file already has.
 
     Args:
         url: `https:`, or `http:` of this machine.
         file: open for reading and appending.
         size: bytes to expect, if that is known.
+        authorization: header of that name; sent to no other host that the server redirects to.
+        told: called with the bytes that are held, whenever some have come.
 
     Raises:
-        SourceError: refused by the server, or still broken after `TRIES` tries.
+        RefusedError: the server says that it will not.
+        SourceError: still broken after `TRIES` tries, or not to be read or kept.
     """
     check_url(url)
     fails, best, etag = 0, 0, [""]
     while True:
         try:
-            _go_on(url, file, size, etag)
+            _go_on(url, file, size, etag, authorization, told)
             return
         except SourceError:  # an OSError too: a redirect to what is not read
             raise
@@ -89,7 +105,9 @@ def download(url: str, file: IO[bytes], size: int | None = None) -> None:
             error.close()
             cause = f"the server says {error.code} {error.reason}"
             if error.code < 500 and error.code not in {*PASSING, 416}:
-                raise SourceError(f"{shown(url)} cannot be fetched: {cause}") from None
+                refused = RefusedError(f"{shown(url)} cannot be fetched: {cause}")
+                refused.status = error.code
+                raise refused from None
             if error.code == 416:  # it has fewer bytes than we do
                 file.truncate(file.seek(0))
         except (OSError, HTTPException, _BrokenError) as error:
@@ -114,11 +132,12 @@ def download(url: str, file: IO[bytes], size: int | None = None) -> None:
         time.sleep(min(FIRST_WAIT_S * 2 ** (fails - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.5))
 
 
-def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str]) -> None:
+def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str], authorization: str, told: Told) -> None:
     """One try."""
     held = file.seek(0, os.SEEK_END)
     if size is not None and held > size:
         held = file.truncate(file.seek(0))
+    told(held)
     if held and held == size:
         return
     headers = {"Accept-Encoding": "identity", "User-Agent": "ood-lightning"}
@@ -126,7 +145,10 @@ def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str]) -> None
         headers["Range"] = f"bytes={held}-"
         if etag[0]:
             headers["If-Range"] = etag[0]  # or the rest of another version would be joined to the start of this one
-    with _OPENER.open(Request(url, headers=headers), timeout=TIMEOUT_S) as answer:
+    request = Request(url, headers=headers)
+    if authorization:
+        request.add_unredirected_header("Authorization", authorization)
+    with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
         total = _total(answer, held)
         if answer.status != 206:
             held = file.truncate(file.seek(0))
@@ -137,6 +159,7 @@ def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str]) -> None
             raise _BrokenError(f"the server offers {total:,} bytes, {size:,} were expected")
         while chunk := answer.read1(CHUNK):  # what has come, so that a stall loses nothing
             held += file.write(chunk)
+            told(held)
     wanted = total if size is None else size
     if wanted is not None and held != wanted:
         raise _BrokenError(f"the transfer ended after {held:,} of {wanted:,} bytes")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ood_lightning.data.folder import files_below
 from ood_lightning.data.pictures import MAX_BYTES
@@ -83,12 +83,18 @@ class Listing:
         class_names: of integer labels, where the source says them.
         passed_over: files that are no pictures by their names, counted by ending.
         foldered: folders stand for classes.
+        origin: what the source stands for, where its name may come to mean something else.
+        notes: on that, for `pack.json`.
+        fetched: where files lie that were fetched for it, and how large they are.
     """
 
     entries: list[Entry]
     class_names: tuple[str, ...] = ()
     passed_over: Counter[str] = field(default_factory=Counter)
     foldered: bool = False
+    origin: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+    fetched: str = ""
 
 
 def named_pictures(names: Iterable[str], passed_over: Counter[str]) -> Iterable[str]:

@@ -7,10 +7,12 @@ what is missing, and reading is that of local shards, with its counts and hashes
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -20,7 +22,10 @@ from ood_lightning.errors import ShardContentError, SourceError
 
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
 HF, S3, PIPE = "hf:", "s3:", "pipe:"
+# revisions with a slash are those that the hub itself makes
+ON_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/+(.*?))?/*")
 Check = Callable[[Path], object]
+Transfer = Callable[[IO[bytes], int | None], object]
 
 
 def shown(source: str) -> str:
@@ -95,11 +100,44 @@ def fetch(source: str, sound: Check, size: int | None = None, sha256: str = "") 
     if source.startswith(HF):
         path = _from_hub(source)
         _check(source, path, size, "")  # readers compare the hash, as of every shard
-        _checked_tar(source, path, sound)
+        _checked(source, path, sound)
         return path
     # named by what is expected too: a shard that was packed anew is fetched anew, and no two sets share a file
     key = hashlib.sha256(f"{source}\0{size}\0{sha256}".encode()).hexdigest()[:16]
-    target = Path(os.environ.get(CACHE_VARIABLE) or CACHE).expanduser() / key / file_name(source)
+    target = cache() / key / file_name(source)
+    fetch_to(target, partial(_transfer, source), shown(source), sound, size, sha256, source.startswith("http"))
+    return target
+
+
+def cache() -> Path:
+    """Folder of what was fetched: `$OOD_LIGHTNING_SHARDS`, else `.cache/shards`."""
+    return Path(os.environ.get(CACHE_VARIABLE) or CACHE).expanduser()
+
+
+def fetch_to(
+    target: Path,
+    transfer: Transfer,
+    called: str,
+    sound: Check,
+    size: int | None,
+    sha256: str,
+    goes_on: bool,
+) -> None:
+    """Fetch a file once, whoever else wants it at the same time.
+
+    Args:
+        target: where it will lie when its bytes have been checked.
+        transfer: writes it into an open file, given the bytes to expect.
+        called: its name in messages.
+        sound: see :func:`fetch`.
+        size: see :func:`fetch`.
+        sha256: see :func:`fetch`.
+        goes_on: `transfer` appends to what the file already holds.
+
+    Raises:
+        SourceError: it cannot be fetched.
+        ShardContentError: what came is not what it should be.
+    """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     while not target.is_file():
@@ -108,10 +146,11 @@ def fetch(source: str, sound: Check, size: int | None = None, sha256: str = "") 
             if target.is_file():
                 part.unlink(missing_ok=True)
             elif part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                _fill(source, file, part, sound, size, sha256)
+                if not (goes_on and sha256):  # nothing would tell that two versions had been joined
+                    file.truncate(0)
+                _fill(transfer, called, file, part, sound, size, sha256)
                 part.replace(target)
             # else another process gave up, and took the file away, while this one waited
-    return target
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:
@@ -124,16 +163,16 @@ def _lock(file: IO[bytes], folder: Path) -> None:
         ) from None
 
 
-def _fill(source: str, file: IO[bytes], part: Path, sound: Check, size: int | None, sha256: str) -> None:
+def _fill(
+    transfer: Transfer, called: str, file: IO[bytes], part: Path, sound: Check, size: int | None, sha256: str
+) -> None:
     """Fetch into `part`, from the start once more if what came is wrong."""
-    if not sha256 or not source.startswith("http"):  # nothing would tell that two versions had been joined
-        file.truncate(0)
     for last in (False, True):
-        _transfer(source, file, size)
+        transfer(file, size)
         file.flush()
         try:
-            _check(source, part, size, sha256)
-            _checked_tar(source, part, sound)
+            _check(called, part, size, sha256)
+            _checked(called, part, sound)
             return
         except ShardContentError:
             if last:
@@ -142,23 +181,25 @@ def _fill(source: str, file: IO[bytes], part: Path, sound: Check, size: int | No
             file.truncate(0)
 
 
-def _checked_tar(source: str, path: Path, sound: Check) -> None:
+def _checked(called: str, path: Path, sound: Check) -> None:
     try:
         sound(path)
     except ShardContentError as error:
-        raise ShardContentError(f"what came from {shown(source)} cannot be used: {error}") from None
+        raise ShardContentError(f"what came from {called} cannot be used: {error}") from None
 
 
-def _check(source: str, path: Path, size: int | None, sha256: str) -> None:
+def _check(called: str, path: Path, size: int | None, sha256: str) -> None:
     held = path.stat().st_size
     if size is not None and held != size:
-        raise ShardContentError(f"{shown(source)} has {held:,} bytes, its manifest says {size:,}: one of them is old")
+        raise ShardContentError(
+            f"{called} has {held:,} bytes, {size:,} were promised: the file or its description is old"
+        )
     if sha256:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise ShardContentError(
-                f"the bytes of {shown(source)} are not those that its manifest describes (SHA-256 {found[:12]}..., "
+                f"the bytes of {called} are not those that were promised (SHA-256 {found[:12]}..., "
                 f"expected {sha256[:12]}...): they were changed there, or on the way. Nothing of them is kept."
             )
 
@@ -192,13 +233,12 @@ def _from_hub(source: str) -> Path:
     """A file of a data set of the Hugging Face hub, through the hub's own client, cache and token."""
     from huggingface_hub import hf_hub_download
 
-    owner, _, rest = source.removeprefix(HF).partition("/")
-    repository, _, path = rest.partition("/")
-    repository, _, revision = repository.partition("@")
-    if not (owner and repository and path):
+    found = ON_HUB.fullmatch(source)
+    if not found or not found[3]:
         raise SourceError(f"{source!r}: expected hf:OWNER/DATASET/PATH, or hf:OWNER/DATASET@REVISION/PATH")
+    repository, revision, path = found.groups()
     try:
-        return Path(hf_hub_download(f"{owner}/{repository}", path, repo_type="dataset", revision=revision or None))
+        return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
     except Exception as error:  # also those of its HTTP library, which has been another in each major version
         cause = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise SourceError(

@@ -16,25 +16,29 @@ from ood_lightning.places import locate
 
 KINDS = (
     "a folder of pictures or of .parquet files; a list file .txt with lines `path label`; a .csv or .tsv with a column "
-    "path; a .tar; a .zip; a .parquet"
+    "path; a .tar; a .zip; a .parquet; hf:OWNER/DATASET"
 )
 
 
-def listing(source: str, root: str | None = None) -> Listing:
+def listing(source: str, root: str | None = None, split: str | None = None) -> Listing:
     """What `source` holds.
 
     Args:
         source: see :data:`KINDS`.
         root: folder that the paths of a list, .csv or .tsv start from; if None that file's own folder.
+        split: of a data set on the hub; several with `+`; None: the only one.
 
     Raises:
         SourceError: there is no such source, it is of no known kind, or it holds no pictures.
     """
     if source.startswith("hf:"):
-        raise SourceError(
-            f"{source!r}: nothing is fetched from a hub. Export the split to Parquet (`to_parquet` of the `datasets` "
-            f"library, or the .parquet files of its repository) and name that file or folder."
-        )
+        if root is not None:
+            raise SourceError(f"root is {root!r}: it goes with a list file, .csv or .tsv, and {source} is none")
+        from ood_lightning.data.hub import hub_listing  # its client takes its time
+
+        return hub_listing(source, split)
+    if split is not None:
+        raise SourceError(f"split is {split!r}: it goes with hf: alone; of files here, name the .parquet files")
     path = locate(source)
     if not path.exists():
         raise SourceError(f"there is no file or folder {path}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
 from ood_lightning.data.cards import NOT_STATED, TOLERANCE, Card, Protocol, find, groups_of
 
-COLUMNS = ["set", "role", "images", "classes", "licence", "groups"]
+COLUMNS = ["set", "role", "images", "classes", "size on disk", "licence", "groups"]
 LEGEND = "?: not counted in a list and stated in no paper at hand, so another count is worth a warning, no more."
 ENCODER = "configs/encoders/vit_h14_dfn5b.yaml"
 LABEL = 13  # width of the words before a card's lines
@@ -27,8 +28,21 @@ def lines(references: Sequence[str]) -> list[list[str]]:
         card, protocol = find(reference)
         classes = "-" if card.classes is None else f"{card.classes:,}"
         groups = ", ".join(groups_of(card.name)) or "-"
-        table.append([card.reference(protocol), card.role, count(protocol), classes, card.licence, groups])
+        size = re.split(r" \(|;", card.size or NOT_STATED)[0]
+        table.append([card.reference(protocol), card.role, count(protocol), classes, size, card.licence, groups])
     return table
+
+
+def total(references: Sequence[str]) -> str:
+    """Sum of the sizes that sources state, in words; sets of which one is part of another count each."""
+    cards = {find(reference)[0].name: find(reference)[0].gigabytes for reference in references}
+    known = [size for size in cards.values() if size is not None]
+    if not known:
+        return f"For none of these {len(cards)} sets a source at hand states a size."
+    return (
+        f"Stated sizes: {sum(known):.1f} GB for {len(known)} of {len(cards)} sets. Pictures unpacked from archives, "
+        f"and shards, take about as much again, each."
+    )
 
 
 def shards(card: Card, protocol: Protocol) -> str:
@@ -80,7 +94,9 @@ def told(card: Card) -> Iterator[tuple[str, str]]:
     yield "source", card.source
     for mirror in card.mirrors:
         yield "mirror", f"{mirror.url}: {mirror.holds}" + (f" ({mirror.shards})" if mirror.shards else "")
-    yield "size", card.size or "not measured here"
+        if mirror.pack:
+            yield "or from it", f"data pack {mirror.pack}"
+    yield "size", card.size or NOT_STATED
     if card.contamination is not None:
         percent = card.contamination.percent
         yield "shows ID", ("" if percent is None else f"{percent:g} %: ") + card.contamination.note
@@ -119,7 +135,7 @@ def print_cards(references: Sequence[str], title: str = "", note: str = "") -> N
         table.add_row(*row)
     out = console()
     out.print(table)
-    for text in (note, LEGEND if any(row[2].endswith("?") for row in rows) else ""):
+    for text in (note, total(references), LEGEND if any(row[2].endswith("?") for row in rows) else ""):
         if text:
             out.print(text, soft_wrap=True)
 

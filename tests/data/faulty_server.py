@@ -68,6 +68,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if fault.isdecimal():
             self.send_error(int(fault))
+        elif fault[:3].isdecimal():  # with the hub's word for it, `403:GatedRepo`
+            self.send_response(int(fault[:3]))
+            self.send_header("X-Error-Code", fault[4:])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif fault.startswith("to:"):
             self.send_response(302)
             self.send_header("Location", fault.removeprefix("to:"))

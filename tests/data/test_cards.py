@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -13,19 +15,20 @@ import pytest
 import yaml
 
 from ood_lightning.cli import embed
+from ood_lightning.cli.parser import parsed
 from ood_lightning.data.cards import FOLDER, NOT_STATED, card_names, find, group_names, groups_of, read_card, read_group
 from ood_lightning.data.manifest import Role
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.report.cards import ENCODER, commands, embedding, packing
 
 ROOT = Path(__file__).parents[2]
 # pictures, whether a list or a paper states them, classes; None: no source says
 COUNTS: dict[str, tuple[int | None, bool, int | None]] = {
-    "imagenet-train": (1_281_167, False, 1000),
+    "imagenet-train": (1_281_167, True, 1000),
     "imagenet-val": (50_000, True, 1000),
     "imagenet-val@openood": (45_000, True, 1000),
-    "imagenet-v2": (10_000, False, 1000),
-    "imagenet-a": (7_500, False, 200),
+    "imagenet-v2": (10_000, True, 1000),
+    "imagenet-a": (7_500, True, 200),
     "imagenet-r": (30_000, True, 200),
     "imagenet-sketch": (50_889, False, 1000),
     "imagenet-c": (10_000, True, 1000),  # ours, by definition
@@ -36,14 +39,14 @@ COUNTS: dict[str, tuple[int | None, bool, int | None]] = {
     "imagenet-20": (1_000, True, 20),
     "imagenet-100": (5_000, True, 100),
     "imagenet-99": (4_950, True, 99),
-    "cub": (11_788, False, 200),
-    "cub@test": (5_794, False, 200),
+    "cub": (11_788, True, 200),
+    "cub@test": (5_794, True, 200),
     "cars": (16_185, True, 196),
     "cars@test": (8_041, True, 196),
-    "food101": (101_000, False, 101),
-    "food101@test": (25_250, False, 101),
-    "pets": (7_349, False, 37),
-    "pets@test": (3_669, False, 37),
+    "food101": (101_000, True, 101),
+    "food101@test": (25_250, True, 101),
+    "pets": (7_349, True, 37),
+    "pets@test": (3_669, True, 37),
     "waterbirds": (5_794, False, 2),
     "waterbirds@all": (11_788, False, 2),
     "cifar10": (10_000, True, 10),
@@ -284,6 +287,54 @@ def test_arguments_of_packing_exist():
     for reference in REFERENCES:
         packed = packing(*find(reference)).partition("\npython")[0]
         assert set(re.findall(r" --(\w+)", packed)) <= set(pack.__annotations__), reference
+
+
+def data_commands(text: str) -> list[list[str]]:
+    """Every `python -m ood_lightning data ...` of a text, in words."""
+    found = re.findall(r"(?m)^python -m ood_lightning (data (?:.*\\\n)*.*)$", text)
+    return [shlex.split(one.replace("\\\n", " "), comments=True) for one in found]
+
+
+def parsed_words(words: list[str]) -> dict[str, object]:
+    _, step, *given = words
+    own = f"ood_lightning.cli.data_{step}"
+    module = import_module(own if find_spec(own) else "ood_lightning.cli.data")
+    return parsed(getattr(module, step), given, f"data {step}")
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda path: path.name)
+def test_the_pages_commands_are_what_the_parser_takes(page: Path):
+    for words in data_commands(page.read_text(encoding="utf-8")):
+        assert parsed_words(words), words
+
+
+def test_the_cards_commands_are_what_the_parser_takes():
+    seen = 0
+    for reference in REFERENCES:
+        card, protocol = find(reference)
+        for words in data_commands(commands(card, protocol)):
+            settings = parsed_words(words)
+            if words[1] == "pack":
+                seen += 1
+                assert settings["role"] == card.role
+                assert (settings["split"] is not None) == str(settings["source"]).startswith("['hf:")
+    assert seen == sum(bool(find(reference)[1].pack) for reference in REFERENCES)
+    with pytest.raises(UserError, match="no key 'splt'"):
+        parsed_words(["data", "pack", "hf:a/b", "--splt=test", "--out=x", "--name=x", "--role=id"])
+
+
+def test_what_a_copy_offers_to_pack_is_packable():
+    for mirror in (mirror for name in card_names() for mirror in read_card(name).mirrors if mirror.pack):
+        assert re.fullmatch(rf"hf:{mirror.at} --split \w+(\+\w+)*", mirror.pack)
+        assert parsed_words(["data", "pack", *mirror.pack.split(), "--out=x", "--name=x", "--role=id"])
+
+
+def test_sizes_are_figures_or_bounds_with_a_source():
+    for card in map(read_card, card_names()):
+        assert card.size is None or re.match(r"(less than )?[\d.]+ GB\b.* \(.+\)", card.size), card.name
+        assert (card.gigabytes is None) == (card.size is None or card.size.startswith("less than")), card.name
+    assert read_card("imagenet-sketch").gigabytes == 7.8
+    assert read_card("imagenet-10").gigabytes is None
 
 
 def test_the_choice_of_imagenet_c_is_the_stated_one(tmp_path: Path):

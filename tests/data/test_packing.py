@@ -419,7 +419,10 @@ def test_archives_that_cannot_be_read_say_so(tmp_path: Path, capsys: pytest.Capt
         assert run(tmp_path / name, tmp_path / "out") == 2
         assert words in capsys.readouterr().err
     assert main(["data", "pack", "hf:org/name?split=test", "--out=o", "--name=s", "--role=id"]) == 2
-    assert "nothing is fetched from a hub" in capsys.readouterr().err
+    assert (
+        "expected hf:OWNER/DATASET, with @REVISION and /FOLDER behind it if wanted; --split chooses"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

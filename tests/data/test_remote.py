@@ -151,7 +151,7 @@ def test_a_file_that_changes_during_the_transfer_is_not_joined_of_two(folder: Pa
         ("reset", SourceError, "given up after 4 tries: .*[Rr]eset"),
         ("slow", SourceError, "given up after 4 tries: .*timed out"),
         ("html", SourceError, "given up after 4 tries: the server offers 26 bytes"),
-        ("flip", ShardContentError, "the bytes of .*s-000000.tar are not those that its manifest describes"),
+        ("flip", ShardContentError, "the bytes of .*s-000000.tar are not those that were promised"),
     ],
 )
 def test_what_stays_broken_is_refused_by_url_and_cause(

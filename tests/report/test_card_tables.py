@@ -62,7 +62,7 @@ def test_pages_say_what_the_cards_say(path: Path, script: ModuleType):
 def test_a_page_that_is_not_the_cards_is_found(script: ModuleType):
     stale = "before\n<!-- cards: table openood-near -->\nold\n<!-- end -->\nafter\n"
     fresh = script.page(stale)
-    assert "| ssb-hard | ood | 49,000 | 980 |" in fresh
+    assert "| ssb-hard | ood | 49,000 | 980 | not stated |" in fresh
     assert "old" not in fresh
     assert fresh.startswith("before\n")
     assert fresh.endswith("after\n")
@@ -81,10 +81,10 @@ def test_a_card_is_shown_in_full_with_its_commands(capsys: pytest.CaptureFixture
     told = said(capsys, "show", "imagenet-a")
     for words in (
         "imagenet-a: ImageNet-A",
-        "7,500 ? (full)",
+        "7,500 (full)",
         "licence      MIT (repository)",
         "https://huggingface.co/datasets/clip-benchmark/wds_imagenet-a",
-        "not measured here",
+        "0.69 GB archive, 0.68 GB with labels",
         "every name is cut to its first word",
         "69.87 ViT-H-14-quickgelu/dfn5b",
         "groups       covariate",
