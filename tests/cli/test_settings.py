@@ -237,6 +237,7 @@ def test_a_misspelt_key_in_a_steps_yaml_names_the_nearest(tmp_path: Path, capsys
         (["fit", "--config", "{fit}", "--model", "ood_lightning.modules.temi.TEMI"], "TEMI"),
         (["fit", "--config", "{fit}", "--data.encoder.init_args.precision", "fp8"], "fp8"),
         (["embed"], "encoder"),
+        (["test", "--config", f"{CONFIGS}/pictograms/label_free.yaml"], "--config FIRST --config SECOND"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
