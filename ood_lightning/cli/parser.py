@@ -36,8 +36,8 @@ def near_key(message: str, known: Iterable[str]) -> str:
     """The parser's message without its lists of types, headed by the nearest right key for an unknown one."""
     if classless := re.search(NO_CLASS, message, re.DOTALL):
         return (
-            f"{classless.group(1)} is given init_args and no class_path. A config that changes another one comes after it, "
-            f"--config FIRST --config SECOND: the command stands in its first line"
+            f"{classless.group(1)} is given init_args and no class_path. A config that changes another one comes after "
+            f"it, --config FIRST --config SECOND: the command stands in its first line"
         )
     lines = [line.strip().removeprefix("- ") for line in message.splitlines() if not line.strip().startswith(NOISE)]
     told = [line for line in lines if line.startswith("there is no key")]
