@@ -23,6 +23,10 @@ needs_system = pytest.mark.skipif(
     reason=f"no WordNet 3.0 in {SYSTEM} (apt-get install wordnet-base)",
 )
 
+RELEASED = (
+    Path(os.environ.get("REFERENCE_DIR") or Path(__file__).parents[3] / "shared" / "reference").resolve() / "negrefine"
+)
+
 
 def counted(words: Words) -> tuple[int, int]:
     assert words.parts is not None
@@ -168,3 +172,18 @@ def test_a_corpus_without_adjectives_cannot_be_conjugated(tmp_path: Path):
     (tmp_path / "w.txt").write_text("red\n")
     with pytest.raises(CorpusError, match="marks no word as an adjective"):
         Conjugated(WordFile("w.txt")).load()
+
+
+@pytest.mark.skipif(not (RELEASED / "lexicon").is_dir(), reason=f"no released word lists in {RELEASED}")
+def test_the_released_lists_have_the_published_counts_and_hold_every_released_negative():
+    folder = str(RELEASED / "lexicon")
+    assert counted(LexicographerFolder(folder).load()) == (58_546, 11_454)
+    pool = LexicographerFolder(folder, exclude=CSP[2:], spaces=True).load()
+    assert counted(pool) == (47_327, 9_293)
+    assert counted(LexicographerFolder(folder, CSP[2:], True, True).load()) == (46_560, 10_060)
+    nouns = (RELEASED / "initial_neg_labels_noun.txt").read_text(encoding="utf-8").splitlines()
+    phrases = (RELEASED / "initial_neg_labels_adj.txt").read_text(encoding="utf-8").splitlines()
+    assert set(nouns) <= set(pool.words)
+    adjectives, broad = zip(*(phrase.rsplit(" ", 1) for phrase in phrases), strict=True)
+    assert set(adjectives) <= set(pool.words)
+    assert set(broad) == set(BROAD_NOUNS)
