@@ -73,6 +73,6 @@ class FromFP32:
     def __str__(self) -> str:
         return (
             f"{self.precision} towers, stored in {self.feature_dtype}: at most {self.largest_difference:.1e} from "
-            f"fp32, cosine at least {self.smallest_cosine:.6f}, on {self.pictures} pictures and {self.device} "
-            f"(rounding to {self.feature_dtype} alone: {self.largest_rounding:.1e})"
+            f"fp32, cosine at least {self.smallest_cosine:.6f} ({self.pictures} pictures, {self.device}; rounding to "
+            f"{self.feature_dtype} alone: {self.largest_rounding:.1e})"
         )

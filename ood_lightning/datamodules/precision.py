@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.pixels import split
@@ -46,7 +47,8 @@ def state_precision(
         return
     first, rest = split(encoder.transform)
     parts = ShardParts(manifest, [shard], first, min(batch_size, PICTURES), max_bad_samples)
-    batches, n = [], 0
+    batches: list[Tensor] = []
+    n = 0
     for part in loader(parts, 0):
         batches += [part["image"][: PICTURES - n]] if part["keys"] else []
         n = sum(map(len, batches))
@@ -54,7 +56,19 @@ def state_precision(
             break
     if not n:  # none can be decoded
         return
-    exact.load(device)
-    pictures = [rest(batch.to(device)) for batch in batches]
-    computed, wanted = (torch.cat([one.encode_image(batch).cpu() for batch in pictures]) for one in (encoder, exact))
+    batches = [rest(batch.to(device)) for batch in batches]
+    try:
+        computed = _features(encoder, batches)
+    except ValueError:  # they overflow: embedding comes next, meets the same pictures, and says where they lie
+        return
+    try:
+        exact.load(device)
+        wanted = _features(exact, batches)
+    except torch.OutOfMemoryError:  # no reason to end a run
+        exact.load(torch.device("cpu"))
+        wanted = _features(exact, batches)
     FromFP32.of(computed, wanted, stored_as, encoder.precision, device.type).write(folder)
+
+
+def _features(encoder: Encoder, batches: list[Tensor]) -> Tensor:
+    return torch.cat([encoder.encode_image(batch).cpu() for batch in batches])

@@ -18,9 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from safetensors import SafetensorError
-
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.openclip import trained_as
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.truncation import report_cut
 from ood_lightning.errors import EncoderError
@@ -134,7 +133,11 @@ class HuggingFace(Encoder):
             )
             tokenizer = AutoTokenizer.from_pretrained(place, **given)
             processor = AutoImageProcessor.from_pretrained(place, backend="pil", **given)
-        except (OSError, RuntimeError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        except ImportError as error:
+            raise EncoderError(
+                f"encoder {self.name!r}: {_first_line(error)} pip install 'ood-lightning[transformers]'"
+            ) from error
+        except Exception as error:  # of a broken file, its tokenizers raise an Exception and nothing finer
             raise EncoderError(
                 f"encoder {self.name!r} cannot be loaded: {_first_line(error)} Name a model with safetensors weights, "
                 f"a tokenizer and an image processor (some repositories of the hub have safetensors in another "
@@ -151,7 +154,7 @@ class HuggingFace(Encoder):
         return _Towers(model.to(dtype), of_processor(processor, self.name), tokenizer, scale)
 
     def _check(self, model: Any, missing: Sequence[str]) -> None:
-        """Refuse what has not both towers and a scale, and what transformers would fill up with random weights."""
+        """Refuse what has not both towers and a scale, random weights, and another activation than was trained with."""
         towers = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
         if not towers or not (hasattr(model, "logit_scale") or hasattr(model, "temperature")):  # ALIGN's
             raise EncoderError(
@@ -162,6 +165,13 @@ class HuggingFace(Encoder):
             raise EncoderError(
                 f"encoder {self.name!r}: {len(missing)} weights of {type(model).__name__} are not in the checkpoint, "
                 f"{missing[0]} for one, and would be random"
+            )
+        known = trained_as(self.model) if self._folder is None else None
+        if known and known[2] != (getattr(model.config, "text_config", model.config).hidden_act == "quick_gelu"):
+            raise EncoderError(
+                f"the config of {self.name!r} is wrong about QuickGELU, so its weights would give wrong features "
+                f"without an error. Use ood_lightning.encoders.openclip.OpenClip, model: {known[0]}, pretrained: "
+                f"{known[1]}"
             )
 
     def _loaded(self) -> _Towers:

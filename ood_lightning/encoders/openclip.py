@@ -322,21 +322,26 @@ def _check_tag(model: str, tag: str) -> None:
         )
 
 
-def _check_hub(model: str, towers: Any) -> None:
-    """Refuse a repository of the hub whose config names another activation than its weights were trained with.
+def trained_as(repository: str) -> tuple[str, str, bool] | None:
+    """Model, tag, and whether it was trained with QuickGELU, of a repository of the hub, as far as open_clip knows it.
 
     Source: open_clip's table of tags, which says from which repository each tag comes.
     """
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
-    repository = model.removeprefix("hf-hub:").partition("@")[0]
-    for name, tag in open_clip.list_pretrained() if model.startswith("hf-hub:") else ():
+    for name, tag in open_clip.list_pretrained():
         about = get_pretrained_cfg(name, tag) or {}
-        if about.get("hf_hub", "").strip("/") != repository or not _fits(name, tag):
-            continue
-        if _quick(about) != any(type(part).__name__ == "QuickGELU" for part in towers.modules()):
-            raise EncoderError(
-                f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without "
-                f"an error. Use model: {name}, pretrained: {tag}"
-            )
+        if about.get("hf_hub", "").strip("/") == repository and _fits(name, tag):
+            return name, tag, _quick(about)
+    return None
+
+
+def _check_hub(model: str, towers: Any) -> None:
+    """Refuse a repository of the hub whose config names another activation than its weights were trained with."""
+    known = trained_as(model.removeprefix("hf-hub:").partition("@")[0]) if model.startswith("hf-hub:") else None
+    if known and known[2] != any(type(part).__name__ == "QuickGELU" for part in towers.modules()):
+        raise EncoderError(
+            f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without an "
+            f"error. Use model: {known[0]}, pretrained: {known[1]}"
+        )

@@ -123,6 +123,31 @@ def test_one_of_many_processes_measures_and_no_set_in_float32(
     assert FromFP32.read(run(of(tiny_model), train).path) is None
 
 
+def test_features_that_overflow_are_told_as_ever(tiny_model: Path, train: Manifest, monkeypatch: pytest.MonkeyPatch):
+    def overflowing(self: OpenClip, image: Tensor) -> Tensor:
+        raise ValueError("inf in row 0")
+
+    monkeypatch.setattr(OpenClip, "encode_image", overflowing)
+    with pytest.raises(FeatureError, match=r"the features are no unit vectors \(inf in row 0\)\. Use precision fp32"):
+        run(of(tiny_model, precision="fp16"), train)
+
+
+def test_without_room_for_float32_it_is_measured_on_the_cpu(
+    tiny_model: Path, train: Manifest, monkeypatch: pytest.MonkeyPatch, encodings: list[tuple[str, int]]
+):
+    original, loads = OpenClip.load, []
+
+    def crowded(self: OpenClip, device: torch.device) -> None:
+        loads.append((self.precision, device.type))
+        if loads == [("bf16", "cpu"), ("fp32", "cpu")]:
+            raise torch.OutOfMemoryError("no room")
+        original(self, device)
+
+    monkeypatch.setattr(OpenClip, "load", crowded)
+    assert FromFP32.read(run(of(tiny_model, precision="bf16"), train).path) is not None
+    assert [n for precision, n in encodings if precision == "fp32"] == [20]
+
+
 def test_embed_prints_it_and_prints_it_again(tiny_model: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
     init = {"model": f"local-dir:{tiny_model}", "precision": "bf16"}
     encoder = {"class_path": "ood_lightning.encoders.openclip.OpenClip", "init_args": init}
@@ -134,7 +159,7 @@ def test_embed_prints_it_and_prints_it_again(tiny_model: Path, sets: Path, capsy
         said.append([line for line in capsys.readouterr().out.splitlines() if "from fp32" in line])
     (line,) = said[0]
     assert line.startswith("blues: bf16 towers, stored in float16: at most ")
-    assert ", on 5 pictures and cpu (rounding to float16 alone: " in line
+    assert " (5 pictures, cpu; rounding to float16 alone: " in line
     assert said[1] == said[0]
 
 
@@ -143,3 +168,14 @@ def test_a_damaged_statement_says_what_to_do(tmp_path: Path):
         (tmp_path / "precision.json").write_text(text)
         with pytest.raises(FeatureError, match=r"precision\.json is damaged .*: remove it"):
             FromFP32.read(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_reads_features_states_it_too(tiny_model: Path, eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["data"]["init_args"]["encoder"]["init_args"]["precision"] = "bf16"
+    eval_yaml.write_text(yaml.safe_dump(settings))
+    for _ in range(2):
+        assert main(["test", "--config", str(eval_yaml)]) == 0
+        err = capsys.readouterr().err
+        assert [f"{name}: bf16 towers" in err for name in ("id_test", "shifted", "blues", "greys")] == [True] * 4

@@ -248,20 +248,19 @@ def test_the_fingerprint_follows_everything_that_changes_features(clip: Path, tm
     assert len({own, *(encoder.fingerprint for encoder in others)}) == 6
 
 
-@pytest.fixture
-def hub(clip: Path, tmp_path: Path) -> Path:
-    """A hub's cache that holds org/tiny at one commit."""
-    cache = tmp_path / "hub"
-    repository = cache / "models--org--tiny"
+def in_hub(folder: Path, cache: Path, model: str) -> str:
+    """A hub's cache that holds a model at one commit."""
+    repository = cache / f"models--{model.replace('/', '--')}"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(COMMIT)
-    shutil.copytree(clip, repository / "snapshots" / COMMIT)
-    return cache
+    shutil.copytree(folder, repository / "snapshots" / COMMIT)
+    return str(cache)
 
 
-def test_a_model_of_the_hub_is_known_by_its_commit(hub: Path, clip: Path):
-    main_, pinned = (HuggingFace("org/tiny", revision, cache_dir=str(hub)) for revision in (None, COMMIT))
-    other = HuggingFace("org/tiny", COMMIT[::-1], cache_dir=str(hub))
+def test_a_model_of_the_hub_is_known_by_its_commit(clip: Path, tmp_path: Path):
+    hub = in_hub(clip, tmp_path, "org/tiny")
+    main_, pinned = (HuggingFace("org/tiny", revision, cache_dir=hub) for revision in (None, COMMIT))
+    other = HuggingFace("org/tiny", COMMIT[::-1], cache_dir=hub)
     assert main_.fingerprint == pinned.fingerprint != other.fingerprint
     assert pinned.name == f"org/tiny@{COMMIT}"
     torch.testing.assert_close(main_.encode_text(TEXTS), HuggingFace(str(clip)).encode_text(TEXTS))
@@ -298,6 +297,23 @@ def test_weights_that_would_be_random_are_refused(clip: Path, tmp_path: Path):
         HuggingFace(str(folder)).load(CPU)
 
 
+@pytest.mark.parametrize(
+    ("model", "right"),
+    [
+        ("apple/DFN5B-CLIP-ViT-H-14", None),
+        ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", "model: ViT-B-16, pretrained: laion2b_s34b_b88k"),
+    ],
+)
+def test_a_config_with_the_wrong_activation_is_refused(clip: Path, tmp_path: Path, model: str, right: str | None):
+    """The tiny model's is QuickGELU, transformers' default for CLIP."""
+    encoder = HuggingFace(model, cache_dir=in_hub(clip, tmp_path, model))
+    if right is None:
+        encoder.load(CPU)
+    else:
+        with pytest.raises(EncoderError, match=rf"is wrong about QuickGELU.*Use .*OpenClip, {right}$"):
+            encoder.load(CPU)
+
+
 def test_a_model_without_a_text_tower_is_refused(tmp_path: Path):
     vision = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**VISION))
     folder = write(tmp_path / "vision", vision, tokenizer(), transformers.CLIPImageProcessor())
@@ -317,6 +333,34 @@ def test_a_pickled_checkpoint_is_not_read(clip: Path, tmp_path: Path):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(EncoderError, match=r"cannot be loaded.*safetensors"):
+        HuggingFace(str(folder)).load(CPU)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.safetensors", "cut"),
+        ("config.json", "{"),
+        ("config.json", json.dumps({"model_type": "clip", "vision_config": {"hidden_size": 8}})),
+        ("tokenizer.json", "{}"),
+        ("preprocessor_config.json", "[]"),
+    ],
+)
+def test_a_damaged_model_folder_is_an_encoder_error(clip: Path, tmp_path: Path, file: str, content: str):
+    folder = Path(shutil.copytree(clip, tmp_path / "damaged"))
+    (folder / file).write_text(content)
+    with pytest.raises(EncoderError, match="cannot be loaded"):
+        HuggingFace(str(folder)).load(CPU)
+
+
+def test_a_package_that_a_tokenizer_needs_is_named(siglip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = Path(shutil.copytree(siglip, tmp_path / "sentencepiece"))
+
+    def lacking(*args: object, **options: object) -> None:
+        raise ImportError("\nSiglipTokenizer requires the SentencePiece library.\nAnd more.")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lacking)
+    with pytest.raises(EncoderError, match=r"the SentencePiece library\. pip install 'ood-lightning\[transformers\]'"):
         HuggingFace(str(folder)).load(CPU)
 
 
