@@ -392,6 +392,16 @@ def test_embed_stores_what_the_encoder_gives(clip: Path, sets: Path, capsys: pyt
     torch.testing.assert_close(found.image.float(), torch.cat(wanted), atol=3e-4, rtol=0)
 
 
+@pytest.mark.slow
+def test_a_whole_evaluation(siglip: Path, eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["data"]["init_args"]["encoder"] = {"class_path": CLASS, "init_args": {"model": str(siglip)}}
+    eval_yaml.write_text(yaml.safe_dump(settings))
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    assert "NegLabel" in capsys.readouterr().out
+    assert Path("run/eval/results.csv").is_file()
+
+
 def further(family: str) -> tuple[Any, Any, Any]:
     """A model of another family, its tokenizer and its image processor."""
     t, tok = transformers, tokenizer()
@@ -447,7 +457,7 @@ def test_further_families_give_what_their_models_give_of_one_text_and_one_pictur
     torch.testing.assert_close(encoder.encode_text(TEXTS), wanted, atol=1e-5, rtol=1e-4)
     found = encoder.encode_image(torch.stack([encoder.transform(one) for one in pictures]))
     torch.testing.assert_close(found, torch.nn.functional.normalize(torch.cat(images)), atol=1e-5, rtol=1e-4)
-    scale = 1 / float(model.temperature) if family == "align" else float(model.logit_scale.exp())
+    scale = 1 / model.temperature.item() if family == "align" else model.logit_scale.exp().item()
     assert encoder.logit_scale == pytest.approx(scale)
 
 
