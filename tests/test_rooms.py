@@ -23,13 +23,17 @@ HALL = {"errors", "places", "progress", "__init__"}  # may be imported from anyw
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
+    "transformers": "encoders/huggingface.py",
     "nltk": "corpora/wordnet.py",
     "webdataset": "data/shards.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/scores.py",
     "imagecorruptions": "data/corruptions.py",
 }
-FURTHER_DOORS = {"pyarrow": ["data/parquet.py"]}  # pictures in tables, read without torch
+FURTHER_DOORS = {
+    "pyarrow": ["data/parquet.py"],  # pictures in tables, read without torch
+    "transformers": ["mining/judges/transformers.py"],  # chat models, not towers
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -35,6 +35,7 @@ def embed(
     """
     from ood_lightning.cli.device import pick
     from ood_lightning.data.manifest import read_manifest
+    from ood_lightning.data.precision import FromFP32
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     rank, world = share()
@@ -58,4 +59,6 @@ def embed(
         bad = folder.bad(max_bad_samples)  # the limit is the set's; while it is read, each shard is held to it alone
         lost = f" ({len(bad)} cannot be decoded)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{lost}, {left}: {folder.path}")
+        if stated := FromFP32.read(folder.path):
+            print(f"{manifest.name}: {stated}")
     return 0

@@ -12,6 +12,7 @@ from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.manifest import Manifest, plan
 from ood_lightning.data.pixels import split
 from ood_lightning.data.shards import ShardParts, loader
+from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import EncoderError, FeatureError
 from ood_lightning.progress import bar
@@ -43,6 +44,8 @@ def embed(
     The share is planned over all shards, finished or not, so that ranks and array tasks never disagree about it. They
     need no connection to one another.
 
+    Whoever embeds the largest shard states first how far features of 16-bit towers are from float32's.
+
     Args:
         encoder: loaded only when something is missing.
         manifest: the set.
@@ -68,6 +71,18 @@ def embed(
         folder.sweep()
         return folder
     encoder.load(device)
+    largest = plan(manifest.shards, 1)[0][0]
+    if largest in todo:
+        state_precision(
+            encoder,
+            manifest,
+            largest,
+            folder.path,
+            stored_as=STORED[encoder.feature_dtype],
+            device=device,
+            batch_size=batch_size,
+            max_bad_samples=max_bad_samples,
+        )
     first, rest = split(encoder.transform)
     parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.data.features import FeatureFolder, Features
 from ood_lightning.data.manifest import Manifest, Role, read_manifest
+from ood_lightning.data.precision import FromFP32
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
@@ -76,6 +77,9 @@ class FeatureData(L.LightningDataModule):
                 also=also,
             )
         trainer.strategy.barrier("embedded")
+        for folder in folders:
+            if stated := FromFP32.read(folder.path):
+                rank_zero_info(f"{folder.manifest.name}: {stated}")
         return folders
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ood_lightning.errors import EncoderError
 
@@ -23,10 +24,12 @@ class Encoder(ABC):
     """A frozen image-text pair of towers. Building one is cheap; :meth:`load` brings the weights.
 
     Attributes:
+        precision: of the towers.
         feature_dtype: in which image features are stored.
         also: columns that a run stores beside the image features, for detectors that read them.
     """
 
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: Literal["float16", "float32"] = "float16"
     also: tuple[Column, ...] = ()
 
@@ -75,6 +78,11 @@ class Encoder(ABC):
             f"encoder {self.name!r} cannot take a vector for a word: it needs a causal text tower of open_clip that "
             f"reads the end-of-text token, such as CLIP's own"
         )
+
+    def in_fp32(self) -> Encoder:
+        """The same encoder with its towers in float32: itself if they are, else another one, not loaded yet."""
+        # an encoder with a choice of precision is a dataclass
+        return self if self.precision == "fp32" else replace(cast(Any, self), precision="fp32")
 
     @abstractmethod
     def load(self, device: torch.device) -> None:

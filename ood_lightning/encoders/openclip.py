@@ -122,6 +122,7 @@ class OpenClip(Encoder):
                 raise EncoderError(
                     f"encoder {self.name!r}: its config has no {error}. An encoder needs an image and a text tower."
                 ) from error
+            _check_hub(self.model, model)
             if self.preprocess != "model":
                 transform = preset(self.preprocess, model.visual.image_size, self.name)
             if self.resize == "fast":
@@ -269,12 +270,26 @@ def _tags(model: str) -> str:
     return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
 
 
+def _quick(about: dict[str, Any] | None) -> bool:
+    """Whether a model's config, or a row of open_clip's table of tags, says QuickGELU."""
+    return bool((about or {}).get("quick_gelu", False))
+
+
+def _fits(model: str, tag: str) -> bool:
+    """Whether a model has the activation that a tag's weights were trained with."""
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    return _quick(open_clip.get_model_config(model)) == _quick(get_pretrained_cfg(model, tag))
+
+
 def _check_name(model: str, known: list[str]) -> None:
     if model not in known:
         near = difflib.get_close_matches(model, known, n=3)
         raise EncoderError(
             f"open_clip has no model {model!r}" + (f"; near ones: {', '.join(near)}" if near else "") + ". A folder is "
-            f"named {LOCAL}path, a hub model hf-hub:org/name."
+            f"named {LOCAL}path, a hub model hf-hub:org/name; a model of transformers is loaded by "
+            f"ood_lightning.encoders.huggingface.HuggingFace."
         )
 
 
@@ -292,11 +307,41 @@ def _check_tag(model: str, tag: str) -> None:
         return
     about = get_pretrained_cfg(model, tag)
     if not about:
-        raise EncoderError(f"open_clip has no weights {tag!r} for {model!r}; it has {_tags(model)}")
-    trained_with = bool(about.get("quick_gelu", False))
-    if trained_with != bool((open_clip.get_model_config(model) or {}).get("quick_gelu", False)):
+        others = [other for other in open_clip.list_pretrained_models_by_tag(tag) if _fits(other, tag)]
+        near = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
+        raise EncoderError(
+            f"open_clip has no weights {tag!r} for {model!r}; it has {_tags(model)}"
+            + (f". Models with {tag!r}: {', '.join(near)}" if near else "")
+        )
+    if not _fits(model, tag):
+        trained_with = _quick(about)
         right = f"{model}-quickgelu" if trained_with else model.removesuffix("-quickgelu")
         raise EncoderError(
             f"the weights {tag!r} were trained {'with' if trained_with else 'without'} QuickGELU: under {model!r} they "
             f"give wrong features without an error. Use model: {right}"
+        )
+
+
+def trained_as(repository: str) -> tuple[str, str, bool] | None:
+    """Model, tag, and whether it was trained with QuickGELU, of a repository of the hub, as far as open_clip knows it.
+
+    Source: open_clip's table of tags, which says from which repository each tag comes.
+    """
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    for name, tag in open_clip.list_pretrained():
+        about = get_pretrained_cfg(name, tag) or {}
+        if about.get("hf_hub", "").strip("/") == repository and _fits(name, tag):
+            return name, tag, _quick(about)
+    return None
+
+
+def _check_hub(model: str, towers: Any) -> None:
+    """Refuse a repository of the hub whose config names another activation than its weights were trained with."""
+    known = trained_as(model.removeprefix("hf-hub:").partition("@")[0]) if model.startswith("hf-hub:") else None
+    if known and known[2] != any(type(part).__name__ == "QuickGELU" for part in towers.modules()):
+        raise EncoderError(
+            f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without an "
+            f"error. Use model: {known[0]}, pretrained: {known[1]}"
         )

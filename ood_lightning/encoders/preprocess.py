@@ -1,7 +1,8 @@
-"""Preprocessing of published code bases, for matching their numbers; else the model's own is right."""
+"""Preprocessing: of published code bases, for matching their numbers, and of transformers; else the model's own."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from ood_lightning.errors import EncoderError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
     from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 Preset = Literal["model", "legacy-bilinear224", "openood-256"]
 Resizing = Literal["exact", "fast"]
@@ -71,3 +74,67 @@ def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], 
     resize = Resize(side, interpolation=InterpolationMode(interpolation))
     done: Callable[[Image.Image], Tensor] = Compose([resize, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
     return done
+
+
+class _Whole:
+    """All that an image processor of transformers does."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        pixels: Tensor = self.processor(picture, return_tensors="pt")["pixel_values"][0]
+        return pixels
+
+
+class _Resized:
+    """What an image processor does to a picture before it becomes numbers."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, picture: Image.Image) -> Image.Image:
+        from PIL import Image
+
+        return Image.fromarray(self.pixels(picture).transpose(1, 2, 0))
+
+    def pixels(self, picture: Image.Image) -> Any:
+        """As an array (3, H, W)."""
+        return self.processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+
+
+def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
+    """An image processor of transformers as a transform, with its own pixels.
+
+    Where it ends in a division by 255 and a plain normalisation, so does the transform: workers then hand over bytes,
+    and numbers are made of whole batches.
+
+    Args:
+        processor: in its Pillow form where there is one.
+        encoder: its name, for errors and the log.
+
+    Raises:
+        EncoderError: if it does not make one picture (3, H, W) of a picture.
+    """
+    import torch
+    from PIL import Image
+    from torchvision.transforms import Compose, Normalize, ToTensor
+
+    if processor.backend != "pil":
+        log.warning(
+            "%s prepares pictures by %s, not Pillow: resized pixels differ a little", encoder, processor.backend
+        )
+    whole, picture = _Whole(processor), Image.linear_gradient("L").rotate(30).resize((61, 47)).convert("RGB")
+    wanted = whole(picture)
+    if wanted.ndim != 3 or wanted.shape[0] != 3:
+        raise EncoderError(
+            f"encoder {encoder!r}: its {type(processor).__name__} makes {tuple(wanted.shape)} of a picture, expected "
+            f"(3, H, W). Name a variant with a fixed resolution (SigLIP 2: not `naflex`)."
+        )
+    if processor.backend != "pil" or not processor.do_normalize or _Resized(processor).pixels(picture).dtype != "uint8":
+        return whole
+    parts: Callable[[Image.Image], Tensor] = Compose(
+        [_Resized(processor), ToTensor(), Normalize(processor.image_mean, processor.image_std)]
+    )
+    # some divide by another number, or have a step between or behind
+    return parts if torch.allclose(parts(picture), wanted, rtol=0, atol=1e-5) else whole

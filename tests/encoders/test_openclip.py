@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import open_clip
 import pytest
 import torch
@@ -240,6 +241,11 @@ def test_the_fingerprint_of_a_checkpoint_file_is_that_of_its_bytes(tmp_path: Pat
         ("ViT-B-16", "openai", r"trained with QuickGELU.*Use model: ViT-B-16-quickgelu$"),
         ("ViT-H-14", "dfn5b", r"Use model: ViT-H-14-quickgelu$"),
         ("ViT-B-16-quickgelu", "laion2b_s34b_b88k", r"no weights 'laion2b_s34b_b88k' for 'ViT-B-16-quickgelu'"),
+        ("ViT-B-16", "webli", r"no weights 'webli' for 'ViT-B-16'.*Models with 'webli': ViT-B-16-SigLIP, "),
+        ("ViT-L-16-SigLIP-256-quickgelu", "webli", r"near ones: ViT-L-16-SigLIP-256, "),
+        ("ViT-SO400M-14-SigLIP", "openai", r"it has webli\. Models with 'openai': ViT-.*-quickgelu"),
+        ("ViT-B-16-siglip", "webli", r"near ones: ViT-B-16-SigLIP, "),
+        ("google/siglip-base-patch16-224", None, r"a model of transformers is loaded by .*huggingface\.HuggingFace"),
         ("ViT-B16", "openai", r"no model 'ViT-B16'; near ones: .*ViT-B-16"),
         ("zebra", "openai", r"no model 'zebra'\. A folder"),
         ("ViT-B-16-quickgelu", "opnai", r"no weights 'opnai' for 'ViT-B-16-quickgelu'; it has .*openai"),
@@ -258,6 +264,38 @@ def test_open_clip_itself_takes_the_wrong_activation_with_a_warning_only():
     """Why the tag is checked: the config that the factory would build."""
     assert not open_clip.get_model_config("ViT-B-16").get("quick_gelu", False)
     assert open_clip.get_model_config("ViT-B-16-quickgelu")["quick_gelu"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "quick", "right"),
+    [
+        ("apple/DFN5B-CLIP-ViT-H-14", False, "model: ViT-H-14-quickgelu, pretrained: dfn5b"),
+        ("timm/vit_base_patch16_clip_224.openai", False, "model: ViT-B-16-quickgelu, pretrained: openai"),
+        ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", True, "model: ViT-B-16, pretrained: laion2b_s34b_b88k"),
+        ("apple/DFN5B-CLIP-ViT-H-14", True, None),
+        ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", False, None),
+        ("org/tiny", True, None),  # nothing is known of it
+    ],
+)
+def test_a_hub_config_with_the_wrong_activation_is_refused(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: str, quick: bool, right: str | None
+):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # the variable is read once, at import
+    # for a repository, open_clip takes its tokenizer from transformers
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda _: open_clip.SimpleTokenizer(context_length=16))
+    held = tmp_path / f"models--{repository.replace('/', '--')}"
+    (held / "refs").mkdir(parents=True)
+    (held / "refs" / "main").write_text("0" * 40)
+    snapshot = Path(shutil.copytree(tiny_model, held / "snapshots" / ("0" * 40)))
+    config = json.loads((snapshot / "open_clip_config.json").read_text())
+    config["model_cfg"]["quick_gelu"] = quick
+    (snapshot / "open_clip_config.json").write_text(json.dumps(config))
+    encoder = OpenClip(f"hf-hub:{repository}", cache_dir=str(tmp_path))
+    if right is None:
+        assert encoder.encode_text(TEXTS).shape == (len(TEXTS), 16)
+    else:
+        with pytest.raises(EncoderError, match=f"is wrong about QuickGELU.*Use {right}$"):
+            encoder.load(CPU)
 
 
 def test_a_missing_builtin_model_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
