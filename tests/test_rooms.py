@@ -31,6 +31,7 @@ DOORS = {
     "imagecorruptions": "data/corruptions.py",
 }
 FURTHER_DOORS = {
+    "open_clip": ["encoders/openclip_tags.py"],  # its tables alone, no model
     "pyarrow": ["data/parquet.py"],  # pictures in tables, read without torch
     "transformers": ["mining/judges/transformers.py"],  # chat models, not towers
 }

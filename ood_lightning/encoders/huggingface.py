@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.encoders.openclip import trained_as
+from ood_lightning.encoders.openclip_tags import trained_as
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.truncation import report_cut
 from ood_lightning.errors import EncoderError
@@ -145,9 +145,8 @@ class HuggingFace(Encoder):
             ) from error
         self._check(model, sorted(about["missing_keys"]))
         model.eval().requires_grad_(False)
-        if (
-            model.config.model_type == "aimv2"
-        ):  # transformers 5.23: under SDPA its texts are causal beside padding alone
+        if model.config.model_type == "aimv2":
+            # transformers 5.23: under SDPA its texts are causal only beside padding
             model.set_attn_implementation("eager")
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         scale = float(model.logit_scale.exp() if hasattr(model, "logit_scale") else 1 / model.temperature)

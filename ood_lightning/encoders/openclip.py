@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 
 from ood_lightning.encoders.base import Column, Encoder
 from ood_lightning.encoders.blanks import Blanks
+from ood_lightning.encoders.openclip_tags import LOCAL, check_hub, check_name, check_tag, is_file, tags
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
     from torch import Tensor
-
-LOCAL = "local-dir:"
 
 
 @dataclass
@@ -76,12 +74,12 @@ class OpenClip(Encoder):
             return f"{LOCAL}{folder}"
         if self.model.startswith("hf-hub:"):
             return self.model
-        _check_name(self.model, open_clip.list_models())
+        check_name(self.model, open_clip.list_models())
         if self.pretrained is None:
             raise EncoderError(
-                f"encoder {self.model!r} needs `pretrained`: one of {_tags(self.model)}, or a checkpoint file"
+                f"encoder {self.model!r} needs `pretrained`: one of {tags(self.model)}, or a checkpoint file"
             )
-        _check_tag(self.model, self.pretrained)
+        check_tag(self.model, self.pretrained)
         return self.model
 
     @cached_property
@@ -101,7 +99,7 @@ class OpenClip(Encoder):
             folder = locate(name.removeprefix(LOCAL))
             files = sorted(p for p in folder.iterdir() if p.name.startswith("open_clip_") and p.is_file())
             parts["name"] = json.dumps([(p.name, _sha256_of(p)) for p in files])
-        elif self.pretrained and _is_file(self.pretrained):
+        elif self.pretrained and is_file(self.pretrained):
             parts["pretrained"] = _sha256_of(Path(self.pretrained))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -122,7 +120,7 @@ class OpenClip(Encoder):
                 raise EncoderError(
                     f"encoder {self.name!r}: its config has no {error}. An encoder needs an image and a text tower."
                 ) from error
-            _check_hub(self.model, model)
+            check_hub(self.model, model)
             if self.preprocess != "model":
                 transform = preset(self.preprocess, model.visual.image_size, self.name)
             if self.resize == "fast":
@@ -200,11 +198,6 @@ class OpenClip(Encoder):
         return Blanks(texts, tokenizer, _text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)
 
 
-def _is_file(name: str) -> bool:
-    """Whether a `pretrained` value names a file rather than one of open_clip's tags."""
-    return "/" in name or name.endswith((".pt", ".bin", ".safetensors"))
-
-
 def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -262,86 +255,3 @@ def _text_tower(model: Any) -> tuple[Callable[..., Tensor], bool]:
         return projected
 
     return forward, True
-
-
-def _tags(model: str) -> str:
-    import open_clip
-
-    return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
-
-
-def _quick(about: dict[str, Any] | None) -> bool:
-    """Whether a model's config, or a row of open_clip's table of tags, says QuickGELU."""
-    return bool((about or {}).get("quick_gelu", False))
-
-
-def _fits(model: str, tag: str) -> bool:
-    """Whether a model has the activation that a tag's weights were trained with."""
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    return _quick(open_clip.get_model_config(model)) == _quick(get_pretrained_cfg(model, tag))
-
-
-def _check_name(model: str, known: list[str]) -> None:
-    if model not in known:
-        near = difflib.get_close_matches(model, known, n=3)
-        raise EncoderError(
-            f"open_clip has no model {model!r}" + (f"; near ones: {', '.join(near)}" if near else "") + ". A folder is "
-            f"named {LOCAL}path, a hub model hf-hub:org/name; a model of transformers is loaded by "
-            f"ood_lightning.encoders.huggingface.HuggingFace."
-        )
-
-
-def _check_tag(model: str, tag: str) -> None:
-    """Refuse a tag under a model whose activation it was not trained with: open_clip only warns and computes on.
-
-    Source: open_clip's own table of tags (openai, dfn and metaclip weights were trained with QuickGELU).
-    """
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    if _is_file(tag):
-        if not Path(tag).is_file():
-            raise EncoderError(f"there is no checkpoint file {tag}")
-        return
-    about = get_pretrained_cfg(model, tag)
-    if not about:
-        others = [other for other in open_clip.list_pretrained_models_by_tag(tag) if _fits(other, tag)]
-        near = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
-        raise EncoderError(
-            f"open_clip has no weights {tag!r} for {model!r}; it has {_tags(model)}"
-            + (f". Models with {tag!r}: {', '.join(near)}" if near else "")
-        )
-    if not _fits(model, tag):
-        trained_with = _quick(about)
-        right = f"{model}-quickgelu" if trained_with else model.removesuffix("-quickgelu")
-        raise EncoderError(
-            f"the weights {tag!r} were trained {'with' if trained_with else 'without'} QuickGELU: under {model!r} they "
-            f"give wrong features without an error. Use model: {right}"
-        )
-
-
-def trained_as(repository: str) -> tuple[str, str, bool] | None:
-    """Model, tag, and whether it was trained with QuickGELU, of a repository of the hub, as far as open_clip knows it.
-
-    Source: open_clip's table of tags, which says from which repository each tag comes.
-    """
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    for name, tag in open_clip.list_pretrained():
-        about = get_pretrained_cfg(name, tag) or {}
-        if about.get("hf_hub", "").strip("/") == repository and _fits(name, tag):
-            return name, tag, _quick(about)
-    return None
-
-
-def _check_hub(model: str, towers: Any) -> None:
-    """Refuse a repository of the hub whose config names another activation than its weights were trained with."""
-    known = trained_as(model.removeprefix("hf-hub:").partition("@")[0]) if model.startswith("hf-hub:") else None
-    if known and known[2] != any(type(part).__name__ == "QuickGELU" for part in towers.modules()):
-        raise EncoderError(
-            f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without an "
-            f"error. Use model: {known[0]}, pretrained: {known[1]}"
-        )
