@@ -218,9 +218,12 @@ def _from_hub(source: str) -> Path:
 
 def _may_pass(error: Exception) -> bool:
     """Whether another try may mend what the hub's client gave up on: it does not try again after a reset or a 503."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return status >= 500 or status in download.PASSING
+    told: BaseException | None = error
+    while told is not None:  # a refusal may stand behind "not found in the cache"
+        status = getattr(getattr(told, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status >= 500 or status in download.PASSING
+        told = told.__cause__ or told.__context__
     if isinstance(error, OSError):
         return error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
     # by name: they are httpx's or httpx2's, and no OSErrors

@@ -369,6 +369,7 @@ def test_the_hub_is_read_by_its_own_client_with_its_token(folder: Path, server: 
     lines = ran.stdout.splitlines()
     assert lines[:2] == [f"s {hashes}"] * 2
     assert lines[2].startswith("refused: hf:me/set/none/manifest.json cannot be fetched")
+    assert "tries" not in lines[2]  # it is not there, and another try would not find it
     assert lines[3].startswith("refused: 'hf:me/manifest.json': expected hf:OWNER/DATASET/PATH")
     asked = [
         found for (path, _), found in zip(server.seen, server.headers, strict=True) if path.startswith("/datasets/")
