@@ -119,7 +119,7 @@ def test_embed_killed_at_many_moments_ends_with_the_bytes_of_an_undisturbed_run(
             moment = what, draw.randint(1, 1500 if what == "call" else 2)
             running[rank] = start(folder, settings, attempt % 4 // 3, moment)
         for rank, process in running.items():
-            process.join(60)
+            process.join()  # with a limit it would wait for the orphaned worker too, 5 s
             assert process.exitcode in (0, -signal.SIGKILL), Path("said.txt").read_text()
             kills[rank] += process.exitcode != 0
             if process.exitcode == 0:
