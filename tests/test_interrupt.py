@@ -1,10 +1,13 @@
 """Stop and go: a fit that was stopped twice gives the bytes of one that was not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -79,6 +82,39 @@ def test_a_fit_stopped_by_ctrl_c_and_by_sigterm_goes_on_to_the_same_bytes(fit_ya
     curves = [[row["epoch"] for row in r.history if "fit/loss" in row] for r in runs_in(run)]
     assert [len(curve) for curve in curves] == [first, second - first, EPOCHS - second]
     assert [epoch for curve in curves for epoch in curve] == list(range(EPOCHS))
+
+
+def _killed_while_saving(command: list[str]) -> None:
+    """As where the system's folder for temporary files is another disk: moving is copying."""
+    saves = count(1)
+
+    def move(source: str, target: str) -> None:
+        data = Path(source).read_bytes()
+        Path(target).write_bytes(data[: len(data) // 2])
+        if next(saves) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        Path(target).write_bytes(data)
+        Path(source).unlink()
+
+    shutil.move = move  # type: ignore[assignment]
+    sys.exit(main(command))
+
+
+def test_a_fit_killed_while_it_saves_goes_on_to_the_same_bytes(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["fit", f"--config={fit_yaml}", "--trainer.max_epochs=5"]
+    assert main(command) == 0
+    command.append("--trainer.default_root_dir=run/killed")
+    process = get_context("fork").Process(target=_killed_while_saving, args=(command,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert finished_epochs(Path("run/killed/last.ckpt")) == 2
+    assert main(command) == 0
+    assert "reusing run/killed/last.ckpt" in capsys.readouterr().err
+    one, other = (torch.load(f"run/{name}/last.ckpt", weights_only=True) for name in ("fit", "killed"))
+    assert [n for n, value in one["state_dict"].items() if not torch.equal(value, other["state_dict"][n])] == []
+    assert Path("run/killed/labels.json").read_bytes() == Path("run/fit/labels.json").read_bytes()
+    assert not list(Path("run/killed").glob("*.part")) + list(Path("run/killed").glob(".*"))
 
 
 def test_sigterm_ends_an_evaluation_without_results(eval_yaml: Path, tmp_path: Path):

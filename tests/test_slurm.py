@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,22 @@ def test_an_array_evaluates_every_line_once(slurm: Slurm, eval_yaml: Path, tmp_p
     slurm(*submit)
     assert logs(tmp_path).count("already done, nothing is repeated") == 4
     assert {run: (run / "results.json").stat().st_mtime_ns for run in runs} == written
+
+
+def test_the_tasks_of_an_array_and_their_processes_share_one_folder(slurm: Slurm, sets: Path, encoder_yaml: dict):
+    given = (f"--encoder={json.dumps(encoder_yaml)}", f"--shards=['{sets / 'train'}']", "--num_workers=0")
+    options = ("--array=3-4", "--ntasks-per-node=2", "--cpus-per-task=1", SCRIPTS / "embed_array.sbatch")
+    slurm("sbatch", "--wait", *options, *given, "--cache_dir=shared")
+    assert main(["embed", *given, "--cache_dir=alone"]) == 0
+    shared, alone = (
+        {file.relative_to(cache): file.read_bytes() for file in Path(cache).rglob("*") if file.is_file()}
+        for cache in ("shared", "alone")
+    )
+    assert len(alone) == 3
+    assert shared == alone
+    assert logs(Path()).count("train: 48 pictures") == 4
+    bars = [int(n) for n in re.findall(r"embed train: 100%.*?(\d+)/\1 ", logs(Path()))]
+    assert sorted(bars) == [8, 20, 20]  # each shard by one of the four
 
 
 def test_an_array_fits_every_number_of_clusters_and_the_elbow_reads_them(

@@ -68,7 +68,13 @@ class RunCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: D102
         finished = trainer.current_epoch + 1
         if finished % self.every_n_epochs == 0 or finished == trainer.max_epochs:
-            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)  # rank 0 writes
+            path = Path(trainer.default_root_dir) / LAST
+            part = path.with_name(f".{LAST}.part")
+            # Lightning writes into the system's folder for temporary files, often on another disk, and copies from
+            # there: a process killed meanwhile would leave half a checkpoint in the place of a whole one
+            trainer.save_checkpoint(part, weights_only=False)  # rank 0 writes, the others wait
+            if trainer.is_global_zero:
+                part.replace(path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: D102
         checkpoint[RUN] = settings(trainer, pl_module, trainer.datamodule)  # type: ignore[attr-defined]

@@ -45,6 +45,11 @@ class ResultsWriter(L.Callback):
         if self.resamples:
             scores = {scored.name: scored.scores for scored in module.scores}
             results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        read = {s.features.name: s.features for s in data.sets}
+        if data.id_train is not None:
+            read[f"{data.id_train.name}, as id_train_shards"] = data.id_train
+        bad_samples = {name: features.bad for name, features in read.items() if features.bad}
         about = {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
@@ -53,12 +58,12 @@ class ResultsWriter(L.Callback):
             "not_run": module.not_run,
             "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
             "streams": asdict(module.protocol) if module.streams else None,
-            "bad_samples": {s.features.name: s.features.bad for s in trainer.datamodule.sets if s.features.bad},  # type: ignore[attr-defined]
+            "bad_samples": bad_samples,
         }
         write_results(out, results, about, comparisons)
         atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
         rows = [result.to_row() for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
-        print_results(results, comparisons, module.not_run)
+        print_results(results, comparisons, module.not_run, bad_samples)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")

@@ -5,14 +5,41 @@ from __future__ import annotations
 import os
 
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import SettingsError
 
 
 def share() -> tuple[int, int]:
-    """Rank and number of processes, from Slurm (tasks of a step) or torchrun; one process otherwise."""
-    for rank, world in (("SLURM_PROCID", "SLURM_NTASKS"), ("RANK", "WORLD_SIZE")):
+    """Rank and number of all processes that share the work: those of torchrun or `srun`, in each task of an array.
+
+    Raises:
+        SettingsError: the numbers of an array do not say how many of its tasks come before this one.
+    """
+    rank, world = _started_together()
+    task, tasks = _of_array()
+    return task * world + rank, tasks * world
+
+
+def _started_together() -> tuple[int, int]:
+    # a step's own: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
+    for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
         if rank in os.environ and world in os.environ:
             return int(os.environ[rank]), int(os.environ[world])
     return 0, 1
+
+
+def _of_array() -> tuple[int, int]:
+    names = ("ID", "MIN", "MAX", "COUNT")
+    given = [os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in names]
+    if None in given:
+        return 0, 1
+    number, least, most, tasks = (int(value or 0) for value in given)
+    step, rest = divmod(most - least, tasks - 1) if tasks > 1 else (1, 0)
+    if rest or (number - least) % step:
+        raise SettingsError(
+            f"task {number} of an array of {tasks} numbers from {least} to {most}: they are not evenly spaced, so its "
+            f"share is unknown. Submit --array=0-{tasks - 1}: finished shards are not repeated, whatever the numbers."
+        )
+    return (number - least) // step, tasks
 
 
 def embed(
@@ -39,7 +66,7 @@ def embed(
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     rank, world = share()
-    device = pick(int(os.environ.get("SLURM_LOCALID", os.environ.get("LOCAL_RANK", rank))))
+    device = pick(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
     for source in shards:
         manifest = read_manifest(source)
         folder = embed_set(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ood_lightning.data.cards import Card, Protocol, find
+from ood_lightning.data.cards import Card, Protocol, card_names, find, read_card
 from ood_lightning.data.manifest import Manifest
 from ood_lightning.errors import SettingsError
 
@@ -59,3 +59,18 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
     if manifest.protocol and manifest.protocol != card.reference(protocol):
         found.append(Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", True))
     return found
+
+
+def matching(pictures: int, classes: int) -> list[str]:
+    """Cards and protocols with so many pictures, `NAME` or `NAME@PROTOCOL`; counts alone do not prove a set.
+
+    Args:
+        pictures: that a set holds.
+        classes: numbers that its labels take; 0: it has no labels, and only pictures are compared.
+    """
+    return [
+        card.reference(protocol)
+        for card in map(read_card, card_names())
+        for protocol in card.protocols
+        if protocol.images == pictures and (not classes or card.classes in (None, classes))
+    ]

@@ -9,8 +9,8 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from ood_lightning.data.against import matching
 from ood_lightning.data.classes import in_order
 from ood_lightning.data.manifest import Manifest, Role, Shard, sha256_of
 from ood_lightning.data.members import located
@@ -26,7 +26,7 @@ class Problem:
 
     Args:
         set: name of the set.
-        kind: `shard`, `count`, `label`, `key`, `picture`, `duplicate`, `near` or `card`.
+        kind: `shard`, `label`, `key`, `picture`, `duplicate`, `near` or `card`.
         where: shard, key or class.
         what: in words.
     """
@@ -35,21 +35,6 @@ class Problem:
     kind: str
     where: str
     what: str
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What somebody says a set should hold.
-
-    Args:
-        whose: a protocol or paper, as it is named in the report.
-        samples: pictures.
-        classes: with at least one picture; None: nothing is said.
-    """
-
-    whose: str
-    samples: int
-    classes: int | None = None
 
 
 @dataclass
@@ -79,7 +64,7 @@ class SetContent:
         manifest: what it should hold.
         role: the side it is on here.
         shards: what each shard holds.
-        matches: whose counts it fits, where something was expected.
+        matches: cards and protocols whose counts it has, `NAME` or `NAME@PROTOCOL`.
         problems: what is wrong with the set as a whole.
     """
 
@@ -100,15 +85,12 @@ class SetContent:
         return sum(len(shard.digests) // 16 for shard in self.shards)
 
 
-def content(
-    sets: Sequence[tuple[Manifest, Role]], workers: int, expected: Mapping[str, Sequence[Expected]] | None = None
-) -> list[SetContent]:
+def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetContent]:
     """Read every byte of the sets once or twice.
 
     Args:
         sets: with the role that each has here.
         workers: processes.
-        expected: by name of the set; a set that fits none of its expectations has a problem.
     """
     tasks = [(manifest, shard) for manifest, _ in sets for shard in manifest.shards]
     with bar(sum(shard.samples for _, shard in tasks), "check", "img") as shown:
@@ -116,7 +98,7 @@ def content(
     contents = [SetContent(manifest, role, [next(found) for _ in manifest.shards]) for manifest, role in sets]
     for of_set in contents:
         of_set.problems += _labels(of_set)
-        _compare(of_set, (expected or {}).get(of_set.manifest.name, ()))
+        of_set.matches = matching(of_set.n_samples, len([label for label in of_set.labels if label >= 0]))
     return contents
 
 
@@ -205,18 +187,6 @@ def _order(folders: Mapping[str, set[int]]) -> list[str]:
     return []
 
 
-def _compare(of_set: SetContent, expected: Sequence[Expected]) -> None:
-    n, classes = of_set.n_samples, len([label for label in of_set.labels if label >= 0])
-    of_set.matches = [e.whose for e in expected if e.samples == n and e.classes in (None, classes)]
-    if expected and not of_set.matches:
-        told = "; ".join(
-            f"{e.whose}: {e.samples:,} pictures" + (f" of {e.classes:,} classes" if e.classes else "") for e in expected
-        )
-        of_set.problems.append(
-            Problem(of_set.manifest.name, "count", "set", f"holds {n:,} pictures of {classes:,} classes; {told}")
-        )
-
-
 def duplicates(contents: Sequence[SetContent]) -> list[list[tuple[int, int, int]]]:
     """Groups of pictures with the same bytes, each picture as (set, shard, position)."""
     places = array("Q")
@@ -247,11 +217,12 @@ def key_at(contents: Sequence[SetContent], wanted: Sequence[tuple[int, int, int]
         by_shard.setdefault((i, j), set()).add(k)
     names = {}
     for (i, j), positions in by_shard.items():
-        manifest, path = contents[i].manifest, contents[i].shards[j].path
+        manifest = contents[i].manifest
+        shard = manifest.shards[j]
         last = max(positions)
-        for k, sample in enumerate(located(manifest.root / Path(path))):
+        for k, sample in enumerate(located(manifest.path(shard))):
             if k in positions:
-                names[i, j, k] = f"{path} {sample.key}"
+                names[i, j, k] = f"{shard.path} {sample.key}"
             if k >= last:
                 break
     return names

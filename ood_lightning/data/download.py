@@ -128,8 +128,13 @@ def download(
             raise SourceError(
                 f"{shown(url)} cannot be fetched, given up after {fails} tries: {cause}. {held:,} bytes had come."
             )
-        # times a random factor: many workers that a server turned away together should not come back together
-        time.sleep(min(FIRST_WAIT_S * 2 ** (fails - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.5))
+        pause(fails)
+
+
+def pause(fails: int) -> None:
+    """Wait after so many failures in a row, each time twice as long."""
+    # times a random factor: many workers that a server turned away together should not come back together
+    time.sleep(min(FIRST_WAIT_S * 2 ** (fails - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.5))
 
 
 def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str], authorization: str, told: Told) -> None:

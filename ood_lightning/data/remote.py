@@ -4,6 +4,7 @@ A fetched file takes its name when all its bytes have been checked, so what has 
 what is missing, and reading is that of local shards, with its counts and hashes.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -232,15 +234,37 @@ def _run(source: str, command: list[str], file: IO[bytes]) -> None:
 def _from_hub(source: str) -> Path:
     """A file of a data set of the Hugging Face hub, through the hub's own client, cache and token."""
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import HF_HUB_OFFLINE
 
     found = ON_HUB.fullmatch(source)
     if not found or not found[3]:
         raise SourceError(f"{source!r}: expected hf:OWNER/DATASET/PATH, or hf:OWNER/DATASET@REVISION/PATH")
     repository, revision, path = found.groups()
-    try:
-        return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
-    except Exception as error:  # also those of its HTTP library, which has been another in each major version
-        cause = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise SourceError(
-            f"{source} cannot be fetched: {cause} (a data set with restricted access needs `hf auth login` or HF_TOKEN)"
-        ) from None
+    for fails in count(1):
+        try:
+            return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
+        except Exception as error:  # also those of its HTTP library, which has been another in each major version
+            if _may_pass(error) and not HF_HUB_OFFLINE and fails < download.TRIES:
+                download.pause(fails)
+                continue
+            cause = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            tried = f", given up after {fails} tries" if fails > 1 else ""
+            raise SourceError(
+                f"{source} cannot be fetched{tried}: {cause} (a data set with restricted access needs `hf auth login` "
+                f"or HF_TOKEN)"
+            ) from None
+    raise AssertionError("the loop has no end")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another try may mend what the hub's client gave up on: it does not try again after a reset or a 503."""
+    told: BaseException | None = error
+    while told is not None:  # a refusal may stand behind "not found in the cache"
+        status = getattr(getattr(told, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status >= 500 or status in download.PASSING
+        told = told.__cause__ or told.__context__
+    if isinstance(error, OSError):
+        return error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+    # by name: they are httpx's or httpx2's, and no OSErrors
+    return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
 from ood_lightning.data.pictures import decode
-from ood_lightning.data.tars import IMAGE_SUFFIXES
+from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import ShardContentError, ShardCountError, UserError
 
 
@@ -69,8 +69,11 @@ def read_samples(path: Path) -> Iterator[Sample]:
                 yield sample
     except ShardContentError:
         raise
-    except Exception as error:  # webdataset re-raises whatever tarfile met, with the path in its arguments
-        raise ShardContentError(f"{path} cannot be read as a tar of pictures: {error}") from error
+    except Exception as error:  # webdataset re-raises whatever tarfile met, with its stream and the path
+        what = str(error.args[0] if error.args else error).partition(" @ <")[0]
+        name = last_member(path)
+        at = f", its last legible member is {name!r}" if name is not None else ""
+        raise ShardContentError(f"{path} cannot be read as a tar of pictures{at}: {what}") from error
 
 
 def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
@@ -152,7 +155,8 @@ class ShardParts(IterableDataset[ShardPart]):
                 yield _part(shard, images, labels, keys, bad, last=False)
                 images, labels, keys, bad = [], [], [], []
         if seen != shard.samples:
-            raise ShardCountError(f"set {self.manifest.name!r}, shard {path}", seen, shard.samples)
+            last = f", up to its last key {sample.key!r}," if seen else ""
+            raise ShardCountError(f"set {self.manifest.name!r}, shard {path}{last}", seen, shard.samples)
         yield _part(shard, images, labels, keys, bad, last=True)
 
     def _check_hash(self, shard: Shard, path: Path) -> None:

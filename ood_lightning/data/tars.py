@@ -5,6 +5,7 @@ The check of the archive's end finds the cuts that the tar format itself passes 
 
 import hashlib
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 from ood_lightning.errors import ShardContentError
@@ -36,3 +37,12 @@ def scanned(path: Path) -> tuple[int, str]:
     if not sound:
         raise ShardContentError(f"{path} is damaged or cut after {len(keys)} samples: copy it again")
     return len(keys), headers.hexdigest()
+
+
+def last_member(path: Path) -> str | None:
+    """Name of the last member whose header can be read, such as that of a member cut short; None if there is none."""
+    name = None
+    with suppress(tarfile.TarError, OSError), tarfile.open(path, "r:") as tar:
+        for member in tar:
+            name = member.name
+    return name

@@ -82,6 +82,15 @@ class FeatureData(L.LightningDataModule):
                 rank_zero_info(f"{folder.manifest.name}: {stated}")
         return folders
 
+    def _read(self, folder: FeatureFolder) -> Features:
+        found = folder.read(self.max_bad_samples)
+        if found.bad:
+            rank_zero_info(
+                f"set {found.name}: {len(found.bad):,} of {folder.manifest.n_samples:,} pictures cannot be decoded and "
+                f"are left out, such as {found.bad[0]!r}"
+            )
+        return found
+
 
 class TrainFeatures(FeatureData):
     """Pairs of neighbouring images of one unlabelled ID set, for TEMI.
@@ -124,7 +133,7 @@ class TrainFeatures(FeatureData):
         assert trainer is not None
         self.manifest = read_manifest(self.id_shards)
         (folder,) = self._embedded([self.manifest])
-        self.features = folder.read(self.max_bad_samples)
+        self.features = self._read(folder)
         n = len(self.features)
         if n <= self.n_neighbours or n < self.batch_size:
             raise SettingsError(
@@ -226,9 +235,9 @@ class EvalFeatures(FeatureData):
         folders = self._embedded(manifests, self.encoder.also)
         if learned:
             (folder,) = self._embedded(learned, not_patches(self.encoder.also))
-            self.id_train = folder.read(self.max_bad_samples)
+            self.id_train = self._read(folder)
         self.sets = [
-            EvalSet(manifest, role, group, folder.read(self.max_bad_samples))
+            EvalSet(manifest, role, group, self._read(folder))
             for manifest, (role, group, _), folder in zip(manifests, self.sources, folders, strict=True)
         ]
 

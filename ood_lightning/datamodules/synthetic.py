@@ -66,7 +66,7 @@ class SyntheticFeatures(FeatureData):
             _read("id_shards", self.id_shards, "id", "training pictures are ID"),
             _read("synthetic_shards", self.synthetic_shards, "ood", "synthetic pictures stand for OOD"),
         ]
-        self.id, self.synthetic = (folder.read(self.max_bad_samples) for folder in self._embedded(self.manifests))
+        self.id, self.synthetic = (self._read(folder) for folder in self._embedded(self.manifests))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of the side whose turn it is."""

@@ -51,7 +51,7 @@ class TargetFeatures(FeatureData):
         """Embed what is missing, read the rest."""
         self.manifest = read_manifest(self.id_shards)
         (folder,) = self._embedded([self.manifest], not_patches(self.encoder.also))
-        self.features = folder.read(self.max_bad_samples)
+        self.features = self._read(folder)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; on several ranks each sees all of them, so the averaged gradient is that of one."""

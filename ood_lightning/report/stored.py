@@ -14,6 +14,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single
+from ood_lightning.report.lost import lost_pictures
 from ood_lightning.report.tables import markdown
 
 
@@ -25,7 +26,7 @@ def write_results(
     Args:
         folder: where to.
         results: of single sets, and means that lend their intervals; means come last in the files.
-        about: plain data.
+        about: plain data; its `bad_samples` are listed in `results.md` too.
         comparisons: of label-free with names-based detectors.
     """
     rows = [result.to_row() for result in [*single(results), *means(results)]]
@@ -36,7 +37,8 @@ def write_results(
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(folder / "results.csv", sheet.getvalue().encode())
-    atomic_write(folder / "results.md", markdown(results, comparisons).encode())
+    lost = "\n".join(lost_pictures(about.get("bad_samples", {})))
+    atomic_write(folder / "results.md", (markdown(results, comparisons) + (f"\n{lost}\n" if lost else "")).encode())
 
 
 def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:

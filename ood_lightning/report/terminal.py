@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
+from ood_lightning.report.lost import FEW, lost_pictures
 from ood_lightning.report.tables import (
     CONVENTION,
     OTHER,
@@ -30,7 +31,10 @@ WIDTH = 160  # columns where no terminal says
 
 
 def print_results(
-    results: Sequence[Result], comparisons: Sequence[Comparison] = (), not_run: Mapping[str, str] | None = None
+    results: Sequence[Result],
+    comparisons: Sequence[Comparison] = (),
+    not_run: Mapping[str, str] | None = None,
+    bad_samples: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Print single sets, means of the other ID sets, the means with their intervals, and comparisons.
 
@@ -40,6 +44,7 @@ def print_results(
         results: of single sets, and means that lend their intervals.
         comparisons: of label-free with names-based detectors.
         not_run: detectors that could not run, and what they need.
+        bad_samples: pictures that cannot be decoded, by set.
     """
     console = Console(width=None if Console().is_terminal else WIDTH)
     shown = [table for some, how in kinds(results) for table in _tables(some, how, comparisons)]
@@ -48,6 +53,8 @@ def print_results(
         console.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
     for name, reason in (not_run or {}).items():
         console.print(f"  {name}: not run, {reason}")
+    for line in lost_pictures(bad_samples or {}, FEW):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(CONVENTION, style="dim", highlight=False)
 
 

@@ -48,26 +48,59 @@ def test_embed_shares_the_work_by_slurms_variables(
     config: Any, sets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     given = config("encoder", shards=[str(sets / "train")], num_workers=0)
-    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     for rank, left in (("1", "2 of 3 shards are with other processes"), ("0", "complete")):
         monkeypatch.setenv("SLURM_PROCID", rank)
         assert main(["embed", *given]) == 0
         assert left in capsys.readouterr().out
 
 
+def array(number: int, least: int, most: int, count: int) -> dict[str, str]:
+    return {
+        f"SLURM_ARRAY_TASK_{name}": str(value)
+        for name, value in (("ID", number), ("MIN", least), ("MAX", most), ("COUNT", count))
+    }
+
+
+STEP = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}
+
+
 @pytest.mark.parametrize(
     ("variables", "wanted"),
     [
         ({}, (0, 1)),
-        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, (3, 4)),
+        (STEP, (3, 4)),
         ({"RANK": "1", "WORLD_SIZE": "2"}, (1, 2)),
         ({"RANK": "1"}, (0, 1)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1)),  # a job without srun: nobody starts the other three
+        ({"RANK": "5", "WORLD_SIZE": "8", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, (5, 8)),  # srun torchrun
+        (array(2, 0, 3, 4), (2, 4)),
+        (array(9, 1, 9, 3), (2, 3)),  # --array=1,5,9
+        (array(5, 2, 8, 3), (1, 3)),  # --array=2-8:3
+        (array(7, 3, 7, 2), (1, 2)),
+        (array(6, 6, 6, 1), (0, 1)),
+        (array(1, 0, 2, 3) | STEP, (7, 12)),
+        (array(1, 0, 2, 3) | {"RANK": "1", "WORLD_SIZE": "2"}, (3, 6)),
     ],
 )
 def test_the_share_of_a_process(variables: dict[str, str], wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert share() == wanted
+
+
+@pytest.mark.parametrize("number", [1, 2, 9])
+def test_an_array_of_uneven_numbers_has_no_shares(
+    number: int, config: Any, sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Of --array=1,2,9 a task learns the least, the largest and how many: its own place is anybody's guess."""
+    for name, value in array(number, 1, 9, 3).items():
+        monkeypatch.setenv(name, value)
+    if number == 2:
+        assert main(["embed", *config("encoder", shards=[str(sets / "train")], num_workers=0)]) == 2
+        assert "array of 3 numbers from 1 to 9: they are not evenly spaced" in capsys.readouterr().err
+    else:
+        assert share() == ({1: 0, 9: 2}[number], 3)
 
 
 def test_embed_holds_the_whole_set_to_its_limit(config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

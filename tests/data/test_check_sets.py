@@ -5,6 +5,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.check import Expected, SetContent, ShardContent, content, duplicates
+from ood_lightning.data import against
+from ood_lightning.data.against import matching
+from ood_lightning.data.cards import read_card
+from ood_lightning.data.check import SetContent, ShardContent, content, duplicates
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, Shard, read_manifest, sha256_of
 from ood_lightning.data.members import located
@@ -202,19 +206,33 @@ def test_near_duplicates_come_from_the_cache(
     assert "holds those of 2 encoders: name one of" in capsys.readouterr().err
 
 
-def test_what_was_expected_is_compared(whole: Path):
-    manifest = read_manifest(str(whole))
+def test_the_protocols_with_the_counts_of_a_set_are_named(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert matching(5160, 43) == matching(5160, 0) == ["textures43"]
+    assert matching(5160, 44) == []
+    assert matching(7, 2) == []
+    known = {
+        name: replace(
+            read_card("textures43"),
+            name=name,
+            classes=classes,
+            protocols=tuple(replace(read_card("textures43").protocols[0], name=p, images=n) for p, n in of.items()),
+        )
+        for name, classes, of in (("a", 2, {"all": 7}), ("b", None, {"all": 8, "some": 7}), ("c", 3, {"all": 7}))
+    }
+    monkeypatch.setattr(against, "card_names", lambda: sorted(known))
+    monkeypatch.setattr(against, "read_card", known.__getitem__)
+    assert checked(whole) == (0, [])
+    assert "a, b@some" in capsys.readouterr().out
+    assert json.loads(Path("r.json").read_text())["sets"][0]["counts_of"] == ["a", "b@some"]
 
-    def compare(*expected: Expected) -> SetContent:
-        return content([(manifest, "id")], 1, {"whole": expected})[0]
 
-    fits = compare(Expected("A", 7, 2), Expected("B", 7), Expected("C", 8))
-    assert fits.matches == ["A", "B"]
-    assert fits.problems == []
-    not_any = compare(Expected("A", 7, 3), Expected("C", 8))
-    assert [p.what for p in not_any.problems] == [
-        "holds 7 pictures of 2 classes; A: 7 pictures of 3 classes; C: 8 pictures"
-    ]
+def test_duplicates_in_a_remote_set_are_named(tmp_path: Path):
+    picture = encoded(COLOURS["red"], 0)
+    folder = described(tmp_path / "one", [[("a.png", picture)], [("b.png", picture)]])
+    tars = f"pipe:cat {folder}/{{0..1}}.tar"
+    assert [(p["where"], p["what"]) for p in checked(tars)[1]] == [("1.tar b", "has the bytes of 0.tar a of this set")]
 
 
 def test_headers_alone_find_the_samples_that_are_read(sets: Path):

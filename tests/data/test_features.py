@@ -277,3 +277,24 @@ def test_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path, mo
     for _ in range(3):
         atomic_write(tmp_path / "x", b"same")
     assert len(names) == 3
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_done_too(
+    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target, original = tmp_path / "x", Path.replace
+
+    def late(self: Path, to: Path) -> Path:
+        if finished:
+            target.write_bytes(b"same")
+        files.sweep(tmp_path, {"x"})
+        return original(self, to)
+
+    monkeypatch.setattr(files.Path, "replace", late)
+    if finished:
+        atomic_write(target, b"same")
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    else:  # nobody has: the loss is not passed over
+        with pytest.raises(FileNotFoundError):
+            atomic_write(target, b"same")

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from faulty_server import FaultyServer
@@ -72,7 +73,7 @@ def test_embed_over_a_bad_line_stores_the_bytes_of_a_local_set(
 ):
     for path, faults in (("/s/manifest.json", ["503"]), (FIRST, ["reset", "500"]), ("/s/s-000002.tar", ["flip"])):
         server.faults[path] = list(faults)
-    given = ["--encoder=plain_encoder.PlainEncoder", "--encoder.init_args.began=began", "--num_workers=2"]
+    given = ["--encoder=plain_encoder.PlainEncoder", "--num_workers=2"]
     for cache, source in (("here", folder), ("there", f"{server.url}/s")):
         assert main(["embed", *given, f"--shards=['{source}']", f"--cache_dir={cache}"]) == 0
     here, there = (
@@ -368,6 +369,7 @@ def test_the_hub_is_read_by_its_own_client_with_its_token(folder: Path, server: 
     lines = ran.stdout.splitlines()
     assert lines[:2] == [f"s {hashes}"] * 2
     assert lines[2].startswith("refused: hf:me/set/none/manifest.json cannot be fetched")
+    assert "tries" not in lines[2]  # it is not there, and another try would not find it
     assert lines[3].startswith("refused: 'hf:me/manifest.json': expected hf:OWNER/DATASET/PATH")
     asked = [
         found for (path, _), found in zip(server.seen, server.headers, strict=True) if path.startswith("/datasets/")
@@ -375,3 +377,40 @@ def test_the_hub_is_read_by_its_own_client_with_its_token(folder: Path, server: 
     assert asked
     assert {found.get("authorization") for found in asked} == {"Bearer hf_geheim"}
     assert "geheim" not in ran.stdout + ran.stderr
+
+
+FROM_HUB = """
+import sys
+from ood_lightning.data import download, remote
+from ood_lightning.errors import UserError
+
+download.FIRST_WAIT_S, download.TRIES = 0.01, 4
+for fault in sys.argv[1:]:
+    try:
+        path = remote.fetch(f"hf:me/set/{fault}.tar", lambda path: None)
+        print(fault, path.read_bytes() == fault.encode() * 10_000)
+    except UserError as error:
+        print(fault, "refused:", error)
+"""
+
+
+def test_what_breaks_between_here_and_the_hub_is_tried_again_or_refused(server: FaultyServer, tmp_path: Path):
+    at = "/datasets/me/set/resolve/main/{}.tar"
+    broken = ["reset", "503", "close", "slow", "reset 503"]
+    refused = {"reset " * 40: True, "503 " * 40: True, "403 " * 40: False, "404 " * 40: False}  # whether tried again
+    for name in [*broken, *refused]:
+        server.files[at.format(quote(name))] = name.encode() * 10_000  # else the client would know it by its tag
+        # each try asks for the headers first, where the client has tries of its own
+        server.faults[at.format(quote(name))] = [what for fault in name.split() for what in ("", fault)]
+    given = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    given |= {"HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DISABLE_XET": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", FROM_HUB, *broken, *refused], env={**os.environ, **given}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = ran.stdout.splitlines()
+    assert said[: len(broken)] == [f"{name} True" for name in broken]
+    for (name, again), line in zip(refused.items(), said[len(broken) :], strict=True):
+        tries = ", given up after 4 tries:" if again else ":"
+        assert line.startswith(f"{name} refused: hf:me/set/{name}.tar cannot be fetched{tries}"), line
+        assert len(server.requests(at.format(quote(name)))) == (8 if again else 2)

@@ -34,6 +34,18 @@ def test_few_detectors_have_both_fprs_of_every_set_in_tables_of_their_own(capsys
     assert "results.md" not in said
 
 
+def test_pictures_that_cannot_be_decoded_are_listed_whatever_their_names(capsys: Said):
+    bad = {"pets": [f"p.tar {key}: no JPEG" for key in ("[red]a", "b\nc\x1b[2J", "猫", "d", "e", "f", "g")]}
+    print_results(results(1), bad_samples=bad)
+    said = capsys.readouterr().out
+    assert "pets: 7 pictures cannot be decoded" in said
+    assert "- p.tar [red]a: no JPEG\n" in said
+    assert "- p.tar b\\nc\\x1b[2J: no JPEG\n" in said
+    assert "- p.tar 猫: no JPEG\n" in said
+    assert "p.tar f:" not in said
+    assert "- and 2 more" in said
+
+
 def test_many_detectors_have_the_auroc_of_every_set_and_all_means(capsys: Said):
     print_results(results(MOST + 1))
     said = capsys.readouterr().out
