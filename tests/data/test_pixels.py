@@ -68,6 +68,16 @@ def test_fast_resizing_is_exact_but_for_the_last_level_of_few_values(photographs
     assert exact(png(photographs[3])).equal(fast(png(photographs[3])))  # no resizing, no difference
 
 
+def test_features_of_fast_resizing_are_within_the_stated_tolerance(photographs: list[Image.Image]):
+    found = []
+    for way in ("exact", "fast"):
+        encoder = OpenClip("builtin:pictograms/model", resize=way)  # type: ignore[arg-type]
+        first, rest = split(encoder.transform)
+        found.append(encoder.encode_image(rest(torch.stack([first(png(p)) for p in photographs]))).double())
+    cosines = (found[0] * found[1]).sum(1)
+    assert 0.9999 <= cosines.min() < 1
+
+
 def test_jpegs_go_through_it(photographs: list[Image.Image]):
     buffer = io.BytesIO()
     photographs[0].save(buffer, "JPEG")
