@@ -23,9 +23,14 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
     """
-    with _opened(data) as image:
-        image.load()
-        return image if image.mode == "RGB" else image.convert("RGB")
+    with opened(data) as image:
+        return rgb(image)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """An opened picture, decoded; as :func:`decode` gives it."""
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def suffix_of(data: bytes, pixels: bool = True) -> str:
@@ -38,8 +43,8 @@ def suffix_of(data: bytes, pixels: bool = True) -> str:
     Raises:
         ValueError: the words of :func:`decode` where that would refuse it.
     """
-    with _opened(data) as image:
-        kind = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[str(image.format)]
+    with opened(data) as image:
+        kind = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}[str(image.format)]
         if kind == "jpg":  # all coefficients are read, an eighth of the pixels is computed: two to three times faster
             image.draft("RGB", (max(image.width // 8, 1), max(image.height // 8, 1)))
         if pixels:
@@ -48,7 +53,8 @@ def suffix_of(data: bytes, pixels: bool = True) -> str:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """A picture of which the header alone has been read, and found harmless. Refusals are those of :func:`decode`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

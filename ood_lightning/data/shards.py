@@ -10,12 +10,10 @@ from typing import Any, NamedTuple, TypedDict
 
 import torch
 import webdataset as wds
-from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
-from ood_lightning.data.pictures import decode
 from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import ShardContentError, ShardCountError, UserError
 
@@ -40,7 +38,7 @@ class ShardPart(TypedDict):
     """Some decoded samples of one shard, in its order."""
 
     shard: str
-    image: Tensor  # (b, 3, H, W), as the transform gives it
+    image: Tensor  # (b, 3, H, W), as `read` gives it
     label: Tensor  # (b,) int64
     keys: list[str]
     bad: list[str]
@@ -99,7 +97,7 @@ class ShardParts(IterableDataset[ShardPart]):
     Args:
         manifest: the set.
         shards: those of this rank; the ranks' shares are fixed before, in the main process.
-        transform: PIL picture to tensor (3, H, W).
+        read: encoded picture to tensor (3, H, W); ValueError if it is damaged.
         batch_size: samples in a part.
         max_bad_samples: undecodable pictures that a shard may have before this stops.
     """
@@ -108,11 +106,11 @@ class ShardParts(IterableDataset[ShardPart]):
         self,
         manifest: Manifest,
         shards: list[Shard],
-        transform: Callable[[Image.Image], Tensor],
+        read: Callable[[bytes], Tensor],
         batch_size: int,
         max_bad_samples: int = 0,
     ) -> None:
-        self.manifest, self.shards, self.transform = manifest, shards, transform
+        self.manifest, self.shards, self.read = manifest, shards, read
         self.batch_size, self.max_bad_samples = batch_size, max_bad_samples
 
     def __iter__(self) -> Iterator[ShardPart]:
@@ -138,7 +136,7 @@ class ShardParts(IterableDataset[ShardPart]):
         for sample in read_samples(path):
             seen += 1
             try:
-                images.append(self.transform(decode(sample.data)))
+                images.append(self.read(sample.data))
             except ValueError as error:
                 bad.append(f"{sample.key}: {error}")
                 n_bad += 1
@@ -172,7 +170,8 @@ class ShardParts(IterableDataset[ShardPart]):
 def _part(
     shard: Shard, images: list[Tensor], labels: list[int], keys: list[str], bad: list[str], last: bool
 ) -> ShardPart:
-    stacked = torch.stack(images) if images else torch.empty(0, 3, 0, 0)
+    # collate, unlike stack, puts what a worker made where the main process sees it, without a further copy
+    stacked = default_collate(images) if images else torch.empty(0, 3, 0, 0)
     return ShardPart(
         shard=shard.path, image=stacked, label=torch.tensor(labels, dtype=torch.int64), keys=keys, bad=bad, last=last
     )

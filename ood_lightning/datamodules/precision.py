@@ -56,7 +56,7 @@ def state_precision(
             break
     if not n:  # none can be decoded
         return
-    batches = [rest(batch.to(device)) for batch in batches]
+    batches = [rest(batch.to(device)).clone() for batch in batches]  # the next call writes over what this one gave
     try:
         computed = _features(encoder, batches)
     except ValueError:  # they overflow: embedding comes next, meets the same pictures, and says where they lie

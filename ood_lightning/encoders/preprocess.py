@@ -30,10 +30,16 @@ class _FastResize:
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+        small: Image.Image = to_pil_image(self.of_pixels(pil_to_tensor(picture)))
+        return small
+
+    def of_pixels(self, pixels: Tensor) -> Tensor:
+        """The same of uint8 (3, H, W): `data.pixels` goes this way, without a Pillow picture."""
         from torchvision.transforms.v2.functional import resize
 
         size = [self.size] if isinstance(self.size, int) else list(self.size)
-        small: Image.Image = to_pil_image(resize(pil_to_tensor(picture), size, self.interpolation, antialias=True))
+        small: Tensor = resize(pixels, size, self.interpolation, antialias=True)
         return small
 
 

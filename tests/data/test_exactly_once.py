@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ood_lightning.data import shards as shards_module
 from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.pixels import Decoded
 from ood_lightning.data.shards import ShardParts, loader
 
 MOST = 5
@@ -45,7 +46,7 @@ def a_set(folder: Path, sizes: list[int]) -> Manifest:
     return Manifest("any", "id", rows, root=folder)
 
 
-def nothing(_: Image.Image) -> Tensor:
+def nothing(_: bytes) -> Tensor:
     return torch.zeros(3, 1, 1)
 
 
@@ -95,7 +96,7 @@ def _a_rank(rank: int, meeting: str, source: str, gathered: str) -> None:
     manifest = read_manifest(source)
     mine = [
         (part["shard"], key)
-        for part in loader(ShardParts(manifest, plan(manifest.shards, 2)[rank], _pixels, 3), num_workers=2)
+        for part in loader(ShardParts(manifest, plan(manifest.shards, 2)[rank], Decoded(_pixels), 3), num_workers=2)
         for key in part["keys"]
     ]
     everyone: list[list[tuple[str, str]]] = [[], []]

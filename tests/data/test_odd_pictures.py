@@ -11,7 +11,9 @@ from conftest import write_tar
 from PIL import Image
 
 from ood_lightning.data.manifest import Manifest, read_manifest
-from ood_lightning.data.shards import ShardParts, decode
+from ood_lightning.data.pictures import decode
+from ood_lightning.data.pixels import Decoded
+from ood_lightning.data.shards import ShardParts
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.preprocess import preset
 from ood_lightning.errors import ShardContentError
@@ -83,7 +85,7 @@ def test_a_small_file_that_would_fill_the_memory_is_named_or_counted(tmp_path: P
     manifest = read_manifest(str(tmp_path / "x-{000..000}.tar"))
 
     def read(limit: int) -> list[str]:
-        parts = ShardParts(manifest, list(manifest.shards), lambda p: torch.zeros(3, *p.size), 8, limit)
+        parts = ShardParts(manifest, list(manifest.shards), Decoded(lambda p: torch.zeros(3, *p.size)), 8, limit)
         return [text for part in parts for text in (*part["keys"], *part["bad"])]
 
     with pytest.raises(ShardContentError, match=rf"x-000\.tar: the picture 'b' cannot be decoded \(.*{words}"):
@@ -113,6 +115,6 @@ def test_nothing_of_a_tar_is_written_to_disk(tmp_path: Path):
             tar.addfile(info)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     manifest: Manifest = read_manifest(str(tmp_path / "set/x-{000..000}.tar"))
-    (part,) = ShardParts(manifest, list(manifest.shards), lambda p: torch.zeros(3, *p.size), 8)
+    (part,) = ShardParts(manifest, list(manifest.shards), Decoded(lambda p: torch.zeros(3, *p.size)), 8)
     assert part["keys"] == ["../out", f"{tmp_path}/absolute", "fine"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
