@@ -11,9 +11,11 @@ from itertools import count
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import RLock
 
 import pytest
 from plain_encoder import PlainEncoder
+from tqdm import tqdm
 
 from ood_lightning.cli.embed import embed
 
@@ -61,6 +63,9 @@ def die_at(moment: Moment) -> None:
 
 def _forked(folder: Path, settings: dict[str, str], workers: int, moment: Moment) -> None:
     os.environ.update(settings)
+    tqdm.set_lock(
+        RLock()
+    )  # the shared one would stay with a process that is killed while it holds it
     with Path("said.txt").open("a") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
