@@ -63,9 +63,7 @@ def die_at(moment: Moment) -> None:
 
 def _forked(folder: Path, settings: dict[str, str], workers: int, moment: Moment) -> None:
     os.environ.update(settings)
-    tqdm.set_lock(
-        RLock()
-    )  # the shared one would stay with a process that is killed while it holds it
+    tqdm.set_lock(RLock())  # the shared one would stay with a process that is killed while it holds it
     with Path("said.txt").open("a") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
