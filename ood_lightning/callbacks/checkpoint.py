@@ -17,17 +17,8 @@ RUN = "ood_lightning_run"
 
 
 def settings(trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
-    """What a fit depends on, as plain data."""
-    return {
-        **{name: value for name, value in module.hparams.items() if not name.startswith("_")},
-        "max_epochs": trainer.max_epochs,
-        "id_shards": data.id_shards,
-        "n_neighbours": data.n_neighbours,
-        "self_neighbour": data.self_neighbour or None,  # None as in checkpoints from before it could be chosen
-        "batch_size": data.batch_size,
-        "data.seed": data.seed,
-        "encoder": data.encoder.fingerprint,
-    }
+    """What a fit depends on, as plain data: what its module and its data say that they depend on."""
+    return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
 
 def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:

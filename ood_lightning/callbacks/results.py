@@ -65,5 +65,5 @@ class ResultsWriter(L.Callback):
         rows = [result.to_row() for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
-        print_results(results, comparisons, module.not_run, bad_samples)
+        print_results(results, comparisons, about)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")

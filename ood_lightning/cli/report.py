@@ -22,9 +22,10 @@ def report(
     """
     from ood_lightning.errors import SettingsError, UserError
     from ood_lightning.report.conventions import convention_tables, stored_scores
-    from ood_lightning.report.stored import read_results, write_results
+    from ood_lightning.report.remarks import around, joined
+    from ood_lightning.report.stored import read_about, read_results, write_results
     from ood_lightning.report.tables import paragraphs
-    from ood_lightning.report.terminal import print_results, print_tables
+    from ood_lightning.report.terminal import print_remarks, print_results, print_tables
 
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
@@ -39,6 +40,9 @@ def report(
         for c in rows
     ]
     comparisons = list(dict.fromkeys(compared))
+    about = joined(
+        [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, found, strict=True)]
+    )
     try:
         if convention:
             scores = {
@@ -48,18 +52,19 @@ def report(
             }
             tables = convention_tables(results, scores, convention)
             print_tables(tables)
+            print_remarks(about)
         else:
-            print_results(results, comparisons)
+            print_results(results, comparisons, about)
     except UserError:
         raise
     except ValueError as error:  # rows of one detector and set that contradict one another
         raise SettingsError(f"these runs do not fit into one table: {error}. Give each a name with --names.") from error
     if out:
         folder = Path(out)
-        write_results(folder, results, {"runs": runs}, comparisons)
+        write_results(folder, results, {"runs": runs, **about}, comparisons)
         if convention:
-            text = "\n\n".join(paragraphs(table) for table in tables)
-            (folder / f"results_{convention}.md").write_text(text + "\n", encoding="utf-8")
+            text = "\n\n".join(paragraphs(table) for table in tables) + "\n"
+            (folder / f"results_{convention}.md").write_text(around(text, about), encoding="utf-8")
         print(f"joined results: {folder / 'results.csv'}, {folder / 'results.md'}")
     return 0
 

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
+
+from ood_lightning.data.order import EpochBatches
 
 
-class EpochPairs(Sampler[Tensor]):
+class EpochPairs(EpochBatches):
     """One rank's share of every batch of pairs, a pure function of (seed, epoch, number of images).
 
     The batches are those of the whole run, cut afterwards, so that every number of ranks sees the same batches in the
-    same order, and a resumed run goes on as an uninterrupted one would.
+    same order.
 
     Args:
         n_images: N.
@@ -25,27 +27,23 @@ class EpochPairs(Sampler[Tensor]):
     def __init__(
         self, n_images: int, n_neighbours: int, batch_size: int, seed: int, rank: int, world_size: int
     ) -> None:
-        self.n_images, self.n_neighbours, self.batch_size = n_images, n_neighbours, batch_size
-        self.seed, self.rank, self.world_size = seed, rank, world_size
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before every epoch."""
-        self.epoch = epoch
+        super().__init__(n_images, batch_size, seed)
+        self.n_neighbours, self.rank, self.world_size = n_neighbours, rank, world_size
 
     def __len__(self) -> int:
-        return self.n_images // self.batch_size
+        return self.n_rows // self.batch_size
 
     def __iter__(self) -> Iterator[Tensor]:
         """Rows (image, column of its neighbour list), shape (batch_size / world_size, 2) a step."""
-        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.n_images, generator=draw)
-        column = torch.randint(self.n_neighbours, (self.n_images,), generator=draw)
         share = self.batch_size // self.world_size
-        for step in range(len(self)):
-            start = step * self.batch_size + self.rank * share
-            images = order[start : start + share]
-            yield torch.stack([images, column[images]], dim=1)
+        for pairs in super().__iter__():
+            yield pairs[self.rank * share : (self.rank + 1) * share]
+
+    def drawn(self, draw: torch.Generator) -> Tensor:
+        """Every image once, beside a column, shape (N, 2)."""
+        images = super().drawn(draw)
+        column = torch.randint(self.n_neighbours, (self.n_rows,), generator=draw)
+        return torch.stack([images, column[images]], dim=1)
 
 
 class PairFeatures(Dataset[dict[str, Tensor]]):

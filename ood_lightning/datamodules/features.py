@@ -127,6 +127,18 @@ class TrainFeatures(FeatureData):
         self.self_neighbour = self_neighbour
         self.manifest: Manifest | None = None
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        return {
+            "id_shards": self.id_shards,
+            "n_neighbours": self.n_neighbours,
+            "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
+            "batch_size": self.batch_size,
+            "data.seed": self.seed,
+            "encoder": self.encoder.fingerprint,
+        }
+
     def setup(self, stage: str) -> None:
         """Embed, find neighbours."""
         trainer = self.trainer

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, Role, read_manifest
+from ood_lightning.data.order import EpochBatches
 from ood_lightning.datamodules.features import CACHE, FeatureData
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError
@@ -54,6 +54,17 @@ class SyntheticFeatures(FeatureData):
         self.id_shards, self.synthetic_shards, self.seed = id_shards, synthetic_shards, seed
         self.manifests: list[Manifest] = []
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        return {
+            "id_shards": self.id_shards,
+            "synthetic_shards": self.synthetic_shards,
+            "batch_size": self.batch_size,
+            "data.seed": self.seed,
+            "encoder": self.encoder.fingerprint,
+        }
+
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
         assert self.trainer is not None
@@ -76,10 +87,8 @@ class SyntheticFeatures(FeatureData):
             if epoch < epochs:
                 break
             epoch -= epochs
-        order = torch.Generator().manual_seed(self.seed * 1_000_003 + self.trainer.current_epoch)
-        rows = _Rows(image, target)
-        batches = BatchSampler(RandomSampler(rows, generator=order), self.batch_size, drop_last=False)
-        return DataLoader(rows, sampler=batches, batch_size=None)
+        batches = EpochBatches(len(image), self.batch_size, self.seed)
+        return DataLoader(_Rows(image, target), sampler=batches, batch_size=None)
 
 
 def _read(what: str, source: str, role: Role, why: str) -> Manifest:
@@ -97,8 +106,5 @@ class _Rows(Dataset[dict[str, Tensor]]):
     def __init__(self, image: Tensor, target: Tensor) -> None:
         self.image, self.target = image, target
 
-    def __len__(self) -> int:
-        return len(self.image)
-
-    def __getitem__(self, rows: list[int]) -> dict[str, Tensor]:
+    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
         return {"image": unit(self.image[rows]), "target": self.target[rows]}

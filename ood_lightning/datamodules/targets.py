@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, read_manifest
+from ood_lightning.data.order import EpochBatches
 from ood_lightning.datamodules.features import CACHE, FeatureData, not_patches
 from ood_lightning.encoders.base import Encoder
 
@@ -22,7 +22,7 @@ class TargetFeatures(FeatureData):
         id_shards: folder with a manifest, or tars by a brace list.
         cache_dir: folder of all features.
         batch_size: pictures in a batch; 8,192 in PLP's ImageNet recipe.
-        seed: of the order; 42 in PLP's code.
+        seed: of the orders, each a function of seed and epoch; 42 in PLP's code.
         embed_batch_size: pictures in a batch of the encoder.
         num_workers: processes that decode pictures, on each rank.
         max_bad_samples: undecodable pictures allowed.
@@ -45,26 +45,35 @@ class TargetFeatures(FeatureData):
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.seed = id_shards, seed
-        self.manifest: Manifest | None = None
+        self.manifests: list[Manifest] = []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        return {
+            "id_shards": self.id_shards,
+            "batch_size": self.batch_size,
+            "data.seed": self.seed,
+            "encoder": self.encoder.fingerprint,
+        }
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
-        self.manifest = read_manifest(self.id_shards)
-        (folder,) = self._embedded([self.manifest], not_patches(self.encoder.also))
+        self.manifests = [read_manifest(self.id_shards)]
+        (folder,) = self._embedded(self.manifests, not_patches(self.encoder.also))
         self.features = self._read(folder)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; on several ranks each sees all of them, so the averaged gradient is that of one."""
-        order = torch.Generator().manual_seed(self.seed)
-        return DataLoader(_Targets(self), batch_size=self.batch_size, shuffle=True, generator=order)
+        batches = EpochBatches(len(self.inputs), self.batch_size, self.seed)
+        return DataLoader(_Targets(self), sampler=batches, batch_size=None)
 
 
 class _Targets(Dataset[dict[str, Tensor]]):
+    """Whole batches of rows at a time."""
+
     def __init__(self, data: TargetFeatures) -> None:
         self.input, self.target = data.inputs, data.targets
 
-    def __len__(self) -> int:
-        return len(self.input)
-
-    def __getitem__(self, row: int) -> dict[str, Tensor]:
-        return {"input": self.input[row].float(), "target": self.target[row]}
+    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
+        return {"input": self.input[rows].float(), "target": self.target[rows]}

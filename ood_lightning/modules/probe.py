@@ -9,24 +9,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ood_lightning.corpora.prompts import Prompts
-from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.temi import warmup_cosine
-from ood_lightning.modules.label_sources import LabelSource, Stored
-from ood_lightning.modules.label_texts import label_features
-from ood_lightning.modules.lexica import lexica
+from ood_lightning.modules.label_sources import LabelSource
+from ood_lightning.modules.labelled import LabelledFit
 
 
-class ProbeModule(L.LightningModule):
+class ProbeModule(LabelledFit):
     """Multinomial regression from standardised features to pseudo-labels.
 
     Args:
@@ -57,25 +54,23 @@ class ProbeModule(L.LightningModule):
         cache_dir: str = ".cache/features",
         features: Literal["image", "tower"] = "image",
     ) -> None:
-        super().__init__()
-        self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
-        self.source = Stored(label_set) if isinstance(label_set, str) else label_set
+        super().__init__(encoder, corpus, label_set, prompts, cache_dir)
         self.lr, self.weight_decay, self.seed, self.features = lr, weight_decay, seed, features
         self.probe: nn.Linear | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay, "seed": self.seed, "features": self.features}
 
     def setup(self, stage: str) -> None:
         """Name every picture, take the features' mean and deviation, and begin the probe."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if self.features not in ("image", *self.encoder.also):
             raise SettingsError(f"the probe reads {self.features} features: give data.encoder.also: [{self.features}]")
-        device = self.trainer.strategy.root_device
-        self.encoder.load(device)
-        bank = TextBank(self.encoder, self.cache_dir)
-        lexicon = lexica({"": self.source}, self.corpus, self.prompts, bank)[""]
-        self.label_set = self.source.label_set(lexicon)
-        names = label_features(self.label_set, lexicon, self.encoder.logit_scale, device).positives
+        _, (names, *_) = self._labels()
         image = data.features.image
-        blocks = [top_k(unit(block.to(device)), names, 1).indices[:, 0].cpu() for block in image.split(8192)]
+        blocks = [top_k(unit(block.to(names.device)), names, 1).indices[:, 0].cpu() for block in image.split(8192)]
         data.targets = torch.cat(blocks)
         inputs = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
         data.inputs = inputs

@@ -15,13 +15,11 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
-from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.synood import MADE, texts_sha256
 from ood_lightning.encoders.base import Encoder
@@ -29,15 +27,15 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
-from ood_lightning.modules.label_sources import LabelSource, Stored
-from ood_lightning.modules.label_texts import label_features, negative_words
-from ood_lightning.modules.lexica import lexica
+from ood_lightning.modules.label_sources import LabelSource
+from ood_lightning.modules.label_texts import negative_words
+from ood_lightning.modules.labelled import LabelledFit
 from ood_lightning.progress import bar
 
 BLOCK = 8192  # pictures that are labelled at once
 
 
-class SynOODModule(L.LightningModule):
+class SynOODModule(LabelledFit):
     """First `image_epochs` of the adapter on all pictures, then `text_epochs` of the negatives on synthetic ones.
 
     The rate of each side falls along half a cosine from epoch to epoch, as in the code, so its end is never reached.
@@ -74,9 +72,7 @@ class SynOODModule(L.LightningModule):
         seed: int = 0,
         cache_dir: str = ".cache/features",
     ) -> None:
-        super().__init__()
-        self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
-        self.source = Stored(label_set) if isinstance(label_set, str) else label_set
+        super().__init__(encoder, corpus, label_set, prompts, cache_dir)
         self.id_targets, self.image_epochs, self.text_epochs = id_targets, image_epochs, text_epochs
         self.image_lr, self.image_min_lr, self.text_lr = image_lr, image_min_lr, text_lr
         self.weight_decay, self.seed = weight_decay, seed
@@ -84,6 +80,12 @@ class SynOODModule(L.LightningModule):
         for name, epochs in (("image_epochs", image_epochs), ("text_epochs", text_epochs)):
             if epochs < 1:
                 raise SettingsError(f"{name} is {epochs}, expected at least 1")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        sides = ("image_epochs", "text_epochs", "image_lr", "image_min_lr", "text_lr")
+        return {name: getattr(self, name) for name in ("id_targets", *sides, "weight_decay", "seed")}
 
     def prepare_data(self) -> None:
         """Check the Trainer's settings; Lightning calls this before pictures are embedded."""
@@ -102,19 +104,11 @@ class SynOODModule(L.LightningModule):
     def setup(self, stage: str) -> None:
         """Label every picture, and begin the adapter and the embeddings."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        device = self.trainer.strategy.root_device
-        self.encoder.load(device)
-        bank = TextBank(self.encoder, self.cache_dir)
-        lexicon = lexica({"": self.source}, self.corpus, self.prompts, bank)[""]
-        self.prompts = lexicon.prompts  # the set's own, where it brings some
-        self.label_set = self.source.label_set(lexicon)
+        lexicon, (positives, negatives, self.logit_scale) = self._labels()
         self.negatives = negative_words(self.label_set, lexicon)
         if not self.negatives:
             raise SettingsError("SynOOD tunes negatives, its label set has none: use MinedNegatives for one")
-        positives, negatives, self.logit_scale = label_features(
-            self.label_set, lexicon, self.encoder.logit_scale, device
-        )
-        synthetic = data.synthetic.image
+        synthetic, device = data.synthetic.image, negatives.device
         self.used, place = (found.cpu() for found in nearest_used(unit(synthetic).to(device), negatives, BLOCK))
         rank_zero_info(f"{len(synthetic):,} synthetic pictures use {len(self.used):,} of {len(negatives):,} negatives")
         classes = torch.cat([self._id_classes(data, positives), len(positives) + place])

@@ -91,6 +91,11 @@ class TEMIModule(L.LightningModule):
         assert self.student is not None  # built in setup, or when a checkpoint is loaded
         return self.student
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit depends on; a run goes on only from a checkpoint with the same."""
+        return {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+
     def setup(self, stage: str) -> None:
         """Build the heads for the width of the features, and take the features' mean and deviation."""
         p: Any = self.hparams

@@ -14,7 +14,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single
-from ood_lightning.report.lost import lost_pictures
+from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
 
 
@@ -26,7 +26,7 @@ def write_results(
     Args:
         folder: where to.
         results: of single sets, and means that lend their intervals; means come last in the files.
-        about: plain data; its `bad_samples` are listed in `results.md` too.
+        about: plain data; remarks on it and its `bad_samples` stand in `results.md` too.
         comparisons: of label-free with names-based detectors.
     """
     rows = [result.to_row() for result in [*single(results), *means(results)]]
@@ -37,8 +37,7 @@ def write_results(
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(folder / "results.csv", sheet.getvalue().encode())
-    lost = "\n".join(lost_pictures(about.get("bad_samples", {})))
-    atomic_write(folder / "results.md", (markdown(results, comparisons) + (f"\n{lost}\n" if lost else "")).encode())
+    atomic_write(folder / "results.md", around(markdown(results, comparisons), about).encode())
 
 
 def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
@@ -62,3 +61,18 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     if not single(results):
         raise SourceError(f"{file} holds no results of single sets: run `test` again")
     return results, comparisons
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a run was, from its folder, its `results.json`, or the one beside its `results.csv`; else nothing.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    file = path if path.suffix == ".json" else (path if path.is_dir() else path.parent) / "results.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")).get("about", {}))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SourceError(f"{file} holds no results: {error}") from error

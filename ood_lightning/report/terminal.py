@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from rich.table import Table as RichTable
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
 from ood_lightning.report.lost import FEW, lost_pictures
+from ood_lightning.report.remarks import remarks
 from ood_lightning.report.tables import (
     CONVENTION,
     OTHER,
@@ -33,8 +35,7 @@ WIDTH = 160  # columns where no terminal says
 def print_results(
     results: Sequence[Result],
     comparisons: Sequence[Comparison] = (),
-    not_run: Mapping[str, str] | None = None,
-    bad_samples: Mapping[str, Sequence[str]] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Print single sets, means of the other ID sets, the means with their intervals, and comparisons.
 
@@ -43,19 +44,23 @@ def print_results(
     Args:
         results: of single sets, and means that lend their intervals.
         comparisons: of label-free with names-based detectors.
-        not_run: detectors that could not run, and what they need.
-        bad_samples: pictures that cannot be decoded, by set.
+        about: what the run was; detectors that could not run, remarks and pictures that were left out are shown.
     """
     console = Console(width=None if Console().is_terminal else WIDTH)
     shown = [table for some, how in kinds(results) for table in _tables(some, how, comparisons)]
     print_tables(shown, console)
     if len({result.detector for result in results if not result.stream}) > MOST:
         console.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
-    for name, reason in (not_run or {}).items():
+    for name, reason in (about or {}).get("not_run", {}).items():
         console.print(f"  {name}: not run, {reason}")
-    for line in lost_pictures(bad_samples or {}, FEW):
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    print_remarks(about or {}, console)
     console.print(CONVENTION, style="dim", highlight=False)
+
+
+def print_remarks(about: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what must be known beside the rows; of a set's pictures that were left out, the first few."""
+    for line in [*remarks(about), *lost_pictures(about.get("bad_samples", {}), FEW)]:
+        (console or Console()).print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _tables(some: Sequence[Result], how: str, comparisons: Sequence[Comparison]) -> list[Table]:

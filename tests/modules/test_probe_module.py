@@ -3,14 +3,15 @@
 import csv
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
-import torch
 import yaml
 from safetensors.torch import load_file
+from signalled import stopped
 
 from ood_lightning.cli.main import main
 
@@ -23,9 +24,10 @@ DETECTOR = "ood_lightning.detectors.plp.PLP"
 def plp_yaml(fit_yaml: Path, eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
     settings: dict[str, Any] = yaml.safe_load(fit_yaml.read_text())
     scored = yaml.safe_load(eval_yaml.read_text())["model"]["init_args"]
-    settings["trainer"] |= {"default_root_dir": "run/plp", "max_epochs": 20, "enable_checkpointing": False}
+    settings["trainer"] |= {"default_root_dir": "run/plp", "max_epochs": 20}
     settings["trainer"]["logger"]["init_args"]["save_dir"] = "run/plp"
-    settings["trainer"]["callbacks"] = [{"class_path": "ood_lightning.callbacks.probe.ProbeWriter"}]
+    written = ("checkpoint.RunCheckpoint", "probe.ProbeWriter")
+    settings["trainer"]["callbacks"] = [{"class_path": f"ood_lightning.callbacks.{name}"} for name in written]
     given = {"corpus": scored["corpus"], "prompts": scored["prompts"], "label_set": scored["label_sets"]["names"]}
     probe = {**given, "cache_dir": "cache", "lr": 0.05}
     settings["model"] = {"class_path": "ood_lightning.modules.probe.ProbeModule", "init_args": probe}
@@ -62,13 +64,55 @@ def test_the_probe_learns_the_pseudo_labels_and_its_detector_scores_with_it(
     assert {row["supervision"] for row in rows} == {"id_images+id_names"}
 
 
-def test_two_runs_of_one_seed_train_the_same_probe(plp_yaml: Path):
-    trained = []
-    for run in ("a", "b"):
-        assert main(["fit", "--config", str(plp_yaml), "--trainer.default_root_dir", f"run/{run}"]) == 0
-        trained.append(load_file(f"run/{run}/probe.safetensors"))
-    for name, tensor in trained[0].items():
-        assert torch.equal(tensor, trained[1][name]), name
+def test_stopped_killed_and_resumed_trainings_and_one_of_two_processes_write_the_same_bytes(
+    plp_yaml: Path, capfd: pytest.CaptureFixture[str]
+):
+    command = ["fit", "--config", str(plp_yaml), "--trainer.default_root_dir"]
+    assert main([*command, "run/whole"]) == 0
+    whole = Path("run/whole/probe.safetensors").read_bytes()
+    parts = [*command, "run/parts"]
+    stopped(parts, signal.SIGKILL, 2, Path("run/parts"))
+    stopped(parts, signal.SIGTERM, 3, Path("run/parts"))
+    stopped(parts, signal.SIGKILL, 11, Path("run/parts"))
+    capfd.readouterr()
+    for _ in range(2):  # the second time all epochs are done
+        assert main(parts) == 0
+        assert "reusing run/parts/last.ckpt" in capfd.readouterr().err
+        assert Path("run/parts/probe.safetensors").read_bytes() == whole
+        Path("run/parts/probe.safetensors").unlink()
+    said = Path("said.txt").read_text()
+    assert "stopped in epoch 4 of 20: run/parts/last.ckpt holds the epochs up to its last save" in said
+    assert "Traceback" not in said
+    two = ["--trainer.devices=2", "--trainer.strategy=ddp_fork", "--data.cache_dir=two", "--model.cache_dir=two"]
+    assert main([*command, "run/two", *two]) == 0
+    assert "MEMBER: 2/2" in "".join(capfd.readouterr())
+    assert Path("run/two/probe.safetensors").read_bytes() == whole
+    assert main([*command, "run/other", "--data.seed=1"]) == 0
+    assert Path("run/other/probe.safetensors").read_bytes() != whole
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--model.lr=0.1"], "made with other settings (lr 0.05 there, 0.1 now)"),
+        (["--data.batch_size=30", "--data.seed=1"], "batch_size 20 there, 30 now; data.seed 42 there, 1 now"),
+        (["--model.label_set.names=names.txt"], "was made from other content (label set)."),
+        (["--model.prompts.templates=['a {}']"], "was made from other content (label set, prompts)."),
+    ],
+    ids=["model", "data", "names", "prompts"],
+)
+def test_a_training_goes_on_from_its_own_checkpoint_alone(
+    more: list[str], words: str, plp_yaml: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["fit", "--config", str(plp_yaml), "--trainer.max_epochs=1"]
+    Path("names.txt").write_text("red\nblue\n")  # as many as before
+    assert main(command) == 0
+    before = Path("run/plp/probe.safetensors").read_bytes()
+    assert main([*command, *more]) == 2
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert words in error
+    assert "--trainer.default_root_dir" in error
+    assert Path("run/plp/probe.safetensors").read_bytes() == before
 
 
 def test_a_probe_of_the_tower_is_wider_and_its_detector_reads_the_tower(plp_yaml: Path, eval_yaml: Path):

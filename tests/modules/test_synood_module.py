@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import signal
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import lightning.pytorch as L
@@ -13,6 +15,7 @@ import torch
 import yaml
 from conftest import MakeSet, encoded
 from safetensors.torch import load_file
+from signalled import stopped
 from torch import Tensor
 
 from ood_lightning.cli.main import main
@@ -44,8 +47,10 @@ def synood_yaml(fit_yaml: Path, eval_yaml: Path, given: Path, tmp_path: Path) ->
         "default_root_dir": "run/synood",
         "max_epochs": 4,
         "reload_dataloaders_every_n_epochs": 1,
-        "enable_checkpointing": False,
-        "callbacks": [{"class_path": "ood_lightning.callbacks.synood.HeadWriter"}],
+        "callbacks": [
+            {"class_path": "ood_lightning.callbacks.checkpoint.RunCheckpoint"},
+            {"class_path": "ood_lightning.callbacks.synood.HeadWriter"},
+        ],
     }
     settings["trainer"]["logger"]["init_args"]["save_dir"] = "run/synood"
     model = {key: scored[key] for key in ("corpus", "prompts", "cache_dir")}
@@ -133,6 +138,39 @@ def test_one_seed_gives_the_same_bytes_and_another_one_others(synood_yaml: Path)
     assert heads[0] != heads[2]
     kept, other = load_file("run/a/head.safetensors"), load_file("run/c/head.safetensors")
     assert torch.equal(kept["tuned"], other["tuned"])  # the text side draws nothing
+
+
+def test_a_stopped_and_a_killed_training_go_on_to_the_same_bytes(synood_yaml: Path, capfd: pytest.CaptureFixture[str]):
+    command = ["fit", "--config", str(synood_yaml), "--data.batch_size=4", "--trainer.default_root_dir"]
+    assert main([*command, "run/whole"]) == 0
+    parts, run = [*command, "run/parts"], Path("run/parts")
+    stopped(parts, signal.SIGTERM, 1, run)
+    stopped(parts, signal.SIGKILL, 2, run)  # the first epoch of the other side
+    stopped(parts, signal.SIGKILL, 3, run)
+    capfd.readouterr()
+    for _ in range(2):  # the second time all epochs are done
+        assert main(parts) == 0
+        assert "reusing run/parts/last.ckpt" in capfd.readouterr().err
+        assert (run / "head.safetensors").read_bytes() == Path("run/whole/head.safetensors").read_bytes()
+        (run / "head.safetensors").unlink()
+    said = Path("said.txt").read_text()
+    assert "stopped in epoch 2 of 4: run/parts/last.ckpt holds the epochs up to its last save" in said
+    assert "Traceback" not in said
+
+
+def test_a_training_goes_on_from_its_own_checkpoint_alone(
+    synood_yaml: Path, make_set: MakeSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = make_set(tmp_path, "made", role="ood", colours=("blue",), shards=(6, 8), labelled=False, seed=7)
+    command = ["fit", "--config", str(synood_yaml), f"--data.synthetic_shards={folder}"]
+    assert main(command) == 0
+    assert "text_lr 0.2 there, 0.1 now" in refused(capsys, *command, "--model.text_lr=0.1")
+    assert "batch_size 8 there, 9 now" in refused(capsys, *command, "--data.batch_size=9")
+    assert "synthetic_shards '/" in refused(capsys, "fit", "--config", str(synood_yaml))
+    assert "made from other content (label set)" in refused(capsys, *command, "--model.label_set.count=12")
+    rmtree(folder)
+    make_set(tmp_path, "made", role="ood", colours=("blue",), shards=(6, 8), labelled=False, seed=8)
+    assert "made from other content (set made)" in refused(capsys, *command)
 
 
 def test_without_a_head_it_is_listed_as_not_run(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):

@@ -210,6 +210,85 @@ def test_report_joins_runs_into_one_table(runs: list[str], capsys: pytest.Captur
     assert "| ClusterMine | id_images | 85.00 | 15.00 | 11.10 |" in Path("joined/results.md").read_text()
 
 
+def about(percent: float = 60.0, **bad: list[str]) -> dict[str, object]:
+    """Of a run under `gate: warn` whose top-1 on `birds` was published as 60 %."""
+    row = {"set": "birds", "percent": percent, "published": 60.0, "passes": abs(percent - 60) <= 2}
+    unknown = {"set": "fish", "percent": 1.0, "published": None, "passes": None}
+    return {"top1": [row, unknown], "bad_samples": bad}
+
+
+def about_in(run: str) -> dict[str, object]:
+    return json.loads((Path(run) / "results.json").read_text())["about"]
+
+
+LOST = {"birds": ["b.tar 1: no JPEG"], "far1": ["f.tar 1: cut", "f.tar [x]: 0 bytes"]}
+GATE = "the model gate was not passed (gate: warn): zero-shot top-1 of birds is 3.14 %, published 60.00 %"
+
+
+@pytest.fixture
+def lossy(tmp_path: Path) -> list[str]:
+    """Four runs over the same sets; in `c` a picture of `far1` was whole again, `d` is from before any was told."""
+    other = {"birds": ["b.tar 1: in other words"], "far1": LOST["far1"][:1]}
+    for name, found in {"a": about(3.14, **LOST), "b": about(**LOST), "c": about(**other), "d": {}}.items():
+        write_results(tmp_path / name, [replace(r, detector=f"{name} {r.detector}") for r in RESULTS], found)
+    return [str(tmp_path / name) for name in "abcd"]
+
+
+def test_a_run_says_itself_that_its_model_did_not_pass_and_what_was_left_out(lossy: list[str]):
+    said = (Path(lossy[0]) / "results.md").read_text()
+    assert said.startswith(GATE + "\n\nID set birds")
+    assert said.endswith(
+        "\nfar1: 2 pictures cannot be decoded and are left out\n- f.tar 1: cut\n- f.tar [x]: 0 bytes\n"
+    )
+    assert "gate" not in (Path(lossy[1]) / "results.md").read_text()
+
+
+def test_joined_runs_say_what_each_of_them_says(lossy: list[str], capsys: pytest.CaptureFixture[str]):
+    a, b = lossy[0], f"{lossy[1]}/results.csv"
+    assert main(["report", a, b, "--out", "joined"]) == 0
+    assert about_in("joined") == {"runs": [a, b], "remarks": [f"{a}: {GATE}"], "bad_samples": LOST}
+    for said in (capsys.readouterr().out, Path("joined/results.md").read_text()):
+        assert said.count(f"{a}: {GATE}") == said.count("far1: 2 pictures") == said.count("- f.tar [x]: 0 bytes") == 1
+        assert "left out different" not in said
+    assert main(["report", "joined", "--names", '["again"]', "--out", "twice"]) == 0  # what was joined can be joined
+    assert about_in("twice") == {"runs": ["joined"], "remarks": [f"again: {a}: {GATE}"], "bad_samples": LOST}
+
+
+@pytest.mark.parametrize(
+    ("other", "differ", "agree"), [("c", ["far1"], ["birds: 1 pictures"]), ("d", ["birds", "far1"], [])]
+)
+def test_runs_that_left_out_different_pictures_are_not_about_the_same_ones(
+    other: str, differ: list[str], agree: list[str], lossy: list[str], capsys: pytest.CaptureFixture[str]
+):
+    """A reason in other words is no other picture."""
+    runs = [lossy[1], lossy["abcd".index(other)]]
+    assert main(["report", *runs, "--names", f'["B", "{other}"]', "--out", "joined"]) == 0
+    words = f"B and {other} left out different pictures, so their rows are not about the same pictures"
+    for said in (capsys.readouterr().out, Path("joined/results.md").read_text()):
+        assert [name for name in LOST if f"{name}: {words}" in said] == differ
+        assert all(f"{name} in B: {len(LOST[name])} pictures" in said for name in differ)
+        assert [line for line in ("birds: 1 pictures", "far1: 2 pictures") if line in said] == agree
+        assert ("far1 in c: 1 pictures" in said) == (other == "c")
+
+
+def test_a_run_without_a_set_leaves_out_nothing_of_it(lossy: list[str], capsys: pytest.CaptureFixture[str]):
+    write_results(Path("e"), [replace(RESULTS[0], detector="E", id_set="fish")], {})
+    assert main(["report", lossy[1], "e"]) == 0
+    said = capsys.readouterr().out
+    assert "birds: 1 pictures" in said
+    assert "left out different" not in said
+
+
+def test_a_damaged_file_beside_the_rows_is_named(lossy: list[str], capsys: pytest.CaptureFixture[str]):
+    file = Path(lossy[0], "results.json")
+    file.write_text("{")
+    assert main(["report", f"{lossy[0]}/results.csv"]) == 2
+    assert f"{file} holds no results" in capsys.readouterr().err
+    file.unlink()  # then nothing is known but the rows
+    assert main(["report", f"{lossy[0]}/results.csv"]) == 0
+    assert "left out" not in capsys.readouterr().out
+
+
 def test_runs_whose_detectors_clash_are_told_apart(runs: list[str]):
     assert main(["report", runs[0], runs[2], f"{runs[0]}/results.csv", "--out", "once"]) == 0
     assert {r.detector for r in read_results(Path("once"))[0]} == {"eval: MCM", "c: ClusterMine"}

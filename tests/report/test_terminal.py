@@ -23,7 +23,7 @@ def results(detectors: int, sets: int = 8) -> list[Result]:
 
 def test_few_detectors_have_both_fprs_of_every_set_in_tables_of_their_own(capsys: Said):
     compared = [Comparison("pets", "Detector0", "Detector1", 0.01, 0.0, 0.02, 0.04, 99)]
-    print_results(results(2), compared, {"KNN": "needs pictures"})
+    print_results(results(2), compared, {"not_run": {"KNN": "needs pictures"}})
     said = capsys.readouterr().out
     assert said.count("ood_set_7") == 2
     assert "90.00 / 20.00" in said
@@ -36,7 +36,7 @@ def test_few_detectors_have_both_fprs_of_every_set_in_tables_of_their_own(capsys
 
 def test_pictures_that_cannot_be_decoded_are_listed_whatever_their_names(capsys: Said):
     bad = {"pets": [f"p.tar {key}: no JPEG" for key in ("[red]a", "b\nc\x1b[2J", "猫", "d", "e", "f", "g")]}
-    print_results(results(1), bad_samples=bad)
+    print_results(results(1), about={"bad_samples": bad})
     said = capsys.readouterr().out
     assert "pets: 7 pictures cannot be decoded" in said
     assert "- p.tar [red]a: no JPEG\n" in said
