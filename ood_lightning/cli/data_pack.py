@@ -53,7 +53,7 @@ def pack(
 
     from ood_lightning.data.classes import class_folders, numbered
     from ood_lightning.data.manifest import Manifest
-    from ood_lightning.data.names import read_names
+    from ood_lightning.data.names import read_folders
     from ood_lightning.data.packing import pack as make
     from ood_lightning.data.sources import listing, recipes, without
     from ood_lightning.errors import SettingsError
@@ -78,8 +78,9 @@ def pack(
     if labels == "auto":
         of_folders = class_folders([entry.path for entry in entries]) if found.foldered else []
         classes = [*of_folders] if found.foldered else [entry.label for entry in entries]
-    given = tuple(read_names(class_names)) if class_names is not None else found.class_names * (labels == "auto")
-    numbers, names = numbered(classes, given, class_order)
+    lines = read_folders(class_names) if class_names is not None else []
+    given = [name for _, name in lines] or found.class_names * (labels == "auto")
+    numbers, names = numbered(classes, given, class_order, [folder for folder, _ in lines if folder is not None])
     where = found.origin or str(locate(source[0]).resolve())
     called = found.origin or Path(where).name.encode("utf-8", "replace").decode()
     about = Manifest(name, role, (), names, licence, origin or called, protocol)

@@ -26,9 +26,10 @@ from ood_lightning.data.classes import in_order, numbered
 from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.keys import keys_of
 from ood_lightning.data.manifest import index, read_manifest
+from ood_lightning.data.names import read_folders, read_names
 from ood_lightning.data.pictures import decode, suffix_of
 from ood_lightning.data.shards import read_samples
-from ood_lightning.errors import SourceError
+from ood_lightning.errors import LabelSetError, SourceError
 
 PIXEL = encoded((9, 9, 9), 0, size=1)
 
@@ -524,12 +525,38 @@ def test_class_names_number_the_folders_where_they_name_them(folder: Path, tmp_p
     assert numbered(["b", "a"], ("first", "second")) == ([1, 0], ("first", "second"))
     with pytest.raises(SourceError, match=r"3 names, the source has 2 classes"):
         numbered(["b", "a"], ("x", "y", "z"))
-    with pytest.raises(SourceError, match="lacks 'b' and 0 more"):
-        numbered(["b", "a"], ("a\tx", "c\ty"))
+    with pytest.raises(SourceError, match="no line for 1 of 2 classes, such as 'b'; its first line is for 'a'"):
+        numbered(["b", "a"], ("x", "y"), folders=("a", "c"))
+    with pytest.raises(SourceError, match="two lines for the folder 'a'"):
+        numbered(["b", "a"], ("x", "y", "z"), folders=("a", "b", "a"))
     with pytest.raises(SourceError, match="from 0 to 3, class_names holds 2"):
         numbered([0, 3], ("x", "y"))
     with pytest.raises(SourceError, match="is no whole number"):
         in_order(["1", "x"], "number")
+
+
+def test_names_with_folders_serve_labels_that_are_numbers_too(folder: Path, tmp_path: Path):
+    (tmp_path / "names.txt").write_text("7\tseven\n10\tten\n\n")
+    (tmp_path / "list.txt").write_text("2/a.png 1\n")
+    more = (f"--root={folder}", f"--class_names={tmp_path / 'names.txt'}")
+    assert run(tmp_path / "list.txt", tmp_path / "out", *more) == 0
+    assert read_manifest(str(tmp_path / "out")).class_names == ("seven", "ten")
+    assert read_names(str(tmp_path / "names.txt")) == ["seven", "ten"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("7\tseven\n10 ten\n", r"line 2: '10 ten' is not `folder<TAB>name`"),
+        ("7\tseven\n10\t\n", r"line 2: '10' is not `folder<TAB>name`"),
+        ("7\t7\tseven\n", r"line 1: '7\\t7\\tseven' is not"),
+        ("seven\n\nten\n", r"line 2 is empty: a line's place is the number of its class"),
+    ],
+)
+def test_a_line_that_would_shift_or_garble_names_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "names.txt").write_text(text)
+    with pytest.raises(LabelSetError, match=words):
+        read_folders(str(tmp_path / "names.txt"))
 
 
 def test_pictures_beside_class_folders_are_a_question(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
