@@ -54,6 +54,9 @@ def predict(
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
+    for key, value in (("concepts", concepts), ("batch_size", batch_size)):
+        if value < 1:
+            raise SettingsError(f"{key} is {value}: expected 1 or more")
     files = find_pictures(images)
     device = pick()
     encoder.load(device)
