@@ -68,6 +68,7 @@ def pack(
     ):
         if value < least:
             raise SettingsError(f"{key} is {value}: expected {least} or more")
+    doubt = _doubt(protocol)
     found = listing(source[0], root, split)
     entries = found.entries
     if exclude is not None:
@@ -106,6 +107,22 @@ def pack(
         + (f", {len(bad):,} left out" if bad else "")
         + f": {out}"
     )
+    if doubt:
+        print(doubt)
     if found.fetched:
         print(f"{found.origin}: {found.fetched}, and may be removed")
     return 0
+
+
+def _doubt(protocol: str) -> str:
+    """Whether a protocol looks like a misspelt card: then nothing published would be found for the set."""
+    from difflib import get_close_matches
+
+    from ood_lightning.data.cards import card_names, find
+
+    name = protocol.partition("@")[0]
+    if name in card_names():
+        find(protocol)
+        return ""
+    near = get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {near[0]}?" if near else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,8 @@ def predict(
     for key, value in (("concepts", concepts), ("batch_size", batch_size)):
         if value < 1:
             raise SettingsError(f"{key} is {value}: expected 1 or more")
-    files = find_pictures(images)
+    passed_over = Counter[str]()
+    files = find_pictures(images, passed_over)
     device = pick()
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
@@ -90,6 +92,8 @@ def predict(
     score = detector.bind(evidence)
     rows = _scored(files, encoder, score, detector.columns, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
+    if passed_over:
+        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))
     if out is not None:
         _write(Path(out), rows)
         print(f"{len(rows)} rows: {out}")

@@ -454,9 +454,14 @@ def test_lists_as_openood_has_them_keep_their_order(folder: Path, tmp_path: Path
         (tmp_path / "list.txt").write_text(bad)
         assert run(tmp_path / "list.txt", tmp_path / "o2") == 2
         assert words in capsys.readouterr().err
-    (tmp_path / "list.txt").write_text("gone.png 0\n")
-    assert run(tmp_path / "list.txt", tmp_path / "o3") == 2
-    assert "'gone.png': No such file" in capsys.readouterr().err
+    (tmp_path / "list.txt").write_text("10/gone.png 0\n10/a.png 0\n")
+    assert run(tmp_path / "list.txt", tmp_path / "o3", f"--root={folder}") == 2
+    assert "'10/gone.png': No such file" in capsys.readouterr().err
+    assert run(tmp_path / "list.txt", tmp_path / "o4") == 2
+    said = capsys.readouterr().err
+    assert f"names 2 files, and none of them can be read, such as {tmp_path}/10/gone.png: No such file" in said
+    assert "--root names another folder" in said
+    assert not (tmp_path / "o4").exists()
 
 
 def test_tables_have_labels_by_number_or_name(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -557,6 +562,18 @@ def test_a_line_that_would_shift_or_garble_names_is_refused(tmp_path: Path, text
     (tmp_path / "names.txt").write_text(text)
     with pytest.raises(LabelSetError, match=words):
         read_folders(str(tmp_path / "names.txt"))
+
+
+def test_a_protocol_that_looks_like_a_misspelt_card_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for protocol, words in {"imagenet-vall": "did you mean --protocol imagenet-val?", "imagenet-val": ""}.items():
+        assert run(folder, tmp_path / "out", f"--protocol={protocol}") == 0
+        said = capsys.readouterr().out
+        assert words in said
+        assert bool(words) == ("worth a look" in said)
+    assert run(folder, tmp_path / "o2", "--protocol=imagenet-val@opnood") == 2
+    assert "has no protocol 'opnood'" in capsys.readouterr().err
 
 
 def test_pictures_beside_class_folders_are_a_question(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
