@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ood_lightning.data.check import Problem, SetContent
 
@@ -51,13 +52,21 @@ def check(
     given = [read_manifest(source, whole=False) for source in sets]
     others = [read_manifest(source, role="ood", whole=False) for source in ood or []]
     differs = [] if against is None else differences((given + others)[0], against)
+    encoder = None
+    if features is not None:
+        from ood_lightning.data.near import encoder_of  # torch takes its time
+
+        encoder = encoder_of(features, given + others)  # before hours of reading
     contents = content([*((m, m.role) for m in given), *((m, "ood") for m in others)], workers)
     problems = [p for of_set in contents for p in (*of_set.problems, *(q for s in of_set.shards for q in s.problems))]
     problems += _twice(contents)
-    if features is not None:
-        problems += _near(contents, features, near)
+    if encoder is not None:
+        problems += _near(contents, encoder, near)
     problems += [Problem(contents[0].manifest.name, "card", "set", found.text) for found in differs if found.certain]
     print_check(contents, problems)
+    roles = {of_set.role for of_set in contents}
+    if encoder is None and "ood" in roles and len(roles) > 1:
+        print("OOD pictures that are nearly ID ones were not looked for: that takes --features")
     for found in differs:
         if not found.certain:
             print(f"worth a look: {found.text}")
@@ -81,12 +90,12 @@ def _twice(contents: Sequence[SetContent]) -> list[Problem]:
     return found
 
 
-def _near(contents: Sequence[SetContent], features: str, least: float) -> list[Problem]:
+def _near(contents: Sequence[SetContent], encoder: Path, least: float) -> list[Problem]:
     from ood_lightning.data.check import Problem
     from ood_lightning.data.near import near_duplicates, stored
 
     bad = sum(p.kind == "picture" for of_set in contents for shard in of_set.shards for p in shard.problems)
-    found = stored(features, [of_set.manifest for of_set in contents], bad)
+    found = stored(encoder, [of_set.manifest for of_set in contents], bad)
     sides = list(zip(contents, found, strict=True))
     return [
         Problem(asked.name, "near", near.key, f"has cosine {near.cosine:.4f} with {near.nearest} of set {known.name!r}")

@@ -61,7 +61,7 @@ def corrupt(
     )
     about = Manifest(
         name or f"{manifest.name}_c",
-        "covariate",
+        "ood" if manifest.role == "ood" else "covariate",  # other pictures than the ID ones, worn or not
         (),
         manifest.class_names,
         manifest.licence,

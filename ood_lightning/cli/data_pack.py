@@ -53,7 +53,7 @@ def pack(
 
     from ood_lightning.data.classes import class_folders, numbered
     from ood_lightning.data.manifest import Manifest
-    from ood_lightning.data.names import read_names
+    from ood_lightning.data.names import read_folders
     from ood_lightning.data.packing import pack as make
     from ood_lightning.data.sources import listing, recipes, without
     from ood_lightning.errors import SettingsError
@@ -68,6 +68,7 @@ def pack(
     ):
         if value < least:
             raise SettingsError(f"{key} is {value}: expected {least} or more")
+    doubt = _doubt(protocol)
     found = listing(source[0], root, split)
     entries = found.entries
     if exclude is not None:
@@ -78,8 +79,9 @@ def pack(
     if labels == "auto":
         of_folders = class_folders([entry.path for entry in entries]) if found.foldered else []
         classes = [*of_folders] if found.foldered else [entry.label for entry in entries]
-    given = tuple(read_names(class_names)) if class_names is not None else found.class_names * (labels == "auto")
-    numbers, names = numbered(classes, given, class_order)
+    lines = read_folders(class_names) if class_names is not None else []
+    given = [name for _, name in lines] or found.class_names * (labels == "auto")
+    numbers, names = numbered(classes, given, class_order, [folder for folder, _ in lines if folder is not None])
     where = found.origin or str(locate(source[0]).resolve())
     called = found.origin or Path(where).name.encode("utf-8", "replace").decode()
     about = Manifest(name, role, (), names, licence, origin or called, protocol)
@@ -105,6 +107,22 @@ def pack(
         + (f", {len(bad):,} left out" if bad else "")
         + f": {out}"
     )
+    if doubt:
+        print(doubt)
     if found.fetched:
         print(f"{found.origin}: {found.fetched}, and may be removed")
     return 0
+
+
+def _doubt(protocol: str) -> str:
+    """Whether a protocol looks like a misspelt card: then nothing published would be found for the set."""
+    from difflib import get_close_matches
+
+    from ood_lightning.data.cards import card_names, find
+
+    name = protocol.partition("@")[0]
+    if name in card_names():
+        find(protocol)
+        return ""
+    near = get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {near[0]}?" if near else ""

@@ -28,6 +28,13 @@ UNKNOWN = (
 )
 
 
+ALONE = r"unrecognized arguments: ([^-\s]\S*)"
+NO_FILE = r"Parser key \"([\w.]+)\":\s+- Expected a path but (.+) either not accessible or invalid"
+OTHER_TYPE = (
+    r"Parser key \"([\w.]+)\":\s+Expected a (?:typing\.Literal\[(.+)\]|<class '(list|dict)'>)\. Got value: (.*)"
+)
+OWN = ("h", "help", "c", "config", "print_config", "print_shtab")  # keys that set nothing
+FORMS = {"list": "a list, `[A, B]`", "dict": "a mapping, `{KEY: VALUE}`"}
 NO_CLASS = r"Parser key \"([\w.]+)\":.*Given value: \{'init_args': "
 NOISE = ("Does not validate", "Subtypes:", "Errors:", "Given value", "- Expected a <class 'NoneType'>", "Parser key")
 
@@ -39,6 +46,17 @@ def near_key(message: str, known: Iterable[str]) -> str:
             f"{classless.group(1)} is given init_args and no class_path. A config that changes another one comes after "
             f"it, --config FIRST --config SECOND: the command stands in its first line"
         )
+    if alone := re.search(ALONE, message):
+        keys = [f"--{key}" for key in known if key not in OWN and "." not in key]
+        return (
+            f"{alone.group(1)!r} stands alone: a setting is given as --KEY VALUE, and the keys here are "
+            f"{', '.join(keys[:9])}{' and more' * (len(keys) > 9)}"
+        )
+    if no_file := re.match(NO_FILE, message):
+        return f"{no_file.group(1)} is {no_file.group(2)!r}: there is no such file, nor is it the path of a class"
+    if other := re.fullmatch(OTHER_TYPE, message.strip(), re.DOTALL):
+        key, choices, form, value = other.groups()
+        return f"{key} is {value.strip()!r}: expected {f'one of {choices}' if choices else FORMS[form]}"
     lines = [line.strip().removeprefix("- ") for line in message.splitlines() if not line.strip().startswith(NOISE)]
     told = [line for line in lines if line.startswith("there is no key")]
     if told:  # an inner parser, of a class's own arguments, knew better
@@ -109,8 +127,14 @@ def _add_positional(parser: ArgumentParser, function: Callable[..., int | None])
     first = next(iter(signature(function).parameters.values()))
     if first.annotation != "list[str]":
         return set()
-    parser.add_argument(first.name, nargs="+", type=str)
+    parser.add_argument(first.name, nargs="+", type=str, help=_told(function, first.name))
     return {first.name}
+
+
+def _told(function: Callable[..., int | None], name: str) -> str:
+    """What a step's docstring says of a parameter."""
+    found = re.search(rf"^ +{name}: (.+(?:\n {{9,}}.+)*)", function.__doc__ or "", re.MULTILINE)
+    return " ".join(found.group(1).split()) if found else ""
 
 
 def _lists_of_texts(function: Callable[..., int | None]) -> set[str]:

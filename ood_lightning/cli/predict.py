@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,11 @@ def predict(
 
     if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
-    files = find_pictures(images)
+    for key, value in (("concepts", concepts), ("batch_size", batch_size)):
+        if value < 1:
+            raise SettingsError(f"{key} is {value}: expected 1 or more")
+    passed_over = Counter[str]()
+    files = find_pictures(images, passed_over)
     device = pick()
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
@@ -87,6 +92,8 @@ def predict(
     score = detector.bind(evidence)
     rows = _scored(files, encoder, score, detector.columns, found, named, min(concepts, len(labels.words)), batch_size)
     _print(rows)
+    if passed_over:
+        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))
     if out is not None:
         _write(Path(out), rows)
         print(f"{len(rows)} rows: {out}")

@@ -53,15 +53,16 @@ def in_order(names: Sequence[str], order: Order) -> list[str]:
 
 
 def numbered(
-    labels: Sequence[int | str | None], given: Sequence[str], order: Order = "auto"
+    labels: Sequence[int | str | None], given: Sequence[str], order: Order = "auto", folders: Sequence[str] = ()
 ) -> tuple[list[int], tuple[str, ...]]:
     """Class numbers, and the name of each number.
 
     Args:
         labels: numbers, or names, or all None.
-        given: names of the classes in order. A name with a tab is `folder<TAB>name`: then folders are numbered by
-            their place in this list, which may hold more than occur.
-        order: of the class folders, unless `given` names them.
+        given: names of the classes in order.
+        order: of the class folders, unless `folders` does.
+        folders: of `given`, if known, one for each: then labels that are names are numbered by their place among
+            these, which may be more than occur.
 
     Raises:
         SourceError: `given` does not fit the labels.
@@ -77,15 +78,19 @@ def numbered(
         if given and max(numbers) >= len(given):
             raise SourceError(f"labels run from {min(numbers)} to {max(numbers)}, class_names holds {len(given)}")
         return numbers, tuple(given)
-    folders = [str(label) for label in labels]
-    if given and all("\t" in line for line in given):
-        place = {line.partition("\t")[0].strip(): i for i, line in enumerate(given)}
-        unknown = sorted(set(folders) - place.keys())
-        if len(place) < len(given) or unknown:
-            wrong = f"lacks {unknown[0]!r} and {len(unknown) - 1} more" if unknown else "names a folder twice"
-            raise SourceError(f"class_names {wrong}")
-        return [place[name] for name in folders], tuple(line.partition("\t")[2].strip() for line in given)
-    known = in_order(folders, order)
+    called = [str(label) for label in labels]
+    if folders:
+        place = {name: i for i, name in enumerate(folders)}
+        if len(place) < len(folders):
+            twice = next(name for name in folders if list(folders).count(name) > 1)
+            raise SourceError(f"class_names has two lines for the folder {twice!r}")
+        if unknown := sorted(set(called) - place.keys()):
+            raise SourceError(
+                f"class_names has no line for {len(unknown)} of {len(set(called))} classes, such as {unknown[0]!r}; "
+                f"its first line is for {folders[0]!r}"
+            )
+        return [place[name] for name in called], tuple(given)
+    known = in_order(called, order)
     if given and len(given) != len(known):
         raise SourceError(
             f"class_names holds {len(given)} names, the source has {len(known)} classes. Give one name for each, in "
@@ -93,6 +98,6 @@ def numbered(
         )
     place = {name: i for i, name in enumerate(known)}
     # names of folders need not be UTF-8, a manifest is
-    return [place[name] for name in folders], tuple(
+    return [place[name] for name in called], tuple(
         given or (name.encode("utf-8", "backslashreplace").decode() for name in known)
     )

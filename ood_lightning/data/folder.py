@@ -1,6 +1,7 @@
 """A person's own pictures: a file, or a folder with all its subfolders."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 
 
-def find_pictures(source: str) -> list[Path]:
+def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[Path]:
     """Picture files behind `source`, in the order of their paths; links to folders are followed, each folder once.
+
+    Args:
+        source: a file, or a folder.
+        passed_over: takes the endings of the other files.
 
     Raises:
         SourceError: nothing lies there, or nothing that is a picture by its suffix.
@@ -20,7 +25,10 @@ def find_pictures(source: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
-    found = sorted(p for p in files_below(path) if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
+    files = list(files_below(path))
+    found = sorted(p for p in files if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
+    if passed_over is not None:
+        passed_over.update(p.suffix.lower() or p.name for p in set(files).difference(found))
     if not found:
         raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
     return found

@@ -179,6 +179,12 @@ def _listed(path: Path, root: Path, rows: Sequence[tuple[int, str, int | str]]) 
             raise SourceError(f"{path}, line {number}: {name!r} does not lie below {root}: give another root")
         place, stamp = _file(root / name)
         entries.append(Entry("/".join(parts), place, stamp, label))
+    refused = [entry.place for entry in entries if isinstance(entry.place, Refused)]
+    if entries and len(refused) == len(entries):
+        raise SourceError(
+            f"{path} names {len(entries)} files, and none of them can be read, such as {root / entries[0].path}: "
+            f"{refused[0].why}. Its paths start from {root}; --root names another folder"
+        )
     return Listing(entries)
 
 

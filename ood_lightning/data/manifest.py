@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from ood_lightning.data import remote
 from ood_lightning.data.files import atomic_write
 from ood_lightning.data.tars import scanned
-from ood_lightning.errors import ManifestError, SourceError
+from ood_lightning.errors import ManifestError, RefusedError, SourceError
 from ood_lightning.places import expand, is_remote, locate
 from ood_lightning.progress import bar
 
@@ -121,9 +121,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     if path.is_dir():
         path = path / "manifest.json"
         if not path.is_file():
-            raise SourceError(
-                f"{path.parent} holds no manifest.json: name its tars, e.g. {source}/shard-{{000..009}}.tar"
-            )
+            raise SourceError(f"{path.parent} holds no manifest.json: {_instead(path.parent, source)}")
     if path.name == "manifest.json":
         try:
             text = path.read_text(encoding="utf-8")
@@ -136,9 +134,20 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
             _check_sizes(manifest, path)
         return manifest
     paths = [locate(part) for part in expand(source)]
+    if paths == [path] and path.suffix != ".tar" and not path.exists():
+        raise SourceError(f"there is no set {path}: expected a folder with a manifest.json, or tars by a brace list")
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
     return index(paths, role=role)
+
+
+def _instead(folder: Path, source: str) -> str:
+    """What to do with a folder that is no set."""
+    if (folder / ".pack").is_dir():
+        return "its making has not ended. Give the same command again, which goes on, and mend what it names"
+    if any(folder.glob("*.tar")):
+        return f"name its tars, e.g. {source}/shard-{{000..009}}.tar"
+    return f"and no tars. To make shards of pictures: `data pack {source} --out ...`"
 
 
 def _remote_set(source: str) -> Manifest:
@@ -147,6 +156,8 @@ def _remote_set(source: str) -> Manifest:
     try:
         text = remote.text(source)
     except SourceError as error:
+        if source.startswith("http") and not isinstance(error, RefusedError):
+            raise
         raise SourceError(
             f"{error} (A set without manifest is named by its tars: .../shard-{{000..009}}.tar)"
         ) from None

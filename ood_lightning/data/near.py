@@ -18,13 +18,12 @@ class Near(NamedTuple):
     cosine: float
 
 
-def stored(features: str, manifests: Sequence[Manifest], max_bad_samples: int) -> list[Features]:
-    """Stored features of all sets under one encoder.
+def encoder_of(features: str, manifests: Sequence[Manifest]) -> Path:
+    """The folder of the one encoder under which all sets have features.
 
     Args:
         features: the cache, or the folder of one encoder in it.
         manifests: the sets.
-        max_bad_samples: undecodable pictures that a set may have.
 
     Raises:
         FeatureError: no encoder has all the sets, or several have.
@@ -40,7 +39,18 @@ def stored(features: str, manifests: Sequence[Manifest], max_bad_samples: int) -
             f"{features} was searched for the features of {', '.join(m.name for m in manifests)} under one encoder, "
             f"and holds {found}" + ("" if complete else ": run `embed` on these sets first")
         )
-    return [_folder(complete[0], manifest).read(max_bad_samples) for manifest in manifests]
+    return complete[0]
+
+
+def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -> list[Features]:
+    """Stored features of all sets.
+
+    Args:
+        encoder: their folder, see :func:`encoder_of`.
+        manifests: the sets.
+        max_bad_samples: undecodable pictures that a set may have.
+    """
+    return [_folder(encoder, manifest).read(max_bad_samples) for manifest in manifests]
 
 
 def _folder(encoder: Path, manifest: Manifest) -> FeatureFolder:

@@ -19,6 +19,7 @@ def decode(data: bytes) -> Image.Image:
     Every mode is converted to RGB before any resize, an orientation in EXIF is not applied, and of an animation the
     first frame is taken, as by torchvision's ImageFolder.
     Differs: open_clip's transform resizes palette, 1-bit and 16-bit pictures first; for all other modes the two agree.
+    Grey of 16 bits is divided by 256, where Pillow alone would cut it at 255 and leave a white picture.
 
     Raises:
         ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
@@ -30,6 +31,8 @@ def decode(data: bytes) -> Image.Image:
 def rgb(image: Image.Image) -> Image.Image:
     """An opened picture, decoded; as :func:`decode` gives it."""
     image.load()
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

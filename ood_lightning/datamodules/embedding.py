@@ -14,7 +14,7 @@ from ood_lightning.data.pixels import split
 from ood_lightning.data.shards import ShardParts, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import EncoderError, FeatureError
+from ood_lightning.errors import EncoderError, FeatureError, SettingsError
 from ood_lightning.progress import bar
 
 STORED = {"float16": torch.float16, "float32": torch.float32}
@@ -63,7 +63,15 @@ def embed(
 
     Raises:
         ShardContentError, ShardCountError, FeatureError: a shard is damaged, or a feature is not finite.
+        SettingsError: a number is below what it can be.
     """
+    for key, value, least in (
+        ("embed_batch_size", batch_size, 1),
+        ("num_workers", num_workers, 0),
+        ("max_bad_samples", max_bad_samples, 0),
+    ):
+        if value < least:
+            raise SettingsError(f"{key} is {value}: expected {least} or more")
     folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, also)
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]

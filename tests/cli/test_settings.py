@@ -237,6 +237,18 @@ def test_a_misspelt_key_in_a_steps_yaml_names_the_nearest(tmp_path: Path, capsys
         (["fit", "--config", "{fit}", "--model", "ood_lightning.modules.temi.TEMI"], "TEMI"),
         (["fit", "--config", "{fit}", "--data.encoder.init_args.precision", "fp8"], "fp8"),
         (["embed"], "encoder"),
+        (
+            ["data", "list", "classic"],
+            "'classic' stands alone: a setting is given as --KEY VALUE, and the keys here are",
+        ),
+        (["data", "list", "classic"], "keys here are --group\n"),
+        (["embed", "sets/a", "--shards", "x", "--encoder", f"{CONFIGS}/encoders/pictograms.yaml"], "'sets/a' stands"),
+        (["embed", "--encoder", "no.yaml", "--shards", "x"], "encoder is 'no.yaml': there is no such file"),
+        (["data", "pack", "x", "--out=y", "--name=z", "--role=train"], "role is 'train': expected one of 'id', "),
+        (
+            ["test", "--config", f"{CONFIGS}/eval.yaml", "--data.ood_shards", "[a]"],
+            "expected a mapping, `{KEY: VALUE}`",
+        ),
         (["test", "--config", f"{CONFIGS}/pictograms/label_free.yaml"], "--config FIRST --config SECOND"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
@@ -244,8 +256,14 @@ def test_a_misspelt_key_in_a_steps_yaml_names_the_nearest(tmp_path: Path, capsys
 def test_wrong_values_and_missing_files_are_one_error(
     given: list[str], words: str, fit_yaml: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main([part.format(fit=fit_yaml) for part in given]) == 2
+    assert main([part.replace("{fit}", str(fit_yaml)) for part in given]) == 2
     assert words in said(capsys)
+
+
+def test_help_says_what_may_stand_without_a_key(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["data", "pack", "--help"])
+    assert "source folder, list file (.txt), .csv, .tsv," in " ".join(capsys.readouterr().out.split())
 
 
 def imports(*given: str) -> tuple[set[str], float]:

@@ -160,7 +160,10 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert main(["mine", *given, "--out", "l.json"]) == 0
     given = config("encoder", "corpus", label_set="l.json", detector=MASS, concepts=2)
     command = ["predict", *given, "--images", str(pictures), "--batch_size", batch_size]
+    for name in ("c.gif", "d.gif", "e.TIF"):
+        (pictures / name).write_bytes(b"not looked at")
     assert main([*command, "--out", "new/rows.jsonl"]) == 0
+    assert "no pictures by name: 2 .gif, 1 .tif\n" in capsys.readouterr().out
     rows = [json.loads(line) for line in Path("new/rows.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [Path(row["picture"]).name for row in rows] == ["a.png", "b.jpg", "été.png"]
     good, broken, deep = rows

@@ -82,7 +82,7 @@ def other_hash(shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     [
         (lambda s: next((s / "blues").glob("*1.tar")).unlink(), r"set 'blues': shard .*blues-000001\.tar is missing"),
         (lambda s: (s / "blues" / "manifest.json").unlink(), r"blues holds no manifest\.json"),
-        (lambda s: shutil.rmtree(s / "blues"), r"no such shard: .*blues"),
+        (lambda s: shutil.rmtree(s / "blues"), r"there is no set .*blues: expected a folder with"),
         (lambda s: (s / "blues" / "manifest.json").write_text("{"), r"manifest\.json is no manifest"),
         (lambda s: edit_manifest(s / "blues", role="id"), r"'blues' is given as ood, its manifest says id"),
         (lambda s: edit_manifest(s / "blues", name="greys"), r"two sets are called greys"),
@@ -212,6 +212,8 @@ MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", 
         ),
         (lambda s: model(s)["corpus"]["init_args"].update(path="none.txt"), r"word file none\.txt does not exist"),
         (lambda s: data(s)["id_shards"].append("gs://x/y.tar"), r"For gs: write a command that"),
+        (lambda s: data(s).update(num_workers=-1), r"num_workers is -1: expected 0 or more"),
+        (lambda s: data(s).update(embed_batch_size=0), r"embed_batch_size is 0: expected 1 or more"),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml: Path, refused: Callable[..., None]):
@@ -258,6 +260,8 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
     ("given", "words"),
     [
         (["--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl"),
+        (["--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
+        (["--concepts", "-1"], r"concepts is -1: expected 1 or more"),
         (["--images", "nowhere"], r"there is no file or folder nowhere"),
         (["--images", "empty"], r"empty holds no pictures"),
         (["--label_set", "none.json"], r"there is no label set none\.json"),

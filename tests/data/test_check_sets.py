@@ -193,7 +193,11 @@ def test_near_duplicates_come_from_the_cache(
     ood = described(tmp_path / "far", [[("x.png", same + b"\0"), ("y.png", encoded((0, 0, 0), 1))]])  # other bytes
     given = [f"--encoder={json.dumps(encoder_yaml)}", "--num_workers=0", "--cache_dir=cache"]
     assert main(["data", "check", str(whole), "--ood", str(ood), "--features=cache"]) == 2
-    assert "holds none: run `embed`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds none: run `embed`" in said
+    assert "check:" not in said  # nothing was read before
+    assert main(["data", "check", str(whole), "--ood", str(ood)]) == 0
+    assert "nearly ID ones were not looked for: that takes --features" in capsys.readouterr().out
     assert main(["embed", *given, "--shards", str(whole), str(ood)]) == 0
     status, found = checked(whole, "--ood", ood, "--features=cache", "--near=0.99999")
     assert status == 1

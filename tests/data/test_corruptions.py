@@ -69,6 +69,12 @@ def test_the_set_is_a_covariate_one_with_the_labels_of_its_source(sets: Path):
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_a_corrupted_ood_set_is_an_ood_set(sets: Path):
+    assert run(sets / "blues", "out", "--samples=4") == 0
+    assert read_manifest("out").role == "ood"
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_workers_shards_and_restarts_change_no_byte_and_the_seed_does(sets: Path):
     given = ["--samples=30", "--severity=3", "--samples_per_shard=8"]
     assert run(sets / "id_test", "one", *given) == 0

@@ -120,8 +120,11 @@ def test_another_number_of_bytes_is_noticed(tmp_path: Path, tar: Path):
 
 
 def test_a_folder_without_manifest_says_how_to_name_its_tars(tmp_path: Path):
-    with pytest.raises(SourceError, match=r"holds no manifest\.json: name its tars"):
-        read_manifest(str(tmp_path))
+    for name, words in (("", "and no tars. To make shards"), ("a.tar", "name its tars"), (".pack", "has not ended")):
+        if name:
+            (tmp_path / name).mkdir()
+        with pytest.raises(SourceError, match=rf"holds no manifest\.json: .*{words}"):
+            read_manifest(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_every_kind_of_picture_becomes_a_tensor_of_the_models_size(name: str, pr
     assert torch.isfinite(found).all()
 
 
+def test_grey_of_sixteen_bits_is_the_picture_of_eight():
+    eight = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    found = decode(saved(Image.fromarray(eight * 256 + 200), "PNG"))
+    assert found.mode == "RGB"
+    assert (np.asarray(found) == eight[..., None]).all()
+
+
 @pytest.mark.parametrize("ending", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_taken(ending: str):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]

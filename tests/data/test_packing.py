@@ -26,9 +26,10 @@ from ood_lightning.data.classes import in_order, numbered
 from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.keys import keys_of
 from ood_lightning.data.manifest import index, read_manifest
+from ood_lightning.data.names import read_folders, read_names
 from ood_lightning.data.pictures import decode, suffix_of
 from ood_lightning.data.shards import read_samples
-from ood_lightning.errors import SourceError
+from ood_lightning.errors import LabelSetError, SourceError
 
 PIXEL = encoded((9, 9, 9), 0, size=1)
 
@@ -453,9 +454,14 @@ def test_lists_as_openood_has_them_keep_their_order(folder: Path, tmp_path: Path
         (tmp_path / "list.txt").write_text(bad)
         assert run(tmp_path / "list.txt", tmp_path / "o2") == 2
         assert words in capsys.readouterr().err
-    (tmp_path / "list.txt").write_text("gone.png 0\n")
-    assert run(tmp_path / "list.txt", tmp_path / "o3") == 2
-    assert "'gone.png': No such file" in capsys.readouterr().err
+    (tmp_path / "list.txt").write_text("10/gone.png 0\n10/a.png 0\n")
+    assert run(tmp_path / "list.txt", tmp_path / "o3", f"--root={folder}") == 2
+    assert "'10/gone.png': No such file" in capsys.readouterr().err
+    assert run(tmp_path / "list.txt", tmp_path / "o4") == 2
+    said = capsys.readouterr().err
+    assert f"names 2 files, and none of them can be read, such as {tmp_path}/10/gone.png: No such file" in said
+    assert "--root names another folder" in said
+    assert not (tmp_path / "o4").exists()
 
 
 def test_tables_have_labels_by_number_or_name(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -524,12 +530,50 @@ def test_class_names_number_the_folders_where_they_name_them(folder: Path, tmp_p
     assert numbered(["b", "a"], ("first", "second")) == ([1, 0], ("first", "second"))
     with pytest.raises(SourceError, match=r"3 names, the source has 2 classes"):
         numbered(["b", "a"], ("x", "y", "z"))
-    with pytest.raises(SourceError, match="lacks 'b' and 0 more"):
-        numbered(["b", "a"], ("a\tx", "c\ty"))
+    with pytest.raises(SourceError, match="no line for 1 of 2 classes, such as 'b'; its first line is for 'a'"):
+        numbered(["b", "a"], ("x", "y"), folders=("a", "c"))
+    with pytest.raises(SourceError, match="two lines for the folder 'a'"):
+        numbered(["b", "a"], ("x", "y", "z"), folders=("a", "b", "a"))
     with pytest.raises(SourceError, match="from 0 to 3, class_names holds 2"):
         numbered([0, 3], ("x", "y"))
     with pytest.raises(SourceError, match="is no whole number"):
         in_order(["1", "x"], "number")
+
+
+def test_names_with_folders_serve_labels_that_are_numbers_too(folder: Path, tmp_path: Path):
+    (tmp_path / "names.txt").write_text("7\tseven\n10\tten\n\n")
+    (tmp_path / "list.txt").write_text("2/a.png 1\n")
+    more = (f"--root={folder}", f"--class_names={tmp_path / 'names.txt'}")
+    assert run(tmp_path / "list.txt", tmp_path / "out", *more) == 0
+    assert read_manifest(str(tmp_path / "out")).class_names == ("seven", "ten")
+    assert read_names(str(tmp_path / "names.txt")) == ["seven", "ten"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("7\tseven\n10 ten\n", r"line 2: '10 ten' is not `folder<TAB>name`"),
+        ("7\tseven\n10\t\n", r"line 2: '10' is not `folder<TAB>name`"),
+        ("7\t7\tseven\n", r"line 1: '7\\t7\\tseven' is not"),
+        ("seven\n\nten\n", r"line 2 is empty: a line's place is the number of its class"),
+    ],
+)
+def test_a_line_that_would_shift_or_garble_names_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "names.txt").write_text(text)
+    with pytest.raises(LabelSetError, match=words):
+        read_folders(str(tmp_path / "names.txt"))
+
+
+def test_a_protocol_that_looks_like_a_misspelt_card_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for protocol, words in {"imagenet-vall": "did you mean --protocol imagenet-val?", "imagenet-val": ""}.items():
+        assert run(folder, tmp_path / "out", f"--protocol={protocol}") == 0
+        said = capsys.readouterr().out
+        assert words in said
+        assert bool(words) == ("worth a look" in said)
+    assert run(folder, tmp_path / "o2", "--protocol=imagenet-val@opnood") == 2
+    assert "has no protocol 'opnood'" in capsys.readouterr().err
 
 
 def test_pictures_beside_class_folders_are_a_question(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -265,6 +265,7 @@ def test_urls_that_are_not_read(source: str, words: str):
     with pytest.raises(SourceError, match=words) as caught:
         read_manifest(source)
     assert "geheim" not in str(caught.value)
+    assert "named by its tars" not in str(caught.value)
 
 
 def test_a_certificate_that_nobody_signed_is_refused_at_once(tmp_path: Path, server: FaultyServer):
