@@ -16,6 +16,8 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet, Positive
 
+pytestmark = pytest.mark.slow  # whole commands
+
 DETECTORS = "ood_lightning.detectors"
 DIM = TINY["embed_dim"]
 KNN, MAHALANOBIS = f"{DETECTORS}.knn.KNN", f"{DETECTORS}.mahalanobis.Mahalanobis"

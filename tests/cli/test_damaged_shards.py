@@ -19,6 +19,8 @@ from PIL import Image
 from ood_lightning.cli.main import main
 from ood_lightning.data.manifest import Manifest, Shard, read_manifest, sha256_of
 
+pytestmark = pytest.mark.slow  # whole commands
+
 PLAIN = ["--encoder=plain_encoder.PlainEncoder", "--cache_dir=cache"]
 Damage = Callable[[Path, Path], object]  # of the set's second tar and its manifest
 

@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet, Positive
 
+pytestmark = pytest.mark.slow  # whole commands
+
 SOURCES = "ood_lightning.modules.label_sources"
 DETECTORS = "ood_lightning.detectors"
 Change = Callable[[dict[str, Any]], object]
