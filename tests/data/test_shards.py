@@ -277,12 +277,20 @@ def test_cmyk_is_converted_as_pillow_does():
     assert max(green, blue) < 10
 
 
-def test_sixteen_bits_are_converted_as_imagefolder_does():
+def test_sixteen_bits_are_scaled_where_pillow_would_make_them_white():
     values = np.array([[0, 128, 255, 256, 40000, 65535]], dtype=np.uint16)
     data = saved(Image.fromarray(values), "PNG")
     found = decode(data)
     assert found.mode == "RGB"
-    assert found.tobytes() == Image.open(io.BytesIO(data)).convert("RGB").tobytes()
+    assert list(found.tobytes()[::3]) == [0, 0, 0, 1, 156, 255]
+    assert list(Image.open(io.BytesIO(data)).convert("L").tobytes()) == [
+        0,
+        128,
+        255,
+        255,
+        255,
+        255,
+    ]  # ImageFolder's way
 
 
 def test_a_picture_is_not_turned_by_its_exif_orientation():
