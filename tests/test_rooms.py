@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,9 +39,14 @@ FURTHER_DOORS = {
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path, at_run_time: bool = True) -> Iterator[str]:
     """Modules that a file imports, also inside functions; those under TYPE_CHECKING only if asked for."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -119,7 +125,7 @@ def test_lightning_is_not_known_below_the_modules():
 def test_nothing_unpickles_what_a_person_did_not_write():
     """`torch.load` only with weights_only; no pickle module, but for its exception's name."""
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
                 assert keywords.get("weights_only") == "True", name(path)

@@ -17,6 +17,8 @@ from ood_lightning.data.manifest import Manifest
 from ood_lightning.datamodules.features import TrainFeatures
 from ood_lightning.functional.similarity import unit
 
+pytestmark = pytest.mark.slow  # whole commands
+
 COMPAT = Path(__file__).parents[2] / "configs" / "compat"
 RUNS = {  # the label set of each, and its nouns and adjectives on the corpus below
     "neglabel": ("neglabel_official", {"nouns": 3, "adjectives": 3}),

@@ -13,6 +13,8 @@ from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet, Positive
 from ood_lightning.mining.judges.base import Answer, Judge, Question
 
+pytestmark = pytest.mark.slow  # whole commands
+
 JUDGES = "ood_lightning.mining.judges"
 WORDS = ("oslo", "collie", "sofa", "bird's nest", "birds nest", "ox", "timber wolf", "genus ginkgo", "lamp", "beagle")
 NAMES = ("dog", "wolf", "lamp")

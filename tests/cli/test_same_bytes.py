@@ -9,6 +9,8 @@ from ood_lightning.cli.main import main
 from ood_lightning.functional import selection, similarity
 from ood_lightning.mining import nearest, negatives
 
+pytestmark = pytest.mark.slow  # whole commands
+
 
 def fit(config: Path, name: str, *more: str) -> dict[str, bytes]:
     """Label sets of a fit from nothing, in a folder and with a cache of its own."""

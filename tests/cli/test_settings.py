@@ -96,6 +96,7 @@ def test_every_shipped_config_parses_under_the_command_on_its_first_line(
 
 
 @pytest.mark.parametrize("path", [p for p in WHOLE if command_of(p)[0] in TRAINER], ids=short)
+@pytest.mark.slow
 def test_every_trainer_config_builds_trainer_data_and_model(path: Path, monkeypatch: pytest.MonkeyPatch):
     ran = []
     command = command_of(path)

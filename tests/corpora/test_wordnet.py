@@ -120,6 +120,7 @@ def test_a_system_wordnet_gives_the_frozen_words(parts: Literal["noun", "noun+ad
 
 
 @needs_system
+@pytest.mark.slow
 def test_the_lists_are_what_their_script_makes():
     script = Path(__file__).parents[2] / "scripts" / "make_wordnet_lists.py"
     done = subprocess.run(
@@ -161,6 +162,7 @@ def read_with_nltk(folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_a_missing_nltk_corpus_says_how_to_get_it(tmp_path: Path):
     said = read_with_nltk(tmp_path)
     assert said.startswith("CorpusError nltk cannot read its WordNet: Resource 'wordnet' not found. Get it")

@@ -90,6 +90,7 @@ def test_a_changed_frozen_graph_is_refused(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.skipif(
     not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0", reason=f"no WordNet 3.0 in {SYSTEM}"
 )
+@pytest.mark.slow
 def test_a_system_wordnet_gives_the_frozen_graph():
     frozen = frozen_graph()
     assert outline(read_wndb(SYSTEM)) == outline(frozen)

@@ -99,6 +99,7 @@ def test_it_misses_a_checkpoint_where_none_is_named():
     assert CLIPN(checkpoint="clipn.pt").missing() == ""
 
 
+@pytest.mark.slow
 def test_a_run_lists_both_scores_and_keeps_the_no_features(
     with_clipn: Callable[..., list[str]], checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -115,6 +116,7 @@ def test_a_run_lists_both_scores_and_keeps_the_no_features(
     assert "encode positives under" not in capsys.readouterr().err  # read from the cache
 
 
+@pytest.mark.slow
 def test_the_scores_of_a_run_are_those_of_its_pictures_and_both_towers(
     with_clipn: Callable[..., list[str]], checkpoint: Path, tiny_model: Path
 ):

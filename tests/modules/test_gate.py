@@ -183,6 +183,7 @@ def test_features_of_another_encoder_are_refused_by_name(bank: TextBank):
         measure([wrong], bank, BARE, CPU)
 
 
+@pytest.mark.slow
 def test_the_built_in_model_passes_on_the_built_in_pictures_and_no_other_order_of_names_does(tmp_path: Path):
     encoder = OpenClip("builtin:pictograms/model")
     manifest = read_manifest("builtin:pictograms/shards/id_test")

@@ -142,6 +142,7 @@ def _with_streams(path: Path, **streams: str) -> None:
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
 
 
+@pytest.mark.slow
 def test_a_run_lists_streams_in_a_table_of_their_own(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["test", "--config", str(eval_yaml)]) == 0
     static = json.loads(Path("run/eval/results.json").read_text())["results"]
@@ -171,6 +172,7 @@ def test_a_run_of_streams_alone(eval_yaml: Path):
     assert {(row["detector"], row["stream"]) for row in rows} == {("Drifting", True)}
 
 
+@pytest.mark.slow
 def test_the_detectors_of_papers_run_on_mined_label_sets(eval_yaml: Path, sets: Path):
     settings = yaml.safe_load(eval_yaml.read_text())
     model, detectors = settings["model"]["init_args"], "ood_lightning.detectors"
