@@ -244,12 +244,6 @@ def _counted(path: Path, root: Path) -> Shard:
     return Shard(path=str(relative), samples=samples, bytes=path.stat().st_size, members=members)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def plan(shards: Iterable[Shard], bins: int) -> list[list[Shard]]:
     """Which of `bins` workers reads which shards: the longest first into the lightest bin.
 

@@ -18,9 +18,10 @@ from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
 from ood_lightning.data.files import atomic_write
-from ood_lightning.data.manifest import Manifest, Shard, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.workers import Tick, each
 from ood_lightning.errors import SettingsError, ShardContentError, SourceError, UserError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.progress import bar
 
 ABOUT = "pack.json"

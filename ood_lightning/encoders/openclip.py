@@ -20,6 +20,7 @@ from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fas
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
 from ood_lightning.errors import EncoderError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.places import BUILTIN, locate
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ class OpenClip(Encoder):
         if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
             folder = locate(name.removeprefix(LOCAL))
             files = sorted(p for p in folder.iterdir() if p.name.startswith("open_clip_") and p.is_file())
-            parts["name"] = json.dumps([(p.name, _sha256_of(p)) for p in files])
+            parts["name"] = json.dumps([(p.name, sha256_of(p)) for p in files])
         elif self.pretrained and is_file(self.pretrained):
-            parts["pretrained"] = _sha256_of(Path(self.pretrained))
+            parts["pretrained"] = sha256_of(Path(self.pretrained))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
@@ -196,11 +197,6 @@ class OpenClip(Encoder):
         model, _, tokenizer = self._loaded()
         embedding = getattr(model, "text", model).token_embedding
         return Blanks(texts, tokenizer, _text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Any:

@@ -11,8 +11,9 @@ from conftest import encoded, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ood_lightning.data.manifest import Manifest, Shard, index, plan, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, index, plan, read_manifest
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expand, locate
 
 BLOCK = 512
