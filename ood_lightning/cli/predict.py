@@ -43,6 +43,8 @@ def predict(
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
+    from functools import partial
+
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.folder import find_pictures
@@ -76,6 +78,7 @@ def predict(
     evidence = Evidence(
         {detector.labels: found},
         texts={detector.labels: named},
+        encode={detector.labels: partial(bank.encode, prompts=prompts)},
         positives_under=under,
         encoder=encoder.fingerprint,
         prompts={detector.labels: prompts.fingerprint},
