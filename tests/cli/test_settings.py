@@ -74,6 +74,12 @@ def test_an_unknown_command_names_the_nearest(given: str, near: str | None, caps
     assert (f"did you mean {near!r}?" in error) == (near is not None)
 
 
+@pytest.mark.parametrize("key", ["judge", "encoder"])
+def test_a_config_that_is_not_there_is_named_with_its_key(key: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["filter", "--config", str(CONFIGS / "filter.yaml"), f"--{key}", "configs/nope.yaml"]) == 2
+    assert said(capsys).startswith(f"error: {key}: Expected a path but configs/nope.yaml")
+
+
 @pytest.mark.parametrize("command", [*TRAINER, *STEPS])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
