@@ -45,6 +45,7 @@ def predict(
     """
     from functools import partial
 
+    from ood_lightning.cli.checks import check_ending
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.folder import find_pictures
@@ -54,8 +55,7 @@ def predict(
     from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
     from ood_lightning.modules.lexica import lexica
 
-    if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
-        raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
+    check_ending(out, ".csv", ".jsonl")
     files = find_pictures(images)
     device = pick()
     encoder.load(device)

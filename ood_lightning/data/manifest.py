@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ood_lightning.data import remote
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import write_json
 from ood_lightning.data.tars import scanned
 from ood_lightning.errors import ManifestError, SourceError
 from ood_lightning.places import expand, is_remote, locate
@@ -95,9 +95,8 @@ class Manifest:
         for shard in entries["shards"]:
             del shard["members"]
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
-        text = json.dumps({key: entries[key] for key in order}, indent=2, ensure_ascii=False) + "\n"
         path = folder / "manifest.json"
-        atomic_write(path, text.encode())
+        write_json(path, {key: entries[key] for key in order}, indent=2)
         return path
 
 
