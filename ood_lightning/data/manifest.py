@@ -217,14 +217,13 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
             )
 
 
-def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any) -> Manifest:
+def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
     """Manifest of tars that have none, from their headers (about 30 microseconds a sample).
 
     Args:
-        paths: tars in order; names are taken relative to the first one's folder.
-        name: of the set; if empty the first tar's stem without its number, or its folder's name.
+        paths: tars in order; names are taken relative to the first one's folder. The set is called as the first one,
+            without its number, or as the folder.
         role: of the set.
-        about: further fields of :class:`Manifest`.
     """
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
@@ -233,8 +232,7 @@ def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any
         )
     root = paths[0].parent
     shards = tuple(_counted(path, root) for path in paths)
-    name = name or _stem(paths[0]) or root.resolve().name
-    return Manifest(name=name, role=role, shards=shards, root=root, **about)
+    return Manifest(name=_stem(paths[0]) or root.resolve().name, role=role, shards=shards, root=root)
 
 
 def _counted(path: Path, root: Path) -> Shard:

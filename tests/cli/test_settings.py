@@ -254,20 +254,18 @@ def test_wrong_values_and_missing_files_are_one_error(
     assert words in said(capsys)
 
 
-def imports(*given: str) -> tuple[set[str], float]:
-    """Heavy modules that a command has imported when it ends, and how long it took."""
+def imports(*given: str) -> set[str]:
+    """Heavy modules that a command has imported when it ends; they are what takes seconds."""
     code = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys\n"
         "from ood_lightning.cli.main import main\n"
         f"try: main({list(given)!r})\n"
         "except SystemExit: pass\n"
-        "took = time.perf_counter() - start\n"
         "heavy = {'torch', 'lightning', 'torchmetrics', 'open_clip', 'torchvision', 'webdataset', 'wandb', 'PIL'}\n"
-        "print(took, *sorted(heavy & set(sys.modules)), file=sys.stderr)"
+        "print(*sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    took, *found = done.stderr.splitlines()[-1].split()
-    return set(found), float(took)
+    return set(done.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
@@ -284,17 +282,7 @@ def imports(*given: str) -> tuple[set[str], float]:
     ids=" ".join,
 )
 def test_light_commands_import_neither_torch_nor_lightning(given: list[str]):
-    assert imports(*given)[0] == set()
-
-
-@pytest.mark.slow
-def test_help_takes_less_than_half_the_time_of_importing_torch_and_lightning():
-    code = (
-        "import time; start = time.perf_counter(); import torch, lightning.pytorch; print(time.perf_counter() - start)"
-    )
-    heavy = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    for given in (["--help"], ["report", "--help"]):
-        assert imports(*given)[1] < heavy / 2
+    assert imports(*given) == set()
 
 
 def test_a_config_may_be_read_from_any_folder(fit_yaml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
