@@ -31,10 +31,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import peak_mib
 from ood_lightning.data import shards
-from ood_lightning.data.manifest import Manifest, Shard, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.pictures import decode
 from ood_lightning.data.pixels import split
 from ood_lightning.encoders.preprocess import with_fast_resize
+from ood_lightning.hashes import sha256_of
 
 BATCH = 64
 Transform = Callable[[Image.Image], Tensor]

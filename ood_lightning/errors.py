@@ -9,6 +9,11 @@ class UserError(Exception):
     """An error a person can act on; the command line prints its text without a traceback."""
 
 
+def first_line(error: Exception) -> str:
+    """What another library's error says, in one line; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 class EmptySideError(UserError, ValueError):
     """A comparison of ID with OOD scores of which one side is empty."""
 

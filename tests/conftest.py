@@ -15,7 +15,8 @@ import torch
 import yaml
 from PIL import Image
 
-from ood_lightning.data.manifest import Manifest, Shard, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard
+from ood_lightning.hashes import sha256_of
 
 TINY = {
     "embed_dim": 16,

@@ -13,7 +13,7 @@ from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.functional import conventions, roc
-from ood_lightning.functional.confidence import energy, log_max_softmax, negative_entropy
+from ood_lightning.functional.confidence import log_max_softmax, negative_entropy
 from ood_lightning.functional.density import fit_gaussians, mahalanobis, relative_mahalanobis
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.multimatch import multi_match
@@ -161,8 +161,8 @@ def test_density_and_softmax_scores(path: Path):
     for score, name in ((mahalanobis, "score_md"), (relative_mahalanobis, "score_rmd")):
         torch.testing.assert_close(score(given["test"].double(), fitted), given[name], rtol=1e-9, atol=1e-9)
     logits = given["logits"]
-    softmax = (log_max_softmax(logits).exp(), energy(logits), -(-negative_entropy(logits)).exp())
-    for found, name in zip(softmax, ("msp", "energy", "perplexity"), strict=True):
+    softmax = (log_max_softmax(logits).exp(), -(-negative_entropy(logits)).exp())
+    for found, name in zip(softmax, ("msp", "perplexity"), strict=True):
         torch.testing.assert_close(found, given[name].double(), rtol=0, atol=1e-5)
 
 

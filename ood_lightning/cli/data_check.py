@@ -31,22 +31,20 @@ def check(
         out: .json for the report.
         workers: processes that read the shards.
     """
-    import json
     from pathlib import Path
 
+    from ood_lightning.cli.checks import check_ending, check_least
     from ood_lightning.data.against import differences
     from ood_lightning.data.check import Problem, content
-    from ood_lightning.data.files import atomic_write
+    from ood_lightning.data.files import write_json
     from ood_lightning.data.manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.checked import as_json, print_check
 
     if not 0 < near <= 1:
         raise SettingsError(f"near is {near}: expected a cosine above 0, at most 1")
-    if workers < 1:
-        raise SettingsError(f"workers is {workers}: expected 1 or more")
-    if out is not None and Path(out).suffix != ".json":
-        raise SettingsError(f"out is {out!r}: expected a name ending in .json")
+    check_least(1, workers=workers)
+    check_ending(out, ".json")
     if against is not None and len(sets) + len(ood or []) != 1:
         raise SettingsError(f"against compares one set with the card {against!r}: check the others by themselves")
     given = [read_manifest(source, whole=False) for source in sets]
@@ -71,7 +69,7 @@ def check(
         if not found.certain:
             print(f"worth a look: {found.text}")
     if out is not None:
-        atomic_write(Path(out), (json.dumps(as_json(contents, problems), indent=1) + "\n").encode())
+        write_json(Path(out), as_json(contents, problems), escaped=True)
         print(f"report: {out}")
     return 1 if problems else 0
 

@@ -32,19 +32,14 @@ def corrupt(
     import hashlib
     from pathlib import Path
 
+    from ood_lightning.cli.checks import check_least
     from ood_lightning.data.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
     from ood_lightning.data.manifest import Manifest, read_manifest
     from ood_lightning.data.packing import pack
     from ood_lightning.errors import SettingsError
 
-    for key, value, least in (
-        ("samples", samples, 1),
-        ("samples_per_shard", samples_per_shard, 1),
-        ("workers", workers, 1),
-        ("max_bad_samples", max_bad_samples, 0),
-    ):
-        if value < least:
-            raise SettingsError(f"{key} is {value}: expected {least} or more")
+    check_least(1, samples=samples, samples_per_shard=samples_per_shard, workers=workers)
+    check_least(0, max_bad_samples=max_bad_samples)
     if len(shards) != 1:
         raise SettingsError(f"{len(shards)} sets given: `data corrupt` makes one set of one")
     severities = _severities(severity)

@@ -51,6 +51,7 @@ def pack(
     import hashlib
     from pathlib import Path
 
+    from ood_lightning.cli.checks import check_least
     from ood_lightning.data.classes import class_folders, numbered
     from ood_lightning.data.manifest import Manifest
     from ood_lightning.data.names import read_folders
@@ -61,13 +62,8 @@ def pack(
 
     if len(source) != 1:
         raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
-    for key, value, least in (
-        ("samples_per_shard", samples_per_shard, 1),
-        ("workers", workers, 1),
-        ("max_bad_samples", max_bad_samples, 0),
-    ):
-        if value < least:
-            raise SettingsError(f"{key} is {value}: expected {least} or more")
+    check_least(1, samples_per_shard=samples_per_shard, workers=workers)
+    check_least(0, max_bad_samples=max_bad_samples)
     doubt = _doubt(protocol)
     found = listing(source[0], root, split)
     entries = found.entries

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ood_lightning.cli.checks import check_ending, check_least
+
 
 def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
     """Label sets as tables: recipe, whether edited, positives by falling support.
@@ -17,7 +19,7 @@ def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
     from ood_lightning.data.names import read_names
     from ood_lightning.report.labels import print_set
 
-    _check_top(top)
+    check_least(1, top=top)
     true = read_names(names) if names is not None else None
     for source in sets:
         print_set(source, LabelSet.read(_file(source)), top, true)
@@ -35,7 +37,7 @@ def diff(sets: list[str], top: int = 20) -> int:
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.labels import print_difference
 
-    _check_top(top)
+    check_least(1, top=top)
     if len(sets) != 2:
         raise SettingsError(f"{len(sets)} label sets given: `labels diff A B` compares two")
     a, b = (LabelSet.read(_file(source)) for source in sets)
@@ -55,7 +57,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
     from ood_lightning.functional.elbow import elbow as bend
     from ood_lightning.report.sweep import drawn, print_sweep, read_fits
 
-    _check_svg(out)
+    check_ending(out, ".svg")
     fits = read_fits(runs)
     try:
         found = bend([fit.asked for fit in fits], [fit.measures["label_ratio"] for fit in fits])
@@ -82,7 +84,7 @@ def plot(runs: list[str], out: str) -> int:
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.plots import Histogram, histograms
 
-    _check_svg(out)
+    check_ending(out, ".svg")
     series: dict[str, list[int]] = {}
     far: dict[str, list[int]] = {}
     for run in runs:
@@ -106,20 +108,6 @@ def plot(runs: list[str], out: str) -> int:
     without = "" if far else "; no hops, since quality.json has none or no name is a noun of WordNet"
     print(f"{len(series)} label sets: {out}{without}")
     return 0
-
-
-def _check_svg(out: str | None) -> None:
-    from ood_lightning.errors import SettingsError
-
-    if out is not None and Path(out).suffix != ".svg":
-        raise SettingsError(f"out is {out!r}: expected a name ending in .svg")
-
-
-def _check_top(top: int) -> None:
-    from ood_lightning.errors import SettingsError
-
-    if top < 1:
-        raise SettingsError(f"top is {top}: expected 1 or more")
 
 
 def _file(source: str) -> Path:

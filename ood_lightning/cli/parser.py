@@ -57,13 +57,15 @@ def near_key(message: str, known: Iterable[str]) -> str:
     if other := re.fullmatch(OTHER_TYPE, message.strip(), re.DOTALL):
         key, choices, form, value = other.groups()
         return f"{key} is {value.strip()!r}: expected {f'one of {choices}' if choices else FORMS[form]}"
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines() if not line.strip().startswith(NOISE)]
+    stripped = (line.strip() for line in message.splitlines())
+    lines = [line.removeprefix("- ") for line in stripped if line and not line.startswith(NOISE)]
     told = [line for line in lines if line.startswith("there is no key")]
     if told:  # an inner parser, of a class's own arguments, knew better
         return told[-1]
     found = next((match for pattern in UNKNOWN if (match := re.search(pattern, message))), None)
     if not found:
-        return "\n".join(lines) if len(lines) > 1 else message
+        key = re.match(r'Parser key "([\w.]+)":', message)
+        return (f"{key[1]}: " if key else "") + "\n".join(lines) if lines else message
     wrong, keys = found.group(1), list(known)
     near = _nearest(wrong, keys)
     first = wrong.partition(".")[0]

@@ -44,6 +44,9 @@ def predict(
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
+    from functools import partial
+
+    from ood_lightning.cli.checks import check_ending, check_least
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.folder import find_pictures
@@ -53,11 +56,8 @@ def predict(
     from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
     from ood_lightning.modules.lexica import lexica
 
-    if out is not None and Path(out).suffix not in (".csv", ".jsonl"):
-        raise SettingsError(f"out is {out!r}: expected a name ending in .csv or .jsonl")
-    for key, value in (("concepts", concepts), ("batch_size", batch_size)):
-        if value < 1:
-            raise SettingsError(f"{key} is {value}: expected 1 or more")
+    check_ending(out, ".csv", ".jsonl")
+    check_least(1, concepts=concepts, batch_size=batch_size)
     passed_over = Counter[str]()
     files = find_pictures(images, passed_over)
     device = pick()
@@ -81,6 +81,7 @@ def predict(
     evidence = Evidence(
         {detector.labels: found},
         texts={detector.labels: named},
+        encode={detector.labels: partial(bank.encode, prompts=prompts)},
         positives_under=under,
         encoder=encoder.fingerprint,
         prompts={detector.labels: prompts.fingerprint},

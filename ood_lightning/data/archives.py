@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from ood_lightning.data.listings import Entry, Listing, Place, Refused, named_pictures
+from ood_lightning.data.listings import Entry, Listing, Place, Refused, named_pictures, stamp_of
 from ood_lightning.data.pictures import MAX_BYTES
+from ood_lightning.data.tars import ends_well
 from ood_lightning.errors import SourceError
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
@@ -64,13 +65,11 @@ def tar_listing(path: Path) -> Listing:
         SourceError: it is compressed, damaged or cut.
     """
     found, places = Listing([], foldered=True), []
-    stamp = _stamp(path)
+    stamp = stamp_of(path.stat())
     try:
         with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
             places = [(_clean(member.name), _tar_place(path, member)) for member in tar if not member.isdir()]
-            raw.seek(tar.offset)
-            # a sound archive ends with two blocks of zeros; one cut at, or damaged in, a header just stops
-            sound = raw.read(1024) == bytes(1024)
+            sound = ends_well(tar, raw)
     except tarfile.TarError as error:
         raise SourceError(
             f"{path} is no sound tar: {error}. The members of a compressed one cannot be reached one by one: "
@@ -93,7 +92,7 @@ def zip_listing(path: Path) -> Listing:
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{path} is no sound zip: {error}") from None
     places = [(_clean(member.filename), _zip_place(path, i, member)) for i, member in members]
-    return _sorted(Listing([], foldered=True), places, _stamp(path))
+    return _sorted(Listing([], foldered=True), places, stamp_of(path.stat()))
 
 
 def _sorted(found: Listing, places: list[tuple[str, Place]], stamp: str) -> Listing:
@@ -126,8 +125,3 @@ def _inside(name: str) -> bool:
 
 def _clean(name: str) -> str:
     return str(PurePosixPath(name))
-
-
-def _stamp(path: Path) -> str:
-    about = path.stat()
-    return f"{about.st_size} {about.st_mtime_ns}"

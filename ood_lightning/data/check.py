@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from ood_lightning.data.against import matching
 from ood_lightning.data.classes import in_order
-from ood_lightning.data.manifest import Manifest, Role, Shard, sha256_of
+from ood_lightning.data.manifest import Manifest, Role, Shard
 from ood_lightning.data.members import located
 from ood_lightning.data.pictures import suffix_of
 from ood_lightning.data.workers import Tick, each
 from ood_lightning.errors import ShardContentError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.progress import bar
 
 

@@ -1,5 +1,6 @@
 """Small files, written so that no reader ever sees half of one."""
 
+import json
 from pathlib import Path
 from secrets import token_hex
 
@@ -19,6 +20,18 @@ def atomic_write(path: Path, data: bytes) -> None:
             raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object, *, indent: int = 1, escaped: bool = False) -> None:
+    """Write as JSON; the same content gives the same bytes.
+
+    Args:
+        path: where to.
+        content: plain data.
+        indent: of each level.
+        escaped: ASCII alone, so that names of files that are no UTF-8 can stand in it.
+    """
+    atomic_write(path, (json.dumps(content, indent=indent, ensure_ascii=escaped) + "\n").encode())
 
 
 def sweep(folder: Path, names: set[str]) -> None:

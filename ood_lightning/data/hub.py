@@ -21,7 +21,7 @@ from ood_lightning.data.hub_splits import Groups, chosen, grouped, size_in_words
 from ood_lightning.data.listings import PICTURES, Listing
 from ood_lightning.data.parquet import parquet_listing
 from ood_lightning.data.remote import ON_HUB, cache, fetch_to
-from ood_lightning.errors import RefusedError, SourceError
+from ood_lightning.errors import RefusedError, SourceError, first_line
 from ood_lightning.progress import bar
 
 CONVERTED = "refs/convert/parquet"
@@ -115,7 +115,7 @@ def _listed(source: str) -> OnHub:
         )
         files = tuple(entry for entry in entries if isinstance(entry, RepoFile))
     except GatedRepoError as error:
-        raise SourceError(_gated(repository, f"{api.endpoint}/datasets/{repository}", _cause(error))) from None
+        raise SourceError(_gated(repository, f"{api.endpoint}/datasets/{repository}", first_line(error))) from None
     except RepositoryNotFoundError:
         raise SourceError(
             f"the hub shows no data set {repository!r}: it is misspelt, or private (`hf auth login`, or HF_TOKEN with "
@@ -128,9 +128,9 @@ def _listed(source: str) -> OnHub:
         raise SourceError(f"{repository} has no folder {folder!r} at revision {revision or 'main'}") from None
     except Exception as error:  # of its HTTP library, which has been another in each major version
         raise SourceError(
-            f"{source} cannot be listed, the hub at {api.endpoint} is not reached: {_cause(error)}. Without a network, "
-            f"fetch its files where there is one (`hf download {repository} --repo-type dataset --local-dir FOLDER`), "
-            f"and pack FOLDER."
+            f"{source} cannot be listed, the hub at {api.endpoint} is not reached: {first_line(error)}. Without a "
+            f"network, fetch its files where there is one (`hf download {repository} --repo-type dataset --local-dir "
+            f"FOLDER`), and pack FOLDER."
         ) from None
     if any(".." in (path := PurePosixPath(file.path)).parts or path.is_absolute() for file in files):
         raise SourceError(f"{source}: the hub lists a file outside the data set")
@@ -174,10 +174,6 @@ def _gated(repository: str, page: str, cause: str) -> str:
         f"{repository} is gated: its files are given to accounts that its owners have let in. Agree to their terms on "
         f"{page}, then `hf auth login`, or HF_TOKEN with a token of that account, and the same command again ({cause})"
     )
-
-
-def _cause(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _in_another_form(found: OnHub) -> str:

@@ -7,6 +7,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from os import stat_result
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
@@ -197,7 +198,12 @@ def _file(path: Path) -> tuple[Place, str]:
         return Refused(str(error)), ""
     if not S_ISREG(about.st_mode):
         return Refused("a device, pipe or folder, and no plain file"), ""  # reading a pipe would wait for ever
-    return File(str(path)), f"{about.st_size} {about.st_mtime_ns}"
+    return File(str(path)), stamp_of(about)
+
+
+def stamp_of(about: stat_result) -> str:
+    """Size and time of a file, see :class:`Entry`."""
+    return f"{about.st_size} {about.st_mtime_ns}"
 
 
 def _text(path: Path) -> str:

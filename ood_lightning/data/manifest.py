@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ood_lightning.data import remote
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import write_json
 from ood_lightning.data.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
 from ood_lightning.places import expand, is_remote, locate
@@ -95,9 +95,8 @@ class Manifest:
         for shard in entries["shards"]:
             del shard["members"]
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
-        text = json.dumps({key: entries[key] for key in order}, indent=2, ensure_ascii=False) + "\n"
         path = folder / "manifest.json"
-        atomic_write(path, text.encode())
+        write_json(path, {key: entries[key] for key in order}, indent=2)
         return path
 
 
@@ -229,14 +228,13 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
             )
 
 
-def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any) -> Manifest:
+def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
     """Manifest of tars that have none, from their headers (about 30 microseconds a sample).
 
     Args:
-        paths: tars in order; names are taken relative to the first one's folder.
-        name: of the set; if empty the first tar's stem without its number, or its folder's name.
+        paths: tars in order; names are taken relative to the first one's folder. The set is called as the first one,
+            without its number, or as the folder.
         role: of the set.
-        about: further fields of :class:`Manifest`.
     """
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
@@ -245,20 +243,13 @@ def index(paths: Sequence[Path], name: str = "", role: Role = "id", **about: Any
         )
     root = paths[0].parent
     shards = tuple(_counted(path, root) for path in paths)
-    name = name or _stem(paths[0]) or root.resolve().name
-    return Manifest(name=name, role=role, shards=shards, root=root, **about)
+    return Manifest(name=_stem(paths[0]) or root.resolve().name, role=role, shards=shards, root=root)
 
 
 def _counted(path: Path, root: Path) -> Shard:
     relative = path.relative_to(root) if path.is_relative_to(root) else path.resolve()
     samples, members = scanned(path)
     return Shard(path=str(relative), samples=samples, bytes=path.stat().st_size, members=members)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def plan(shards: Iterable[Shard], bins: int) -> list[list[Shard]]:

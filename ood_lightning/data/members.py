@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ood_lightning.data.archives import Slice
-from ood_lightning.data.tars import IMAGE_SUFFIXES
+from ood_lightning.data.tars import IMAGE_SUFFIXES, ends_well
 from ood_lightning.errors import ShardContentError
 
 
@@ -40,9 +40,7 @@ def located(path: Path) -> Iterator[Located]:
                 held[named.group(2).lower()] = Slice(str(path), member.offset_data, member.size)
                 n += 1
             yield from _sample(key, held)
-            raw.seek(tar.offset)
-            # a sound archive ends with two blocks of zeros; one cut at, or damaged in, a header just stops
-            sound = raw.read(1024) == bytes(1024)
+            sound = ends_well(tar, raw)
     except (tarfile.TarError, OSError) as error:
         raise ShardContentError(f"is no sound tar after {n} members: {error}") from None
     if not sound:

@@ -17,10 +17,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
-from ood_lightning.data.files import atomic_write
-from ood_lightning.data.manifest import Manifest, Shard, sha256_of
+from ood_lightning.data.files import atomic_write, write_json
+from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.workers import Tick, each
 from ood_lightning.errors import SettingsError, ShardContentError, SourceError, UserError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.progress import bar
 
 ABOUT = "pack.json"
@@ -142,7 +143,7 @@ def _claim(folder: Path, name: str, origin: str) -> None:
     except FileNotFoundError:
         if folder.is_dir() and any(path.name[: len(ABOUT) + 2] != f".{ABOUT}." for path in folder.iterdir()):
             raise SettingsError(f"{folder} is not empty, and was not made by this command: name a new folder") from None
-        atomic_write(folder / ABOUT, _json(own))
+        write_json(folder / ABOUT, own, escaped=True)
         found = own
     except (OSError, ValueError) as error:
         raise SettingsError(f"{folder / ABOUT} cannot be read ({error}): name a new folder") from None
@@ -192,7 +193,7 @@ def _make(folder: Path, task: tuple[str, Recipe], tick: Tick) -> Made:
         described.unlink(missing_ok=True)  # an old one does not fit the new bytes
         if n:
             temporary.rename(final)
-        atomic_write(described, _json(entry))
+        write_json(described, entry, escaped=True)
     finally:
         temporary.unlink(missing_ok=True)
     return Made(recipe.fingerprint, shard, tuple(bad))
@@ -230,15 +231,10 @@ def _finish(folder: Path, manifest: Manifest, origin: str, bad: Sequence[Bad], n
             tar.unlink()
     left_out = [{"path": b.path, "reason": b.reason} for b in bad]
     own = {"format": FORMAT, "name": manifest.name, "origin": origin}
-    atomic_write(folder / ABOUT, _json({**own, **notes, "left_out": left_out}))
+    write_json(folder / ABOUT, {**own, **notes, "left_out": left_out}, escaped=True)
     manifest.write(folder)
     (folder / STATE / "bad.txt").unlink(missing_ok=True)
 
 
 def _described(shard: Shard) -> dict[str, Any]:
     return {"path": shard.path, "samples": shard.samples, "bytes": shard.bytes, "sha256": shard.sha256}
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    # escaped: names of files may hold what is no UTF-8
-    return (json.dumps(content, indent=1) + "\n").encode()

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ood_lightning.data.listings import Entry, Listing
+from ood_lightning.data.listings import Entry, Listing, stamp_of
 from ood_lightning.errors import SourceError
 
 
@@ -51,8 +51,7 @@ def parquet_listing(paths: Sequence[Path]) -> Listing:
             with pq.ParquetFile(path) as file:
                 column, labelled = _columns(path, file.schema_arrow)
                 names = names or _class_names(file.schema_arrow)
-                about = path.stat()
-                stamp = f"{about.st_size} {about.st_mtime_ns}"
+                stamp = stamp_of(path.stat())
                 for group in range(file.num_row_groups):
                     rows = file.metadata.row_group(group).num_rows
                     labels = file.read_row_group(group, columns=["label"]).column(0).to_pylist() if labelled else []

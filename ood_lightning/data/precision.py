@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import write_json
 from ood_lightning.errors import FeatureError
 
 FILE = "precision.json"
@@ -53,7 +53,7 @@ class FromFP32:
 
     def write(self, folder: Path) -> None:
         """Keep it beside a set's features."""
-        atomic_write(folder / FILE, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        write_json(folder / FILE, asdict(self), indent=2)
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import write_json
 from ood_lightning.errors import SourceError
 
 FILE = "quality.json"
@@ -13,7 +13,7 @@ FORMAT = "ood_lightning/quality/1"
 
 def write_quality(path: Path, content: dict[str, Any]) -> None:
     """Write as JSON; the same content gives the same bytes."""
-    atomic_write(path, (json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(path, {"format": FORMAT, **content})
 
 
 def read_quality(source: str | Path) -> dict[str, Any]:

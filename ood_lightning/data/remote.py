@@ -20,7 +20,8 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ood_lightning.data import download
-from ood_lightning.errors import ShardContentError, SourceError
+from ood_lightning.errors import ShardContentError, SourceError, first_line
+from ood_lightning.hashes import sha256_of
 
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
 HF, S3, PIPE = "hf:", "s3:", "pipe:"
@@ -196,14 +197,11 @@ def _check(called: str, path: Path, size: int | None, sha256: str) -> None:
         raise ShardContentError(
             f"{called} has {held:,} bytes, {size:,} were promised: the file or its description is old"
         )
-    if sha256:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise ShardContentError(
-                f"the bytes of {called} are not those that were promised (SHA-256 {found[:12]}..., "
-                f"expected {sha256[:12]}...): they were changed there, or on the way. Nothing of them is kept."
-            )
+    if sha256 and (found := sha256_of(path)) != sha256:
+        raise ShardContentError(
+            f"the bytes of {called} are not those that were promised (SHA-256 {found[:12]}..., "
+            f"expected {sha256[:12]}...): they were changed there, or on the way. Nothing of them is kept."
+        )
 
 
 def _transfer(source: str, file: IO[bytes], size: int | None) -> None:
@@ -247,11 +245,10 @@ def _from_hub(source: str) -> Path:
             if _may_pass(error) and not HF_HUB_OFFLINE and fails < download.TRIES:
                 download.pause(fails)
                 continue
-            cause = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             tried = f", given up after {fails} tries" if fails > 1 else ""
             raise SourceError(
-                f"{source} cannot be fetched{tried}: {cause} (a data set with restricted access needs `hf auth login` "
-                f"or HF_TOKEN)"
+                f"{source} cannot be fetched{tried}: {first_line(error)} (a data set with restricted access needs "
+                f"`hf auth login` or HF_TOKEN)"
             ) from None
     raise AssertionError("the loop has no end")
 

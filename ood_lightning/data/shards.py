@@ -13,9 +13,10 @@ import webdataset as wds
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
-from ood_lightning.data.manifest import Manifest, Shard, plan, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, plan
 from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import ShardContentError, ShardCountError, UserError
+from ood_lightning.hashes import sha256_of
 
 
 class Sample(NamedTuple):

@@ -7,6 +7,7 @@ import hashlib
 import tarfile
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from ood_lightning.errors import ShardContentError
 
@@ -29,14 +30,23 @@ def scanned(path: Path) -> tuple[int, str]:
                 stem, _, suffix = base.partition(".")
                 if member.isreg() and stem and suffix.lower() in IMAGE_SUFFIXES:
                     keys.add(f"{folder}/{stem}")
-            raw.seek(tar.offset)
-            # a sound archive ends with two blocks of zeros; one cut at, or damaged in, a header just stops
-            sound = raw.read(1024) == bytes(1024)
+            sound = ends_well(tar, raw)
     except tarfile.TarError as error:
         raise ShardContentError(f"{path} is no sound tar: {error}") from None
     if not sound:
         raise ShardContentError(f"{path} is damaged or cut after {len(keys)} samples: copy it again")
     return len(keys), headers.hexdigest()
+
+
+def ends_well(tar: tarfile.TarFile, raw: IO[bytes]) -> bool:
+    """Whether a tar that was read to its end is whole; one cut at, or damaged in, a header just stops.
+
+    Args:
+        tar: all of whose members have been read.
+        raw: the same file.
+    """
+    raw.seek(tar.offset)
+    return raw.read(1024) == bytes(1024)  # a sound archive ends with two blocks of zeros
 
 
 def last_member(path: Path) -> str | None:

@@ -123,8 +123,6 @@ class Proxies:
         gamma, gap = self.settings.gamma, self.settings.gap
         is_id, is_ood = share > gamma + gap * (1 - gamma), share < gamma - gap * gamma
         sure = (is_id | is_ood).nonzero()[:, 0]
-        if not len(sure):
-            return
         chosen, is_id = features[sure], is_id[sure]
         rows = torch.where(
             is_id,

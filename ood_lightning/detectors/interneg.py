@@ -81,7 +81,7 @@ class InterNeg(StreamDetector):
         if self.labels not in evidence.borders:
             raise SettingsError(
                 f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"modules.interneg.InterNegNegatives ({', '.join(evidence.borders)})"
+                f"ood_lightning.modules.interneg.InterNegNegatives ({', '.join(evidence.borders)})"
             )
         return Inversions(self, evidence.labels[self.labels], evidence.borders[self.labels], evidence.blanks)
 

@@ -106,8 +106,6 @@ class Activations:
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's confident images had their say."""
         mass, logits = self._logits(features)
-        if not len(features):
-            return mass
         id_mean, ood_mean = _mean(self.id_queue), _mean(self.ood_queue)
         share = self._log_odds(mass, logits, ood_mean - id_mean).sigmoid()
         self.shares = torch.cat([self.shares, share])[-self.settings.scores :]

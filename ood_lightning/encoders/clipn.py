@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class NoTexts(OpenClip):
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102
-        with self.checkpoint.open("rb") as file:
-            parts = f"{self.yes.fingerprint} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        parts = f"{self.yes.fingerprint} {sha256_of(self.checkpoint)}"
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102

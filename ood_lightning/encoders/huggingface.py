@@ -22,7 +22,8 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.openclip_tags import trained_as
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.truncation import report_cut
-from ood_lightning.errors import EncoderError
+from ood_lightning.errors import EncoderError, first_line
+from ood_lightning.hashes import sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +97,7 @@ class HuggingFace(Encoder):
             file = held if isinstance(held, str) else hf_hub_download(self.model, "config.json", **place)
         except (OSError, ValueError) as error:
             raise EncoderError(
-                f"encoder {self.name!r} is not in the hub's cache and cannot be fetched: {_first_line(error)}"
+                f"encoder {self.name!r} is not in the hub's cache and cannot be fetched: {first_line(error)}"
             ) from error
         return Path(file).parent.name  # snapshots/COMMIT/config.json
 
@@ -106,7 +107,7 @@ class HuggingFace(Encoder):
             name = f"{self.model}@{self._commit}"
         else:
             files = sorted(path for path in self._folder.iterdir() if path.suffix in READ and path.is_file())
-            name = json.dumps([(path.name, _sha256_of(path)) for path in files])
+            name = json.dumps([(path.name, sha256_of(path)) for path in files])
         parts = {"name": name, "precision": self.precision, "feature_dtype": self.feature_dtype, "by": "transformers"}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -135,11 +136,11 @@ class HuggingFace(Encoder):
             processor = AutoImageProcessor.from_pretrained(place, backend="pil", **given)
         except ImportError as error:
             raise EncoderError(
-                f"encoder {self.name!r}: {_first_line(error)} pip install 'ood-lightning[transformers]'"
+                f"encoder {self.name!r}: {first_line(error)} pip install 'ood-lightning[transformers]'"
             ) from error
         except Exception as error:  # of a broken file, its tokenizers raise an Exception and nothing finer
             raise EncoderError(
-                f"encoder {self.name!r} cannot be loaded: {_first_line(error)} Name a model with safetensors weights, "
+                f"encoder {self.name!r} cannot be loaded: {first_line(error)} Name a model with safetensors weights, "
                 f"a tokenizer and an image processor (some repositories of the hub have safetensors in another "
                 f"revision alone); models that bring code of their own are not run."
             ) from error
@@ -267,12 +268,3 @@ class HuggingFace(Encoder):
         lengths = torch.tensor([len(some) for some in ids], device=model.device)
         mask = torch.arange(width, device=model.device) < lengths[:, None]
         return {"input_ids": tokens, "attention_mask": mask.long()}
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -44,7 +44,7 @@ class _FastResize:
 
 
 def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
-    """The same preprocessing but for the last bit of some pixels, in half the time.
+    """The same preprocessing but for a level of some pixels, in less time (docs/sources.md has the figures).
 
     Raises:
         EncoderError: if the preprocessing does not resize by torchvision's `Resize`.

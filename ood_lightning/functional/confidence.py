@@ -1,21 +1,6 @@
-"""Scores of one picture's logits over the ID names: energy and softmax statistics. All float64."""
+"""Scores of one picture's logits over the ID names: softmax statistics. All float64."""
 
 from torch import Tensor
-
-
-def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """``T log sum_k exp(logit_k / T)``, the negated free energy; tends to the largest logit as T falls.
-
-    Args:
-        logits: shape (B, K).
-        temperature: T, above 0.
-
-    Returns:
-        In the logits' unit, shape (B,); higher = more in-distribution.
-
-    Source: Liu et al., NeurIPS 2020, https://arxiv.org/abs/2010.03759.
-    """
-    return temperature * (_checked(logits) / temperature).logsumexp(dim=1)
 
 
 def log_max_softmax(logits: Tensor) -> Tensor:

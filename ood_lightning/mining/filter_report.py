@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import atomic_write, write_json
 from ood_lightning.data.labels import LabelSet
 from ood_lightning.mining.filter import Rules, Verdict
 from ood_lightning.mining.hearing import Hearing, agreement
@@ -81,7 +80,7 @@ def write_report(folder: Path, verdicts: Sequence[Verdict], hearing: Hearing, se
             if bool(answer.yes) != bool(second.answers[question].yes)
         ]
         _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), rows)
-    atomic_write(folder / "report.json", (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / "report.json", report)
     return report
 
 

@@ -28,7 +28,7 @@ from ood_lightning.modules.lexica import lexica
 WHENCE = {
     "id_features": "ID training images (data.id_train_shards)",
     "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
-    "borders": "a label set that looks at ID images (modules.interneg.InterNegNegatives)",
+    "borders": "a label set that looks at ID images (ood_lightning.modules.interneg.InterNegNegatives)",
     "blanks": "a text tower that takes vectors for tokens (open_clip's causal ones)",
     "patches": "patch features (data.encoder.also: [patches])",
     "tower": "tower features (data.encoder.also: [tower])",

@@ -17,7 +17,8 @@ from conftest import write_tar
 from PIL import Image
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.manifest import Manifest, Shard, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, read_manifest
+from ood_lightning.hashes import sha256_of
 
 pytestmark = pytest.mark.slow  # whole commands
 

@@ -185,19 +185,20 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert "higher score = more in-distribution" in " ".join(capsys.readouterr().out.split())
 
 
-def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Path, tmp_path: Path):
+@pytest.mark.parametrize("detector", ["neglabel.NegLabel", "negrefine.NegRefine"])  # the latter encodes further texts
+def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Path, tmp_path: Path, detector: str):
     """The same picture, in a shard and as a file."""
     import pyarrow.parquet as pq
 
-    assert main(["test", "--config", str(eval_yaml)]) == 0
+    given_detector = {"class_path": f"ood_lightning.detectors.{detector}", "init_args": {"groups": 2}}
+    assert main(["test", "--config", str(eval_yaml), f"--model.detectors={json.dumps({'X': given_detector})}"]) == 0
     table = pq.read_table("run/eval/scores.parquet").to_pylist()
     (tmp_path / "p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
-    detector = {"class_path": "ood_lightning.detectors.neglabel.NegLabel", "init_args": {"groups": 2}}
     more = {"label_set": "run/eval/labels/neglabel.json", "prompts": {"templates": ["{}"]}}
-    given = config("encoder", "corpus", detector=detector, **more)
+    given = config("encoder", "corpus", detector=given_detector, **more)
     assert main(["predict", *given, "--images", "p.png", "--out", "rows.jsonl"]) == 0
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
-    (wanted,) = [entry["NegLabel"] for entry in table if entry["key"] == "blues0000"]
+    (wanted,) = [entry["X"] for entry in table if entry["key"] == "blues0000"]
     assert row["score"] == pytest.approx(wanted, abs=1e-4)
 
 

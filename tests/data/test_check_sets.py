@@ -21,10 +21,11 @@ from ood_lightning.data.against import matching
 from ood_lightning.data.cards import read_card
 from ood_lightning.data.check import SetContent, ShardContent, content, duplicates
 from ood_lightning.data.features import Features
-from ood_lightning.data.manifest import Manifest, Shard, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, read_manifest
 from ood_lightning.data.members import located
 from ood_lightning.data.near import near_duplicates
 from ood_lightning.data.shards import read_samples
+from ood_lightning.hashes import sha256_of
 
 BLOCK = 512
 

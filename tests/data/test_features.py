@@ -13,10 +13,11 @@ from torch import Tensor
 from ood_lightning.data import files
 from ood_lightning.data.features import FeatureFolder, TextFile
 from ood_lightning.data.files import atomic_write
-from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError, ShardContentError
+from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
 

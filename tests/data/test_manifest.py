@@ -11,8 +11,9 @@ from conftest import encoded, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ood_lightning.data.manifest import Manifest, Shard, index, plan, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, index, plan, read_manifest
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expand, locate
 
 BLOCK = 512
@@ -261,9 +262,9 @@ def test_a_compressed_tar_is_refused_as_such(tmp_path: Path):
 
 
 def test_index_counts_each_tar(tmp_path: Path, tar: Path):
-    found = index([tar], name="pictures", role="ood", licence="CC0")
+    found = index([tar], role="ood")
     assert found.shards[0].samples == 4
-    assert (found.name, found.role, found.licence, found.path(found.shards[0])) == ("pictures", "ood", "CC0", tar)
+    assert (found.name, found.role, found.path(found.shards[0])) == (tar.stem.rstrip("-0123456789"), "ood", tar)
 
 
 SHAPES = st.lists(st.integers(0, 50), max_size=30)

@@ -13,10 +13,11 @@ from conftest import encoded, write_tar
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.data.pictures import decode
 from ood_lightning.data.shards import ShardParts, loader, read_samples
 from ood_lightning.errors import ShardContentError, ShardCountError
+from ood_lightning.hashes import sha256_of
 
 SHAPE = (5, 1, 9, 3, 7, 2, 4)
 

@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ood_lightning.data.features import FeatureFolder, StoredColumn
-from ood_lightning.data.manifest import Manifest, Shard, read_manifest, sha256_of
+from ood_lightning.data.manifest import Manifest, Shard, read_manifest
 from ood_lightning.data.pictures import decode
 from ood_lightning.data.shards import read_samples
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError, FeatureError
+from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
 BOTH = ("patches", "tower")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.confidence import energy, log_max_softmax, negative_entropy, softmax_variance
+from ood_lightning.functional.confidence import log_max_softmax, negative_entropy, softmax_variance
 
 
 @pytest.fixture
@@ -22,7 +22,6 @@ def _softmax(row: list[float]) -> list[float]:
 @pytest.mark.parametrize(
     ("score", "loop"),
     [
-        (energy, lambda row: math.log(sum(math.exp(v) for v in row))),
         (log_max_softmax, lambda row: math.log(max(_softmax(row)))),
         (negative_entropy, lambda row: sum(p * math.log(p) for p in _softmax(row))),
         (softmax_variance, lambda row: sum((p - 1 / len(row)) ** 2 for p in _softmax(row)) / len(row)),
@@ -34,13 +33,8 @@ def test_equals_a_loop(score, loop, logits: Tensor):
 
 
 @pytest.mark.parametrize("score", [log_max_softmax, negative_entropy, softmax_variance])
-def test_softmax_scores_ignore_a_constant_and_energy_shifts_by_it(score, logits: Tensor):
+def test_softmax_scores_ignore_a_constant(score, logits: Tensor):
     torch.testing.assert_close(score(logits.double() + 5), score(logits))
-    torch.testing.assert_close(energy(logits.double() + 5), energy(logits) + 5)
-
-
-def test_energy_of_a_small_temperature_is_the_largest_logit(logits: Tensor):
-    torch.testing.assert_close(energy(logits, 1e-3), logits.double().amax(dim=1), rtol=0, atol=1e-6)
 
 
 def test_sure_pictures_do_not_tie_where_the_probability_rounds_to_one():
@@ -56,4 +50,4 @@ def test_one_name_gives_probability_one_always():
 
 def test_no_names_are_refused():
     with pytest.raises(ValueError, match="K of at least 1"):
-        energy(torch.empty(3, 0))
+        log_max_softmax(torch.empty(3, 0))

@@ -174,7 +174,7 @@ def test_a_label_set_that_looked_at_no_images_leaves_interneg_out(eval_yaml: Pat
     settings["model"]["init_args"]["streams"]["InterNeg"]["init_args"]["labels"] = "neglabel"
     eval_yaml.write_text(yaml.safe_dump(settings))
     assert _run(eval_yaml)["about"]["not_run"] == {
-        "InterNeg": "needs a label set that looks at ID images (modules.interneg.InterNegNegatives)"
+        "InterNeg": "needs a label set that looks at ID images (ood_lightning.modules.interneg.InterNegNegatives)"
     }
 
 

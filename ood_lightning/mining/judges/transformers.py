@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.mining.judges.base import SYSTEM_MESSAGE, Answer, Judge, JudgeError, Question, wording, yes_or_no
 
 if TYPE_CHECKING:
@@ -222,10 +222,9 @@ class TransformersJudge(Judge):
                 place, dtype=self.dtype, use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise JudgeError(
-                f"cannot load the chat model {self.model!r}: {reason} Give a name on the hub or a folder with "
-                f"safetensors weights and a tokenizer; models that bring code of their own are not run."
+                f"cannot load the chat model {self.model!r}: {first_line(error)} Give a name on the hub or a folder "
+                f"with safetensors weights and a tokenizer; models that bring code of their own are not run."
             ) from error
         if not tokenizer.chat_template:
             raise JudgeError(
