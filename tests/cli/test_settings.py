@@ -77,7 +77,7 @@ def test_an_unknown_command_names_the_nearest(given: str, near: str | None, caps
 @pytest.mark.parametrize("key", ["judge", "encoder"])
 def test_a_config_that_is_not_there_is_named_with_its_key(key: str, capsys: pytest.CaptureFixture[str]):
     assert main(["filter", "--config", str(CONFIGS / "filter.yaml"), f"--{key}", "configs/nope.yaml"]) == 2
-    assert said(capsys).startswith(f"error: {key}: Expected a path but configs/nope.yaml")
+    assert said(capsys).startswith(f"error: {key} is 'configs/nope.yaml': there is no such file")
 
 
 @pytest.mark.parametrize("command", [*TRAINER, *STEPS])
