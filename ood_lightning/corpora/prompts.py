@@ -1,7 +1,8 @@
 """Prompt templates, and how the features of several of them become one per word.
 
-Source: the five sets of ClusterMine's prompt ablation, https://arxiv.org/abs/2511.07068, with the templates as
-open_clip and the methods' code spell them.
+The sets that code refers to are here; all published ones are `configs/prompts/*.yaml`.
+
+Source: ClusterMine's prompt ablation, https://arxiv.org/abs/2511.07068, with the templates as open_clip spells them.
 Differs: the paper prints Simple-7 with 'an origami' and without full stops; CLIP's notebook and open_clip do not.
 """
 
@@ -20,31 +21,6 @@ if TYPE_CHECKING:  # prompts are read where torch is not wanted: jsonargparse wo
 Order = Literal["normalise-then-mean", "mean-then-normalise"]
 
 BARE = ("{}",)
-BASIC = ("An image of a {}",)  # as ClusterMine prints it
-NICE = ("A nice {}",)  # as ClusterMine prints it; NegLabel's code has the next one
-NEGLABEL_NOUN = ("the nice {}",)  # for ID names and nouns
-NEGLABEL_ADJECTIVE = ("This is a {} photo",)
-OOVLM_NOUN = ("The nice {}.",)  # OpenOOD-VLM's re-implementation, which AdaNeg and InterNeg use
-OOVLM_ADJECTIVE = ("This is a {} photo.",)
-MCM_NAME = ("a photo of a {}",)
-CSP_NOUN = (  # for ID names and nouns; NegRefine's too
-    "a close-up photo of the nice {}.",
-    "a photo with the nice {}.",
-    "a good photo with the nice {}.",
-    "a photo of the nice {}.",
-    "{}",
-    "the {}",
-    "the good {}",
-    "the nice {}",
-)
-CSP_ADJECTIVE = ("{}", "a nice photo of {}", "a good photo of {}", "a close-up photo of {}")  # for phrases
-MING_5 = (  # PLP's; all five are among OpenAI's
-    "a photo of a {}.",
-    "a blurry photo of a {}.",
-    "a photo of many {}.",
-    "a photo of the large {}.",
-    "a photo of the small {}.",
-)
 SIMPLE_7 = (  # open_clip's SIMPLE_IMAGENET_TEMPLATES, in its order
     "itap of a {}.",
     "a bad photo of the {}.",

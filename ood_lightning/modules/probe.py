@@ -17,8 +17,8 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.functional.temi import warmup_cosine
+from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.modules.label_sources import LabelSource
 from ood_lightning.modules.labelled import LabelledFit
 
@@ -70,8 +70,7 @@ class ProbeModule(LabelledFit):
             raise SettingsError(f"the probe reads {self.features} features: give data.encoder.also: [{self.features}]")
         _, (names, *_) = self._labels()
         image = data.features.image
-        blocks = [top_k(unit(block.to(names.device)), names, 1).indices[:, 0].cpu() for block in image.split(8192)]
-        data.targets = torch.cat(blocks)
+        data.targets = nearest_words(image, names, names.device).indices
         inputs = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
         data.inputs = inputs
         deviation, mean = torch.std_mean(inputs.double(), dim=0)

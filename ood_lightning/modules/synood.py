@@ -24,9 +24,10 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.synood import MADE, texts_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
+from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.modules.label_sources import LabelSource
 from ood_lightning.modules.label_texts import negative_words
 from ood_lightning.modules.labelled import LabelledFit
@@ -122,8 +123,7 @@ class SynOODModule(LabelledFit):
 
     def _id_classes(self, data: Any, positives: Tensor) -> Tensor:
         """Row of the positives for each ID picture."""
-        blocks = [top_k(unit(some).to(positives.device), positives, 1).indices for some in data.id.image.split(BLOCK)]
-        nearest = torch.cat(blocks)[:, 0].cpu()
+        nearest = nearest_words(data.id.image, positives, positives.device).indices
         if self.id_targets == "pseudo_labels":
             return nearest
         label, name = data.id.label, data.id.name

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.files import atomic_write, write_json
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single
@@ -31,7 +31,7 @@ def write_results(
     """
     rows = [result.to_row() for result in [*single(results), *means(results)]]
     content = {"about": about, "results": rows, "comparisons": [asdict(comparison) for comparison in comparisons]}
-    atomic_write(folder / "results.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / "results.json", content)
     sheet = io.StringIO()
     writer = csv.DictWriter(sheet, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jsonargparse
+import published_prompts as published
 import pytest
 import torch
 import yaml
 
-from ood_lightning.corpora import prompts
-from ood_lightning.corpora.prompts import OPENAI_80, SIMPLE_7, Order, Prompts, ensemble
+from ood_lightning.corpora.prompts import BARE, OPENAI_80, SIMPLE_7, Order, Prompts, ensemble
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.errors import CorpusError, UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETS = {
-    "bare": prompts.BARE,
-    "basic": prompts.BASIC,
-    "ming5": prompts.MING_5,
-    "nice": prompts.NICE,
+    "bare": BARE,
+    "basic": published.BASIC,
+    "ming5": published.MING_5,
+    "nice": published.NICE,
     "simple7": SIMPLE_7,
     "openai80": OPENAI_80,
 }
@@ -111,9 +111,9 @@ def test_the_fingerprint_tells_templates_their_order_and_the_order_of_the_mean_a
 def test_sets_are_the_published_ones():
     assert [len(templates) for templates in SETS.values()] == [1, 1, 5, 1, 7, 80]
     assert len(set(OPENAI_80)) == 80
-    assert set(prompts.MING_5) < set(OPENAI_80)
+    assert set(published.MING_5) < set(OPENAI_80)
     assert set(SIMPLE_7) < set(OPENAI_80)
-    assert prompts.NEGLABEL_NOUN + prompts.NEGLABEL_ADJECTIVE == ("the nice {}", "This is a {} photo")
+    assert published.NEGLABEL_NOUN + published.NEGLABEL_ADJECTIVE == ("the nice {}", "This is a {} photo")
 
 
 @pytest.mark.slow

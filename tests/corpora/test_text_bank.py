@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import published_prompts as published
 import pytest
 import torch
 import yaml
 from torch import Tensor
 
-from ood_lightning.corpora import prompts as published
 from ood_lightning.corpora import texts
 from ood_lightning.corpora.prompts import Order, Prompts
 from ood_lightning.corpora.texts import TextBank
