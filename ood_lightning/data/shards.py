@@ -3,6 +3,7 @@
 Only image decoders run on what comes out of a tar: webdataset's own `.decode()` would execute pickles.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 import webdataset as wds
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ood_lightning.data.ahead import ahead
 from ood_lightning.data.manifest import Manifest, Shard, plan
 from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import ShardContentError, ShardCountError, UserError
 from ood_lightning.hashes import sha256_of
+
+PREFETCH = 2  # parts that a worker may be ahead
+SLOTS = PREFETCH + 1  # one more is with whoever asked for it
 
 
 class Sample(NamedTuple):
@@ -117,16 +122,17 @@ class ShardParts(IterableDataset[ShardPart]):
     def __iter__(self) -> Iterator[ShardPart]:
         worker = get_worker_info()
         share = plan(self.shards, worker.num_workers)[worker.id] if worker else self.shards
+        rows = min(self.batch_size, max((shard.samples for shard in share), default=0))
+        stack = _Slots(rows).stack if worker else torch.stack
         try:
-            for shard in share:
-                yield from self._parts(shard)
+            for shard, path in ahead(self.manifest.path, share):
+                yield from self._parts(shard, path, stack)
         except UserError as error:
             if worker is None:
                 raise
             yield _Failure(type(error), str(error))  # type: ignore[misc]  # `loader` raises it
 
-    def _parts(self, shard: Shard) -> Iterator[ShardPart]:
-        path = self.manifest.path(shard)
+    def _parts(self, shard: Shard, path: Path, stack: Callable[[list[Tensor]], Tensor]) -> Iterator[ShardPart]:
         if shard.sha256:
             self._check_hash(shard, path)
         images: list[Tensor] = []
@@ -151,12 +157,13 @@ class ShardParts(IterableDataset[ShardPart]):
             labels.append(sample.label)
             keys.append(sample.key)
             if len(images) == self.batch_size:
-                yield _part(shard, images, labels, keys, bad, last=False)
+                yield _part(shard, stack(images), labels, keys, bad, last=False)
                 images, labels, keys, bad = [], [], [], []
         if seen != shard.samples:
             last = f", up to its last key {sample.key!r}," if seen else ""
             raise ShardCountError(f"set {self.manifest.name!r}, shard {path}{last}", seen, shard.samples)
-        yield _part(shard, images, labels, keys, bad, last=True)
+        image = stack(images) if images else torch.empty(0, 3, 0, 0)
+        yield _part(shard, image, labels, keys, bad, last=True)
 
     def _check_hash(self, shard: Shard, path: Path) -> None:
         found = sha256_of(path)
@@ -168,22 +175,48 @@ class ShardParts(IterableDataset[ShardPart]):
             )
 
 
-def _part(
-    shard: Shard, images: list[Tensor], labels: list[int], keys: list[str], bad: list[str], last: bool
-) -> ShardPart:
-    # collate, unlike stack, puts what a worker made where the main process sees it, without a further copy
-    stacked = default_collate(images) if images else torch.empty(0, 3, 0, 0)
-    return ShardPart(
-        shard=shard.path, image=stacked, label=torch.tensor(labels, dtype=torch.int64), keys=keys, bad=bad, last=last
-    )
+def _part(shard: Shard, image: Tensor, labels: list[int], keys: list[str], bad: list[str], last: bool) -> ShardPart:
+    label = torch.tensor(labels, dtype=torch.int64)
+    return ShardPart(shard=shard.path, image=image, label=label, keys=keys, bad=bad, last=last)
+
+
+class _Slots:
+    """Memory that a worker shares with the main process, taken by its parts in turn.
+
+    Shared memory that is fresh for each part costs more than the hash and the tar together. A worker starts on a part
+    only when the part `PREFETCH` before it has been asked for, so the one `SLOTS` before it is no longer looked at.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.turn = rows, 0
+        self.slots = [torch.empty(0)] * SLOTS
+
+    def stack(self, images: list[Tensor]) -> Tensor:
+        self.turn = (self.turn + 1) % SLOTS
+        slot, like = self.slots[self.turn], images[0]
+        if (slot.shape[1:], slot.dtype) != (like.shape, like.dtype) or len(slot) < len(images):
+            rows = max(self.rows, len(images))  # a shard can hold more than the manifest says
+            slot = self.slots[self.turn] = torch.empty(rows, *like.shape, dtype=like.dtype).share_memory_()
+        return torch.stack(images, out=slot[: len(images)])
 
 
 def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
-    """Parts through worker processes; each worker reads whole shards. Errors are those of the reader itself."""
+    """Parts through worker processes; each worker reads whole shards. Errors are those of the reader itself.
+
+    A part's pictures hold until the next part is asked for: a worker then may write others over them.
+    """
     workers = min(num_workers, len(parts.shards))
-    # fork: a spawned worker would import torch anew, seconds for each
-    start = "fork" if workers else None
-    for part in DataLoader(parts, batch_size=None, num_workers=workers, multiprocessing_context=start):
+    read = DataLoader(
+        parts,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        multiprocessing_context="fork" if workers else None,  # a spawned worker would import torch anew, for seconds
+    )
+    mapped: deque[Tensor] = deque(maxlen=SLOTS * max(workers, 1))  # while one is held, its memory stays mapped
+    for part in read:
         if isinstance(part, _Failure):
             raise part.kind.__new__(part.kind, part.text)
+        if workers:
+            mapped.append(part["image"])
         yield part
