@@ -5,6 +5,7 @@ Only image decoders run on what comes out of a tar: webdataset's own `.decode()`
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ood_lightning.data.ahead import ahead
 from ood_lightning.data.manifest import Manifest, Shard, plan
 from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
-from ood_lightning.errors import ShardContentError, ShardCountError, UserError
+from ood_lightning.errors import SettingsError, ShardContentError, ShardCountError, UserError
 from ood_lightning.hashes import sha256_of
 
 PREFETCH = 2  # parts that a worker may be ahead
@@ -196,7 +197,15 @@ class _Slots:
         slot, like = self.slots[self.turn], images[0]
         if (slot.shape[1:], slot.dtype) != (like.shape, like.dtype) or len(slot) < len(images):
             rows = max(self.rows, len(images))  # a shard can hold more than the manifest says
-            slot = self.slots[self.turn] = torch.empty(rows, *like.shape, dtype=like.dtype).share_memory_()
+            fresh = torch.empty(rows, *like.shape, dtype=like.dtype)
+            try:
+                slot = self.slots[self.turn] = fresh.share_memory_()
+            except RuntimeError as error:
+                raise SettingsError(
+                    f"there is no shared memory for {SLOTS} batches of {rows} pictures for each worker ({error}). "
+                    f"Use a smaller embed_batch_size, fewer num_workers (0 needs none), or a larger /dev/shm "
+                    f"(`docker run --shm-size=8g`)."
+                ) from None
         return torch.stack(images, out=slot[: len(images)])
 
 
@@ -220,3 +229,21 @@ def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
         if workers:
             mapped.append(part["image"])
         yield part
+
+
+@contextmanager
+def killed_workers() -> Iterator[None]:
+    """Says what to do when one was; torch raises in whatever the main process is doing, not in the loader alone.
+
+    Raises:
+        SettingsError: a worker was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise SettingsError(
+            f"a process that decodes pictures was killed, perhaps for want of memory: use fewer num_workers or a "
+            f"smaller embed_batch_size ({str(error).partition('. ')[0]})"
+        ) from None

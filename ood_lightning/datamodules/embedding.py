@@ -11,7 +11,7 @@ from torch import Tensor
 from ood_lightning.data.features import FeatureFolder
 from ood_lightning.data.manifest import Manifest, plan
 from ood_lightning.data.pixels import split
-from ood_lightning.data.shards import ShardParts, loader
+from ood_lightning.data.shards import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import EncoderError, FeatureError, SettingsError
@@ -63,7 +63,7 @@ def embed(
 
     Raises:
         ShardContentError, ShardCountError, FeatureError: a shard is damaged, or a feature is not finite.
-        SettingsError: a number is below what it can be.
+        SettingsError: a number is below what it can be, or there is too little memory for it.
     """
     for key, value, least in (
         ("embed_batch_size", batch_size, 1),
@@ -95,7 +95,7 @@ def embed(
     parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}
     open_shards: dict[str, _Gathered] = {}
-    with bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as shown:
+    with killed_workers(), bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as shown:
         for part in loader(parts, num_workers):
             gathered = open_shards.setdefault(part["shard"], _Gathered(also))
             if len(part["keys"]):
