@@ -37,6 +37,7 @@ def corrupt(
     from ood_lightning.data.manifest import Manifest, read_manifest
     from ood_lightning.data.packing import pack
     from ood_lightning.errors import SettingsError
+    from ood_lightning.plurals import many
 
     check_least(1, samples=samples, samples_per_shard=samples_per_shard, workers=workers)
     check_least(0, max_bad_samples=max_bad_samples)
@@ -69,7 +70,7 @@ def corrupt(
     made, bad = pack(Path(out), about, origin, recipes, workers, max_bad_samples, {})
     for left in bad:
         print(f"left out: {left.path!r}: {left.reason}")
-    print(f"{made.name}: {made.n_samples:,} pictures in {len(made.shards)} shards, made of {told}: {out}")
+    print(f"{made.name}: {many(made.n_samples, 'picture')} in {many(len(made.shards), 'shard')}, made of {told}: {out}")
     return 0
 
 

@@ -59,6 +59,7 @@ def pack(
     from ood_lightning.data.sources import listing, recipes, without
     from ood_lightning.errors import SettingsError
     from ood_lightning.places import locate
+    from ood_lightning.plurals import many
 
     if len(source) != 1:
         raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
@@ -97,8 +98,8 @@ def pack(
         print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common()))
     excluded = len(found.entries) - len(entries)
     print(
-        f"{name}: {manifest.n_samples:,} pictures in {len(manifest.shards)} shards, "
-        f"{len(names) or 'no'} class names"
+        f"{name}: {many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}, "
+        + (many(len(names), "class name") if names else "no class names")
         + (f", {excluded:,} excluded" if excluded else "")
         + (f", {len(bad):,} left out" if bad else "")
         + f": {out}"
@@ -106,7 +107,7 @@ def pack(
     if doubt:
         print(doubt)
     if found.fetched:
-        print(f"{found.origin}: {found.fetched}, and may be removed")
+        print(f"{found.origin}: {found.fetched}; no longer needed")
     return 0
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ood_lightning.data.cards import Card, Protocol, card_names, find, read_card
 from ood_lightning.data.manifest import Manifest
 from ood_lightning.errors import SettingsError
+from ood_lightning.plurals import many
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
         ]
         found.append(
             Difference(
-                f"{manifest.n_samples:,} pictures, the card {reference} says {protocol.images:,} ({protocol.evidence})"
-                + "".join(f"; {other}" for other in others),
+                f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,} "
+                f"({protocol.evidence})" + "".join(f"; {other}" for other in others),
                 protocol.confirmed,
             )
         )
@@ -55,7 +56,8 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
         found.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
     names = len(manifest.class_names)
     if card.role != "ood" and card.classes is not None and names != card.classes:
-        found.append(Difference(f"{names} class names, the card {card.name} says {card.classes} classes", False))
+        told = f"{many(names, 'class name')}, the card {card.name} says {many(card.classes, 'class', 'classes')}"
+        found.append(Difference(told, False))
     if manifest.protocol and manifest.protocol != card.reference(protocol):
         found.append(Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", True))
     return found

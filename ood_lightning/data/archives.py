@@ -12,6 +12,7 @@ from ood_lightning.data.listings import Entry, Listing, Place, Refused, named_pi
 from ood_lightning.data.pictures import MAX_BYTES
 from ood_lightning.data.tars import ends_well
 from ood_lightning.errors import SourceError
+from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
@@ -76,7 +77,7 @@ def tar_listing(path: Path) -> Listing:
             f"uncompress it first (`gunzip`, `unxz`)."
         ) from None
     if not sound:
-        raise SourceError(f"{path} is damaged or cut after {len(places)} members: copy it again")
+        raise SourceError(f"{path} is damaged or cut after {many(len(places), 'member')}: copy it again")
     return _sorted(found, places, stamp)
 
 

@@ -18,6 +18,7 @@ from ood_lightning.data.pictures import suffix_of
 from ood_lightning.data.workers import Tick, each
 from ood_lightning.errors import ShardContentError
 from ood_lightning.hashes import sha256_of
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 
@@ -144,7 +145,7 @@ def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
         wrong("shard", shard.path, str(error))
     found.digests = bytes(digests)
     if len(digests) // 16 != shard.samples:
-        wrong("shard", shard.path, f"holds {len(digests) // 16} pictures, the manifest says {shard.samples}")
+        wrong("shard", shard.path, f"holds {many(len(digests) // 16, 'picture')}, the manifest says {shard.samples}")
     return found
 
 
@@ -163,9 +164,13 @@ def _labels(of_set: SetContent) -> list[Problem]:
     outside = sorted(n for n in labels if n < -1 or (names and n >= len(names)))
     if outside:
         pictures = sum(labels[n] for n in outside)
-        found.append(f"{pictures} pictures have labels such as {outside[0]}, class_names go from 0 to {len(names) - 1}")
+        found.append(
+            f"{many(pictures, 'picture')} with a label such as {outside[0]}: class_names go from 0 to {len(names) - 1}"
+        )
     if names and labels[-1]:
-        found.append(f"{labels[-1]} pictures have no class, though the set has {len(names)} class names")
+        found.append(
+            f"{many(labels[-1], 'picture')} without a class, though the set has {many(len(names), 'class name')}"
+        )
     folders: dict[str, set[int]] = {}
     for shard in of_set.shards:
         for folder, numbers in shard.folders.items():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ood_lightning.errors import SourceError
+from ood_lightning.plurals import many
 
 Order = Literal["auto", "name", "number"]
 
@@ -30,8 +31,8 @@ def class_folders(paths: Sequence[str]) -> list[str | None]:
         return [folders[depth] for folders in split]
     if len(loose) < len(paths):
         raise SourceError(
-            f"{len(loose)} pictures lie beside class folders, such as {loose[0]!r}, and {len(paths) - len(loose)} in "
-            f"them: exclude the former, or pack without classes (labels: none)"
+            f"{many(len(loose), 'picture')} beside class folders, such as {loose[0]!r}, and {len(paths) - len(loose)} "
+            f"in them: exclude the former, or pack without classes (labels: none)"
         )
     return [None] * len(paths)
 
@@ -86,15 +87,17 @@ def numbered(
             raise SourceError(f"class_names has two lines for the folder {twice!r}")
         if unknown := sorted(set(called) - place.keys()):
             raise SourceError(
-                f"class_names has no line for {len(unknown)} of {len(set(called))} classes, such as {unknown[0]!r}; "
+                f"class_names has no line for {len(unknown)} of {many(len(set(called)), 'class', 'classes')}, such as "
+                f"{unknown[0]!r}; "
                 f"its first line is for {folders[0]!r}"
             )
         return [place[name] for name in called], tuple(given)
     known = in_order(called, order)
     if given and len(given) != len(known):
+        names, classes = many(len(given), "name"), many(len(known), "class", "classes")
         raise SourceError(
-            f"class_names holds {len(given)} names, the source has {len(known)} classes. Give one name for each, in "
-            f"order, or lines `folder<TAB>name`."
+            f"class_names holds {names}, the source has {classes}. Give one name for each, in order, or lines "
+            f"`folder<TAB>name`."
         )
     place = {name: i for i, name in enumerate(known)}
     # names of folders need not be UTF-8, a manifest is

@@ -22,6 +22,7 @@ from ood_lightning.data.listings import PICTURES, Listing
 from ood_lightning.data.parquet import parquet_listing
 from ood_lightning.data.remote import ON_HUB, cache, fetch_to
 from ood_lightning.errors import RefusedError, SourceError, first_line
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 CONVERTED = "refs/convert/parquet"
@@ -83,7 +84,7 @@ def hub_listing(source: str, split: str | None) -> Listing:
     listing = parquet_listing(_fetched(found, files))
     listing.origin = " ".join([found.name, *(f"split {split}" for split in [split] if split)])
     total = size_in_words(sum(file.size for file in files))
-    listing.fetched = f"{len(files)} Parquet files, {total}, lie in {found.place}"
+    listing.fetched = f"{many(len(files), 'Parquet file')}, {total}, in {found.place}"
     listing.notes = {
         "hub": {
             "dataset": found.repository,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from ood_lightning.errors import SourceError
+from ood_lightning.plurals import many
 
 F = TypeVar("F")
 # names that a folder has for a split and not for a configuration, whatever its files are called
@@ -81,7 +82,7 @@ def chosen(groups: Groups[F], split: str | None, source: str, size: Callable[[F]
         promised = {about.of for about, _ in files}
         if len(promised) > 1 or promised - {0, len(files)}:
             told = " or ".join(map(str, sorted(promised)))
-            raise SourceError(f"{source}: split {name!r} has {len(files)} files, their names speak of {told}")
+            raise SourceError(f"{source}: split {name!r} has {many(len(files), 'file')}, their names speak of {told}")
     return [file for name in dict.fromkeys(wanted) for _, file in groups[configs[0], name]]
 
 
@@ -95,5 +96,5 @@ def _listing(groups: Groups[F], size: Callable[[F], int]) -> str:
     lines = []
     for (config, split), files in sorted(groups.items()):
         total = size_in_words(sum(size(file) for _, file in files))
-        lines.append(f"\n  {config or 'top folder'}: {split} ({len(files)} files, {total})")
+        lines.append(f"\n  {config or 'top folder'}: {split} ({many(len(files), 'file')}, {total})")
     return "".join(lines)

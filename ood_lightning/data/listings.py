@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from ood_lightning.data.folder import files_below
 from ood_lightning.data.pictures import MAX_BYTES
 from ood_lightning.errors import SourceError
+from ood_lightning.plurals import many
 
 # what may be a picture by its name; whether it is one that can be stored is for its content to say
 PICTURES = frozenset(
@@ -183,7 +184,7 @@ def _listed(path: Path, root: Path, rows: Sequence[tuple[int, str, int | str]]) 
     refused = [entry.place for entry in entries if isinstance(entry.place, Refused)]
     if entries and len(refused) == len(entries):
         raise SourceError(
-            f"{path} names {len(entries)} files, and none of them can be read, such as {root / entries[0].path}: "
+            f"{path} names {many(len(entries), 'file')} and none can be read, such as {root / entries[0].path}: "
             f"{refused[0].why}. Its paths start from {root}; --root names another folder"
         )
     return Listing(entries)

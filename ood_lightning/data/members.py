@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ood_lightning.data.archives import Slice
 from ood_lightning.data.tars import IMAGE_SUFFIXES, ends_well
 from ood_lightning.errors import ShardContentError
+from ood_lightning.plurals import many
 
 
 class Located(NamedTuple):
@@ -42,9 +43,9 @@ def located(path: Path) -> Iterator[Located]:
             yield from _sample(key, held)
             sound = ends_well(tar, raw)
     except (tarfile.TarError, OSError) as error:
-        raise ShardContentError(f"is no sound tar after {n} members: {error}") from None
+        raise ShardContentError(f"is no sound tar after {many(n, 'member')}: {error}") from None
     if not sound:
-        raise ShardContentError(f"is damaged or cut after {n} members")
+        raise ShardContentError(f"is damaged or cut after {many(n, 'member')}")
 
 
 def _sample(key: str | None, held: dict[str, Slice]) -> Iterator[Located]:

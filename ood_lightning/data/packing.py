@@ -22,6 +22,7 @@ from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.workers import Tick, each
 from ood_lightning.errors import SettingsError, ShardContentError, SourceError, UserError
 from ood_lightning.hashes import sha256_of
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 ABOUT = "pack.json"
@@ -217,7 +218,7 @@ def _refuse(folder: Path, name: str, bad: Sequence[Bad], allowed: int) -> None:
     atomic_write(listed, "".join(f"{b.path!r}: {b.reason}\n" for b in bad).encode())
     first = "".join(f"\n  {b.path!r}: {b.reason}" for b in bad[:5])
     raise ShardContentError(
-        f"set {name!r}: {len(bad)} pictures cannot be stored, {allowed} allowed by max_bad_samples:{first}\n"
+        f"set {name!r}: {many(len(bad), 'picture')} cannot be stored, {allowed} allowed by max_bad_samples:{first}\n"
         f"All stand in {listed}. Repair or exclude them, or allow that many to be left out; the same command then goes "
         f"on with the shards concerned."
     )

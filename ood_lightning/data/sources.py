@@ -13,6 +13,7 @@ from ood_lightning.data.packing import Bad, Sample
 from ood_lightning.data.pictures import suffix_of
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
+from ood_lightning.plurals import many
 
 KINDS = (
     "a folder of pictures or of .parquet files; a list file .txt with lines `path label`; a .csv or .tsv with a column "
@@ -100,8 +101,8 @@ def without(entries: Sequence[Entry], listed: Path) -> list[Entry]:
             kept.append(entry)
     if unused:
         raise SourceError(
-            f"{listed} excludes {min(unused)!r} ({len(unused)} such lines), which the source does not hold: expected "
-            f"its paths, such as {entries[0].path!r}, or folders ending with /"
+            f"{listed} excludes {min(unused)!r} ({many(len(unused), 'such line')}), which the source does not hold: "
+            f"expected its paths, such as {entries[0].path!r}, or folders ending with /"
         )
     return kept
 

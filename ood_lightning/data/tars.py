@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ood_lightning.errors import ShardContentError
+from ood_lightning.plurals import many
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 
@@ -34,7 +35,7 @@ def scanned(path: Path) -> tuple[int, str]:
     except tarfile.TarError as error:
         raise ShardContentError(f"{path} is no sound tar: {error}") from None
     if not sound:
-        raise ShardContentError(f"{path} is damaged or cut after {len(keys)} samples: copy it again")
+        raise ShardContentError(f"{path} is damaged or cut after {many(len(keys), 'sample')}: copy it again")
     return len(keys), headers.hexdigest()
 
 

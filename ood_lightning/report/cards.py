@@ -38,7 +38,8 @@ def total(references: Sequence[str]) -> str:
     cards = {find(reference)[0].name: find(reference)[0].gigabytes for reference in references}
     known = [size for size in cards.values() if size is not None]
     if not known:
-        return f"For none of these {len(cards)} sets a source at hand states a size."
+        these = "this set" if len(cards) == 1 else f"any of these {len(cards)} sets"
+        return f"No source at hand states a size of {these}."
     return (
         f"Stated sizes: {sum(known):.1f} GB for {len(known)} of {len(cards)} sets. Pictures unpacked from archives, "
         f"and shards, take about as much again, each."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ood_lightning.data.check import Problem, SetContent
+from ood_lightning.plurals import many
 
 FORMAT = "ood_lightning/check/1"
 FEW = 10  # problems of one kind and set on the terminal
@@ -27,7 +28,7 @@ def print_check(contents: Sequence[SetContent], problems: Sequence[Problem]) -> 
             shown.print(f"  {problem.where}: {problem.what}", soft_wrap=True)
         if n > FEW:
             shown.print(f"  and {n - FEW:,} more")
-    shown.print(f"{len(problems):,} problems" if problems else "no problems found")
+    shown.print(many(len(problems), "problem") if problems else "no problems found")
 
 
 def _row(of_set: SetContent, kinds: Counter[tuple[str, str]]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def test_role_and_class_names_are_worth_a_look():
     told = differences(packed(50_000, role="covariate"), "imagenet-val")
     assert [(one.text, one.certain) for one in told] == [
         ("role covariate, the card imagenet-val says id", False),
-        ("0 class names, the card imagenet-val says 1000 classes", False),
+        ("0 class names, the card imagenet-val says 1,000 classes", False),
     ]
     with pytest.raises(SettingsError, match="no card 'x'"):
         differences(packed(1), "x")

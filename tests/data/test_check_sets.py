@@ -91,7 +91,7 @@ def test_a_damaged_shard_is_named_and_the_others_are_not(whole: Path, capsys: py
     flip(broken, second + 5)  # a header: the format itself would end here without a word
     whats = " ".join(p["what"] for p in checked(whole)[1])
     assert "is damaged or cut after 2 members" in whats or "is no sound tar" in whats
-    assert "holds 1 pictures, the manifest says 3" in whats
+    assert "holds 1 picture, the manifest says 3" in whats
     broken.write_bytes(broken.read_bytes()[:1536])
     whats = " ".join(p["what"] for p in checked(whole)[1])
     assert "has 1536 bytes, the manifest says" in whats
@@ -116,8 +116,8 @@ def test_undecodable_pictures_wrong_labels_and_keys_are_named(tmp_path: Path):
     assert both[0] == ("label", "classes")
     assert Counter(p["kind"] for p in checked(folder)[1]) == {"picture": 1, "label": 3}
     all_of = [p["what"] for p in checked(folder)[1] if p["where"] == "classes"]
-    assert all_of[0] == "1 pictures have labels such as 2, class_names go from 0 to 1"
-    assert all_of[1] == "1 pictures have no class, though the set has 2 class names"
+    assert all_of[0] == "1 picture with a label such as 2: class_names go from 0 to 1"
+    assert all_of[1] == "1 picture without a class, though the set has 2 class names"
     again = described(tmp_path / "twice", [[("a.png", good[0]), ("b.png", good[1]), ("a.png", good[2])]])
     assert [(p["kind"], p["where"], p["what"]) for p in checked(again)[1]] == [("key", "0.tar a", "comes twice")]
 

@@ -136,7 +136,7 @@ def test_a_split_has_the_bytes_of_its_local_copy_for_any_number_of_workers(
     assert [(f["path"], f["bytes"]) for f in about["files"]] == [(path, len(tables[path])) for path in FILES[:2]]
     assert about["files"][0]["sha256"] == hashlib.sha256(tables[FILES[0]]).hexdigest()
     said = capsys.readouterr()
-    assert re.search(f"2 Parquet files, [0-9.]+ kB, lie in {CACHED / COMMIT}, and may be removed", said.out)
+    assert re.search(f"2 Parquet files, [0-9.]+ kB, in {CACHED / COMMIT}; no longer needed", said.out)
     assert "fetch me/set" in said.err  # the bar
     assert pack(str(CACHED / COMMIT / "data"), "cached") == 0
     assert tars("cached") == tars("local")
@@ -196,7 +196,7 @@ def test_the_token_goes_to_the_hub_alone(hub: FaultyServer, tables: dict[str, by
 def test_what_is_not_clear_is_listed(hub: FaultyServer, tables: dict[str, bytes], capsys: pytest.CaptureFixture[str]):
     said = refused(capsys, "hf:me/set")
     assert "hf:me/set has 2 splits: choose one by --split, or several as --split test+train" in said
-    assert re.search(r"\n  data: test \(2 files, [0-9.]+ kB\)\n  data: train \(1 files, ", said)
+    assert re.search(r"\n  data: test \(2 files, [0-9.]+ kB\)\n  data: train \(1 file, ", said)
     assert "has no split 'validation'; its files are named\n  data: test" in refused(
         capsys, "hf:me/set", "--split=validation"
     )
@@ -206,7 +206,7 @@ def test_what_is_not_clear_is_listed(hub: FaultyServer, tables: dict[str, bytes]
     assert "hf:me/set has 2 folders with such files: name one, as `hf:me/set/a`:\n  a: test" in said
     assert pack("hf:me/set/a", "a", "--split=test") == 0
     publish(hub, {path: tables[path] for path in FILES[1:]})
-    assert "split 'test' has 1 files, their names speak of 2" in refused(capsys, "hf:me/set", "--split=test")
+    assert "split 'test' has 1 file, their names speak of 2" in refused(capsys, "hf:me/set", "--split=test")
 
 
 def test_what_the_hub_converted_is_taken_where_it_is_named(hub: FaultyServer, tables: dict[str, bytes]):

@@ -247,7 +247,7 @@ def test_odd_pictures_are_kept_as_they_are_and_bad_ones_are_named(tmp_path: Path
     assert run(source, out, "--max_bad_samples=8", role="ood") == 0
     said = capsys.readouterr().out
     assert all(f"left out: {name!r}: " in said for name in BAD)
-    assert "14 pictures in 1 shards, no class names, 8 left out" in said
+    assert "14 pictures in 1 shard, no class names, 8 left out" in said
     assert "exceeds limit" in said  # the bomb
     assert [b["path"] for b in json.loads((out / "pack.json").read_text())["left_out"]] == sorted(BAD)
     found = packed(out)
@@ -459,7 +459,7 @@ def test_lists_as_openood_has_them_keep_their_order(folder: Path, tmp_path: Path
     assert "'10/gone.png': No such file" in capsys.readouterr().err
     assert run(tmp_path / "list.txt", tmp_path / "o4") == 2
     said = capsys.readouterr().err
-    assert f"names 2 files, and none of them can be read, such as {tmp_path}/10/gone.png: No such file" in said
+    assert f"names 2 files and none can be read, such as {tmp_path}/10/gone.png: No such file" in said
     assert "--root names another folder" in said
     assert not (tmp_path / "o4").exists()
 
@@ -579,7 +579,7 @@ def test_a_protocol_that_looks_like_a_misspelt_card_is_told(
 def test_pictures_beside_class_folders_are_a_question(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "loose.png").write_bytes(PIXEL)
     assert run(folder, tmp_path / "out") == 2
-    assert "1 pictures lie beside class folders, such as 'loose.png', and 7 in them" in capsys.readouterr().err
+    assert "1 picture beside class folders, such as 'loose.png', and 7 in them" in capsys.readouterr().err
 
 
 def test_a_packed_set_has_the_features_of_its_loose_files(folder: Path, tmp_path: Path, encoder_yaml: dict[str, Any]):
