@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ood_lightning.cli.checks import check_ending, check_least
+from ood_lightning.cli.checks import check_least, check_out
 
 
 def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
@@ -57,7 +57,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
     from ood_lightning.functional.elbow import elbow as bend
     from ood_lightning.report.sweep import drawn, print_sweep, read_fits
 
-    check_ending(out, ".svg")
+    check_out(out, ".svg")
     fits = read_fits(runs)
     try:
         found = bend([fit.asked for fit in fits], [fit.measures["label_ratio"] for fit in fits])
@@ -84,7 +84,7 @@ def plot(runs: list[str], out: str) -> int:
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.plots import Histogram, histograms
 
-    check_ending(out, ".svg")
+    check_out(out, ".svg")
     series: dict[str, list[int]] = {}
     far: dict[str, list[int]] = {}
     for run in runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -37,6 +38,8 @@ GROUPS = {
     },
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
+# what a person has to change on the machine
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def usage() -> str:
@@ -76,6 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if told is None:
             raise
         print(f"error: {told}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in DENIED:
+            raise
+        print(f"error: {error.filename or 'what was to be written'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)

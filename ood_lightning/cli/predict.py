@@ -46,7 +46,7 @@ def predict(
     """
     from functools import partial
 
-    from ood_lightning.cli.checks import check_ending, check_least
+    from ood_lightning.cli.checks import check_least, check_out
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.folder import find_pictures
@@ -56,7 +56,7 @@ def predict(
     from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
     from ood_lightning.modules.lexica import lexica
 
-    check_ending(out, ".csv", ".jsonl")
+    check_out(out, ".csv", ".jsonl")
     check_least(1, concepts=concepts, batch_size=batch_size)
     passed_over = Counter[str]()
     files = find_pictures(images, passed_over)

@@ -269,10 +269,10 @@ def _read(folder: Path, kind: str, name: str, known: Sequence[str]) -> dict[str,
     if name not in known:
         folded = name.lower().replace("_", "-")
         near = [folded] if folded in known else get_close_matches(folded, known, n=3)
+        hint = f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else "."
+        everything = f": {', '.join(known)}" if kind == "group" else ""
         raise SettingsError(
-            f"there is no {kind} {name!r}"
-            + (f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else "")
-            + f" `python -m ood_lightning data list` shows all{': ' + ', '.join(known) if kind == 'group' else ''}"
+            f"there is no {kind} {name!r}{hint} `python -m ood_lightning data list` shows all{everything}"
         )
     # the C loader reads all cards in a tenth of the time
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -5,18 +5,19 @@ Of each picture 24 bytes are kept, whatever its size: a hash and where it lies.
 
 import hashlib
 import json
-from array import array
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ood_lightning.data.against import matching
-from ood_lightning.data.classes import in_order
+from ood_lightning.data.classes import class_folders, in_order
 from ood_lightning.data.manifest import Manifest, Role, Shard
-from ood_lightning.data.members import located
+from ood_lightning.data.members import Located, located
 from ood_lightning.data.pictures import suffix_of
 from ood_lightning.data.workers import Tick, each
-from ood_lightning.errors import ShardContentError
+from ood_lightning.errors import ShardContentError, SourceError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
@@ -47,7 +48,7 @@ class ShardContent:
         path: as in the manifest.
         digests: 16 bytes of a hash for each picture, in order.
         labels: pictures of each class; -1: none.
-        folders: class numbers of each class folder.
+        folders: class numbers of the pictures in each folder.
         problems: what is wrong.
     """
 
@@ -112,14 +113,15 @@ def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
     def wrong(kind: str, where: str, what: str) -> None:
         found.problems.append(Problem(manifest.name, kind, where, what))
 
-    if not path.is_file():
+    try:
+        if differs := _outside(path, shard):
+            wrong("shard", shard.path, differs)
+    except FileNotFoundError:
         wrong("shard", shard.path, "is missing")
         return found
-    size = path.stat().st_size
-    if size != shard.bytes:
-        wrong("shard", shard.path, f"has {size} bytes, the manifest says {shard.bytes}")
-    elif shard.sha256 and (digest := sha256_of(path)) != shard.sha256:
-        wrong("shard", shard.path, f"has SHA-256 {digest[:12]}..., the manifest says {shard.sha256[:12]}...")
+    except OSError as error:
+        wrong("shard", shard.path, f"cannot be read: {error.strerror}")
+        return found
     digests, keys = bytearray(), set[str]()
     try:
         for sample in located(path):
@@ -130,15 +132,12 @@ def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
             try:
                 data = sample.picture.read()
                 suffix_of(data)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 wrong("picture", f"{shard.path} {sample.key}", f"cannot be decoded: {error}")
             try:
-                label = int(sample.label.read()) if sample.label else -1
-                said = json.loads(sample.about.read()) if sample.about else None
-            except ValueError as error:
-                wrong("label", f"{shard.path} {sample.key}", f"its .cls or .json cannot be read: {error}")
-            else:
-                _count(found, label, str(said["path"]) if isinstance(said, dict) and "path" in said else sample.key)
+                _count(found, _label(sample), _path(sample))
+            except (ValueError, OSError) as error:
+                wrong("label", f"{shard.path} {sample.key}", str(error))
             digests += hashlib.blake2b(data, digest_size=16).digest()
             tick(1)
     except ShardContentError as error:
@@ -149,9 +148,39 @@ def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
     return found
 
 
+def _outside(path: Path, shard: Shard) -> str:
+    """In what a shard's file differs from the manifest; empty: in nothing."""
+    size = path.stat().st_size
+    if size != shard.bytes:
+        return f"has {size} bytes, the manifest says {shard.bytes}"
+    digest = sha256_of(path) if shard.sha256 else ""
+    if digest != shard.sha256:
+        return f"has SHA-256 {digest[:12]}..., the manifest says {shard.sha256[:12]}..."
+    return ""
+
+
+def _label(sample: Located) -> int:
+    if sample.label is None:
+        return -1
+    told = sample.label.read()
+    try:
+        return int(told)
+    except ValueError:
+        raise ValueError(f"its .cls cannot be read as an integer: {told[:20]!r}") from None
+
+
+def _path(sample: Located) -> str:
+    """What the picture was called before it was packed."""
+    try:
+        said = json.loads(sample.about.read()) if sample.about else None
+    except ValueError as error:
+        raise ValueError(f"its .json cannot be read: {error}") from None
+    return str(said["path"]) if isinstance(said, dict) and "path" in said else sample.key
+
+
 def _count(found: ShardContent, label: int, path: str) -> None:
     found.labels[label] += 1
-    folder, slash, _ = path.partition("/")
+    folder, slash, _ = path.rpartition("/")
     if slash and label != -1:
         found.folders.setdefault(folder, set()).add(label)
 
@@ -171,18 +200,38 @@ def _labels(of_set: SetContent) -> list[Problem]:
         found.append(
             f"{many(labels[-1], 'picture')} without a class, though the set has {many(len(names), 'class name')}"
         )
-    folders: dict[str, set[int]] = {}
-    for shard in of_set.shards:
-        for folder, numbers in shard.folders.items():
-            folders.setdefault(folder, set()).update(numbers)
-    found += _order(folders)
+    found += _order(_class_numbers(of_set), names)
     return [Problem(name, "label", "classes", what) for what in found]
 
 
-def _order(folders: Mapping[str, set[int]]) -> list[str]:
-    label = {folder: min(numbers) for folder, numbers in folders.items()}
-    if any(len(numbers) > 1 for numbers in folders.values()) or len(set(label.values())) < len(label):
-        return []  # these folders are no classes: a list or table numbered the pictures
+def _class_numbers(of_set: SetContent) -> dict[str, int]:
+    """The number of each class folder; empty where folders are no classes: a list or table numbered the pictures."""
+    numbers: dict[str, set[int]] = {}
+    for shard in of_set.shards:
+        for folder, some in shard.folders.items():
+            numbers.setdefault(folder, set()).update(some)
+    classes: dict[str, set[int]] = {}
+    try:
+        named = class_folders([f"{folder}/" for folder in numbers])
+    except SourceError:  # pictures beside folders
+        return {}
+    for called, some in zip(named, numbers.values(), strict=True):
+        classes.setdefault(called or "", set()).update(some)
+    label = {folder: min(some) for folder, some in classes.items()}
+    one_each = all(len(some) == 1 for some in classes.values()) and len(set(label.values())) == len(label)
+    return label if one_each else {}
+
+
+def _order(label: Mapping[str, int], names: Sequence[str]) -> list[str]:
+    """Where folders that are numbers, or are called as classes are, have the labels of others."""
+    called = [_plain(name) for name in names]
+    for folder, number in label.items():
+        if number < len(called) and _plain(folder) in called and _plain(folder) != called[number]:
+            return [
+                f"the names of classes and folders do not run alike: folder {folder!r} has label {number}, which "
+                f"class_names calls {names[number]!r}; {names[called.index(_plain(folder))]!r} is "
+                f"{called.index(_plain(folder))} there"
+            ]
     by_label = sorted(label, key=lambda folder: label[folder])
     if all(folder.isascii() and folder.isdigit() for folder in label) and by_label != in_order(by_label, "number"):
         wrong = next(a for a, b in zip(by_label, in_order(by_label, "number"), strict=True) if a != b)
@@ -193,42 +242,6 @@ def _order(folders: Mapping[str, set[int]]) -> list[str]:
     return []
 
 
-def duplicates(contents: Sequence[SetContent]) -> list[list[tuple[int, int, int]]]:
-    """Groups of pictures with the same bytes, each picture as (set, shard, position)."""
-    places = array("Q")
-    digests = bytearray()
-    for i, of_set in enumerate(contents):
-        for j, shard in enumerate(of_set.shards):
-            digests += shard.digests
-            places.extend((i << 56) | (j << 32) | k for k in range(len(shard.digests) // 16))
-    return [[(p >> 56, (p >> 32) & 0xFFFFFF, p & 0xFFFFFFFF) for p in group] for group in _equal(digests, places)]
-
-
-def _equal(digests: bytearray, places: "array[int]") -> list[list[int]]:
-    import numpy as np
-
-    pairs = np.frombuffer(digests, dtype=">u8").reshape(-1, 2)
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))  # stable: equal ones stay in their order
-    same = (pairs[order][1:] == pairs[order][:-1]).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2] + 1
-    groups = [[places[n] for n in order[a:b]] for a, b in zip(starts, ends, strict=True)]
-    return sorted(groups)
-
-
-def key_at(contents: Sequence[SetContent], wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], str]:
-    """`shard key` of pictures by their places; only headers are read again."""
-    by_shard: dict[tuple[int, int], set[int]] = {}
-    for i, j, k in wanted:
-        by_shard.setdefault((i, j), set()).add(k)
-    names = {}
-    for (i, j), positions in by_shard.items():
-        manifest = contents[i].manifest
-        shard = manifest.shards[j]
-        last = max(positions)
-        for k, sample in enumerate(located(manifest.path(shard))):
-            if k in positions:
-                names[i, j, k] = f"{shard.path} {sample.key}"
-            if k >= last:
-                break
-    return names
+def _plain(name: str) -> str:
+    """A name without case, underscores and a number before it, as in `001.Black_footed_Albatross`."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"^\d+\.", "", name)).strip().casefold()

@@ -120,7 +120,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     if path.is_dir():
         path = path / "manifest.json"
         if not path.is_file():
-            raise SourceError(f"{path.parent} holds no manifest.json: {_instead(path.parent, source)}")
+            raise SourceError(f"{path.parent} holds no manifest.json{_instead(path.parent, source)}")
     if path.name == "manifest.json":
         try:
             text = path.read_text(encoding="utf-8")
@@ -143,10 +143,10 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
 def _instead(folder: Path, source: str) -> str:
     """What to do with a folder that is no set."""
     if (folder / ".pack").is_dir():
-        return "its making has not ended. Give the same command again, which goes on, and mend what it names"
+        return ": its making has not ended. Give the same command again, which goes on, and mend what it names"
     if any(folder.glob("*.tar")):
-        return f"name its tars, e.g. {source}/shard-{{000..009}}.tar"
-    return f"and no tars. To make shards of pictures: `data pack {source} --out ...`"
+        return f": name its tars, e.g. {source}/shard-{{000..009}}.tar"
+    return f" and no tars. To make shards of pictures: `data pack {source} --out ...`"
 
 
 def _remote_set(source: str) -> Manifest:

@@ -1,6 +1,8 @@
 """Pictures of OOD sets that are all but the same as one of an ID set, by their stored features."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +13,7 @@ from ood_lightning.functional.similarity import top_k
 
 
 class Near(NamedTuple):
-    """A picture, its nearest one in another set, and their cosine."""
+    """A picture, its nearest one in another set, each as `shard key`, and their cosine."""
 
     key: str
     nearest: str
@@ -49,8 +51,19 @@ def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -
         encoder: their folder, see :func:`encoder_of`.
         manifests: the sets.
         max_bad_samples: undecodable pictures that a set may have.
+
+    Returns:
+        Features whose keys are `shard key`.
     """
-    return [_folder(encoder, manifest).read(max_bad_samples) for manifest in manifests]
+    found = [_folder(encoder, manifest).read(max_bad_samples) for manifest in manifests]
+    return [replace(of, keys=_named(manifest, of)) for manifest, of in zip(manifests, found, strict=True)]
+
+
+def _named(manifest: Manifest, features: Features) -> list[str]:
+    """`shard key` of each row: a key alone may come again in another shard."""
+    bad = Counter(next((s.path for s in manifest.shards if told.startswith(f"{s.path} ")), "") for told in features.bad)
+    shards = [shard.path for shard in manifest.shards for _ in range(shard.samples - bad[shard.path])]
+    return [f"{shard} {key}" for shard, key in zip(shards, features.keys, strict=True)]
 
 
 def _folder(encoder: Path, manifest: Manifest) -> FeatureFolder:
@@ -66,6 +79,10 @@ def near_duplicates(asked: Features, known: Features, least: float) -> list[Near
         least: cosine, in (0, 1].
     """
     top = top_k(asked.image, known.image, 1)
-    hits = (top.values[:, 0] >= least).nonzero()[:, 0].tolist()
-    found = [Near(asked.keys[i], known.keys[int(top.indices[i, 0])], float(top.values[i, 0])) for i in hits]
+    nearest = top.indices[:, 0]
+    # as they are stored their lengths are 1 to three digits
+    lengths = asked.image.double().norm(dim=1) * known.image[nearest].double().norm(dim=1)
+    cosines = (top.values[:, 0] / lengths).clamp(max=1)
+    hits = (cosines >= least).nonzero()[:, 0].tolist()
+    found = [Near(asked.keys[i], known.keys[int(nearest[i])], float(cosines[i])) for i in hits]
     return sorted(found, key=lambda near: (-near.cosine, near.key))

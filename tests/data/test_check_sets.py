@@ -19,12 +19,13 @@ from ood_lightning.cli.main import main
 from ood_lightning.data import against
 from ood_lightning.data.against import matching
 from ood_lightning.data.cards import read_card
-from ood_lightning.data.check import SetContent, ShardContent, content, duplicates
+from ood_lightning.data.check import SetContent, ShardContent, content
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, Shard, read_manifest
 from ood_lightning.data.members import located
 from ood_lightning.data.near import near_duplicates
 from ood_lightning.data.shards import read_samples
+from ood_lightning.data.twins import duplicates
 from ood_lightning.hashes import sha256_of
 
 BLOCK = 512
@@ -135,6 +136,80 @@ def test_numbered_folders_sorted_as_text_are_noticed(tmp_path: Path):
     assert "folder '10' has label 2. They seem to be sorted as text." in found[0]["what"]
 
 
+def labelled(names: list[str], folder: str = "") -> list[list[tuple[str, bytes]]]:
+    """One shard with a picture in each class folder, numbered in their order."""
+    rows = []
+    for label, name in enumerate(names):
+        rows += [(f"{folder}{name}/x.cls", str(label).encode()), (f"{folder}{name}/x.png", encoded((label, 0, 0), 1))]
+    return [rows]
+
+
+def test_folders_below_a_shared_one_are_looked_at_too(tmp_path: Path):
+    assert checked(described(tmp_path / "sound", labelled(["0", "2", "10"], "v2/"))) == (0, [])
+    (found,) = checked(described(tmp_path / "text", labelled(["0", "10", "2"], "v2/val/")))[1]
+    assert "folder '10' has label 1. They seem to be sorted as text." in found["what"]
+
+
+def test_class_names_in_another_order_than_the_folders_are_noticed(tmp_path: Path):
+    folders = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Auk"]
+    names = ("Black footed albatross", "Laysan Albatross", "auk")
+    assert checked(described(tmp_path / "sound", labelled(folders), names)) == (0, [])
+    assert checked(described(tmp_path / "synsets", labelled(["n2", "n1"]), ("cat", "dog"))) == (0, [])
+    status, found = checked(described(tmp_path / "turned", labelled(folders), (names[1], names[0], names[2])))
+    assert status == 1
+    assert [(p["kind"], p["where"]) for p in found] == [("label", "classes")]
+    assert found[0]["what"].endswith(
+        "folder '001.Black_footed_Albatross' has label 0, which class_names calls 'Laysan Albatross'; "
+        "'Black footed albatross' is 1 there"
+    )
+
+
+def test_a_shard_that_may_not_be_read_is_a_problem_and_not_the_end(whole: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(path: Path) -> str:
+        if path.name == "whole-000000.tar":
+            raise PermissionError(13, "Permission denied", str(path))
+        return sha256_of(path)
+
+    monkeypatch.setattr("ood_lightning.data.check.sha256_of", refused)
+    status, found = checked(whole)
+    assert status == 1
+    assert [(p["where"], p["what"]) for p in found] == [("whole-000000.tar", "cannot be read: Permission denied")]
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+):
+    Path("folder.json").mkdir()
+    for out, words in (("folder.json", "is a folder"), (f"{whole}/manifest.json/r.json", "it is a file")):
+        assert main(["data", "check", str(whole), f"--out={out}"]) == 2
+        said = capsys.readouterr()
+        assert words in said.err
+        assert "check:" not in said.err
+        assert not said.out
+
+
+def test_what_the_machine_denies_is_said_without_a_traceback(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", "manifest.json")
+
+    monkeypatch.setattr("ood_lightning.data.manifest.Path.read_text", denied)
+    assert main(["data", "check", str(whole)]) == 2
+    assert capsys.readouterr().err == "error: manifest.json: Permission denied\n"
+
+
+def test_sets_of_one_name_are_told_apart_and_one_set_is_not_taken_twice(
+    tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = Path(shutil.copytree(whole, tmp_path / "copy"))
+    status, found = checked(whole, other)
+    assert (status, len(found)) == (1, 7)
+    assert {(p["set"], p["what"].rpartition(" ")[2]) for p in found} == {(str(other), repr(str(whole)))}
+    assert main(["data", "check", str(whole), "--ood", f"{whole}/../whole"]) == 2
+    assert "is given twice: all its pictures would be duplicates" in capsys.readouterr().err
+
+
 def test_the_same_bytes_within_and_across_sets_are_found(tmp_path: Path):
     red = [encoded(COLOURS["red"], i) for i in range(5)]
     one = described(tmp_path / "one", [[("a.png", red[0]), ("b.png", red[1])], [("c.png", red[0])]])
@@ -182,6 +257,9 @@ def test_near_duplicates_are_those_of_a_loop():
     assert [(n.key, n.nearest) for n in found] == [(key, near) for _, key, near in sorted(wanted)]
     assert len(found) >= 5
     torch.testing.assert_close([n.cosine for n in found], [-c for c, _, _ in sorted(wanted)])
+    halves = near_duplicates(features("o", known.half()), features("i", known.half()), 0.999999)
+    assert len(halves) == 40, "no cosine is short of 1 by rounding"
+    assert max(n.cosine for n in halves) <= 1
 
 
 def test_near_duplicates_come_from_the_cache(
@@ -192,6 +270,7 @@ def test_near_duplicates_come_from_the_cache(
         assert file is not None
         same = file.read()
     ood = described(tmp_path / "far", [[("x.png", same + b"\0"), ("y.png", encoded((0, 0, 0), 1))]])  # other bytes
+    twin = described(tmp_path / "twin", [[("x.png", encoded((0, 0, 0), 2))], [("x.png", same), ("z.png", same + b"1")]])
     given = [f"--encoder={json.dumps(encoder_yaml)}", "--num_workers=0", "--cache_dir=cache"]
     assert main(["data", "check", str(whole), "--ood", str(ood), "--features=cache"]) == 2
     said = capsys.readouterr().err
@@ -199,11 +278,13 @@ def test_near_duplicates_come_from_the_cache(
     assert "check:" not in said  # nothing was read before
     assert main(["data", "check", str(whole), "--ood", str(ood)]) == 0
     assert "nearly ID ones were not looked for: that takes --features" in capsys.readouterr().out
-    assert main(["embed", *given, "--shards", str(whole), str(ood)]) == 0
+    assert main(["embed", *given, "--shards", str(whole), str(ood), str(twin)]) == 0
     status, found = checked(whole, "--ood", ood, "--features=cache", "--near=0.99999")
     assert status == 1
-    assert [(p["kind"], p["where"]) for p in found] == [("near", "x")]
-    assert found[0]["what"] == "has cosine 1.0000 with whole0000 of set 'whole'"
+    assert [(p["kind"], p["where"]) for p in found] == [("near", "0.tar x")]
+    assert found[0]["what"] == "has cosine 1.0000 with whole-000000.tar whole0000 of set 'whole'"
+    both = checked(whole, "--ood", twin, "--features=cache", "--near=0.99999")[1]
+    assert [(p["kind"], p["where"]) for p in both] == [("duplicate", "1.tar x"), ("near", "1.tar z")]
     (encoder,) = Path("cache").iterdir()
     assert checked(whole, "--ood", ood, f"--features={encoder}", "--near=0.99999") == (1, found)
     shutil.copytree(encoder, "cache/another")
@@ -284,5 +365,5 @@ def test_a_set_is_compared_with_its_card(whole: Path, capsys: pytest.CaptureFixt
     assert re.search(r"worth a look: role id, the card textures43 says ood", said)
     assert main(["data", "check", str(whole), "--against", "textures34"]) == 2
     assert "textures43" in capsys.readouterr().err
-    assert main(["data", "check", str(whole), str(whole), "--against", "textures43"]) == 2
+    assert main(["data", "check", str(whole), str(whole / "manifest.json"), "--against", "textures43"]) == 2
     assert "against compares one set" in capsys.readouterr().err
