@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 LOG_INTERVAL_S = 30.0  # a batch job's log gets a line now and then, a terminal a moving bar
 
 
-def bar(total: int, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
-    """A tqdm bar on standard error; use it as a context and call its `update`; not shown before `delay_s`."""
+def bar(total: int | None, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
+    """A tqdm bar on standard error; use it as a context and call its `update`; not shown before `delay_s`.
+
+    Without a total it counts.
+    """
     from tqdm import tqdm
 
     watched = sys.stderr.isatty()

@@ -34,11 +34,12 @@ def pack(
         out: folder of the shards; new, or of the same set, whose packing then goes on.
         name: of the set, as results call it.
         role: `id`, `covariate` (ID under another style) or `ood`.
-        split: of a data set on the Hugging Face hub, as its files are named; A+B takes two; not needed for one.
+        split: of a data set on the Hugging Face hub, or in a folder of .parquet, as the files are named; A+B takes two;
+            not needed for one.
         root: folder that the paths of a list start from; the list's own if None.
         exclude: .txt of paths within the source to leave out, one a line; folders end with /.
         labels: `auto`: classes are the list's labels, or the first folders that differ; `none`: no classes.
-        class_order: of class folders; `auto`: by number if all are whole numbers, else by name.
+        class_order: of class folders or names; `auto`: by number if all are whole numbers, else by name.
         class_names: .txt with one name a line, in the order of the classes or as folder<TAB>name; or a packed set.
         samples_per_shard: pictures in a shard.
         workers: processes that read and check pictures.
@@ -79,8 +80,10 @@ def pack(
     lines = read_folders(class_names) if class_names is not None else []
     given = [name for _, name in lines] or found.class_names * (labels == "auto")
     numbers, names = numbered(classes, given, class_order, [folder for folder, _ in lines if folder is not None])
-    where = found.origin or str(locate(source[0]).resolve())
-    called = found.origin or Path(where).name.encode("utf-8", "replace").decode()
+    own = locate(source[0]).resolve() if not found.origin else Path()
+    of_split = f" split {split}" if split else ""
+    where = found.origin or f"{own}{of_split}"
+    called = found.origin or own.name.encode("utf-8", "replace").decode() + of_split
     about = Manifest(name, role, (), names, licence, origin or called, protocol)
     notes = {"passed_over": dict(sorted(found.passed_over.items())), **found.notes}
     manifest, bad = make(
@@ -96,6 +99,8 @@ def pack(
         print(f"left out: {left.path!r}: {left.reason}")
     if found.passed_over:
         print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common()))
+    if found.unread:
+        print("columns not read: " + ", ".join(found.unread))
     excluded = len(found.entries) - len(entries)
     print(
         f"{name}: {many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}, "

@@ -16,6 +16,7 @@ from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
+COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 _LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
 
@@ -72,13 +73,19 @@ def tar_listing(path: Path) -> Listing:
             places = [(_clean(member.name), _tar_place(path, member)) for member in tar if not member.isdir()]
             sound = ends_well(tar, raw)
     except tarfile.TarError as error:
-        raise SourceError(
-            f"{path} is no sound tar: {error}. The members of a compressed one cannot be reached one by one: "
-            f"uncompress it first (`gunzip`, `unxz`)."
-        ) from None
+        raise SourceError(_compressed(path) or f"{path} is no sound tar: {error}") from None
     if not sound:
         raise SourceError(f"{path} is damaged or cut after {many(len(places), 'member')}: copy it again")
     return _sorted(found, places, stamp)
+
+
+def _compressed(path: Path) -> str:
+    """What to do with a compressed tar; empty: it is none."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), "")
+    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
+    return f"{path} is a compressed tar: {advice}" if tool else ""
 
 
 def zip_listing(path: Path) -> Listing:

@@ -53,6 +53,15 @@ def in_order(names: Sequence[str], order: Order) -> list[str]:
     return different if order == "name" or words else sorted(different, key=lambda name: (int(name), name))
 
 
+def _settled(labels: Sequence[int | str | None], folders: Sequence[str]) -> str:
+    """What numbers the classes already; empty: only their order can."""
+    if all(label is None or label == -1 for label in labels):
+        return "the pictures have no classes"
+    if all(isinstance(label, int) for label in labels):
+        return "the source itself numbers the classes"
+    return "the lines of class_names number the folders" if folders else ""
+
+
 def numbered(
     labels: Sequence[int | str | None], given: Sequence[str], order: Order = "auto", folders: Sequence[str] = ()
 ) -> tuple[list[int], tuple[str, ...]]:
@@ -66,8 +75,10 @@ def numbered(
             these, which may be more than occur.
 
     Raises:
-        SourceError: `given` does not fit the labels.
+        SourceError: `given` does not fit the labels, or nothing is left for `order` to say.
     """
+    if order != "auto" and (settled := _settled(labels, folders)):
+        raise SourceError(f"class_order is {order!r}, but {settled}: leave it out")
     if all(label is None or label == -1 for label in labels):
         if given:
             raise SourceError(f"{len(given)} class_names are given, the source has no classes")

@@ -128,10 +128,11 @@ def _listed(source: str) -> OnHub:
     except EntryNotFoundError:
         raise SourceError(f"{repository} has no folder {folder!r} at revision {revision or 'main'}") from None
     except Exception as error:  # of its HTTP library, which has been another in each major version
+        cause = first_line(error).rstrip(".")
         raise SourceError(
-            f"{source} cannot be listed, the hub at {api.endpoint} is not reached: {first_line(error)}. Without a "
-            f"network, fetch its files where there is one (`hf download {repository} --repo-type dataset --local-dir "
-            f"FOLDER`), and pack FOLDER."
+            f"{source} cannot be listed, the hub at {api.endpoint} is not reached: {cause}. Without a network, fetch "
+            f"its files where there is one (`hf download {repository} --repo-type dataset --local-dir FOLDER`), and "
+            f"pack FOLDER."
         ) from None
     if any(".." in (path := PurePosixPath(file.path)).parts or path.is_absolute() for file in files):
         raise SourceError(f"{source}: the hub lists a file outside the data set")

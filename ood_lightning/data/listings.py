@@ -4,8 +4,9 @@ Sources are folders, list files as OpenOOD has them, CSV and TSV; archives and P
 """
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import stat_result
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from ood_lightning.data.folder import files_below
 from ood_lightning.data.pictures import MAX_BYTES
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
+from ood_lightning.progress import bar
 
 # what may be a picture by its name; whether it is one that can be stored is for its content to say
 PICTURES = frozenset(
@@ -84,6 +86,7 @@ class Listing:
         entries: sorted by path; a list file keeps its own order.
         class_names: of integer labels, where the source says them.
         passed_over: files that are no pictures by their names, counted by ending.
+        unread: columns of a table that nothing is taken from.
         foldered: folders stand for classes.
         origin: what the source stands for, where its name may come to mean something else.
         notes: on that, for `pack.json`.
@@ -93,6 +96,7 @@ class Listing:
     entries: list[Entry]
     class_names: tuple[str, ...] = ()
     passed_over: Counter[str] = field(default_factory=Counter)
+    unread: tuple[str, ...] = ()
     foldered: bool = False
     origin: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -115,9 +119,11 @@ def folder(path: Path) -> Listing:
     """Pictures below a folder; linked folders are followed, each once."""
     found = Listing([], foldered=True)
     names = (file.relative_to(path).as_posix() for file in files_below(path))
-    for name in named_pictures(names, found.passed_over):
-        place, stamp = _file(path / name)
-        found.entries.append(Entry(name, place, stamp))
+    with bar(None, f"list {path.name}", "img", delay_s=2) as shown:  # minutes where a network holds a million files
+        for name in named_pictures(names, found.passed_over):
+            place, stamp = _file(path / name)
+            found.entries.append(Entry(name, place, stamp))
+            shown.update()
     found.entries.sort()
     return found
 
@@ -144,29 +150,48 @@ def table(path: Path, root: Path) -> Listing:
     """CSV or TSV with a column `path` and, if wanted, `label`: integers, or names of classes.
 
     Raises:
-        SourceError: the columns are missing, or a path leads out of `root`.
+        SourceError: the columns are missing, a line has others, labels are no whole numbers, or a path leads out of
+            `root`.
     """
+    lines = _text(path).splitlines(keepends=True)
+    reader = csv.reader(lines, delimiter="\t" if path.suffix == ".tsv" else ",", skipinitialspace=True)
+    filled = ((reader.line_num, row) for row in _rows(path, reader) if row)  # an empty line is no row
+    columns = [name.strip() for name in next(filled, (0, []))[1]]
+    if columns.count("path") != 1 or columns.count("label") > 1:
+        raise SourceError(
+            f"{path} has the columns {', '.join(columns) or 'none'} in its first line: expected path and, if wanted, "
+            f"label, once each"
+        )
     rows: list[tuple[int, str, str]] = []
-    reader = csv.DictReader(_text(path).splitlines(keepends=True), delimiter="\t" if path.suffix == ".tsv" else ",")
-    columns = reader.fieldnames or []
-    if "path" not in columns:
-        raise SourceError(f"{path} has the columns {', '.join(columns) or 'none'}: expected path and, if wanted, label")
-    for row in _rows(path, reader):
-        if row["path"] is None or ("label" in columns and row["label"] is None):
-            raise SourceError(f"{path}, line {reader.line_num}: has fewer columns than the first line")
-        rows.append((reader.line_num, row["path"], row.get("label") or ""))
-    labels = [label for _, _, label in rows]
-    if "label" not in columns:
-        return _listed(path, root, [(number, name, -1) for number, name, _ in rows])
+    for number, row in filled:
+        if len(row) != len(columns):
+            raise SourceError(
+                f"{path}, line {number}: has {many(len(row), 'value')}, the first line {many(len(columns), 'column')}; "
+                f"what holds a separator needs quotes"
+            )
+        label = row[columns.index("label")].strip() if "label" in columns else "-1"
+        rows.append((number, row[columns.index("path")], label))
+    found = _listed(path, root, _numbered(path, rows))
+    found.unread = tuple(name for name in columns if name not in ("path", "label"))
+    return found
+
+
+def _numbered(path: Path, rows: Sequence[tuple[int, str, str]]) -> Sequence[tuple[int, str, int | str]]:
+    """Labels as integers if all are."""
     try:
-        return _listed(path, root, [(n, name, int(label)) for (n, name, _), label in zip(rows, labels, strict=True)])
+        return [(number, name, int(label)) for number, name, label in rows]
     except ValueError:
-        if "" in labels:
-            raise SourceError(f"{path}, line {rows[labels.index('')][0]}: has no label") from None
-        return _listed(path, root, rows)
+        pass
+    for number, _, label in rows:
+        if not label:
+            raise SourceError(f"{path}, line {number}: has no label")
+    if all(re.fullmatch(r"[-+]?\d+(\.\d*)?", label) for _, _, label in rows):  # as names, 10.0 would come before 2.0
+        number, label = next((number, label) for number, _, label in rows if "." in label)
+        raise SourceError(f"{path}, line {number}: the label {label} is a number but no integer: write integers")
+    return rows
 
 
-def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterable[dict[str, str]]:
+def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as error:

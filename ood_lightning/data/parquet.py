@@ -46,10 +46,12 @@ def parquet_listing(paths: Sequence[Path]) -> Listing:
     """
     entries: list[Entry] = []
     names: tuple[str, ...] = ()
+    unread: dict[str, None] = {}
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
                 column, labelled = _columns(path, file.schema_arrow)
+                unread |= dict.fromkeys(name for name in file.schema_arrow.names if name not in (column, "label"))
                 names = names or _class_names(file.schema_arrow)
                 stamp = stamp_of(path.stat())
                 for group in range(file.num_row_groups):
@@ -59,9 +61,11 @@ def parquet_listing(paths: Sequence[Path]) -> Listing:
                         label = -1 if not labelled or labels[row] is None else labels[row]
                         name = f"{path.stem}/{group:05d}-{row:06d}"
                         entries.append(Entry(name, Row(str(path), group, row, column), stamp, label))
+        except SourceError:
+            raise
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{path} is no sound Parquet file: {error}") from None
-    return Listing(entries, names)
+    return Listing(entries, names, unread=tuple(unread))
 
 
 def _columns(path: Path, schema: pa.Schema) -> tuple[str, bool]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ood_lightning.data.archives import tar_listing, zip_listing
+from ood_lightning.data.hub_splits import SPLITS, Groups, chosen, grouped
 from ood_lightning.data.keys import keys_of, shows
 from ood_lightning.data.listings import Entry, Listing, Place, folder, list_file, table
 from ood_lightning.data.packing import Bad, Sample
@@ -27,7 +28,7 @@ def listing(source: str, root: str | None = None, split: str | None = None) -> L
     Args:
         source: see :data:`KINDS`.
         root: folder that the paths of a list, .csv or .tsv start from; if None that file's own folder.
-        split: of a data set on the hub; several with `+`; None: the only one.
+        split: of a data set on the hub or in a folder of Parquet files; several with `+`; None: the only one.
 
     Raises:
         SourceError: there is no such source, it is of no known kind, or it holds no pictures.
@@ -38,30 +39,46 @@ def listing(source: str, root: str | None = None, split: str | None = None) -> L
         from ood_lightning.data.hub import hub_listing  # its client takes its time
 
         return hub_listing(source, split)
-    if split is not None:
-        raise SourceError(f"split is {split!r}: it goes with hf: alone; of files here, name the .parquet files")
     path = locate(source)
     if not path.exists():
         raise SourceError(f"there is no file or folder {path}")
     kind = path.suffix.lower()
     if root is not None and (path.is_dir() or kind not in (".txt", ".csv", ".tsv")):
         raise SourceError(f"root is {root!r}: it goes with a list file, .csv or .tsv, and {path} is none")
-    found = _of_kind(path, kind, locate(root) if root is not None else path.parent)
+    tables = [] if split is None or not path.is_dir() else _tables(path)
+    if split is not None and not tables:
+        raise SourceError(
+            f"split is {split!r}: it goes with hf: and with folders of .parquet files, and {path} is none"
+        )
+    found = _of_kind(path, kind, locate(root) if root is not None else path.parent, split)
     if not found.entries:
         others = ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common())
         raise SourceError(f"{path} holds no pictures" + (f", only {others}" if others else ""))
     return found
 
 
-def _of_kind(path: Path, kind: str, root: Path) -> Listing:
+def _tables(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*.parquet") if file.is_file())
+
+
+def _of_splits(tables: Sequence[Path], path: Path, split: str | None) -> list[Path]:
+    """The files that are meant; of names that speak of several splits one has to be chosen, as on the hub."""
+    groups: Groups[Path] = grouped(tables, lambda file: file.relative_to(path).as_posix())
+    splits = {name for _, name in groups}
+    if split is None and (len(splits) == 1 or not splits & SPLITS):
+        return list(tables)
+    return sorted(chosen(groups, split, str(path), lambda file: file.stat().st_size))
+
+
+def _of_kind(path: Path, kind: str, root: Path, split: str | None) -> Listing:
     if path.is_dir():
-        found = folder(path)
+        found = Listing([]) if split is not None else folder(path)
         if found.entries:
             return found
         if any(path.glob("*.arrow")):
             raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
-        tables = sorted(file for file in path.rglob("*.parquet") if file.is_file())
-        return _parquet(tables) if tables else found
+        tables = _tables(path)
+        return _parquet(_of_splits(tables, path, split)) if tables else found
     if kind == ".txt":
         return list_file(path, root)
     if kind in (".csv", ".tsv"):

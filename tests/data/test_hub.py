@@ -142,15 +142,29 @@ def test_a_split_has_the_bytes_of_its_local_copy_for_any_number_of_workers(
     assert tars("cached") == tars("local")
 
 
-def test_a_commit_and_a_folder_may_be_named_and_several_splits_taken(hub: FaultyServer, tables: dict[str, bytes]):
+def test_a_commit_and_a_folder_may_be_named_and_several_splits_taken(
+    hub: FaultyServer, tables: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+):
     publish(hub, tables, COMMIT, revision=COMMIT, folders=("data",))
     assert pack(f"hf:me/set@{COMMIT}/data", "all", "--split=train+test") == 0
     for path, content in tables.items():
         Path("copy", path).parent.mkdir(parents=True, exist_ok=True)
         Path("copy", path).write_bytes(content)
-    assert pack("copy", "local") == 0
+    assert pack("copy", "local", "--split=train+test") == 0
     assert tars("all") == tars("local")
     assert read_manifest("all").n_samples == 12
+    assert "copy has 2 splits: choose one by --split" in refused(capsys, "copy")
+    assert "copy has no split 'val'" in refused(capsys, "copy", "--split=val")
+    assert pack("copy", "test", "--split=test") == 0
+    assert (read_manifest("test").n_samples, read_manifest("test").source) == (8, "copy split test")
+    assert pack("copy", "test", "--split=train") == 2, "another split in the folder of the first"
+    for path in tables:
+        if "test" in path:
+            Path("copy", path).rename(f"copy/{Path(path).name.replace('test', 'part')}")
+        else:
+            Path("copy", path).rename("copy/more.parquet")
+    assert pack("copy", "unnamed") == 0, "these names speak of no splits"
+    assert read_manifest("unnamed").n_samples == 12
 
 
 def test_an_interrupted_download_goes_on_with_what_is_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]):
@@ -241,7 +255,9 @@ def test_what_is_not_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]
     ):
         assert words in refused(capsys, source), source
     assert "root is 'x': it goes with a list file" in refused(capsys, "hf:me/set", "--root=x")
-    assert "split is 'test': it goes with hf: alone" in refused(capsys, str(Path.cwd()), "--split=test")
+    assert "split is 'test': it goes with hf: and with folders of .parquet files" in refused(
+        capsys, str(Path.cwd()), "--split=test"
+    )
     publish(hub, {"../data/test.parquet": b""})
     assert "lists a file outside the data set" in refused(capsys, "hf:me/set")
 

@@ -122,6 +122,33 @@ def test_classes_of_numbered_folders_are_numbers_in_order(folder: Path, tmp_path
     assert read_manifest(str(tmp_path / "text")).class_names == ("10", "2")
 
 
+def test_an_order_of_classes_that_would_change_nothing_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "list.txt").write_text("10/a.png 3\n2/a.png 1\n")
+    (tmp_path / "none.txt").write_text("10/a.png -1\n")
+    (tmp_path / "names.txt").write_text("10\tten\n2\ttwo\n")
+    for source, more, words in (
+        (tmp_path / "list.txt", [f"--root={folder}"], "class_order is 'number', but the source itself numbers"),
+        (tmp_path / "none.txt", [f"--root={folder}"], "class_order is 'number', but the pictures have no classes"),
+        (folder, ["--labels=none"], "class_order is 'number', but the pictures have no classes"),
+        (folder, [f"--class_names={tmp_path}/names.txt"], "but the lines of class_names number the folders"),
+    ):
+        assert run(source, tmp_path / "out", "--class_order=number", *more) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("kind", "tool"), [("gz", "gunzip"), ("bz2", "bunzip2"), ("xz", "unxz")])
+def test_a_compressed_tar_is_called_one_whatever_its_name(
+    kind: str, tool: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with tarfile.open(tmp_path / "s.tar", f"w:{kind}") as tar:
+        tar.add(folder, "s")
+    assert run(tmp_path / "s.tar", tmp_path / "out") == 2
+    assert f"s.tar is a compressed tar: uncompress it first (`{tool}`)" in capsys.readouterr().err
+
+
 def test_a_shard_carries_no_time_owner_or_rights(folder: Path, tmp_path: Path):
     assert run(folder, tmp_path / "out") == 0
     with tarfile.open(tmp_path / "out/s-000000.tar") as tar:
@@ -472,9 +499,18 @@ def test_tables_have_labels_by_number_or_name(folder: Path, tmp_path: Path, caps
     (folder / "t.tsv").write_text("path\tlabel\n2/a.png\t5\n")
     assert run(folder / "t.tsv", tmp_path / "o2") == 0
     assert packed(tmp_path / "o2")[0][2] == 5
+    capsys.readouterr()
+    (tmp_path / "t.csv").write_text("path, label , width\r\n\r\n2/a.png, 3, 640\r\n10/a.png,11,7\r\n")  # as Excel does
+    assert run(tmp_path / "t.csv", tmp_path / "o4", f"--root={folder}") == 0
+    assert [label for _, _, label in packed(tmp_path / "o4")] == [3, 11]
+    assert "columns not read: width\n" in capsys.readouterr().out
     for text, words in {
         "file\nx": "expected path and",
-        "path,label\na": "fewer columns",
+        "": "has the columns none in its first line",
+        "path,label,label\na,1,2": "has the columns path, label, label in its first line",
+        "path,label\na": "line 2: has 1 value, the first line 2 columns",
+        "path,label\n\na,b.png,3": "line 3: has 3 values, the first line 2 columns; what holds a sep",
+        "path,label\na,2.0\nb,10.0": "line 2: the label 2.0 is a number but no integer",  # 10.0 would come before 2.0
         "path,label\na,": "has no label",
         "path,label\nx\0,1": "embedded null byte",
         "path\n" + "x" * 200_000: "field larger than field limit",
@@ -505,7 +541,10 @@ def test_parquet_as_hugging_face_exports_it(tmp_path: Path, capsys: pytest.Captu
         assert read_manifest(str(tmp_path / f"out{source.suffix}")).class_names == ("cat", "dog")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     assert run(tmp_path / "x.parquet", tmp_path / "o2") == 2
-    assert "none of encoded pictures" in capsys.readouterr().err
+    assert f"error: {tmp_path}/x.parquet has the columns x, and none of encoded pictures" in capsys.readouterr().err
+    pq.write_table(table.rename_columns(["image", "fine_label"]), tmp_path / "fine.parquet")
+    assert run(tmp_path / "fine.parquet", tmp_path / "o3") == 0
+    assert "columns not read: fine_label\n" in capsys.readouterr().out
 
 
 def test_exclusions_leave_out_paths_and_folders_and_must_exist(
