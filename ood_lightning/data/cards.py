@@ -35,6 +35,7 @@ class Protocol:
         pack: source and further arguments of `data pack`; empty: no recipe.
         steps: shell scripts in `cards/steps/` that come first; sets share them.
         get: shell commands that fetch and unpack what `pack` names.
+        size: of what these fetch, where it is not the card's; `not stated` where no source says.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Protocol:
     pack: str = ""
     steps: tuple[str, ...] = ()
     get: str = ""
+    size: str = ""
 
     @property
     def blocks(self) -> list[str]:
@@ -147,10 +149,13 @@ class Card:
     synsets: tuple[str, ...] = ()
     top1: Top1 | None = None
 
-    @property
-    def gigabytes(self) -> float | None:
+    def size_of(self, protocol: Protocol) -> str:
+        """What is fetched for a protocol, in words; `not stated` where no source says."""
+        return protocol.size or self.size or NOT_STATED
+
+    def gigabytes(self, protocol: Protocol) -> float | None:
         """The size that a source states; None where there is none, or only a bound."""
-        found = re.match(r"([\d.]+) GB ", self.size or "")
+        found = re.match(r"([\d.]+) GB ", self.size_of(protocol))
         return float(found[1]) if found else None
 
     def protocol(self, name: str = "") -> Protocol:

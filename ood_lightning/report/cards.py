@@ -28,14 +28,14 @@ def lines(references: Sequence[str]) -> list[list[str]]:
         card, protocol = find(reference)
         classes = "-" if card.classes is None else f"{card.classes:,}"
         groups = ", ".join(groups_of(card.name)) or "-"
-        size = re.split(r" \(|;", card.size or NOT_STATED)[0]
+        size = re.split(r" \(|;", card.size_of(protocol))[0]
         table.append([card.reference(protocol), card.role, count(protocol), classes, size, card.licence, groups])
     return table
 
 
 def total(references: Sequence[str]) -> str:
     """Sum of the sizes that sources state, in words; sets of which one is part of another count each."""
-    cards = {find(reference)[0].name: find(reference)[0].gigabytes for reference in references}
+    cards = {card.name: card.gigabytes(protocol) for card, protocol in map(find, references)}
     known = [size for size in cards.values() if size is not None]
     if not known:
         these = "this set" if len(cards) == 1 else f"any of these {len(cards)} sets"

@@ -47,8 +47,8 @@ COUNTS: dict[str, tuple[int | None, bool, int | None]] = {
     "food101@test": (25_250, True, 101),
     "pets": (7_349, True, 37),
     "pets@test": (3_669, True, 37),
-    "waterbirds": (5_794, False, 2),
-    "waterbirds@all": (11_788, False, 2),
+    "waterbirds": (5_794, True, 2),
+    "waterbirds@all": (11_788, True, 2),
     "cifar10": (10_000, True, 10),
     "cifar100": (10_000, True, 100),
     "inaturalist": (10_000, True, 110),
@@ -331,10 +331,27 @@ def test_what_a_copy_offers_to_pack_is_packable():
 
 def test_sizes_are_figures_or_bounds_with_a_source():
     for card in map(read_card, card_names()):
-        assert card.size is None or re.match(r"(less than )?[\d.]+ GB\b.* \(.+\)", card.size), card.name
-        assert (card.gigabytes is None) == (card.size is None or card.size.startswith("less than")), card.name
-    assert read_card("imagenet-sketch").gigabytes == 7.8
-    assert read_card("imagenet-10").gigabytes is None
+        for protocol in card.protocols:
+            size = card.size_of(protocol)
+            assert size == NOT_STATED or re.match(r"(less than )?[\d.]+ GB\b.* \(.+\)", size), card.name
+            assert (card.gigabytes(protocol) is None) == (size == NOT_STATED or size.startswith("less than")), card.name
+    sizes = {name: card.gigabytes(protocol) for name in REFERENCES for card, protocol in [find(name)]}
+    assert (sizes["imagenet-sketch"], sizes["cub"], sizes["imagenet-10"]) == (7.8, 1.15, None)
+    assert (sizes["imagenet-c"], sizes["imagenet-c@openood"]) == (47, None), "OpenOOD's pictures come from elsewhere"
+
+
+def test_checksums_are_of_the_very_files_that_are_fetched():
+    """A line that compares a hash names a file that a line before it fetches, and says who published the hash."""
+    seen = set()
+    for reference in REFERENCES:
+        fetched: set[str] = set()
+        for line in "\n".join(find(reference)[1].blocks).replace("\\\n", " ").replace("|\n", "| ").splitlines():
+            fetched |= set(re.findall(r"-o (raw/[\w.-]+)", line))
+            if found := re.search(r"echo '([0-9a-f]+)  (raw/\S+)' \| +(md5|sha256)sum -c # as \S", line):
+                assert found[2] in fetched, reference
+                assert len(found[1]) == {"md5": 32, "sha256": 64}[found[3]], reference
+                seen.add(found[2])
+    assert len(seen) == 10
 
 
 def test_the_choice_of_imagenet_c_is_the_stated_one(tmp_path: Path):
