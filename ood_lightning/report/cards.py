@@ -131,7 +131,8 @@ def print_cards(references: Sequence[str], title: str = "", note: str = "") -> N
     header, *rows = lines(references)
     table = Table(title=title, title_justify="left", box=SIMPLE)
     for name in header:
-        table.add_column(name, justify="right" if name in ("images", "classes") else "left", no_wrap=name == "set")
+        right = name in ("images", "classes")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name == "set", overflow="fold")
     for row in rows:
         table.add_row(*row)
     out = console()

@@ -54,7 +54,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
     shown = Table(title=title, title_justify="left", box=SIMPLE)
     for i, name in enumerate(columns):
-        shown.add_column(name, justify="right" if i else "left")
+        shown.add_column(name, justify="right" if i else "left", overflow="fold")  # no word is cut short
     for row in rows:
         shown.add_row(*row)
     return shown

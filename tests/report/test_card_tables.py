@@ -132,3 +132,10 @@ def test_neither_torch_nor_lightning_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_narrow_terminal_cuts_no_word_short(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(labels, "WIDTH", 80)
+    table = said(capsys, "list", "--group=clustermine").partition("Stated sizes")[0]
+    assert "…" not in table
+    assert max(len(line) for line in table.splitlines() if "─" in line) <= 80
