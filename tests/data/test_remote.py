@@ -1,14 +1,20 @@
 """Remote sets: fetched whole or refused by name, whatever the way there does to them."""
 
+import errno
+import fcntl
 import hashlib
+import io
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import pytest
@@ -238,6 +244,62 @@ def test_the_folder_of_fetched_shards_is_chosen_by_a_variable(
     monkeypatch.setenv("OOD_LIGHTNING_SHARDS", str(tmp_path / "scratch"))
     manifest = read_manifest(f"{server.url}/s")
     assert manifest.path(manifest.shards[0]).is_relative_to(tmp_path / "scratch")
+
+
+def test_a_folder_that_cannot_be_made_is_told(folder: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OOD_LIGHTNING_SHARDS", str(folder / "manifest.json"))
+    words = r"cannot be kept in .*manifest\.json/\w+: Not a directory \(OOD_LIGHTNING_SHARDS names another folder\)"
+    for source in (f"{server.url}{FIRST}", f"pipe:cat {folder}/s-000000.tar"):
+        with pytest.raises(SourceError, match=words):
+            read_manifest(source)
+
+
+class Full(io.BytesIO):
+    """A disk without room."""
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_and_not_tried_again(
+    folder: Path, server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(OSError, match="No space left"):
+        download.download(server.url + FIRST, Full())
+    with pytest.raises(OSError, match="No space left"):
+        remote._run("pipe:", ["sh", "-c", "echo; sleep 60"], Full())
+    assert server.requests(FIRST) == [""]
+
+    def full(source: str, file: IO[bytes], size: int | None) -> None:
+        file.write(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote, "_transfer", full)
+        for read in (read_manifest, remote.text):
+            with pytest.raises(SourceError, match=r"s-000000\.tar cannot be kept in \S+: No space left on device"):
+                read(server.url + FIRST)
+    assert read_manifest(server.url + FIRST).n_samples == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up as on Linux")
+def test_a_command_ends_and_keeps_no_lock_when_its_reader_is_killed(tmp_path: Path):
+    command = f"pipe:echo $$ > {tmp_path}/pid; while sleep 0.05; do echo more; done # {tmp_path}/a.tar"
+    process = get_context("fork").Process(target=remote.fetch, args=(command, lambda _: None))
+    process.start()
+    limit = time.monotonic() + 20
+    while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text().endswith("\n"):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    (part,) = (tmp_path / ".cache").rglob("*.part")
+    with part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    own = Path("/proc") / (tmp_path / "pid").read_text().strip() / "cmdline"
+    while own.exists() and own.read_bytes():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def test_a_redirect_is_followed_and_held_to_the_same_rule(folder: Path, server: FaultyServer):
