@@ -100,6 +100,23 @@ def test_embed_over_a_bad_line_stores_the_bytes_of_a_local_set(
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_was_stored_before_a_shard_was_refused_is_kept_and_used(
+    folder: Path, server: FaultyServer, workers: int, capsys: pytest.CaptureFixture[str]
+):
+    given = ["embed", "--encoder=plain_encoder.PlainEncoder", f"--num_workers={workers}", "--cache_dir=cache"]
+    given.append(f"--shards=['{server.url}/s']")
+    server.faults[FIRST] = ["403"]  # the second in turn: it is asked for while the largest is decoded
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert said.count("error: ") == said.count(FIRST) == 1
+    assert "Traceback" not in said
+    assert [path.name for path in Path("cache").rglob("*.safetensors")] == ["s-000002.tar.safetensors"]
+    n = len(server.seen)
+    assert main(given) == 0
+    assert [path for path, _ in server.seen[n:]] == ["/s/manifest.json", FIRST, "/s/s-000001.tar"]
+
+
 def test_names_of_classes_come_from_a_remote_manifest(folder: Path, server: FaultyServer):
     assert read_names(f"{server.url}/s") == ["red", "green"]
 
