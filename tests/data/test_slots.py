@@ -18,6 +18,7 @@ from torch import Tensor
 from ood_lightning.data.manifest import Manifest, Shard
 from ood_lightning.data.pictures import decode
 from ood_lightning.data.shards import ShardParts, loader
+from ood_lightning.data.slots import SLOTS, Slots
 
 
 def pixels(data: bytes) -> Tensor:
@@ -72,6 +73,16 @@ def test_pictures_hold_until_the_next_part_is_asked_for(
             seen[int(key)] += 1
             torch.testing.assert_close(image, pixels(wanted[int(key)]), atol=0, rtol=0)
     assert seen == Counter(i for i, data in enumerate(wanted) if data != b"bad")
+
+
+def test_a_slot_is_made_anew_for_pictures_that_do_not_fit_it():
+    slots, kinds = Slots(2), [(2, 4, torch.uint8), (5, 4, torch.uint8), (5, 7, torch.uint8), (1, 7, torch.float32)]
+    for n, side, dtype in kinds:
+        for turn in range(SLOTS + 1):
+            images = [torch.full((3, side, side), turn + i, dtype=dtype) for i in range(n)]
+            found = slots.stack(images)
+            assert found.is_shared()
+            torch.testing.assert_close(found, torch.stack(images), atol=0, rtol=0)
 
 
 class Hanging(Manifest):
