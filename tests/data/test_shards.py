@@ -4,6 +4,7 @@ import io
 import pickle
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,7 @@ def test_errors_of_workers_are_those_of_the_reader(
     with pytest.raises(kind, match=words) as caught:
         list(loader(ShardParts(manifest, list(manifest.shards), pixels, 4), workers))
     assert "Traceback" not in str(caught.value)
+    assert not active_children()  # though the error is still held
 
 
 class _Bomb:
