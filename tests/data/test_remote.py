@@ -248,6 +248,14 @@ def test_tars_without_manifest_are_fetched_and_counted(folder: Path, server: Fau
     assert [shard.samples for shard in there.shards] == [2, 0, 3]
 
 
+def test_what_is_left_of_a_tar_without_manifest_is_not_joined_to_the_rest(folder: Path, server: FaultyServer):
+    """Nothing would tell that its beginning was that of another version."""
+    path = remote.fetch(server.url + FIRST, lambda _: None)
+    whole = path.read_bytes()
+    path.rename(path.with_name("s-000000.tar.part")).write_bytes(b"old" + whole[3:700])
+    assert remote.fetch(server.url + FIRST, lambda _: None).read_bytes() == whole
+
+
 def test_a_cut_tar_without_manifest_is_refused(folder: Path, server: FaultyServer, tmp_path: Path):
     server.files[FIRST] = server.files[FIRST][:1700]
     with pytest.raises(ShardContentError, match=r"what came from http.*s-000000\.tar cannot be used: .*part is"):
@@ -283,8 +291,10 @@ def test_a_full_disk_is_told_and_not_tried_again(
 ):
     with pytest.raises(OSError, match="No space left"):
         download.download(server.url + FIRST, Full())
+    began = time.monotonic()
     with pytest.raises(OSError, match="No space left"):
         remote._run("pipe:", ["sh", "-c", "echo; sleep 60"], Full())
+    assert time.monotonic() - began < 30
     assert server.requests(FIRST) == [""]
 
     def full(source: str, file: IO[bytes], size: int | None) -> None:
