@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -254,6 +255,40 @@ def test_what_is_left_of_a_tar_without_manifest_is_not_joined_to_the_rest(folder
     whole = path.read_bytes()
     path.rename(path.with_name("s-000000.tar.part")).write_bytes(b"old" + whole[3:700])
     assert remote.fetch(server.url + FIRST, lambda _: None).read_bytes() == whole
+
+
+@pytest.mark.parametrize("faults", [["reset", "no_range"], ["reset", "wrong_range"], ["close", "416"]])
+def test_a_file_of_unknown_hash_is_whole_whatever_the_server_makes_of_a_range(
+    folder: Path, server: FaultyServer, faults: list[str]
+):
+    server.faults[FIRST] = list(faults)
+    with tempfile.TemporaryFile() as file:
+        download.download(server.url + FIRST, file)
+        file.seek(0)
+        assert file.read() == server.files[FIRST]
+    half = f"bytes={len(server.files[FIRST]) // 2}-"
+    assert server.requests(FIRST) == ["", half, *{"no_range": [], "wrong_range": [half], "416": [""]}[faults[1]]]
+
+
+def test_a_process_that_waited_for_one_that_gave_up_fetches_the_file_itself(folder: Path, server: FaultyServer):
+    path = remote.fetch(server.url + FIRST, lambda _: None)
+    part = path.rename(path.with_name("s-000000.tar.part"))
+    found: list[Path] = []
+    waits = threading.Thread(target=lambda: found.append(remote.fetch(server.url + FIRST, lambda _: None)))
+    with part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits.start()
+        waits.join(0.3)
+        part.unlink()
+    waits.join(10)
+    assert found == [path]
+    assert path.read_bytes() == server.files[FIRST]
+
+
+def test_a_file_of_the_hub_with_another_number_of_bytes_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(remote, "_from_hub", lambda _: folder / "s-000000.tar")
+    with pytest.raises(ShardContentError, match=r"hf:me/set/s-000000\.tar has [\d,]+ bytes, 5 were promised"):
+        remote.fetch("hf:me/set/s-000000.tar", lambda _: None, 5)
 
 
 def test_a_cut_tar_without_manifest_is_refused(folder: Path, server: FaultyServer, tmp_path: Path):
