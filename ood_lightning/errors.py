@@ -42,6 +42,10 @@ class RefusedError(SourceError):
     status = 0
 
 
+class StorageError(UserError, OSError):
+    """A file that cannot be written: the disk is full, or the folder is not ours."""
+
+
 class ManifestError(UserError, ValueError):
     """A manifest that cannot be read, or that does not fit the shards beside it."""
 

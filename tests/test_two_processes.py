@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from ood_lightning.cli.main import main
+from ood_lightning.data.manifest import plan, read_manifest
 
 pytestmark = pytest.mark.slow
 TWO = ("--trainer.devices=2", "--trainer.accelerator=cpu")
@@ -83,3 +85,33 @@ def test_two_processes_choose_the_same_negatives(mined_yaml: Path, tmp_path: Pat
     negatives = {name: json.loads(content)["negatives"] for name, content in one.items()}
     assert negatives["augmented.json"] == "rest of the corpus"
     assert [len(negatives[f"{name}.json"]) for name in ("neglabel", "official", "csp", "ends")] == [10, 12, 9, 10]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_damage_in_the_share_of_either_process_stops_both_in_words(number: int, eval_yaml: Path, sets: Path):
+    """Of the ID test set's shards, each process has at least one."""
+    manifest = read_manifest(str(sets / "id_test"))
+    shard = plan(manifest.shards, 2)[number][0]
+    content = bytearray(manifest.path(shard).read_bytes())
+    content[700] ^= 255
+    damaged = shutil.copytree(sets / "id_test", Path("damaged").resolve())
+    (damaged / shard.path).write_bytes(content)
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["data"]["init_args"] |= {"id_shards": [str(damaged)], "cache_dir": "cache_of_two"}
+    eval_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
+    command = [sys.executable, "-m", "ood_lightning", "test", "--config", str(eval_yaml), *TWO]
+    ran = subprocess.run(
+        [*command, "--trainer.strategy=ddp"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "MEMBER: 2/2" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert f"{shard.path} are not those that the manifest describes" in ran.stderr
+    others = [s for share in plan(manifest.shards, 2)[1 - number :: 2] for s in share]
+    stored = {path.name for path in Path("cache_of_two").rglob("*.safetensors")}
+    assert {f"{other.path}.safetensors" for other in others} <= stored
+    assert not Path("run/eval/results.json").exists()

@@ -91,7 +91,8 @@ def download(
 
     Raises:
         RefusedError: the server says that it will not.
-        SourceError: still broken after `TRIES` tries, or not to be read or kept.
+        SourceError: still broken after `TRIES` tries, or not to be read.
+        OSError: the disk is full.
     """
     check_url(url)
     fails, best, etag = 0, 0, [""]
@@ -118,7 +119,7 @@ def download(
                     f"site's own authority is named by SSL_CERT_FILE."
                 ) from None
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise SourceError(f"{shown(url)} cannot be kept: {error.strerror}") from None
+                raise  # it is told by whoever knows the disk
             cause = str(reason) or type(reason).__name__
         held = file.seek(0, os.SEEK_END)
         if held >= best + WORTH_GOING_ON:

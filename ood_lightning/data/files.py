@@ -1,25 +1,34 @@
 """Small files, written so that no reader ever sees half of one."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+
+from ood_lightning.errors import StorageError
 
 TOKEN = 4  # bytes drawn for a temporary name
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write through a temporary name in the same folder, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write through a temporary name in the same folder, then rename.
+
+    Raises:
+        StorageError: it cannot be written; an older file of that name is as it was.
+    """
     # drawn, not the process id: two containers on two nodes often have the same one
     temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
-    except FileNotFoundError:
-        if not path.is_file():  # else another process wrote the same, finished and swept up
-            raise
+    except OSError as error:
+        # else another process wrote the same, finished and swept up
+        if not (isinstance(error, FileNotFoundError) and path.is_file()):
+            raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object, *, indent: int = 1, escaped: bool = False) -> None:

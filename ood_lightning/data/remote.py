@@ -20,7 +20,7 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ood_lightning.data import download
-from ood_lightning.errors import ShardContentError, SourceError, first_line
+from ood_lightning.errors import ShardContentError, SourceError, UserError, first_line
 from ood_lightning.hashes import sha256_of
 
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
@@ -71,13 +71,18 @@ def text(source: str) -> str:
     Raises:
         SourceError: it cannot be fetched, or is no UTF-8.
     """
-    with tempfile.TemporaryFile() as file:
-        if source.startswith(HF):
-            content = _from_hub(source).read_bytes()
-        else:
-            _transfer(source, file, None)
-            file.seek(0)
-            content = file.read()
+    try:
+        with tempfile.TemporaryFile() as file:
+            if source.startswith(HF):
+                content = _from_hub(source).read_bytes()
+            else:
+                _transfer(source, file, None)
+                file.seek(0)
+                content = file.read()
+    except UserError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{shown(source)} cannot be kept in {tempfile.gettempdir()}: {error.strerror}") from None
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -142,18 +147,26 @@ def fetch_to(
         ShardContentError: what came is not what it should be.
     """
     part = target.with_name(f"{target.name}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    while not target.is_file():
-        with part.open("a+b") as file:
-            _lock(file, target.parent)
-            if target.is_file():
-                part.unlink(missing_ok=True)
-            elif part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                if not (goes_on and sha256):  # nothing would tell that two versions had been joined
-                    file.truncate(0)
-                _fill(transfer, called, file, part, sound, size, sha256)
-                part.replace(target)
-            # else another process gave up, and took the file away, while this one waited
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        while not target.is_file():
+            with part.open("a+b") as file:
+                _lock(file, target.parent)
+                if target.is_file():
+                    part.unlink(missing_ok=True)
+                elif part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    if not (goes_on and sha256):  # nothing would tell that two versions had been joined
+                        file.truncate(0)
+                    _fill(transfer, called, file, part, sound, size, sha256)
+                    part.replace(target)
+                # else another process gave up, and took the file away, while this one waited
+    except UserError:
+        raise
+    except OSError as error:
+        raise SourceError(
+            f"{called} cannot be kept in {target.parent}: {error.strerror or error} ({CACHE_VARIABLE} names another "
+            f"folder)"
+        ) from None
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:
@@ -222,11 +235,19 @@ def _transfer(source: str, file: IO[bytes], size: int | None) -> None:
 def _run(source: str, command: list[str], file: IO[bytes]) -> None:
     """Output of a command into `file`; what it complains of goes to standard error as it is."""
     try:
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, check=False).returncode
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
     except OSError as error:
         raise SourceError(f"{shown(source)} cannot be run: {error.strerror}") from None
-    if status:
-        raise SourceError(f"{shown(source)} failed with exit status {status}; what it said stands above")
+    with process:
+        assert process.stdout is not None
+        try:
+            # not by the command itself: it would go on writing when this process has ended, and hold the file's lock
+            shutil.copyfileobj(process.stdout, file, download.CHUNK)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise SourceError(f"{shown(source)} failed with exit status {process.returncode}; what it said stands above")
 
 
 def _from_hub(source: str) -> Path:

@@ -15,14 +15,12 @@ import webdataset as wds
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ood_lightning.data.ahead import ahead
+from ood_lightning.data.ahead import Wanted, ahead
 from ood_lightning.data.manifest import Manifest, Shard, plan
+from ood_lightning.data.slots import PREFETCH, SLOTS, Slots
 from ood_lightning.data.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import SettingsError, ShardContentError, ShardCountError, UserError
 from ood_lightning.hashes import sha256_of
-
-PREFETCH = 2  # parts that a worker may be ahead
-SLOTS = PREFETCH + 1  # one more is with whoever asked for it
 
 
 class Sample(NamedTuple):
@@ -98,12 +96,12 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
         raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
 
 
-class ShardParts(IterableDataset[ShardPart]):
-    """The shards of one rank, in parts of at most `batch_size` samples that never cross a shard's end.
+class ShardParts:
+    """Some shards of a set, in parts of at most `batch_size` samples that never cross a shard's end.
 
     Args:
         manifest: the set.
-        shards: those of this rank; the ranks' shares are fixed before, in the main process.
+        shards: those to read; who reads which is fixed before, in the main process.
         read: encoded picture to tensor (3, H, W); ValueError if it is damaged.
         batch_size: samples in a part.
         max_bad_samples: undecodable pictures that a shard may have before this stops.
@@ -121,17 +119,14 @@ class ShardParts(IterableDataset[ShardPart]):
         self.batch_size, self.max_bad_samples = batch_size, max_bad_samples
 
     def __iter__(self) -> Iterator[ShardPart]:
-        worker = get_worker_info()
-        share = plan(self.shards, worker.num_workers)[worker.id] if worker else self.shards
-        rows = min(self.batch_size, max((shard.samples for shard in share), default=0))
-        stack = _Slots(rows).stack if worker else torch.stack
-        try:
-            for shard, path in ahead(self.manifest.path, share):
-                yield from self._parts(shard, path, stack)
-        except UserError as error:
-            if worker is None:
-                raise
-            yield _Failure(type(error), str(error))  # type: ignore[misc]  # `loader` raises it
+        return self.of(self.shards, Wanted(), torch.stack)
+
+    def of(
+        self, share: list[Shard], wanted: Callable[[], bool], stack: Callable[[list[Tensor]], Tensor]
+    ) -> Iterator[ShardPart]:
+        """Parts of some of the shards, as long as they are wanted; `stack` makes a batch of pictures."""
+        for shard, path in ahead(self.manifest.path, share, wanted):
+            yield from self._parts(shard, path, stack)
 
     def _parts(self, shard: Shard, path: Path, stack: Callable[[list[Tensor]], Tensor]) -> Iterator[ShardPart]:
         if shard.sha256:
@@ -181,32 +176,26 @@ def _part(shard: Shard, image: Tensor, labels: list[int], keys: list[str], bad: 
     return ShardPart(shard=shard.path, image=image, label=label, keys=keys, bad=bad, last=last)
 
 
-class _Slots:
-    """Memory that a worker shares with the main process, taken by its parts in turn.
+class _Shares(IterableDataset[ShardPart | _Failure | None]):
+    """In each worker: its share, and then None for ever.
 
-    Shared memory that is fresh for each part costs more than the hash and the tar together. A worker starts on a part
-    only when the part `PREFETCH` before it has been asked for, so the one `SLOTS` before it is no longer looked at.
+    torch would give the turns of a worker that had come to its end to the others. They would be further ahead than they
+    have memory for, and write over pictures that nobody has looked at yet.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.rows, self.turn = rows, 0
-        self.slots = [torch.empty(0)] * SLOTS
+    def __init__(self, parts: ShardParts, wanted: Wanted) -> None:
+        self.parts, self.wanted = parts, wanted
 
-    def stack(self, images: list[Tensor]) -> Tensor:
-        self.turn = (self.turn + 1) % SLOTS
-        slot, like = self.slots[self.turn], images[0]
-        if (slot.shape[1:], slot.dtype) != (like.shape, like.dtype) or len(slot) < len(images):
-            rows = max(self.rows, len(images))  # a shard can hold more than the manifest says
-            fresh = torch.empty(rows, *like.shape, dtype=like.dtype)
-            try:
-                slot = self.slots[self.turn] = fresh.share_memory_()
-            except RuntimeError as error:
-                raise SettingsError(
-                    f"there is no shared memory for {SLOTS} batches of {rows} pictures for each worker ({error}). "
-                    f"Use a smaller embed_batch_size, fewer num_workers (0 needs none), or a larger /dev/shm "
-                    f"(`docker run --shm-size=8g`)."
-                ) from None
-        return torch.stack(images, out=slot[: len(images)])
+    def __iter__(self) -> Iterator[ShardPart | _Failure | None]:
+        worker, parts = get_worker_info(), self.parts
+        assert worker is not None
+        slots = Slots(min(parts.batch_size, max(shard.samples for shard in parts.shards)))
+        try:
+            yield from parts.of(plan(parts.shards, worker.num_workers)[worker.id], self.wanted, slots.stack)
+        except UserError as error:
+            yield _Failure(type(error), str(error))
+        while True:
+            yield None
 
 
 def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
@@ -214,21 +203,36 @@ def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
 
     A part's pictures hold until the next part is asked for: a worker then may write others over them.
     """
-    workers = min(num_workers, len(parts.shards))
-    read = DataLoader(
-        parts,
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=PREFETCH if workers else None,
-        multiprocessing_context="fork" if workers else None,  # a spawned worker would import torch anew, for seconds
-    )
-    mapped: deque[Tensor] = deque(maxlen=SLOTS * max(workers, 1))  # while one is held, its memory stays mapped
-    for part in read:
-        if isinstance(part, _Failure):
-            raise part.kind.__new__(part.kind, part.text)
-        if workers:
-            mapped.append(part["image"])
-        yield part
+    workers, left = min(num_workers, len(parts.shards)), len(parts.shards)
+    if not workers:
+        yield from parts
+        return
+    wanted = Wanted()
+    running = _started(_Shares(parts, wanted), workers)
+    mapped: deque[Tensor] = deque(maxlen=SLOTS * workers)  # while one is held, its memory stays mapped
+    try:
+        while left:
+            part = next(running)
+            if isinstance(part, _Failure):
+                raise part.kind.__new__(part.kind, part.text)
+            if part is not None:
+                left -= part["last"]
+                mapped.append(part["image"])
+                yield part
+    finally:
+        wanted.end()
+        del running  # ends the workers
+
+
+def _started(shares: _Shares, workers: int) -> Iterator[ShardPart | _Failure | None]:
+    settings: dict[str, Any] = {"batch_size": None, "num_workers": workers, "prefetch_factor": PREFETCH}
+    try:  # a spawned worker would import torch anew, for seconds
+        return iter(DataLoader(shares, multiprocessing_context="fork", **settings))
+    except OSError as error:  # it needs some shared memory itself, files and processes
+        raise SettingsError(
+            f"processes that decode pictures cannot be started ({error.strerror}). Use fewer num_workers (0 needs "
+            f"none), or free some of /dev/shm"
+        ) from None
 
 
 @contextmanager

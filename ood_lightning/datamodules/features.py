@@ -19,7 +19,7 @@ from ood_lightning.data.precision import FromFP32
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import ManifestError, SettingsError
+from ood_lightning.errors import FeatureError, ManifestError, SettingsError, first_line
 from ood_lightning.functional.similarity import neighbours
 
 CACHE = ".cache/features"
@@ -76,7 +76,13 @@ class FeatureData(L.LightningDataModule):
                 max_bad_samples=self.max_bad_samples,
                 also=also,
             )
-        trainer.strategy.barrier("embedded")
+        try:
+            trainer.strategy.barrier("embedded")
+        except RuntimeError as error:  # in the words of the backend
+            raise FeatureError(
+                f"the features are not complete, since another process has ended: what it said stands above. Finished "
+                f"shards are kept ({first_line(error)})"
+            ) from None
         for folder in folders:
             if stated := FromFP32.read(folder.path):
                 rank_zero_info(f"{folder.manifest.name}: {stated}")

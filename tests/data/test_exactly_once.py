@@ -4,8 +4,9 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
+from multiprocessing import active_children
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.data import shards as shards_module
+from ood_lightning.data.ahead import Wanted
 from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.data.pixels import Decoded
 from ood_lightning.data.shards import ShardParts, loader
@@ -55,13 +56,11 @@ def read_by(manifest: Manifest, ranks: int, workers: int, batch_size: int) -> tu
     seen: Read = Counter()
     finished = []
     for share in plan(manifest.shards, ranks):
-        for worker in range(max(workers, 1)):
-            info = SimpleNamespace(id=worker, num_workers=workers) if workers else None
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(shards_module, "get_worker_info", lambda info=info: info)
-                for part in ShardParts(manifest, share, nothing, batch_size):
-                    seen.update((part["shard"], key) for key in part["keys"])
-                    finished += [part["shard"]] * part["last"]
+        parts = ShardParts(manifest, share, nothing, batch_size)
+        shares = [parts.of(some, Wanted(), torch.stack) for some in plan(share, workers)] if workers else [parts]
+        for part in chain.from_iterable(shares):
+            seen.update((part["shard"], key) for key in part["keys"])
+            finished += [part["shard"]] * part["last"]
     return seen, finished
 
 
@@ -76,6 +75,18 @@ def test_every_sample_is_read_once(tars: Path, sizes: list[int], ranks: int, wor
     seen, finished = read_by(manifest, ranks, workers, batch_size)
     assert seen == once(manifest)
     assert sorted(finished) == [shard.path for shard in manifest.shards]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.integers(0, MOST), max_size=9), st.integers(1, 2), st.integers(1, 4), st.integers(1, 7))
+def test_processes_read_every_sample_once(tars: Path, sizes: list[int], ranks: int, workers: int, batch_size: int):
+    manifest = a_set(tars, sizes)
+    shares = plan(manifest.shards, ranks)
+    parts = [part for mine in shares for part in loader(ShardParts(manifest, mine, nothing, batch_size), workers)]
+    assert Counter((part["shard"], key) for part in parts for key in part["keys"]) == once(manifest)
+    assert sorted(part["shard"] for part in parts if part["last"]) == [shard.path for shard in manifest.shards]
+    assert not active_children()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

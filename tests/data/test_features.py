@@ -16,7 +16,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.errors import FeatureError, ShardContentError
+from ood_lightning.errors import FeatureError, ShardContentError, StorageError
 from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
@@ -193,6 +193,13 @@ def test_bad_samples_are_listed_and_limited_over_the_whole_set(encoder: OpenClip
     assert [why.split(":")[0] for why in found.bad] == ["bad-000.tar 001", "bad-001.tar 003"]
 
 
+def test_each_bad_sample_is_listed_once_however_a_shard_falls_into_batches(encoder: OpenClip, tmp_path: Path):
+    manifest = with_bad(tmp_path, ["x..x.x..", "..x"])
+    found = run(encoder, manifest, batch_size=2, max_bad_samples=4).read(4)
+    assert found.keys == ["001", "002", "004", "006", "007", "008", "009"]
+    assert [why.split(":")[0].split(" ")[1] for why in found.bad] == ["000", "003", "005", "010"]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_others(tiny_model: Path, tmp_path: Path, dtype: Any):
     manifest = with_bad(tmp_path, ["xx", "..", "x"])
@@ -256,13 +263,33 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
     def full_disk(self: Path, data: bytes) -> int:
         original(self, data[:1])
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match=r"x\.bin cannot be written: No space left on device$"):
         atomic_write(target, b"new")
     assert target.read_bytes() == b"old"
     assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"file/sub/x\.bin cannot be written: Not a directory"):
+        atomic_write(tmp_path / "file" / "sub" / "x.bin", b"")
+
+
+def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    half = folder.path / f".{folder.file(train.shards[0]).name}.01234567"
+    folder.path.mkdir(parents=True)
+    half.write_bytes(b"half")
+    for shard in train.shards[1:]:
+        folder.file(shard).write_bytes(b"")
+    folder.sweep()
+    assert half.is_file()
+    folder.file(train.shards[0]).write_bytes(b"")
+    folder.sweep()
+    assert not half.exists()
 
 
 def test_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -297,5 +324,5 @@ def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_do
         atomic_write(target, b"same")
         assert [path.name for path in tmp_path.iterdir()] == ["x"]
     else:  # nobody has: the loss is not passed over
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(StorageError, match="x cannot be written: No such file"):
             atomic_write(target, b"same")

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,9 +114,12 @@ def test_a_missing_shard_is_named(tmp_path: Path):
         read_manifest(str(tmp_path))
 
 
-def test_another_number_of_bytes_is_noticed(tmp_path: Path, tar: Path):
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-BLOCK], lambda data: data + bytes(BLOCK)], ids=["cut", "longer"]
+)
+def test_another_number_of_bytes_is_noticed(tmp_path: Path, tar: Path, change: Callable[[bytes], bytes]):
     Manifest("cut", "id", (Shard(tar.name, 4, tar.stat().st_size),)).write(tmp_path)
-    tar.write_bytes(tar.read_bytes()[:-BLOCK])
+    tar.write_bytes(change(tar.read_bytes()))
     with pytest.raises(ManifestError, match=r"has \d+ bytes, the manifest says"):
         read_manifest(str(tmp_path))
 

@@ -1,14 +1,21 @@
 """Remote sets: fetched whole or refused by name, whatever the way there does to them."""
 
+import errno
+import fcntl
 import hashlib
+import io
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import pytest
@@ -92,6 +99,23 @@ def test_embed_over_a_bad_line_stores_the_bytes_of_a_local_set(
     said = capsys.readouterr().err
     assert f"error: {server.url}{FIRST} cannot be fetched: the server says 403" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_was_stored_before_a_shard_was_refused_is_kept_and_used(
+    folder: Path, server: FaultyServer, workers: int, capsys: pytest.CaptureFixture[str]
+):
+    given = ["embed", "--encoder=plain_encoder.PlainEncoder", f"--num_workers={workers}", "--cache_dir=cache"]
+    given.append(f"--shards=['{server.url}/s']")
+    server.faults[FIRST] = ["403"]  # the second in turn: it is asked for while the largest is decoded
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert said.count("error: ") == said.count(FIRST) == 1
+    assert "Traceback" not in said
+    assert [path.name for path in Path("cache").rglob("*.safetensors")] == ["s-000002.tar.safetensors"]
+    n = len(server.seen)
+    assert main(given) == 0
+    assert [path for path, _ in server.seen[n:]] == ["/s/manifest.json", FIRST, "/s/s-000001.tar"]
 
 
 def test_names_of_classes_come_from_a_remote_manifest(folder: Path, server: FaultyServer):
@@ -225,6 +249,48 @@ def test_tars_without_manifest_are_fetched_and_counted(folder: Path, server: Fau
     assert [shard.samples for shard in there.shards] == [2, 0, 3]
 
 
+def test_what_is_left_of_a_tar_without_manifest_is_not_joined_to_the_rest(folder: Path, server: FaultyServer):
+    """Nothing would tell that its beginning was that of another version."""
+    path = remote.fetch(server.url + FIRST, lambda _: None)
+    whole = path.read_bytes()
+    path.rename(path.with_name("s-000000.tar.part")).write_bytes(b"old" + whole[3:700])
+    assert remote.fetch(server.url + FIRST, lambda _: None).read_bytes() == whole
+
+
+@pytest.mark.parametrize("faults", [["reset", "no_range"], ["reset", "wrong_range"], ["close", "416"]])
+def test_a_file_of_unknown_hash_is_whole_whatever_the_server_makes_of_a_range(
+    folder: Path, server: FaultyServer, faults: list[str]
+):
+    server.faults[FIRST] = list(faults)
+    with tempfile.TemporaryFile() as file:
+        download.download(server.url + FIRST, file)
+        file.seek(0)
+        assert file.read() == server.files[FIRST]
+    half = f"bytes={len(server.files[FIRST]) // 2}-"
+    assert server.requests(FIRST) == ["", half, *{"no_range": [], "wrong_range": [half], "416": [""]}[faults[1]]]
+
+
+def test_a_process_that_waited_for_one_that_gave_up_fetches_the_file_itself(folder: Path, server: FaultyServer):
+    path = remote.fetch(server.url + FIRST, lambda _: None)
+    part = path.rename(path.with_name("s-000000.tar.part"))
+    found: list[Path] = []
+    waits = threading.Thread(target=lambda: found.append(remote.fetch(server.url + FIRST, lambda _: None)))
+    with part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits.start()
+        waits.join(0.3)
+        part.unlink()
+    waits.join(10)
+    assert found == [path]
+    assert path.read_bytes() == server.files[FIRST]
+
+
+def test_a_file_of_the_hub_with_another_number_of_bytes_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(remote, "_from_hub", lambda _: folder / "s-000000.tar")
+    with pytest.raises(ShardContentError, match=r"hf:me/set/s-000000\.tar has [\d,]+ bytes, 5 were promised"):
+        remote.fetch("hf:me/set/s-000000.tar", lambda _: None, 5)
+
+
 def test_a_cut_tar_without_manifest_is_refused(folder: Path, server: FaultyServer, tmp_path: Path):
     server.files[FIRST] = server.files[FIRST][:1700]
     with pytest.raises(ShardContentError, match=r"what came from http.*s-000000\.tar cannot be used: .*part is"):
@@ -238,6 +304,64 @@ def test_the_folder_of_fetched_shards_is_chosen_by_a_variable(
     monkeypatch.setenv("OOD_LIGHTNING_SHARDS", str(tmp_path / "scratch"))
     manifest = read_manifest(f"{server.url}/s")
     assert manifest.path(manifest.shards[0]).is_relative_to(tmp_path / "scratch")
+
+
+def test_a_folder_that_cannot_be_made_is_told(folder: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OOD_LIGHTNING_SHARDS", str(folder / "manifest.json"))
+    words = r"cannot be kept in .*manifest\.json/\w+: Not a directory \(OOD_LIGHTNING_SHARDS names another folder\)"
+    for source in (f"{server.url}{FIRST}", f"pipe:cat {folder}/s-000000.tar"):
+        with pytest.raises(SourceError, match=words):
+            read_manifest(source)
+
+
+class Full(io.BytesIO):
+    """A disk without room."""
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_and_not_tried_again(
+    folder: Path, server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(OSError, match="No space left"):
+        download.download(server.url + FIRST, Full())
+    began = time.monotonic()
+    with pytest.raises(OSError, match="No space left"):
+        remote._run("pipe:", ["sh", "-c", "echo; sleep 60"], Full())
+    assert time.monotonic() - began < 30
+    assert server.requests(FIRST) == [""]
+
+    def full(source: str, file: IO[bytes], size: int | None) -> None:
+        file.write(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote, "_transfer", full)
+        for read in (read_manifest, remote.text):
+            with pytest.raises(SourceError, match=r"s-000000\.tar cannot be kept in \S+: No space left on device"):
+                read(server.url + FIRST)
+    assert read_manifest(server.url + FIRST).n_samples == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up as on Linux")
+def test_a_command_ends_and_keeps_no_lock_when_its_reader_is_killed(tmp_path: Path):
+    command = f"pipe:echo $$ > {tmp_path}/pid; while sleep 0.05; do echo more; done # {tmp_path}/a.tar"
+    process = get_context("fork").Process(target=remote.fetch, args=(command, lambda _: None))
+    process.start()
+    limit = time.monotonic() + 20
+    while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text().endswith("\n"):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    (part,) = (tmp_path / ".cache").rglob("*.part")
+    with part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    own = Path("/proc") / (tmp_path / "pid").read_text().strip() / "cmdline"
+    while own.exists() and own.read_bytes():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def test_a_redirect_is_followed_and_held_to_the_same_rule(folder: Path, server: FaultyServer):

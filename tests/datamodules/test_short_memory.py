@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from plain_encoder import PlainEncoder
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.features import FeatureFolder
@@ -39,6 +40,16 @@ def test_shared_memory_that_is_too_small(
     assert len(left.missing()) == 3
     assert main(["embed", "--encoder=plain_encoder.PlainEncoder", f"--shards=['{folder}']", "--cache_dir=cache"]) == 0
     assert not left.missing()
+
+
+def test_a_process_that_cannot_be_started(
+    tmp_path: Path, make_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    def full(self: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DataLoader, "__iter__", full)
+    stopped(make_set(tmp_path, "s", shards=(5, 5)), PlainEncoder(), r"cannot be started \(No space left.*num_workers")
 
 
 class Killing(PlainEncoder):
