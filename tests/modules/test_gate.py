@@ -242,7 +242,7 @@ def test_a_run_stops_before_scores_or_goes_on_with_the_same_ones(
     assert written["about"]["top1"][0]["passes"] is False
     assert (written["results"], (folder / "scores.parquet").read_bytes()) == (free, scores)
     words = f"top-1 of id_test is {percent:.2f} %, published {percent + 2.5:.2f} %"
-    assert words in (folder / "results.md").read_text().splitlines()[0]
+    assert words in (folder / "results.md").read_text().splitlines()[2]
     assert words in capfd.readouterr().out
     assert main([*command, "--model.gate", "off"]) == 2
     assert "gate" in capfd.readouterr().err
