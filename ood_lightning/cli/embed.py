@@ -6,6 +6,7 @@ import os
 
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
+from ood_lightning.places import FEATURES
 
 
 def share() -> tuple[int, int]:
@@ -45,7 +46,7 @@ def _of_array() -> tuple[int, int]:
 def embed(
     encoder: Encoder,
     shards: list[str],
-    cache_dir: str = ".cache/features",
+    cache_dir: str = FEATURES,
     embed_batch_size: int = 256,
     num_workers: int = 2,
     max_bad_samples: int = 0,

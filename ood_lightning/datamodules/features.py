@@ -22,8 +22,7 @@ from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
-
-CACHE = ".cache/features"
+from ood_lightning.places import FEATURES
 
 
 class FeatureData(L.LightningDataModule):
@@ -114,7 +113,7 @@ class TrainFeatures(FeatureData):
         self,
         encoder: Encoder,
         id_shards: str,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         n_neighbours: int = 50,
         batch_size: int = 1024,
         seed: int = 0,
@@ -224,7 +223,7 @@ class EvalFeatures(FeatureData):
         ood_shards: dict[str, list[str]],
         covariate_shards: list[str] | None = None,
         id_train_shards: str | None = None,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         batch_size: int = 1024,
         embed_batch_size: int = 256,
         num_workers: int = 2,
