@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.synood import MADE, texts_sha256
+from ood_lightning.detectors.base import MADE
+from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
