@@ -36,6 +36,16 @@ class SourceError(UserError, FileNotFoundError):
     """A set, shard or file that is not where it was said to be."""
 
 
+class UnwritableError(UserError, OSError):
+    """A file that a run has to write and cannot: a full disk, a folder of somebody else's."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {reason}. Make room, or name another place; what is finished is kept, and the "
+            f"same command goes on."
+        )
+
+
 class RefusedError(SourceError):
     """A file that a server refuses; `status` is its answer, such as 403."""
 

@@ -66,6 +66,10 @@ def embed(
     from ood_lightning.data.precision import FromFP32
     from ood_lightning.datamodules.embedding import embed as embed_set
 
+    if not shards:
+        raise SettingsError(
+            "shards names no set: expected a folder with a manifest or tars by a brace list, or several"
+        )
     rank, world = share()
     device = pick(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
     for source in shards:

@@ -4,12 +4,30 @@ import json
 from pathlib import Path
 from secrets import token_hex
 
+from ood_lightning.errors import UnwritableError
+
 TOKEN = 4  # bytes drawn for a temporary name
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, as far as they are missing.
+
+    Raises:
+        UnwritableError: it cannot be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from None
+
+
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write through a temporary name in the same folder, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write through a temporary name in the same folder, then rename.
+
+    Raises:
+        UnwritableError: the disk is full, or the folder may not be written to.
+    """
+    make_folder(path.parent)
     # drawn, not the process id: two containers on two nodes often have the same one
     temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
     try:
@@ -18,6 +36,8 @@ def atomic_write(path: Path, data: bytes) -> None:
     except FileNotFoundError:
         if not path.is_file():  # else another process wrote the same, finished and swept up
             raise
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

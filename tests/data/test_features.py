@@ -1,5 +1,6 @@
 """Stored features: atomic, resumable, never taken for those of another encoder or set."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.errors import FeatureError, ShardContentError
+from ood_lightning.errors import FeatureError, ShardContentError, UnwritableError
 from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
@@ -256,10 +257,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
     def full_disk(self: Path, data: bytes) -> int:
         original(self, data[:1])
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
+    with pytest.raises(UnwritableError, match=words):
         atomic_write(target, b"new")
     assert target.read_bytes() == b"old"
     assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
