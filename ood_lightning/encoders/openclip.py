@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fas
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
 from ood_lightning.encoders.vocabulary import WORDS, check_words
-from ood_lightning.errors import EncoderError
+from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import BUILTIN, locate
 
@@ -184,6 +185,19 @@ class OpenClip(Encoder):
             self.load(torch.device("cpu"))
         return self._towers
 
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Some of open_clip's towers, CoCa's text tower for one, keep a part in float32 that they add to the others."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.precision == "fp32" or "dtype" not in str(error):
+                raise
+            raise EncoderError(
+                f"encoder {self.name!r}: open_clip cannot compute it in {self.precision} ({first_line(error)}). Use "
+                f"precision: fp32"
+            ) from error
+
     @property
     def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
         transform: Callable[[Image.Image], Tensor] = self._loaded()[1]
@@ -204,7 +218,7 @@ class OpenClip(Encoder):
         model = self._loaded()[0]
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
-        with torch.inference_mode():
+        with torch.inference_mode(), self._computing():
             return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
 
     def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
@@ -225,7 +239,7 @@ class OpenClip(Encoder):
         forward, trims = text_tower(model)
         parts: list[tuple[Tensor, Tensor]] = []
         padding, too_long = int(tokenizer([""])[0, -1]), []
-        with torch.inference_mode():
+        with torch.inference_mode(), self._computing():
             for positions, tokens in by_length(texts, tokenizer, self.text_batch):
                 # a causal tower never looks past the end-of-text token, so shorter rows give the same features
                 length = int(tokens.argmax(1).max()) + 1 if trims else tokens.shape[1]

@@ -194,6 +194,18 @@ def test_half_precision_gives_float32_features_near_those_of_full(tiny: OpenClip
         assert torch.cosine_similarity(found, wanted).min() > 0.99
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_tower_that_open_clip_cannot_compute_in_16_bits_is_told_in_words(precision: Any):
+    """CoCa's texts have a class token in float32."""
+    text = {**TINY["text_cfg"], "embed_cls": True}  # type: ignore[dict-item]
+    made = CustomTextCLIP(**{**TINY, "text_cfg": text}, cast_dtype=open_clip.get_cast_dtype(precision))  # type: ignore[arg-type]
+    open_clip.convert_weights_to_lp(made, open_clip.get_cast_dtype(precision))
+    encoder = of(made)
+    encoder.precision = precision
+    with pytest.raises(EncoderError, match=f"open_clip cannot compute it in {precision} .*precision: fp32"):
+        encoder.encode_text(TEXTS)
+
+
 def test_building_and_naming_an_encoder_loads_nothing(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(open_clip, "create_model_and_transforms", None)
     encoder = OpenClip(f"local-dir:{tiny_model}")
