@@ -36,14 +36,20 @@ class SourceError(UserError, FileNotFoundError):
     """A set, shard or file that is not where it was said to be."""
 
 
+class UnwritableError(UserError, OSError):
+    """A file that a run has to write and cannot: a full disk, a folder of somebody else's."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {reason}. Make room, or name another place; what is finished is kept, and the "
+            f"same command goes on."
+        )
+
+
 class RefusedError(SourceError):
     """A file that a server refuses; `status` is its answer, such as 403."""
 
     status = 0
-
-
-class StorageError(UserError, OSError):
-    """A file that cannot be written: the disk is full, or the folder is not ours."""
 
 
 class ManifestError(UserError, ValueError):

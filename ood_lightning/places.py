@@ -9,6 +9,7 @@ from ood_lightning.errors import SourceError
 
 BUILTIN = "builtin:"
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
+FEATURES = ".cache/features"  # of all runs, unless a config says otherwise
 REMOTE = ("https:", "http:", "hf:", "s3:", "pipe:")
 
 

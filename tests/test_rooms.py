@@ -32,7 +32,10 @@ DOORS = {
     "imagecorruptions": "data/corruptions.py",
 }
 FURTHER_DOORS = {
-    "open_clip": ["encoders/openclip_tags.py"],  # its tables alone, no model
+    "open_clip": [
+        "encoders/openclip_tags.py",  # its tables alone, no model
+        "encoders/openclip_text.py",  # the parts of its text towers
+    ],
     "pyarrow": ["data/parquet.py"],  # pictures in tables, read without torch
     "transformers": ["mining/judges/transformers.py"],  # chat models, not towers
 }

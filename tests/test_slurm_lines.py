@@ -59,7 +59,10 @@ def test_errors_say_what_is_wrong(text: str, number: int, words: str):
 
 def test_the_example_has_four_lines_of_different_names():
     done = subprocess.run([str(SCRIPT), str(SCRIPT.with_name("eval_lines.txt"))], capture_output=True, text=True)
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["0 all", "1 sharper", "2 nice", "3 nouns"]
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["0 all", "1 sharper", "2 nice", "3 nouns"]
+    # a label set that lies on disk is refused under other prompts, after a minute and a half
+    assert all("--model.label_sets=" in line for line in lines if "--model.prompts" in line)
 
 
 def test_the_sweep_has_enough_numbers_of_clusters_for_an_elbow():

@@ -32,6 +32,8 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
         return None
     before = torch.load(path, weights_only=True, mmap=True, map_location="cpu").get(RUN, {})
     now = settings(trainer, module, data)
+    if "id_set" not in before:  # written before it was kept: nothing is known of what lay at the path then
+        now.pop("id_set", None)
     other = [f"{name} {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]]
     if other:
         raise SettingsError(

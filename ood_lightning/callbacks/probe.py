@@ -10,7 +10,8 @@ import lightning.pytorch as L
 from safetensors.torch import save
 
 from ood_lightning.data.files import atomic_write
-from ood_lightning.detectors.plp import MADE, names_sha256
+from ood_lightning.detectors.base import MADE
+from ood_lightning.detectors.plp import names_sha256
 
 
 class ProbeWriter(L.Callback):

@@ -6,6 +6,7 @@ import os
 
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
+from ood_lightning.places import FEATURES
 
 
 def share() -> tuple[int, int]:
@@ -45,7 +46,7 @@ def _of_array() -> tuple[int, int]:
 def embed(
     encoder: Encoder,
     shards: list[str],
-    cache_dir: str = ".cache/features",
+    cache_dir: str = FEATURES,
     embed_batch_size: int = 256,
     num_workers: int = 2,
     max_bad_samples: int = 0,
@@ -65,6 +66,10 @@ def embed(
     from ood_lightning.data.precision import FromFP32
     from ood_lightning.datamodules.embedding import embed as embed_set
 
+    if not shards:
+        raise SettingsError(
+            "shards names no set: expected a folder with a manifest or tars by a brace list, or several"
+        )
     rank, world = share()
     device = pick(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
     for source in shards:

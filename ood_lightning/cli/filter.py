@@ -11,6 +11,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.mining.filter import Rules
 from ood_lightning.mining.judges.base import Judge
 from ood_lightning.modules.label_sources import LabelSource
+from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,7 +30,7 @@ def filter(
     prompts: Prompts = Prompts(),  # noqa: B008
     rules: Rules = Rules(),  # noqa: B008
     second_judge: Judge | None = None,
-    cache_dir: str = ".cache/features",
+    cache_dir: str = FEATURES,
 ) -> int:
     """Drop proper nouns and subcategories of the positives from a label set's negatives (NegFilter).
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.places import FEATURES
 
 
 def mine(
@@ -18,7 +19,7 @@ def mine(
     votes: str | None = None,
     min_images: int = 100,
     most: int | None = None,
-    cache_dir: str = ".cache/features",
+    cache_dir: str = FEATURES,
     max_bad_samples: int = 0,
 ) -> int:
     """Mine a label set from an ID set's features: ClusterMine where clusters are given, PosMine otherwise.

@@ -13,6 +13,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
     from ood_lightning.detectors.base import LabelFeatures, Scorer
@@ -27,7 +28,7 @@ def predict(
     prompts: Prompts = Prompts(),  # noqa: B008
     out: str | None = None,
     concepts: int = 3,
-    cache_dir: str = ".cache/features",
+    cache_dir: str = FEATURES,
     batch_size: int = 64,
 ) -> int:
     """Score pictures: higher is more in-distribution.

@@ -5,27 +5,39 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from ood_lightning.errors import StorageError
+from ood_lightning.errors import UnwritableError
 
 TOKEN = 4  # bytes drawn for a temporary name
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, as far as they are missing.
+
+    Raises:
+        UnwritableError: it cannot be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from None
 
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write through a temporary name in the same folder, then rename.
 
     Raises:
-        StorageError: it cannot be written; an older file of that name is as it was.
+        UnwritableError: the disk is full, or the folder may not be written to; an older file of that name is as it was.
     """
+    make_folder(path.parent)
     # drawn, not the process id: two containers on two nodes often have the same one
     temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         # else another process wrote the same, finished and swept up
         if not (isinstance(error, FileNotFoundError) and path.is_file()):
-            raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
+            raise UnwritableError(path, error.strerror or str(error)) from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

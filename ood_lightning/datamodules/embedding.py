@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_lightning.data.features import FeatureFolder
+from ood_lightning.data.files import make_folder
 from ood_lightning.data.manifest import Manifest, plan
 from ood_lightning.data.pixels import split
 from ood_lightning.data.shards import ShardParts, killed_workers, loader
@@ -64,6 +65,7 @@ def embed(
     Raises:
         ShardContentError, ShardCountError, FeatureError: a shard is damaged, or a feature is not finite.
         SettingsError: a number is below what it can be, or there is too little memory for it.
+        UnwritableError: features cannot be stored.
     """
     for key, value, least in (
         ("embed_batch_size", batch_size, 1),
@@ -78,6 +80,7 @@ def embed(
     if not todo:
         folder.sweep()
         return folder
+    make_folder(folder.path)  # before minutes are spent on a shard that nobody can store
     encoder.load(device)
     largest = plan(manifest.shards, 1)[0][0]
     if largest in todo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import lightning.pytorch as L
@@ -21,8 +22,7 @@ from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError, first_line
 from ood_lightning.functional.similarity import neighbours
-
-CACHE = ".cache/features"
+from ood_lightning.places import FEATURES
 
 
 class FeatureData(L.LightningDataModule):
@@ -119,7 +119,7 @@ class TrainFeatures(FeatureData):
         self,
         encoder: Encoder,
         id_shards: str,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         n_neighbours: int = 50,
         batch_size: int = 1024,
         seed: int = 0,
@@ -131,13 +131,18 @@ class TrainFeatures(FeatureData):
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
         self.self_neighbour = self_neighbour
-        self.manifest: Manifest | None = None
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Of the set, read once: tars without one are counted for it."""
+        return read_manifest(self.id_shards)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
             "id_shards": self.id_shards,
+            "id_set": self.manifest.fingerprint,  # other shards may lie at the same path now
             "n_neighbours": self.n_neighbours,
             "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
             "batch_size": self.batch_size,
@@ -149,7 +154,6 @@ class TrainFeatures(FeatureData):
         """Embed, find neighbours."""
         trainer = self.trainer
         assert trainer is not None
-        self.manifest = read_manifest(self.id_shards)
         (folder,) = self._embedded([self.manifest])
         self.features = self._read(folder)
         n = len(self.features)
@@ -225,7 +229,7 @@ class EvalFeatures(FeatureData):
         ood_shards: dict[str, list[str]],
         covariate_shards: list[str] | None = None,
         id_train_shards: str | None = None,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         batch_size: int = 1024,
         embed_batch_size: int = 256,
         num_workers: int = 2,

@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader, Dataset
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, Role, read_manifest
 from ood_lightning.data.order import EpochBatches
-from ood_lightning.datamodules.features import CACHE, FeatureData
+from ood_lightning.datamodules.features import FeatureData
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError
 from ood_lightning.functional.similarity import unit
+from ood_lightning.places import FEATURES
 
 
 class SyntheticFeatures(FeatureData):
@@ -43,7 +44,7 @@ class SyntheticFeatures(FeatureData):
         encoder: Encoder,
         id_shards: str,
         synthetic_shards: str,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         batch_size: int = 128,
         seed: int = 0,
         embed_batch_size: int = 256,

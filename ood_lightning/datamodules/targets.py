@@ -10,8 +10,9 @@ from torch.utils.data import DataLoader, Dataset
 from ood_lightning.data.features import Features
 from ood_lightning.data.manifest import Manifest, read_manifest
 from ood_lightning.data.order import EpochBatches
-from ood_lightning.datamodules.features import CACHE, FeatureData, not_patches
+from ood_lightning.datamodules.features import FeatureData, not_patches
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.places import FEATURES
 
 
 class TargetFeatures(FeatureData):
@@ -36,7 +37,7 @@ class TargetFeatures(FeatureData):
         self,
         encoder: Encoder,
         id_shards: str,
-        cache_dir: str = CACHE,
+        cache_dir: str = FEATURES,
         batch_size: int = 8192,
         seed: int = 42,
         embed_batch_size: int = 256,

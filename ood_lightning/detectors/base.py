@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ood_lightning.encoders.blanks import Blanks
     from ood_lightning.functional.intermodal import Border
 
+MADE = "made"  # key of a trained file's metadata; one only, since safetensors writes several in no fixed order
+
 
 class LabelFeatures(NamedTuple):
     """Text features of a label set.

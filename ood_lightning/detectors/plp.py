@@ -19,11 +19,9 @@ from typing import ClassVar, Literal
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import MADE, Detector, Evidence, Scorer
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
-
-MADE = "made"  # key of the probe's metadata; one only, since safetensors writes several in no fixed order
 
 
 def names_sha256(names: Sequence[str]) -> str:

@@ -23,11 +23,10 @@ from typing import Any, ClassVar
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import MADE, Detector, Evidence, Scorer
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
 
-MADE = "made"  # key of the head's metadata; one only, since safetensors writes several in no fixed order
 TRAIN = "fit --config configs/synood.yaml"
 HEAD = (*Adapter._fields, "used", "tuned")  # tensors of a head; the last two: rows of negatives, and their embeddings
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ood_lightning.encoders.checkpoint import more_than_numbers, numbers_allowed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
@@ -142,15 +142,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             held: Any = load_file(path)
         else:
-            with torch.serialization.safe_globals(_numbers()):
+            with numbers_allowed():
                 held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint raise whatever they are taken for, KeyError for one
-        if kind := re.search(r"GLOBAL (\S+) was not", str(error)):
-            raise EncoderError(
-                f"{path} holds more than numbers ({kind.group(1)}), which could run code when it is read: refused. If "
-                f"you trust it, write its tensors alone once, in Python: torch.save({{'state_dict': "
-                f"torch.load({str(path)!r}, weights_only=False)['state_dict']}}, 'clipn.pt')"
-            ) from None
+        if words := more_than_numbers(path, error, "clipn.pt"):
+            raise EncoderError(words) from None
         raise EncoderError(
             f"{path} is damaged or no checkpoint ({type(error).__name__}): expected what `torch.save` or safetensors "
             f"wrote. A download page saved under this name looks like this; see its first bytes."
@@ -159,12 +155,3 @@ def _read(path: Path) -> dict[str, Tensor]:
         held = held.get("state_dict", held)
     entries = held.items() if isinstance(held, dict) else ()
     return {str(key).removeprefix("module."): value for key, value in entries if isinstance(value, torch.Tensor)}
-
-
-def _numbers() -> list[Any]:
-    """NumPy's float64 scalars, under both names: the training writes its learning rate as one beside the weights."""
-    import numpy as np
-
-    scalar = np.float64(0).__reduce__()[0]
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # before NumPy 2, and since
-    return [*((scalar, name) for name in names), np.dtype, type(np.dtype("f8"))]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.hub import commit_of
 from ood_lightning.encoders.openclip_tags import trained_as
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.truncation import report_cut
+from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.hashes import sha256_of
 
@@ -86,20 +87,8 @@ class HuggingFace(Encoder):
 
     @cached_property
     def _commit(self) -> str:
-        """Of the hub's repository: what the cache holds, so that all processes of a run take the same files."""
-        if self.revision and re.fullmatch("[0-9a-f]{40}", self.revision):
-            return self.revision
-        from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-        place: dict[str, Any] = {"revision": self.revision, "cache_dir": self.cache_dir}
-        held = try_to_load_from_cache(self.model, "config.json", **place)
-        try:
-            file = held if isinstance(held, str) else hf_hub_download(self.model, "config.json", **place)
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"encoder {self.name!r} is not in the hub's cache and cannot be fetched: {first_line(error)}"
-            ) from error
-        return Path(file).parent.name  # snapshots/COMMIT/config.json
+        """Of the hub's repository."""
+        return commit_of(self.model, "config.json", self.revision, self.cache_dir)
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102
@@ -132,19 +121,23 @@ class HuggingFace(Encoder):
             model, about = AutoModel.from_pretrained(
                 place, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **given
             )
+            self._check(model, sorted(about["missing_keys"]))
             tokenizer = AutoTokenizer.from_pretrained(place, **given)
             processor = AutoImageProcessor.from_pretrained(place, backend="pil", **given)
+        except EncoderError:
+            raise
         except ImportError as error:
             raise EncoderError(
                 f"encoder {self.name!r}: {first_line(error)} pip install 'ood-lightning[transformers]'"
             ) from error
         except Exception as error:  # of a broken file, its tokenizers raise an Exception and nothing finer
             raise EncoderError(
-                f"encoder {self.name!r} cannot be loaded: {first_line(error)} Name a model with safetensors weights, "
-                f"a tokenizer and an image processor (some repositories of the hub have safetensors in another "
-                f"revision alone); models that bring code of their own are not run."
+                f"encoder {self.name!r} cannot be loaded: {first_line(error).rstrip('.')}. Name a model with "
+                f"safetensors weights, a tokenizer and an image processor (some repositories of the hub have "
+                f"safetensors in another revision alone); models that bring code of their own are not run."
             ) from error
-        self._check(model, sorted(about["missing_keys"]))
+        vectors = getattr(getattr(model.config, "text_config", model.config), "vocab_size", None)
+        check_words(tokenizer(list(WORDS), verbose=False)["input_ids"], vectors, self.name)
         model.eval().requires_grad_(False)
         if model.config.model_type == "aimv2":
             # transformers 5.23: under SDPA its texts are causal only beside padding

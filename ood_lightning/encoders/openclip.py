@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
-
-from safetensors import SafetensorError
 
 from ood_lightning.encoders.base import Column, Encoder
 from ood_lightning.encoders.blanks import Blanks
-from ood_lightning.encoders.openclip_tags import LOCAL, check_hub, check_name, check_tag, is_file, tags
+from ood_lightning.encoders.checkpoint import complaint, more_than_numbers, numbers_allowed, stretched
+from ood_lightning.encoders.hub import commit_of, fetched
+from ood_lightning.encoders.openclip_tags import HUB, LOCAL, check_hub, check_name, check_tag, is_file, tags
+from ood_lightning.encoders.openclip_text import by_length, text_tower, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import tapped
-from ood_lightning.errors import EncoderError
+from ood_lightning.encoders.vocabulary import WORDS, check_words
+from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import BUILTIN, locate
 
@@ -29,13 +31,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
+READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # what of a folder can change features
+
+
 @dataclass
 class OpenClip(Encoder):
     """A model of open_clip, loaded by its own factory.
 
     Args:
-        model: a name (`ViT-B-16-quickgelu`), `hf-hub:org/name`, `local-dir:folder`, or `builtin:pictograms/model`.
-        pretrained: open_clip's tag or a checkpoint file; not used with a hub id or folder.
+        model: a name (`ViT-B-16-quickgelu`), `hf-hub:org/name`, `local-dir:folder`, or `builtin:pictograms/model`. Of
+            `hf-hub:org/name` the commit that the hub's cache holds is taken, or the newest; of
+            `hf-hub:org/name@revision` that branch, tag or commit. Which one is part of the fingerprint.
+        pretrained: open_clip's tag or a checkpoint file; a hub id or folder brings its own weights.
         precision: of the towers. Scores are computed in float32 and float64 whatever is chosen here.
         feature_dtype: in which image features are stored.
         text_batch: texts in a batch.
@@ -68,12 +77,17 @@ class OpenClip(Encoder):
         """The name that open_clip's factory understands; refuses what would load something else in silence."""
         import open_clip
 
+        if self.model.startswith((BUILTIN, LOCAL, HUB)) and self.pretrained is not None:
+            raise EncoderError(
+                f"encoder {self.model!r} brings its own weights, so pretrained: {self.pretrained} would not be used: "
+                f"leave it out, or set it to null"
+            )
         if self.model.startswith((BUILTIN, LOCAL)):
             folder = locate(self.model.removeprefix(LOCAL))
-            if not (folder / "open_clip_config.json").is_file():
-                raise EncoderError(f"encoder {self.model!r}: {folder} holds no open_clip_config.json")
+            if not (folder / CONFIG).is_file():
+                raise EncoderError(f"encoder {self.model!r}: {folder} holds no {CONFIG}")
             return f"{LOCAL}{folder}"
-        if self.model.startswith("hf-hub:"):
+        if self.model.startswith(HUB):
             return self.model
         check_name(self.model, open_clip.list_models())
         if self.pretrained is None:
@@ -82,6 +96,19 @@ class OpenClip(Encoder):
             )
         check_tag(self.model, self.pretrained)
         return self.model
+
+    @cached_property
+    def _repository(self) -> tuple[str, str] | None:
+        """Repository of the hub, and its commit; None for other models."""
+        if not self._name_for_factory.startswith(HUB):
+            return None
+        repository, _, revision = self.model.removeprefix(HUB).partition("@")
+        return repository, commit_of(repository, CONFIG, revision or None, self.cache_dir)
+
+    @property
+    def _file(self) -> Path | None:
+        """The checkpoint file, if it is one."""
+        return Path(self.pretrained).expanduser() if self.pretrained and is_file(self.pretrained) else None
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102
@@ -98,36 +125,58 @@ class OpenClip(Encoder):
         name = self._name_for_factory
         if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
             folder = locate(name.removeprefix(LOCAL))
-            files = sorted(p for p in folder.iterdir() if p.name.startswith("open_clip_") and p.is_file())
-            parts["name"] = json.dumps([(p.name, sha256_of(p)) for p in files])
-        elif self.pretrained and is_file(self.pretrained):
-            parts["pretrained"] = sha256_of(Path(self.pretrained))
+            files = sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file())
+            parts["name"] = json.dumps([(path.name, sha256_of(path)) for path in files])
+        elif self._repository:
+            parts["name"] = HUB + "@".join(self._repository)
+        elif self._file:
+            parts["pretrained"] = sha256_of(self._file)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
+        if self._towers is None:
+            self._towers = self._read()
+        self._towers[0].to(device)
+
+    def _read(self) -> tuple[Any, Callable[[Image.Image], Tensor], Any]:
+        """Towers, preprocessing and tokenizer."""
         import open_clip
 
-        if self._towers is None:
-            name = self._name_for_factory
-            try:
-                # not create_model_and_transforms: without weights it warns and goes on with random ones
+        name = self._name_for_factory
+        if self._repository:  # not by open_clip's own way, which takes the newest commit, whatever was embedded before
+            repository, commit = self._repository
+            name = f"{LOCAL}{fetched(repository, WEIGHTS, commit, self.cache_dir)}"
+        weights = str(self._file) if self._file else self.pretrained
+        try:
+            # not create_model_and_transforms: without weights it warns and goes on with random ones
+            with numbers_allowed():
                 model, transform = open_clip.create_model_from_pretrained(
-                    name, pretrained=self.pretrained, precision=self.precision, cache_dir=self.cache_dir
+                    name, pretrained=weights, precision=self.precision, cache_dir=self.cache_dir
                 )
-                tokenizer = open_clip.get_tokenizer(name)
-            except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
-                raise EncoderError(f"encoder {self.name!r} cannot be loaded: {error}") from error
-            except KeyError as error:
-                raise EncoderError(
-                    f"encoder {self.name!r}: its config has no {error}. An encoder needs an image and a text tower."
-                ) from error
-            check_hub(self.model, model)
-            if self.preprocess != "model":
-                transform = preset(self.preprocess, model.visual.image_size, self.name)
-            if self.resize == "fast":
-                transform = with_fast_resize(transform, self.name)
-            self._towers = (model.eval().requires_grad_(False), transform, tokenizer)
-        self._towers[0].to(device)
+        except Exception as error:  # of files that are no weights, open_clip raises whatever it stumbles over
+            words = more_than_numbers(weights or name.removeprefix(LOCAL), error)
+            other = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
+            raise EncoderError(
+                f"encoder {self.name!r} cannot be loaded: {words or complaint(error) + other}"
+            ) from error
+        tokenizer = tokenizer_of(name, self._repository, self.cache_dir, self.name)
+        self._check(model, tokenizer)
+        if self.preprocess != "model":
+            transform = preset(self.preprocess, model.visual.image_size, self.name)
+        if self.resize == "fast":
+            transform = with_fast_resize(transform, self.name)
+        return model.eval().requires_grad_(False), transform, tokenizer
+
+    def _check(self, model: Any, tokenizer: Any) -> None:
+        """Refuse what was loaded and is not what the weights were trained with."""
+        check_hub(self.model, model)
+        if self._file and (other := stretched(self._file, model)):
+            raise EncoderError(
+                f"{self._file} was made for another picture size or context than {self.model} has: {'; '.join(other)}. "
+                f"open_clip would stretch it without an error: name the model that it was trained as"
+            )
+        tokens, embedding = tokenizer(list(WORDS)), getattr(getattr(model, "text", model), "token_embedding", None)
+        check_words(tokens.tolist(), None if embedding is None else embedding.num_embeddings, self.name)
 
     def _loaded(self) -> Any:
         if self._towers is None:
@@ -136,14 +185,29 @@ class OpenClip(Encoder):
             self.load(torch.device("cpu"))
         return self._towers
 
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Some of open_clip's towers, CoCa's text tower for one, keep a part in float32 that they add to the others."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.precision == "fp32" or "dtype" not in str(error):
+                raise
+            raise EncoderError(
+                f"encoder {self.name!r}: open_clip cannot compute it in {self.precision} ({first_line(error)}). Use "
+                f"precision: fp32"
+            ) from error
+
     @property
     def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
         transform: Callable[[Image.Image], Tensor] = self._loaded()[1]
         return transform
 
-    @property
+    @cached_property
     def logit_scale(self) -> float:  # noqa: D102
-        return float(self._loaded()[0].logit_scale.exp())
+        scale = self._loaded()[0].logit_scale
+        # open_clip rounds that of timm's towers (SigLIP's among them) too: in bfloat16, CLIP's 100 would be 99
+        return float(scale.exp()) if scale.dtype.itemsize == 4 else self.in_fp32().logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
         import open_clip
@@ -154,7 +218,7 @@ class OpenClip(Encoder):
         model = self._loaded()[0]
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
-        with torch.inference_mode():
+        with torch.inference_mode(), self._computing():
             return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
 
     def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
@@ -172,11 +236,11 @@ class OpenClip(Encoder):
 
         model, _, tokenizer = self._loaded()
         device = next(model.parameters()).device
-        forward, trims = _text_tower(model)
+        forward, trims = text_tower(model)
         parts: list[tuple[Tensor, Tensor]] = []
         padding, too_long = int(tokenizer([""])[0, -1]), []
-        with torch.inference_mode():
-            for positions, tokens in _by_length(texts, tokenizer, self.text_batch):
+        with torch.inference_mode(), self._computing():
+            for positions, tokens in by_length(texts, tokenizer, self.text_batch):
                 # a causal tower never looks past the end-of-text token, so shorter rows give the same features
                 length = int(tokens.argmax(1).max()) + 1 if trims else tokens.shape[1]
                 parts.append((positions, forward(tokens[:, :length].to(device)).float().cpu()))
@@ -189,65 +253,11 @@ class OpenClip(Encoder):
 
     @property
     def takes_vectors(self) -> bool:  # noqa: D102
-        return _text_tower(self._loaded()[0])[1]
+        return text_tower(self._loaded()[0])[1]
 
     def blanks(self, texts: Sequence[str]) -> Blanks:  # noqa: D102
         if not self.takes_vectors:
             return super().blanks(texts)
         model, _, tokenizer = self._loaded()
         embedding = getattr(model, "text", model).token_embedding
-        return Blanks(texts, tokenizer, _text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)
-
-
-def _by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Any:
-    """Batches of (positions, tokens) of texts of like length; the order is a function of the texts alone."""
-    import torch
-
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    chunk = 64 * size  # tokenised together, so that sorting by tokens works and memory stays flat
-    for start in range(0, len(order), chunk):
-        positions = torch.tensor(order[start : start + chunk])
-        tokens = tokenizer([texts[i] for i in order[start : start + chunk]])
-        sorting = tokens.argmax(1).argsort(stable=True)  # the end-of-text token has the largest id
-        for rows in sorting.split(size):
-            yield positions[rows], tokens[rows]
-
-
-def _text_tower(model: Any) -> tuple[Callable[..., Tensor], bool]:
-    """The text forward, and whether it may be given fewer tokens than the context holds, and vectors for tokens.
-
-    Trimming is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to their padding and
-    keep it.
-    """
-    import torch
-    from open_clip.model import CLIP
-    from open_clip.transformer import TextTransformer, text_global_pool
-
-    tower = model if isinstance(model, CLIP) else getattr(model, "text", None)
-    if not isinstance(tower, CLIP | TextTransformer) or tower.attn_mask is None:
-        return model.encode_text, False
-    pool = tower.text_pool_type if isinstance(tower, CLIP) else tower.pool_type
-    if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
-        return model.encode_text, False
-
-    def forward(tokens: Tensor, at: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
-        """The tower's own forward, but for positions and mask of as many tokens as there are.
-
-        Row i's token at place `at[i]` is embedded as `vectors[i]`.
-        """
-        n = tokens.shape[1]
-        dtype = tower.transformer.get_cast_dtype()
-        x = tower.token_embedding(tokens).to(dtype)
-        if at is not None and vectors is not None:
-            here = (at[:, None] == torch.arange(n, device=at.device))[..., None]
-            x = torch.where(here, vectors[:, None].to(dtype), x)
-        x = x + tower.positional_embedding[:n].to(dtype)
-        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:n, :n]))
-        pooled: Tensor = text_global_pool(x, tokens, pool)
-        projection = tower.text_projection
-        if projection is None:
-            return pooled
-        projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
-        return projected
-
-    return forward, True
+        return Blanks(texts, tokenizer, text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)

@@ -8,12 +8,12 @@ from typing import Any
 
 from ood_lightning.errors import EncoderError
 
-LOCAL = "local-dir:"
+LOCAL, HUB = "local-dir:", "hf-hub:"
 
 
 def is_file(name: str) -> bool:
     """Whether a `pretrained` value names a file rather than one of open_clip's tags."""
-    return "/" in name or name.endswith((".pt", ".bin", ".safetensors"))
+    return "/" in name or "." in name  # no tag of open_clip has either
 
 
 def tags(model: str) -> str:
@@ -43,7 +43,8 @@ def check_name(model: str, known: list[str]) -> None:
         EncoderError: naming the nearest ones.
     """
     if model not in known:
-        near = difflib.get_close_matches(model, known, n=3)
+        spelt = {name.lower(): name for name in known}
+        near = [spelt[name] for name in difflib.get_close_matches(model.lower(), spelt, n=3)]
         raise EncoderError(
             f"open_clip has no model {model!r}" + (f"; near ones: {', '.join(near)}" if near else "") + ". A folder is "
             f"named {LOCAL}path, a hub model hf-hub:org/name; a model of transformers is loaded by "
@@ -60,10 +61,13 @@ def check_tag(model: str, tag: str) -> None:
     from open_clip.pretrained import get_pretrained_cfg
 
     if is_file(tag):
-        if not Path(tag).is_file():
+        if not Path(tag).expanduser().is_file():
             raise EncoderError(f"there is no checkpoint file {tag}")
         return
-    about = get_pretrained_cfg(model, tag)
+    about, own = get_pretrained_cfg(model, tag), open_clip.list_pretrained_tags_by_model(model)
+    if about and tag not in own:  # open_clip passes over capitals and dashes; features and published figures go by name
+        (right,) = difflib.get_close_matches(tag.lower().replace("-", "_"), own, n=1, cutoff=0.0)
+        raise EncoderError(f"open_clip calls the weights {tag!r} {right!r}: use pretrained: {right}")
     if not about:
         others = [other for other in open_clip.list_pretrained_models_by_tag(tag) if _fits(other, tag)]
         near = difflib.get_close_matches(model, others, n=3, cutoff=0.0)

@@ -24,6 +24,7 @@ from ood_lightning.modules.gate import Gate, checked
 from ood_lightning.modules.label_sources import LabelSource, Stored
 from ood_lightning.modules.prepare import check_dimensions, prepare, reason
 from ood_lightning.modules.streams import evaluate_streams
+from ood_lightning.places import FEATURES
 
 NEAREST = ("top_positive", "top_negative")
 
@@ -53,7 +54,7 @@ class DetectModule(L.LightningModule):
         detectors: dict[str, Detector],
         prompts: Prompts = Prompts(),  # noqa: B008
         explain: str | None = None,
-        cache_dir: str = ".cache/features",
+        cache_dir: str = FEATURES,
         streams: dict[str, StreamDetector] | None = None,
         protocol: StreamProtocol = StreamProtocol(),  # noqa: B008
         gate: Gate = "refuse",

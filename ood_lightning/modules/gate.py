@@ -157,13 +157,14 @@ def judge(found: Sequence[Measured], encoder: str, gate: Gate) -> None:
     Raises:
         GateError: a set's top-1 lies outside the published range.
     """
-    for one in (one for one in found if one.published is not None):
+    refused = [one for one in found if one.passes is False]
+    in_error = refused[:1] if gate == "refuse" else []
+    for one in (one for one in found if one.published is not None and one not in in_error):
         rank_zero_info(f"{_figures(one)}: {'within' if one.passes else 'WARNING, not within'} {TOLERANCE:g} points")
     unknown = [f"{one.set} {one.percent:.2f} %" for one in found if one.published is None]
     if unknown:
         rank_zero_info(f"zero-shot top-1 under the run's prompts, with no published figure: {', '.join(unknown)}")
-    refused = [one for one in found if one.passes is False]
-    if refused and gate == "refuse":
+    if in_error:
         others = f"; {', '.join(one.set for one in refused[1:])} too" if refused[1:] else ""
         beside = f" Beside that: {'; '.join(refused[0].differs)}." if refused[0].differs else ""
         raise GateError(

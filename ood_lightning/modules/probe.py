@@ -21,6 +21,7 @@ from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.modules.label_sources import LabelSource
 from ood_lightning.modules.labelled import LabelledFit
+from ood_lightning.places import FEATURES
 
 
 class ProbeModule(LabelledFit):
@@ -51,7 +52,7 @@ class ProbeModule(LabelledFit):
         lr: float = 1e-3,
         weight_decay: float = 1e-3,
         seed: int = 42,
-        cache_dir: str = ".cache/features",
+        cache_dir: str = FEATURES,
         features: Literal["image", "tower"] = "image",
     ) -> None:
         super().__init__(encoder, corpus, label_set, prompts, cache_dir)

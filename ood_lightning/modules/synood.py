@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.synood import MADE, texts_sha256
+from ood_lightning.detectors.base import MADE
+from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
@@ -31,6 +32,7 @@ from ood_lightning.mining.nearest import nearest_words
 from ood_lightning.modules.label_sources import LabelSource
 from ood_lightning.modules.label_texts import negative_words
 from ood_lightning.modules.labelled import LabelledFit
+from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
 
 BLOCK = 8192  # pictures that are labelled at once
@@ -71,7 +73,7 @@ class SynOODModule(LabelledFit):
         text_lr: float = 2e-2,
         weight_decay: float = 1e-5,
         seed: int = 0,
-        cache_dir: str = ".cache/features",
+        cache_dir: str = FEATURES,
     ) -> None:
         super().__init__(encoder, corpus, label_set, prompts, cache_dir)
         self.id_targets, self.image_epochs, self.text_epochs = id_targets, image_epochs, text_epochs

@@ -22,13 +22,16 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
 
 
 def around(text: str, about: Mapping[str, Any]) -> str:
-    """Tables in Markdown between the remarks and the pictures that were left out.
+    """Tables in Markdown under a title, between the remarks and the pictures that were left out.
 
     Args:
         text: the tables, with a line break at the end.
         about: of `results.json`.
     """
-    before, after = remarks(about), "\n".join(lost_pictures(about.get("bad_samples", {})))
+    n_runs, encoder = len(about.get("runs", ())), about.get("encoder")
+    of = f" of {n_runs} run{'s' * (n_runs > 1)}" if n_runs else f" of {encoder}" if encoder else ""
+    before = [f"# Results{of}", *remarks(about)]
+    after = "\n".join(lost_pictures(about.get("bad_samples", {})))
     return "".join(f"{line}\n\n" for line in before) + text + (f"\n{after}\n" if after else "")
 
 

@@ -12,6 +12,7 @@ from conftest import encoded, write_tar
 from ood_lightning.cli.embed import share
 from ood_lightning.cli.main import main
 from ood_lightning.data.labels import LabelSet
+from ood_lightning.encoders.openclip import OpenClip
 
 MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args": {"sharpness": 1.0}}
 
@@ -101,6 +102,17 @@ def test_an_array_of_uneven_numbers_has_no_shares(
         assert "array of 3 numbers from 1 to 9: they are not evenly spaced" in capsys.readouterr().err
     else:
         assert share() == ({1: 0, 9: 2}[number], 3)
+
+
+def test_embed_says_at_once_that_it_cannot_store_or_has_nothing_to_do(
+    config: Any, sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(OpenClip, "load", lambda self, device: pytest.fail("the weights are loaded in vain"))
+    Path("cache").write_text("a file")
+    assert main(["embed", *config("encoder", shards=[str(sets / "train")], num_workers=0)]) == 2
+    assert "cannot be written: Not a directory. Make room, or name another place" in capsys.readouterr().err
+    assert main(["embed", *config("encoder", shards=[])]) == 2
+    assert "shards names no set" in capsys.readouterr().err
 
 
 def test_embed_holds_the_whole_set_to_its_limit(config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """Stored features: atomic, resumable, never taken for those of another encoder or set."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ood_lightning.data.files import atomic_write
 from ood_lightning.data.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.errors import FeatureError, ShardContentError, StorageError
+from ood_lightning.errors import FeatureError, ShardContentError, UnwritableError
 from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
@@ -263,10 +264,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
     def full_disk(self: Path, data: bytes) -> int:
         original(self, data[:1])
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(StorageError, match=r"x\.bin cannot be written: No space left on device$"):
+    words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
+    with pytest.raises(UnwritableError, match=words):
         atomic_write(target, b"new")
     assert target.read_bytes() == b"old"
     assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
@@ -274,7 +276,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match=r"file/sub/x\.bin cannot be written: Not a directory"):
+    with pytest.raises(UnwritableError, match=r"file/sub cannot be written: Not a directory"):
         atomic_write(tmp_path / "file" / "sub" / "x.bin", b"")
 
 
@@ -324,5 +326,5 @@ def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_do
         atomic_write(target, b"same")
         assert [path.name for path in tmp_path.iterdir()] == ["x"]
     else:  # nobody has: the loss is not passed over
-        with pytest.raises(StorageError, match="x cannot be written: No such file"):
+        with pytest.raises(UnwritableError, match="x cannot be written: No such file"):
             atomic_write(target, b"same")

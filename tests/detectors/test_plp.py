@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
-from ood_lightning.detectors.plp import MADE, PLP, names_sha256
+from ood_lightning.detectors.base import MADE, Evidence, LabelFeatures
+from ood_lightning.detectors.plp import PLP, names_sha256
 from ood_lightning.errors import SettingsError
 
 

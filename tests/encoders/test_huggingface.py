@@ -284,7 +284,7 @@ def test_a_commit_names_the_features_without_the_hub(tmp_path: Path):
 @pytest.mark.parametrize(
     ("model", "revision", "words"),
     [
-        ("org/none", None, r"'org/none' is not in the hub's cache and cannot be fetched"),
+        ("org/none", None, r"repository 'org/none' is not in its cache and cannot be fetched"),
         ("org/none", COMMIT, rf"'org/none@{COMMIT}' cannot be loaded: .*Name a model with safetensors weights"),
         ("./none", None, r"there is no such folder\. A model of the hub is named org/name"),
         ("none", None, r"there is no such folder"),
@@ -329,6 +329,25 @@ def test_a_model_without_a_text_tower_is_refused(tmp_path: Path):
     vision = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**VISION))
     folder = write(tmp_path / "vision", vision, tokenizer(), transformers.CLIPImageProcessor())
     with pytest.raises(EncoderError, match="is a CLIPVisionModel: an encoder needs an image and a text tower"):
+        HuggingFace(str(folder)).load(CPU)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(clip: Path, tmp_path: Path):
+    """transformers makes one of two tokens then, to which all words are the same."""
+    folder = Path(shutil.copytree(clip, tmp_path / "untold"))
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    assert len(transformers.AutoTokenizer.from_pretrained(folder)) == 2
+    with pytest.raises(EncoderError, match=r"to its tokenizer dog, .* are all the same.*tokenizer\.json"):
+        HuggingFace(str(folder)).load(CPU)
+
+
+def test_a_tokenizer_of_another_model_is_refused(clip: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(clip, tmp_path / "other"))
+    about = json.loads((folder / "tokenizer.json").read_text())
+    about["model"]["vocab"] = {word: number + 300 * (number > 2) for word, number in about["model"]["vocab"].items()}
+    (folder / "tokenizer.json").write_text(json.dumps(about))
+    with pytest.raises(EncoderError, match=r"its tokenizer gives token \d+, its text tower has 297 vectors"):
         HuggingFace(str(folder)).load(CPU)
 
 

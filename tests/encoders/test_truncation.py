@@ -99,7 +99,5 @@ def test_a_model_without_a_text_tower_is_refused_in_words(tiny_model: Path, tmp_
     config = json.loads((folder / "open_clip_config.json").read_text())
     del config["model_cfg"]["text_cfg"]
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    with pytest.raises(
-        EncoderError, match=r"its config has no 'text_cfg'\. An encoder needs an image and a text tower"
-    ):
+    with pytest.raises(EncoderError, match="have no 'text_cfg'; an encoder needs an image and a text tower"):
         OpenClip(f"local-dir:{folder}").encode_text(["dog"])

@@ -171,9 +171,14 @@ def test_a_warning_is_all_that_is_left_if_so_chosen(caplog: pytest.LogCaptureFix
     assert measured(0.1).to_row() | {"passes": False, "percent": 0.1} == measured(0.1).to_row()
 
 
-def test_every_set_that_fails_is_named():
-    with pytest.raises(GateError, match=r"of imagenet-val is 0\.10 %.*; imagenet-a, imagenet-r too: no score"):
+def test_every_set_that_fails_is_named_and_its_figures_are_told_once(caplog: pytest.LogCaptureFixture):
+    words = r"of imagenet-val is 0\.10 %.*; imagenet-a, imagenet-r too: no score"
+    with caplog.at_level("INFO"), pytest.raises(GateError, match=words):
         judge([measured(0.1), measured(1.0, name="imagenet-a"), measured(2.0, name="imagenet-r")], MODEL, "refuse")
+    assert [re.findall(r"of (\S+) is (\S+) %", line) for line in caplog.messages] == [
+        [("imagenet-a", "1.00")],
+        [("imagenet-r", "2.00")],
+    ]
 
 
 def test_features_of_another_encoder_are_refused_by_name(bank: TextBank):
@@ -237,7 +242,7 @@ def test_a_run_stops_before_scores_or_goes_on_with_the_same_ones(
     assert written["about"]["top1"][0]["passes"] is False
     assert (written["results"], (folder / "scores.parquet").read_bytes()) == (free, scores)
     words = f"top-1 of id_test is {percent:.2f} %, published {percent + 2.5:.2f} %"
-    assert words in (folder / "results.md").read_text().splitlines()[0]
+    assert words in (folder / "results.md").read_text().splitlines()[2]
     assert words in capfd.readouterr().out
     assert main([*command, "--model.gate", "off"]) == 2
     assert "gate" in capfd.readouterr().err

@@ -133,7 +133,7 @@ def test_files_hold_fractions_and_say_the_same(tmp_path: Path):
     assert {"fpr_ood@id_tpr95", "fpr_id@ood_tpr95", "auroc_low", "fpr_id@ood_tpr95_high"} <= set(rows[0])
     assert read_results(tmp_path) == read_results(tmp_path / "results.json") == (EVERY, COMPARED)
     assert read_results(tmp_path / "results.csv") == (EVERY, [])
-    assert (tmp_path / "results.md").read_text() == markdown(EVERY, COMPARED)
+    assert (tmp_path / "results.md").read_text() == f"# Results of tiny\n\n{markdown(EVERY, COMPARED)}"
 
 
 def test_files_from_before_there_were_intervals_are_read(tmp_path: Path):
@@ -236,7 +236,7 @@ def lossy(tmp_path: Path) -> list[str]:
 
 def test_a_run_says_itself_that_its_model_did_not_pass_and_what_was_left_out(lossy: list[str]):
     said = (Path(lossy[0]) / "results.md").read_text()
-    assert said.startswith(GATE + "\n\nID set birds")
+    assert said.startswith(f"# Results\n\n{GATE}\n\nID set birds")
     assert said.endswith(
         "\nfar1: 2 pictures cannot be decoded and are left out\n- f.tar 1: cut\n- f.tar [x]: 0 bytes\n"
     )
@@ -250,6 +250,7 @@ def test_joined_runs_say_what_each_of_them_says(lossy: list[str], capsys: pytest
     for said in (capsys.readouterr().out, Path("joined/results.md").read_text()):
         assert said.count(f"{a}: {GATE}") == said.count("far1: 2 pictures") == said.count("- f.tar [x]: 0 bytes") == 1
         assert "left out different" not in said
+    assert said.startswith("# Results of 2 runs\n\n")
     assert main(["report", "joined", "--names", '["again"]', "--out", "twice"]) == 0  # what was joined can be joined
     assert about_in("twice") == {"runs": ["joined"], "remarks": [f"again: {a}: {GATE}"], "bad_samples": LOST}
 
