@@ -1,12 +1,24 @@
 """Errors that a person can act on: what was wrong, where, what was expected, what to do.
 
-The command line prints the text of a :class:`UserError` and no traceback. This module imports nothing, so that it may
-be imported anywhere.
+The command line prints the text of a :class:`UserError` and no traceback. This module imports nothing of the package,
+so that it may be imported anywhere.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 
 class UserError(Exception):
     """An error a person can act on; the command line prints its text without a traceback."""
+
+    def __reduce__(self) -> tuple[Callable[..., UserError], tuple[type[UserError], str]]:  # from worker processes
+        return _again, (type(self), str(self))
+
+
+def _again(kind: type[UserError], text: str) -> UserError:
+    """What was raised elsewhere; its own `__init__` would want what the text was made of."""
+    return kind.__new__(kind, text)
 
 
 def first_line(error: Exception) -> str:
@@ -36,7 +48,7 @@ class SourceError(UserError, FileNotFoundError):
     """A set, shard or file that is not where it was said to be."""
 
 
-class UnwritableError(UserError, OSError):
+class UnwritableError(UserError, RuntimeError):
     """A file that a run has to write and cannot: a full disk, a folder of somebody else's."""
 
     def __init__(self, path: object, reason: str) -> None:

@@ -35,8 +35,7 @@ class Sample(NamedTuple):
 class _Failure:
     """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
 
-    kind: type[UserError]
-    text: str
+    error: UserError
 
 
 class ShardPart(TypedDict):
@@ -193,7 +192,7 @@ class _Shares(IterableDataset[ShardPart | _Failure | None]):
         try:
             yield from parts.of(plan(parts.shards, worker.num_workers)[worker.id], self.wanted, slots.stack)
         except UserError as error:
-            yield _Failure(type(error), str(error))
+            yield _Failure(error)
         while True:
             yield None
 
@@ -214,7 +213,7 @@ def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
         while left:
             part = next(running)
             if isinstance(part, _Failure):
-                raise part.kind.__new__(part.kind, part.text)
+                raise part.error
             if part is not None:
                 left -= part["last"]
                 mapped.append(part["image"])
