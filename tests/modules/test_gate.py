@@ -108,7 +108,7 @@ def test_a_card_brings_its_own_prompts_and_what_differs(bank: TextBank):
     assert "a bad photo of a aaa." in bank.encoder.texts  # type: ignore[attr-defined]
     assert found.differs == (
         "100 pictures, the card imagenet-val@openood says 45,000 (counted in the list)",
-        "3 class names, the card imagenet-val says 1000 classes",
+        "3 class names, the card imagenet-val says 1,000 classes",
     )
 
 
