@@ -143,6 +143,7 @@ def test_a_part_of_speech_table_gives_nouns_then_adjectives(caplog: pytest.LogCa
         PartOfSpeech(path, "adj")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_full_part_of_speech_table_is_not_warned_about(caplog: pytest.LogCaptureFixture):
     rows = [f"{i},n{i},NN" for i in range(230_960)] + [f"{i},a{i},JJ" for i in range(39_206)]
     path = write("pos.csv", "index,word,pos_tag\n" + "\n".join(rows) + "\n")

@@ -145,6 +145,7 @@ def test_the_templates_of_clipn_keep_the_quotes_that_reach_its_tokenizer():
     assert not set(bare[64:]) & set(OPENAI_80)
 
 
+@pytest.mark.slow
 def test_corpus_configs_name_a_class_that_loads():
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Mine, sub_configs=True)  # as LightningCLI adds a model

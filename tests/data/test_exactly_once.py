@@ -77,6 +77,7 @@ def test_every_sample_is_read_once(tars: Path, sizes: list[int], ranks: int, wor
     assert sorted(finished) == [shard.path for shard in manifest.shards]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.integers(0, MOST), max_size=9), st.integers(1, 2), st.integers(1, 4), st.integers(1, 7))

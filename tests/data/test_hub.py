@@ -289,6 +289,7 @@ def test_without_a_network_it_says_so(
     assert "`hf download me/set --repo-type dataset --local-dir FOLDER`" in said
 
 
+@pytest.mark.slow
 def test_endpoint_and_offline_mode_are_those_of_the_hubs_client(hub: FaultyServer):
     """In a process of its own, since the client reads them when it is imported."""
     given = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}

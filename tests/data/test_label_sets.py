@@ -38,6 +38,7 @@ POSITIVES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(POSITIVES, min_size=1),
     st.none() | st.lists(TEXTS).map(tuple),

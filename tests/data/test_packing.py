@@ -84,6 +84,7 @@ TREES = st.sets(st.tuples(st.lists(NAMES, max_size=2), NAMES, st.sampled_from(["
 ), min_size=1, max_size=12)  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(tree=TREES, size=st.integers(1, 5))
 def test_any_tree_is_packed_once_with_its_bytes(tree: set[str], size: int):

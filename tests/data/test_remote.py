@@ -519,6 +519,7 @@ for fault in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_what_breaks_between_here_and_the_hub_is_tried_again_or_refused(server: FaultyServer, tmp_path: Path):
     at = "/datasets/me/set/resolve/main/{}.tar"
     broken = ["reset", "503", "close", "slow", "reset 503"]

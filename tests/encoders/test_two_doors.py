@@ -87,6 +87,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[O
     return OpenClip(f"local-dir:{tiny_model}", text_batch=3), HuggingFace(str(folder), text_batch=3)
 
 
+@pytest.mark.slow
 def test_texts(doors: tuple[OpenClip, HuggingFace]):
     one, other = (encoder.encode_text(TEXTS) for encoder in doors)
     assert one.std(dim=0).min() > 0.01

@@ -83,6 +83,7 @@ def test_another_wordnet_may_be_named(tmp_path: Path):
         WordNetJudge(str(tmp_path / "none")).identity  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RELEASED.is_dir(), reason=f"no released decisions at {RELEASED}: set REFERENCE_DIR")
 def test_agreement_with_the_released_decisions_is_what_the_documentation_says(judge: WordNetJudge):
     said = ReplayJudge([str(RELEASED / f"llm_decisions_{part}.txt.gz") for part in ("noun", "adj")])

@@ -39,6 +39,7 @@ def test_every_convention_is_computed_from_stored_scores_and_named(run: str, con
     assert f"'{convention}'" in Path(f"out/results_{convention}.md").read_text()
 
 
+@pytest.mark.slow
 def test_ours_is_what_test_printed(run: str, capsys: Said):
     assert main(["report", run]) == 0
     plain = capsys.readouterr().out
