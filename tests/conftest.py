@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import socket
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
@@ -302,3 +303,15 @@ def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
             "init_args": {"labels": name},
         }
     return _write(eval_yaml, settings)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's client works offline, and whatever looks up a host fails."""
+    import huggingface_hub
+
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("something tried to reach the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # the variable is read once, at import

@@ -53,7 +53,7 @@ class OpenClip(Encoder):
             projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
         preprocess: the model's own, or that of a published code base, for models that take 224 x 224:
             `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
-        resize: `exact` is Pillow's, as published; `fast` is torchvision's, about 1.5 times as many pictures in the
+        resize: `exact` is Pillow's, as published; `fast` is torchvision's, 1.4 to 1.7 times as many pictures in the
             same CPU time, and one level of 255 beside it in 0.4 % of the values. Features of the two are kept apart.
     """
 

@@ -1,10 +1,8 @@
 """Models of the hub in open_clip's form are known by their commit, and that commit is what is loaded."""
 
 import shutil
-import socket
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,13 +14,7 @@ FIRST, SECOND = "1" * 40, "2" * 40
 TEXTS = ["dog", "a photo of a cat."]
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **options: object) -> None:
-        raise AssertionError("something tried to reach the network")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # the variable is read once, at import
+pytestmark = pytest.mark.usefixtures("no_network")
 
 
 def held(folder: Path, commit: str, repository: str = "org/tiny") -> str:
