@@ -9,9 +9,9 @@ judge that is compared is WordNet.
 import argparse
 from time import perf_counter
 
-from ood_lightning.mining.hearing import Hearing, agreement
-from ood_lightning.mining.judges.replay import ReplayJudge
-from ood_lightning.mining.judges.wordnet import WordNetJudge
+from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.judges.replay import ReplayJudge
+from ood_lightning.filtering.judges.wordnet import WordNetJudge
 
 
 def main() -> None:

@@ -30,10 +30,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import peak_mib
-from ood_lightning.data import shards
-from ood_lightning.data.manifest import Manifest, Shard
-from ood_lightning.data.pictures import decode
-from ood_lightning.data.pixels import split
+from ood_lightning.data.shards import reader as shards
+from ood_lightning.data.shards.decode import decode
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.pixels import split
 from ood_lightning.encoders.preprocess import with_fast_resize
 from ood_lightning.hashes import sha256_of
 

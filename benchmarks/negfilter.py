@@ -20,9 +20,9 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from ood_lightning.corpora.wordnet import WordNet
-from ood_lightning.mining.judges import transformers
-from ood_lightning.mining.judges.base import PROPER_NOUN, SUBCATEGORY, SYSTEM_MESSAGE, Question
-from ood_lightning.mining.judges.transformers import TransformersJudge
+from ood_lightning.filtering.judges import transformers
+from ood_lightning.filtering.judges.base import PROPER_NOUN, SUBCATEGORY, SYSTEM_MESSAGE, Question
+from ood_lightning.filtering.judges.transformers import TransformersJudge
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

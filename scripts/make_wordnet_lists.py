@@ -8,7 +8,7 @@ Each list of words is complete for its part of speech, distinct, one word a line
 Line n of a list of files holds the numbers of the lexicographer files of the synsets that word n heads. Line n of the
 adjectives' lemmas says how many synsets word n heads and how often it is a lemma; further lines add the words that head
 none. The graph holds every noun synset with its lemmas, hypernyms and instance hypernyms, as
-`ood_lightning.data.noun_graph` reads it.
+`ood_lightning.wordnet.graph` reads it.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import ood_lightning.corpora as corpora
 from ood_lightning.corpora.lexicographer import FILES_SHA256
 from ood_lightning.corpora.wordnet import ADJ_LEMMAS, ADJ_LEMMAS_SHA256, FROZEN_SHA256, counted, first_lemmas
 from ood_lightning.corpora.words import Part
-from ood_lightning.data.noun_graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
-from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 

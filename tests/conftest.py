@@ -16,7 +16,7 @@ import torch
 import yaml
 from PIL import Image
 
-from ood_lightning.data.manifest import Manifest, Shard
+from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.hashes import sha256_of
 
 TINY = {
@@ -224,7 +224,7 @@ def fit_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_
 @pytest.fixture
 def eval_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
     """A config of a `test` into `run/eval` that needs no fit: true names, with and without mined negatives."""
-    sources = "ood_lightning.modules.label_sources"
+    sources = "ood_lightning.label_sets.sources"
     names = str(sets / "id_test")
     label_sets = {
         "names": {"class_path": f"{sources}.IDNames", "init_args": {"names": names}},
@@ -278,7 +278,7 @@ def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
     words = WORDS.split(",")
     tagged = [f"{at},{word},{'JJ' if word in COLOURS else 'NN'}" for at, word in enumerate([*words, "tall", "wide"])]
     (tmp_path / "tagged.csv").write_text("\n".join(["index,word,pos_tag", *tagged]) + "\n")
-    official, names = "ood_lightning.modules.official_negatives", str(sets / "id_test")
+    official, names = "ood_lightning.label_sets.official_negatives", str(sets / "id_test")
     corpus: dict[str, object] = {
         "class_path": "ood_lightning.corpora.part_of_speech.PartOfSpeech",
         "init_args": {"path": "tagged.csv"},
@@ -289,13 +289,13 @@ def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
         "official": (f"{official}.NegLabelNegatives", {"share": 0.5}, corpus),
         "csp": (f"{official}.CSPNegatives", {"share": 0.4, "without_names": True}, pool),
         "augmented": (f"{official}.AugmentedNames", {"count": 5}, corpus),
-        "ends": ("ood_lightning.modules.label_sources.CLIPScopeNegatives", {"farthest": 6, "nearest": 4}, corpus),
+        "ends": ("ood_lightning.label_sets.sources.CLIPScopeNegatives", {"farthest": 6, "nearest": 4}, corpus),
     }
     settings = yaml.safe_load(eval_yaml.read_text())
     for name, (path, given, words_of) in made.items():
         source = {"class_path": path, "init_args": {"names": names, **given}}
         settings["model"]["init_args"]["label_sets"][name] = {
-            "class_path": "ood_lightning.modules.label_sources.Under",
+            "class_path": "ood_lightning.label_sets.sources.Under",
             "init_args": {"source": source, "corpus": words_of, "prompts": prompts},
         }
         settings["model"]["init_args"]["detectors"][f"mass of {name}"] = {

@@ -12,16 +12,16 @@ from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.files import atomic_write
-from ood_lightning.data.labels import LabelSet
-from ood_lightning.data.names import read_names
-from ood_lightning.data.quality import FILE as QUALITY
-from ood_lightning.data.quality import write_quality
-from ood_lightning.mining import quality
-from ood_lightning.mining.clustermine import clustermine
-from ood_lightning.mining.nearest import nearest_words
-from ood_lightning.mining.posmine import posmine
-from ood_lightning.mining.recipe import recipe, with_adjectives
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.quality import FILE as QUALITY
+from ood_lightning.data.artifacts.quality import write_quality
+from ood_lightning.data.class_names import read_names
+from ood_lightning.label_sets import quality
+from ood_lightning.label_sets.clustermine import clustermine
+from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.posmine import posmine
+from ood_lightning.label_sets.recipe import recipe, with_adjectives
 
 NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as L
 from safetensors.torch import save
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.detectors.base import MADE
 from ood_lightning.detectors.plp import names_sha256
 

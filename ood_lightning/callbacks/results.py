@@ -11,8 +11,8 @@ import lightning.pytorch as L
 
 from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
-from ood_lightning.data.files import atomic_write
-from ood_lightning.data.scores import write_scores
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means

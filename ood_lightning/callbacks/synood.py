@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as L
 from safetensors.torch import save
 
-from ood_lightning.data.files import atomic_write
+from ood_lightning.data.artifacts.files import atomic_write
 
 
 class HeadWriter(L.Callback):

@@ -9,7 +9,7 @@ def list_cards(group: str | None = None) -> int:
     Args:
         group: only the sets of a group, such as clustermine, negrefine, classic, openood-near, openood-far, covariate.
     """
-    from ood_lightning.data.cards import card_names, group_names, read_group
+    from ood_lightning.data.cards.cards import card_names, group_names, read_group
     from ood_lightning.report.cards import print_cards
 
     if group is None:
@@ -27,7 +27,7 @@ def show(names: list[str]) -> int:
     Args:
         names: names of cards, as `data list` has them; `NAME@PROTOCOL` for another than the usual way to count it.
     """
-    from ood_lightning.data.cards import find
+    from ood_lightning.data.cards.cards import find
     from ood_lightning.report.cards import print_card
 
     for i, (card, protocol) in enumerate([find(name) for name in names]):

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ood_lightning.data.check import Problem, SetContent
-    from ood_lightning.data.manifest import Manifest, Role
-    from ood_lightning.data.twins import Place
+    from ood_lightning.data.check.content import Problem, SetContent
+    from ood_lightning.data.check.exact_duplicates import Place
+    from ood_lightning.data.shards.manifest import Manifest, Role
 
 
 def check(
@@ -36,11 +36,11 @@ def check(
     from pathlib import Path
 
     from ood_lightning.cli.checks import check_least, check_out
-    from ood_lightning.data.against import differences
-    from ood_lightning.data.check import Problem, content
-    from ood_lightning.data.files import write_json
-    from ood_lightning.data.manifest import read_manifest
-    from ood_lightning.data.twins import duplicates, key_at
+    from ood_lightning.data.artifacts.files import write_json
+    from ood_lightning.data.cards.compare import differences
+    from ood_lightning.data.check.content import Problem, content
+    from ood_lightning.data.check.exact_duplicates import duplicates, key_at
+    from ood_lightning.data.shards.manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.checked import as_json, print_check
 
@@ -57,7 +57,7 @@ def check(
     differs = [] if against is None else differences(manifests[0], against)
     encoder = None
     if features is not None:
-        from ood_lightning.data.near import encoder_of  # torch takes its time
+        from ood_lightning.data.check.near_duplicates import encoder_of  # torch takes its time
 
         encoder = encoder_of(features, manifests)  # before hours of reading
     roles: list[Role] = [manifest.role for manifest in given]
@@ -104,7 +104,7 @@ def _told_apart(sources: Sequence[str], manifests: Sequence[Manifest]) -> list[M
 def _twice(
     contents: Sequence[SetContent], groups: Sequence[Sequence[Place]], named: Mapping[Place, str]
 ) -> list[Problem]:
-    from ood_lightning.data.check import Problem
+    from ood_lightning.data.check.content import Problem
 
     found = []
     for first, *further in groups:
@@ -124,8 +124,8 @@ def _near(
     named: Mapping[Place, str],
 ) -> list[Problem]:
     """Near-duplicates of OOD sets in the others; what has the very bytes of one there is told as that alone."""
-    from ood_lightning.data.check import Problem
-    from ood_lightning.data.near import near_duplicates, stored
+    from ood_lightning.data.check.content import Problem
+    from ood_lightning.data.check.near_duplicates import near_duplicates, stored
 
     bad = sum(p.kind == "picture" for of_set in contents for shard in of_set.shards for p in shard.problems)
     found = stored(encoder, manifests, bad)

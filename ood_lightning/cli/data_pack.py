@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ood_lightning.data.classes import Order
-from ood_lightning.data.manifest import Role
+from ood_lightning.data.pack.classes import Order
+from ood_lightning.data.shards.manifest import Role
 
 
 def pack(
@@ -53,11 +53,11 @@ def pack(
     from pathlib import Path
 
     from ood_lightning.cli.checks import check_least
-    from ood_lightning.data.classes import class_folders, numbered
-    from ood_lightning.data.manifest import Manifest
-    from ood_lightning.data.names import read_folders
-    from ood_lightning.data.packing import pack as make
-    from ood_lightning.data.sources import listing, recipes, without
+    from ood_lightning.data.class_names import read_folders
+    from ood_lightning.data.pack.classes import class_folders, numbered
+    from ood_lightning.data.pack.packing import pack as make
+    from ood_lightning.data.pack.sources import listing, recipes, without
+    from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.places import locate
     from ood_lightning.plurals import many
@@ -120,7 +120,7 @@ def _doubt(protocol: str) -> str:
     """Whether a protocol looks like a misspelt card: then nothing published would be found for the set."""
     from difflib import get_close_matches
 
-    from ood_lightning.data.cards import card_names, find
+    from ood_lightning.data.cards.cards import card_names, find
 
     name = protocol.partition("@")[0]
     if name in card_names():

@@ -62,8 +62,8 @@ def embed(
         max_bad_samples: undecodable pictures that a set may have; they are listed.
     """
     from ood_lightning.cli.device import pick
-    from ood_lightning.data.manifest import read_manifest
-    from ood_lightning.data.precision import FromFP32
+    from ood_lightning.data.artifacts.precision import FromFP32
+    from ood_lightning.data.shards.manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     if not shards:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ood_lightning.corpora.prompts import BARE, Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.mining.filter import Rules
-from ood_lightning.mining.judges.base import Judge
-from ood_lightning.modules.label_sources import LabelSource
+from ood_lightning.filtering.judges.base import Judge
+from ood_lightning.filtering.rules import Rules
+from ood_lightning.label_sets.sources import LabelSource
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.labels import LabelSet
-    from ood_lightning.modules.label_sources import Lexicon
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.label_sets.sources import Lexicon
 
 
 def filter(
@@ -49,13 +49,13 @@ def filter(
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.errors import SettingsError
-    from ood_lightning.mining.decisions import Decisions
-    from ood_lightning.mining.filter import cleaned, negfilter
-    from ood_lightning.mining.filter_report import filtered_set, write_report
-    from ood_lightning.mining.hearing import Hearing
-    from ood_lightning.modules.label_sources import Stored
-    from ood_lightning.modules.label_texts import negative_words
-    from ood_lightning.modules.lexica import lexica
+    from ood_lightning.filtering.asking import Hearing
+    from ood_lightning.filtering.decisions import Decisions
+    from ood_lightning.filtering.report import filtered_set, write_report
+    from ood_lightning.filtering.rules import cleaned, negfilter
+    from ood_lightning.label_sets.features import negative_words
+    from ood_lightning.label_sets.sources import Stored
+    from ood_lightning.label_sets.vocabulary import lexica
 
     folder = Path(out)
     decisions = Decisions(folder / "decisions.jsonl")

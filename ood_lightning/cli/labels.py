@@ -15,8 +15,8 @@ def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
         top: positives to show.
         names: a set with a manifest or a .txt with the true names: shows overlap, precision and F1, marks hits with *.
     """
-    from ood_lightning.data.labels import LabelSet
-    from ood_lightning.data.names import read_names
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.data.class_names import read_names
     from ood_lightning.report.labels import print_set
 
     check_least(1, top=top)
@@ -33,7 +33,7 @@ def diff(sets: list[str], top: int = 20) -> int:
         sets: two `labels.json` files, or folders of fits.
         top: words of each kind to show.
     """
-    from ood_lightning.data.labels import LabelSet
+    from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.labels import print_difference
 
@@ -52,7 +52,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
         runs: folders of finished fits that differ in the number of clusters; five or more.
         out: .svg to draw |P| / C, redundancy, purity and entropy over C into.
     """
-    from ood_lightning.data.files import atomic_write
+    from ood_lightning.data.artifacts.files import atomic_write
     from ood_lightning.errors import SettingsError
     from ood_lightning.functional.elbow import elbow as bend
     from ood_lightning.report.sweep import drawn, print_sweep, read_fits
@@ -79,8 +79,8 @@ def plot(runs: list[str], out: str) -> int:
         runs: folders of finished fits that were given true names to measure with.
         out: .svg to draw into.
     """
-    from ood_lightning.data.files import atomic_write
-    from ood_lightning.data.quality import read_quality
+    from ood_lightning.data.artifacts.files import atomic_write
+    from ood_lightning.data.artifacts.quality import read_quality
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.plots import Histogram, histograms
 

@@ -40,13 +40,13 @@ def mine(
 
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.manifest import read_manifest
+    from ood_lightning.data.shards.manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed
     from ood_lightning.errors import SettingsError
-    from ood_lightning.mining.clustermine import clustermine
-    from ood_lightning.mining.nearest import nearest_words
-    from ood_lightning.mining.posmine import posmine
-    from ood_lightning.mining.recipe import recipe, with_adjectives
+    from ood_lightning.label_sets.clustermine import clustermine
+    from ood_lightning.label_sets.nearest import nearest_words
+    from ood_lightning.label_sets.posmine import posmine
+    from ood_lightning.label_sets.recipe import recipe, with_adjectives
 
     device = pick()
     manifest = read_manifest(id_shards)

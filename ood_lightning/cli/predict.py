@@ -50,12 +50,12 @@ def predict(
     from ood_lightning.cli.checks import check_least, check_out
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.folder import find_pictures
+    from ood_lightning.data.pack.folder import find_pictures
     from ood_lightning.detectors.base import Evidence
     from ood_lightning.errors import SettingsError
-    from ood_lightning.modules.label_sources import Stored
-    from ood_lightning.modules.label_texts import label_features, negative_words, positives_under
-    from ood_lightning.modules.lexica import lexica
+    from ood_lightning.label_sets.features import label_features, negative_words, positives_under
+    from ood_lightning.label_sets.sources import Stored
+    from ood_lightning.label_sets.vocabulary import lexica
 
     check_out(out, ".csv", ".jsonl")
     check_least(1, concepts=concepts, batch_size=batch_size)
@@ -115,7 +115,7 @@ def _scored(
     """One row a picture, in order; one that cannot be decoded keeps its row and says why."""
     import torch
 
-    from ood_lightning.data.pictures import decode
+    from ood_lightning.data.shards.decode import decode
     from ood_lightning.functional.similarity import top_k
     from ood_lightning.progress import bar
 

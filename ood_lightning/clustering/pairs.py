@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ood_lightning.data.order import EpochBatches
+from ood_lightning.data.shards.epoch_order import EpochBatches
 
 
 class EpochPairs(EpochBatches):

@@ -46,7 +46,7 @@ class TextBank:
         """
         import torch
 
-        from ood_lightning.data.features import TextFile
+        from ood_lightning.data.artifacts.features import TextFile
 
         if prompts.adjectives is None or parts is None or "adj" not in parts:
             prompts, parts = prompts.without_adjectives(), None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ood_lightning.corpora.union import appended
 from ood_lightning.corpora.words import Corpus, Part, Words, distinct
-from ood_lightning.data.names import read_names
+from ood_lightning.data.class_names import read_names
 
 
 @dataclass(frozen=True)

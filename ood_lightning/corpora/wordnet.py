@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from ood_lightning.corpora.words import Corpus, Part, Words
-from ood_lightning.data.noun_graph import frozen_graph
-from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.graph import frozen_graph
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ood_lightning.data.features import Features
+from ood_lightning.data.artifacts.features import Features
 
 
 class Blocks(Dataset[dict[str, Tensor]]):

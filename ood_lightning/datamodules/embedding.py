@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ood_lightning.data.features import FeatureFolder
-from ood_lightning.data.files import make_folder
-from ood_lightning.data.manifest import Manifest, plan
-from ood_lightning.data.pixels import split
-from ood_lightning.data.shards import ShardParts, killed_workers, loader
+from ood_lightning.data.artifacts.features import FeatureFolder
+from ood_lightning.data.artifacts.files import make_folder
+from ood_lightning.data.shards.manifest import Manifest, plan
+from ood_lightning.data.shards.pixels import split
+from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import EncoderError, FeatureError, SettingsError

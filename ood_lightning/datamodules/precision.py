@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ood_lightning.data.manifest import Manifest, Shard
-from ood_lightning.data.pixels import split
-from ood_lightning.data.precision import FILE, FromFP32
-from ood_lightning.data.shards import ShardParts, loader
+from ood_lightning.data.artifacts.precision import FILE, FromFP32
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.pixels import split
+from ood_lightning.data.shards.reader import ShardParts, loader
 from ood_lightning.encoders.base import Encoder
 
 PICTURES = 64

@@ -40,7 +40,7 @@ class InterNeg(StreamDetector):
     An inversion costs `steps` passes of the text tower, forth and back.
 
     Args:
-        labels: name of a label set of :class:`ood_lightning.modules.interneg.InterNegNegatives`.
+        labels: name of a label set of :class:`ood_lightning.label_sets.interneg.InterNegNegatives`.
         groups: of negatives; the last `(N + bank) mod groups` are dropped.
         permutation_seed: of the shuffle before grouping; None keeps the order.
         sharpness: times the encoder's own logit_scale.
@@ -81,7 +81,7 @@ class InterNeg(StreamDetector):
         if self.labels not in evidence.borders:
             raise SettingsError(
                 f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"ood_lightning.modules.interneg.InterNegNegatives ({', '.join(evidence.borders)})"
+                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(evidence.borders)})"
             )
         return Inversions(self, evidence.labels[self.labels], evidence.borders[self.labels], evidence.blanks)
 

@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.labels import LabelSet
-from ood_lightning.data.scores import ABOUT, SetScores
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.scores import ABOUT, SetScores
 from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
+from ood_lightning.evaluation.model_gate import Gate, checked
+from ood_lightning.evaluation.prepare import check_dimensions, prepare, reason
+from ood_lightning.evaluation.streams import evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.label_sets.sources import LabelSource, Stored
 from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
-from ood_lightning.modules.gate import Gate, checked
-from ood_lightning.modules.label_sources import LabelSource, Stored
-from ood_lightning.modules.prepare import check_dimensions, prepare, reason
-from ood_lightning.modules.streams import evaluate_streams
 from ood_lightning.places import FEATURES
 
 NEAREST = ("top_positive", "top_negative")
@@ -34,7 +34,7 @@ class DetectModule(L.LightningModule):
 
     Args:
         encoder: the data module's, by a link.
-        corpus: words that negatives come from; a label set may bring its own (`label_sources.Under`).
+        corpus: words that negatives come from; a label set may bring its own (`label_sets.sources.Under`).
         label_sets: by name; a path stands for a label set on disk.
         detectors: by the name that tables show; each reads the label set that its `labels` names.
         prompts: templates around each word.

@@ -18,9 +18,9 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
-from ood_lightning.mining.nearest import nearest_words
-from ood_lightning.modules.label_sources import LabelSource
-from ood_lightning.modules.labelled import LabelledFit
+from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.sources import LabelSource
+from ood_lightning.modules.label_set_training import LabelledFit
 from ood_lightning.places import FEATURES
 
 

@@ -28,10 +28,10 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
-from ood_lightning.mining.nearest import nearest_words
-from ood_lightning.modules.label_sources import LabelSource
-from ood_lightning.modules.label_texts import negative_words
-from ood_lightning.modules.labelled import LabelledFit
+from ood_lightning.label_sets.features import negative_words
+from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.sources import LabelSource
+from ood_lightning.modules.label_set_training import LabelledFit
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
 

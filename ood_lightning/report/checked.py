@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ood_lightning.data.check import Problem, SetContent
+from ood_lightning.data.check.content import Problem, SetContent
 from ood_lightning.plurals import many
 
 FORMAT = "ood_lightning/check/1"

@@ -26,7 +26,7 @@ def stored_scores(folder: Path, rows: Sequence[Result], told: str) -> dict[tuple
     Raises:
         SourceError: the file does not hold what the run's results were computed from.
     """
-    from ood_lightning.data.scores import read_scores
+    from ood_lightning.data.artifacts.scores import read_scores
 
     path = folder / "scores.parquet"
     detectors, scores = read_scores(path)

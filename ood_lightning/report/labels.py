@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ood_lightning.data.hops import NounHops, noun_hops
-from ood_lightning.data.labels import LabelSet, Positive
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.functional.overlap import folded, overlap
+from ood_lightning.wordnet.hops import NounHops, noun_hops
 
 if TYPE_CHECKING:
     from rich.console import Console

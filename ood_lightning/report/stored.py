@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.files import atomic_write, write_json
+from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single

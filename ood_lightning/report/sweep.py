@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ood_lightning.data.labels import LabelSet
-from ood_lightning.data.quality import FILE, read_quality
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.quality import FILE, read_quality
 from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.functional.elbow import Elbow
 from ood_lightning.report.labels import console, flat, table

@@ -12,8 +12,8 @@ from ood_lightning.corpora.conjugated import BROAD_NOUNS, Conjugated
 from ood_lightning.corpora.lexicographer import FILES, Lexicographer, LexicographerFolder
 from ood_lightning.corpora.wordnet import WordNet
 from ood_lightning.corpora.words import Corpus, WordFile, Words
-from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 from ood_lightning.errors import CorpusError
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, wndb_version
 
 NEGLABEL = ("noun.animal", "noun.food")
 CSP = (*NEGLABEL, "noun.person", "noun.quantity", "noun.group", "adj.pert")

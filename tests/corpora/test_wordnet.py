@@ -10,8 +10,8 @@ import pytest
 
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.wordnet import WordNet, first_lemmas
-from ood_lightning.data.wndb import SYSTEM_FOLDER, wndb_version
 from ood_lightning.errors import CorpusError
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, wndb_version
 
 SHA256 = {  # of the words of WordNet 3.0
     "noun": "4a1e9d746de20931cffde3f1741d4d508d7ae9725f2209142aace958f910e4f4",

@@ -13,8 +13,8 @@ from ood_lightning.corpora.union import Union
 from ood_lightning.corpora.without import Without
 from ood_lightning.corpora.wordnet import WordNet, clean, frozen_lines
 from ood_lightning.corpora.words import WordFile
-from ood_lightning.data.wndb import SYSTEM_FOLDER, synsets, wndb_version
 from ood_lightning.errors import CorpusError
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ood_lightning.data.features import Features
+from ood_lightning.data.artifacts.features import Features
 from ood_lightning.datamodules.blocks import Blocks
 
 

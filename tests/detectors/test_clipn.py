@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.labels import LabelSet, Positive
-from ood_lightning.data.pictures import decode
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.data.shards.decode import decode
 from ood_lightning.detectors.base import Evidence, LabelFeatures
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.encoders.base import Encoder

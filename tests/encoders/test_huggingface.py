@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.pictures import decode
-from ood_lightning.data.pixels import split
+from ood_lightning.data.shards.decode import decode
+from ood_lightning.data.shards.pixels import split
 from ood_lightning.encoders.huggingface import HuggingFace
 from ood_lightning.errors import EncoderError
 
@@ -398,9 +398,9 @@ def test_code_of_a_models_own_is_not_run(clip: Path, tmp_path: Path):
 
 
 def test_embed_stores_what_the_encoder_gives(clip: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
-    from ood_lightning.data.features import FeatureFolder
-    from ood_lightning.data.manifest import read_manifest
-    from ood_lightning.data.shards import read_samples
+    from ood_lightning.data.artifacts.features import FeatureFolder
+    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.reader import read_samples
 
     given = {"encoder": {"class_path": CLASS, "init_args": {"model": str(clip)}}, "shards": [str(sets / "blues")]}
     Path("embed.yaml").write_text(yaml.safe_dump({**given, "cache_dir": "cache", "num_workers": 1}))

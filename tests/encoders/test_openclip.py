@@ -14,7 +14,7 @@ from conftest import TINY, encoded
 from open_clip.model import CLIP, CustomTextCLIP
 from torch import Tensor
 
-from ood_lightning.data.pictures import decode
+from ood_lightning.data.shards.decode import decode
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError, SourceError
 

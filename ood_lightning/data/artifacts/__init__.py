@@ -1,0 +1,1 @@
+"""Files that one step writes and another reads."""

@@ -1,0 +1,78 @@
+"""How far the stored features of a set are from those of float32 towers: measured on some pictures, kept with them."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from ood_lightning.data.artifacts.files import write_json
+from ood_lightning.errors import FeatureError
+
+FILE = "precision.json"
+
+
+@dataclass(frozen=True)
+class FromFP32:
+    """Features as they are stored, against those of the same towers in float32, not rounded.
+
+    Args:
+        precision: of the towers.
+        feature_dtype: that features are rounded to.
+        device: where both were computed.
+        pictures: how many were compared, the first ones of the set's largest shard.
+        largest_difference: of any number of any of their unit vectors.
+        smallest_cosine: of a picture's two vectors.
+        largest_rounding: the part of the difference that rounding to `feature_dtype` makes alone.
+    """
+
+    precision: str
+    feature_dtype: str
+    device: str
+    pictures: int
+    largest_difference: float
+    smallest_cosine: float
+    largest_rounding: float
+
+    @classmethod
+    def of(cls, computed: Tensor, exact: Tensor, stored_as: torch.dtype, precision: str, device: str) -> Self:
+        """Compare unit vectors (n, D) of towers in `precision`, not rounded yet, with those of float32."""
+        computed, stored, exact = computed.double(), computed.to(stored_as).double(), exact.double()
+        return cls(
+            precision,
+            str(stored_as).removeprefix("torch."),
+            device,
+            len(exact),
+            float((stored - exact).abs().max()),
+            float(cosine_similarity(stored, exact).min()),
+            float((stored - computed).abs().max()),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside a set's features."""
+        write_json(folder / FILE, asdict(self), indent=2)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """What was measured for a set's features, if anything was: nothing is for towers in float32.
+
+        Raises:
+            FeatureError: if the file is damaged.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise FeatureError(f"{path} is damaged ({error}): remove it") from None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.precision} towers, stored in {self.feature_dtype}: at most {self.largest_difference:.1e} from "
+            f"fp32, cosine at least {self.smallest_cosine:.6f} ({self.pictures} pictures, {self.device}; rounding to "
+            f"{self.feature_dtype} alone: {self.largest_rounding:.1e})"
+        )

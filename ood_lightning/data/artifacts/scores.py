@@ -1,0 +1,66 @@
+"""Scores on disk: one Parquet file a run, one row per picture, one column per detector (higher = more ID)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.errors import SourceError
+
+ABOUT = ("key", "dataset", "role", "label", "top_positive", "top_negative")
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Scores of one set, in its order.
+
+    Args:
+        scores: (n, K) float64, a column per detector.
+        label: (n,) int64, -1 where unknown.
+        top_positive: nearest positive of each picture.
+        top_negative: nearest negative; empty where the label set has none.
+    """
+
+    name: str
+    role: str
+    keys: list[str]
+    label: Tensor
+    scores: Tensor
+    top_positive: list[str]
+    top_negative: list[str]
+
+
+def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> None:
+    """Write all sets of a run into one Parquet file."""
+    tables = []
+    for s in sets:
+        columns: dict[str, Any] = {
+            "key": s.keys,
+            "dataset": [s.name] * len(s.keys),
+            "role": [s.role] * len(s.keys),
+            "label": s.label.tolist(),
+            "top_positive": s.top_positive,
+            "top_negative": s.top_negative,
+        }
+        columns |= {name: s.scores[:, i].numpy() for i, name in enumerate(detectors)}
+        tables.append(pa.table(columns))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.concat_tables(tables), sink)
+    atomic_write(path, sink.getvalue().to_pybytes())
+
+
+def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
+    """Detector names, and per set the (n, K) float64 scores."""
+    if not path.is_file():
+        raise SourceError(f"there is no {path}: run `test` first")
+    table = pq.read_table(path)
+    detectors = [name for name in table.column_names if name not in ABOUT]
+    names = table.column("dataset").to_pylist()
+    scores = torch.tensor([table.column(name).to_pylist() for name in detectors], dtype=torch.float64).T
+    rows = {name: torch.tensor([n == name for n in names]) for name in dict.fromkeys(names)}
+    return detectors, {name: scores[mask] for name, mask in rows.items()}

@@ -1,0 +1,1 @@
+"""Cards of published sets: what they hold, where they come from, how they are packed."""

@@ -1,0 +1,1 @@
+"""What is wrong with a set, and which of its images are there twice."""

@@ -1,0 +1,1 @@
+"""From folders, lists, archives and hub data sets to shards."""

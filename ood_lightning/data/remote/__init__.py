@@ -1,0 +1,1 @@
+"""Shards that lie elsewhere, fetched while others are read."""

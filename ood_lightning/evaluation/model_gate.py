@@ -1,0 +1,177 @@
+"""The model gate: does the model name the pictures of a known set as often as it was published to?
+
+A wrong activation, other resizing or classes in another order leave scores that look like scores. Top-1 shows them. The
+class names and labels of test sets are used for this alone; no detector sees them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from ood_lightning.corpora.prompts import OPENAI_80, Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.data.cards.cards import TOLERANCE
+from ood_lightning.data.cards.compare import differences, known
+from ood_lightning.errors import GateError
+from ood_lightning.evaluation.prepare import check_dimensions
+from ood_lightning.functional.accuracy import top1
+
+if TYPE_CHECKING:
+    import lightning.pytorch as L
+    import torch
+
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.datamodules.features import EvalSet
+
+Gate = Literal["refuse", "warn"]
+CAUSES = (
+    "class names in another order than the labels, other names, wrong labels, weights under a model "
+    "name with another activation (-quickgelu), another preprocessing"
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a card has for a model on a set.
+
+    Args:
+        percent: top-1.
+        source: who says so.
+        prompts: of the measurement.
+        differs: in what else the set is not what its card says.
+    """
+
+    percent: float
+    source: str
+    prompts: Prompts
+    differs: tuple[str, ...]
+
+    @classmethod
+    def find(cls, manifest: Manifest, encoder: str) -> Published | None:
+        """The figure for a packed set; None: its manifest names no card, or the card has none for this encoder."""
+        found = known(manifest)
+        if found is None or found[0].top1 is None:
+            return None
+        (card, protocol), about = found, found[0].top1
+        percent = card.published_top1(encoder, protocol)
+        if percent is None:
+            return None
+        prompts = Prompts(about.templates or OPENAI_80, "normalise-then-mean")  # open_clip's order
+        return cls(percent, about.source, prompts, tuple(d.text for d in differences(manifest, manifest.protocol)))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Zero-shot top-1 of a set, as results record it.
+
+    Args:
+        set: its name.
+        percent: measured.
+        pictures: that have a label.
+        names: to choose from.
+        templates: how many were around each name.
+        prompts_sha256: which they were.
+        published: percent; None: nobody published one, so nothing is claimed.
+        source: who published it.
+        differs: in what else the set is not what its card says.
+    """
+
+    set: str
+    percent: float
+    pictures: int
+    names: int
+    templates: int
+    prompts_sha256: str
+    published: float | None = None
+    source: str = ""
+    differs: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> bool | None:
+        """Whether it lies in the published range; None: nobody published one."""
+        return None if self.published is None else abs(self.percent - self.published) <= TOLERANCE
+
+    def to_row(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "passes": self.passes}
+
+
+def checked(trainer: L.Trainer, bank: TextBank, prompts: Prompts, gate: Gate) -> list[Measured]:
+    """Zero-shot top-1 of a run's sets. Rank 0 measures and all judge, so that they go on or stop together.
+
+    Raises:
+        GateError: see :func:`judge`.
+    """
+    found: list[Measured] = []
+    if trainer.is_global_zero:
+        device = trainer.strategy.root_device
+        bank.encoder.load(device)
+        found = measure(trainer.datamodule.sets, bank, prompts, device)  # type: ignore[attr-defined]
+    found = trainer.strategy.broadcast(found)
+    judge(found, bank.encoder.name, gate)
+    return found
+
+
+def measure(sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, device: torch.device) -> list[Measured]:
+    """Zero-shot top-1 of ID and shifted sets that have labels and class names, from their stored features.
+
+    Args:
+        sets: of the run.
+        bank: encodes class names, under the prompts of the published figure where there is one.
+        prompts: for the other sets.
+        device: where products are taken.
+    """
+    found = []
+    for one in (one for one in sets if one.role != "ood"):
+        name, names, label = one.features.name, one.manifest.class_names, one.features.label
+        published = Published.find(one.manifest, bank.encoder.name)
+        pictures = int((label >= 0).sum())
+        if not (names and pictures):
+            if published is not None:
+                lacking = "labels (.cls)" if names else "class_names in its manifest"
+                rank_zero_info(f"zero-shot top-1 of {name} is published, but cannot be checked: it has no {lacking}")
+            continue
+        own = prompts.without_adjectives() if published is None else published.prompts
+        if published is not None:
+            names = tuple(name.replace("_", " ") for name in names)  # as those who publish figures write them
+        texts = bank.features(names, own, f"classes of {name}")
+        check_dimensions([one.features], texts.shape[1], bank.encoder.name)
+        percent = 100 * top1(one.features.image.to(device), texts.to(device), label.to(device))
+        about = () if published is None else (published.percent, published.source, published.differs)
+        found.append(Measured(name, percent, pictures, len(names), len(own.templates), own.fingerprint, *about))
+    return found
+
+
+def judge(found: Sequence[Measured], encoder: str, gate: Gate) -> None:
+    """Say what was measured, and refuse a model that is not the published one.
+
+    Args:
+        found: of all sets.
+        encoder: its name.
+        gate: `warn` goes on all the same.
+
+    Raises:
+        GateError: a set's top-1 lies outside the published range.
+    """
+    refused = [one for one in found if one.passes is False]
+    in_error = refused[:1] if gate == "refuse" else []
+    for one in (one for one in found if one.published is not None and one not in in_error):
+        rank_zero_info(f"{_figures(one)}: {'within' if one.passes else 'WARNING, not within'} {TOLERANCE:g} points")
+    unknown = [f"{one.set} {one.percent:.2f} %" for one in found if one.published is None]
+    if unknown:
+        rank_zero_info(f"zero-shot top-1 under the run's prompts, with no published figure: {', '.join(unknown)}")
+    if in_error:
+        others = f"; {', '.join(one.set for one in refused[1:])} too" if refused[1:] else ""
+        beside = f" Beside that: {'; '.join(refused[0].differs)}." if refused[0].differs else ""
+        raise GateError(
+            f"{_figures(refused[0])}, not within {TOLERANCE:g} points under {encoder}{others}: no score is to be "
+            f"believed. Usual causes: {CAUSES}.{beside} To go on all the same: --model.gate warn"
+        )
+
+
+def _figures(one: Measured) -> str:
+    return f"zero-shot top-1 of {one.set} is {one.percent:.2f} %, published {one.published:.2f} % ({one.source})"

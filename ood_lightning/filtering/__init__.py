@@ -1,0 +1,1 @@
+"""NegFilter: which negatives a judge takes out."""

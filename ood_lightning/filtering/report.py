@@ -1,0 +1,92 @@
+"""What a filter did, as files beside the label set: what was dropped and why, counts, cost, a second judge's view."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from ood_lightning.data.artifacts.files import atomic_write, write_json
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.rules import Rules, Verdict
+
+
+def filtered_set(
+    given: LabelSet,
+    verdicts: Sequence[Verdict],
+    rules: Rules,
+    hearing: Hearing,
+    adjectives: Collection[str] | None = None,
+) -> LabelSet:
+    """The label set with the negatives that were kept, in their order; empty if none was.
+
+    Args:
+        given: before.
+        verdicts: on its negatives.
+        rules: that were followed.
+        hearing: of the judge.
+        adjectives: those of its negatives that take the templates for adjectives; None where the prompts have none.
+    """
+    kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
+    supervision = [*given.supervision, *(["llm"] if hearing.judge.llm and "llm" not in given.supervision else [])]
+    about = {
+        **given.recipe,
+        "method": f"{given.recipe.get('method', 'label set')} + NegFilter",
+        "filter": {
+            "of": given.sha256,
+            "judge": hearing.judge.identity,
+            "rules": vars(rules),
+            "counts": counts(verdicts),
+        },
+        "supervision": supervision,
+    }
+    negatives = tuple(verdict.word if rules.cleaned else verdict.original for verdict in kept)
+    if adjectives is not None:
+        marked = [word for word, verdict in zip(negatives, kept, strict=True) if verdict.original in adjectives]
+        about["adjectives"] = {"positives": [], **given.recipe.get("adjectives", {}), "negatives": marked}
+    return LabelSet(given.positives, negatives, about)
+
+
+def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """Words given, and how many met each end."""
+    return {"given": len(verdicts), **Counter(verdict.reason for verdict in sorted(verdicts, key=lambda v: v.reason))}
+
+
+def write_report(folder: Path, verdicts: Sequence[Verdict], hearing: Hearing, second: Hearing | None) -> dict[str, Any]:
+    """Write `dropped.csv`, `report.json` and, with a second judge, `disagreements.csv`; returns the report.
+
+    Args:
+        folder: to write to.
+        verdicts: on every word, those that cleaning dropped included.
+        hearing: of the judge that decided.
+        second: of one that was asked the same questions afterwards.
+    """
+    dropped = [verdict for verdict in verdicts if verdict.reason != "kept"]
+    _write_csv(folder / "dropped.csv", Verdict._fields, dropped)
+    report: dict[str, Any] = {
+        "counts": counts(verdicts),
+        "cost": hearing.cost(),
+        "renamed": {v.word: v.original for v in verdicts if v.reason == "kept" and v.word != v.original},
+    }
+    if second is not None:
+        report["second"] = {"cost": second.cost(), "agreement": agreement(hearing.answers, second.answers)}
+        rows = [
+            (question.word, question.name or "", "yes" if answer.yes else "no", "no" if answer.yes else "yes")
+            for question, answer in hearing.answers.items()
+            if bool(answer.yes) != bool(second.answers[question].yes)
+        ]
+        _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), rows)
+    write_json(folder / "report.json", report)
+    return report
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(head)
+    writer.writerows(rows)
+    atomic_write(path, text.getvalue().encode())

@@ -1,0 +1,66 @@
+"""A label set's words and features, as detectors compare images with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.detectors.base import LabelFeatures
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ood_lightning.corpora.words import Words
+    from ood_lightning.encoders.base import Encoder
+    from ood_lightning.label_sets.sources import Lexicon
+
+
+def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
+    """Text features of a label set on a device.
+
+    Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
+    often as they are listed.
+    """
+    marked = labels.recipe.get("adjectives", {})
+    positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
+    if labels.negatives is None:
+        negatives = lexicon.features[_rest(lexicon.words, labels)]
+    elif labels.negatives:
+        negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
+    else:
+        negatives = positives[:0]
+    return LabelFeatures(positives.to(device), negatives.to(device), logit_scale)
+
+
+def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
+    """The negatives as texts, in the order of their features."""
+    if labels.negatives is None:
+        return [lexicon.words.words[i] for i in _rest(lexicon.words, labels).tolist()]
+    return labels.negatives
+
+
+def _rest(words: Words, labels: LabelSet) -> Tensor:
+    """Rows of the corpus that are no positive, each as often as the corpus has its word."""
+    import torch
+
+    from ood_lightning.label_sets.negatives import rest_of
+
+    rows = rest_of(words.words, labels.words)
+    return rows if words.counts is None else rows.repeat_interleave(torch.tensor(words.counts)[rows])
+
+
+def positives_under(
+    label_sets: Mapping[str, LabelSet], lexica: Mapping[str, Lexicon]
+) -> Callable[[Callable[[Encoder], Encoder], str], Tensor]:
+    """See :class:`Evidence`: features of a label set's positives under a tower made of the run's encoder, cached."""
+
+    def features(make: Callable[[Encoder], Encoder], name: str) -> Tensor:
+        bank, prompts = lexica[name].bank, lexica[name].prompts.without_adjectives()
+        tower = make(bank.encoder)
+        words = label_sets[name].words
+        return TextBank(tower, bank.cache_dir).features(words, prompts, f"positives under {tower.name}")
+
+    return features

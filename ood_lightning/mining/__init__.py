@@ -1,1 +1,0 @@
-"""From images and words to label sets."""

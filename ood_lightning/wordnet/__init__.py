@@ -1,0 +1,1 @@
+"""WordNet as a graph and as its database files."""

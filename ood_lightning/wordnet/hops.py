@@ -1,0 +1,65 @@
+"""How far words are from true names among WordNet's nouns. Needs no torch.
+
+Source: ClusterMine, https://arxiv.org/abs/2511.07068, Figure 5: hops along hypernyms and instance hypernyms, upwards or
+downwards.
+Differs: ImageNet's classes are synsets; here a name is a text, and every noun synset that has it as a lemma counts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from ood_lightning.functional.hops import hops
+from ood_lightning.functional.overlap import folded
+from ood_lightning.wordnet.graph import frozen_graph
+
+
+class NounHops(NamedTuple):
+    """Distances of words to the nearest true name.
+
+    Attributes:
+        names: different true names, without regard to case.
+        known: those of them that are nouns of WordNet 3.0.
+        bins: words at 0, 1, 2, ... hops, up to the farthest.
+        unreachable: words that are no nouns of WordNet 3.0, such as adjectives; all if no name is known.
+    """
+
+    names: int
+    known: int
+    bins: tuple[int, ...]
+    unreachable: int
+
+    @property
+    def mean(self) -> float | None:
+        """Mean hops of the words that can be reached; None where none can."""
+        return sum(at * n for at, n in enumerate(self.bins)) / sum(self.bins) if self.bins else None
+
+
+def noun_hops(words: Iterable[str], names: Iterable[str]) -> NounHops:
+    """Hops from each word to the nearest true name in WordNet 3.0.
+
+    A text stands for every noun synset that has it as a lemma, whatever its sense, compared in lower case: `crane` for
+    the bird and the machine. A distance is the shortest between a synset of the word and one of any name.
+
+    Args:
+        words: the positives; a word twice counts twice.
+        names: of the classes.
+    """
+    different = {folded(name) for name in names}
+    known = {name: senses(name) for name in different}
+    steps = _steps(frozenset(at for some in known.values() for at in some))
+    nearest = [min((n for at in senses(word) if (n := steps[at]) is not None), default=None) for word in words]
+    counts = Counter(n for n in nearest if n is not None)
+    bins = tuple(counts[at] for at in range(max(counts, default=-1) + 1))
+    return NounHops(len(different), sum(map(bool, known.values())), bins, nearest.count(None))
+
+
+def senses(text: str) -> tuple[int, ...]:
+    """Synsets of the frozen graph that have a text as a lemma, the most frequent sense first."""
+    return frozen_graph().senses.get(folded(text).replace(" ", "_"), ())
+
+
+@lru_cache(maxsize=1)
+def _steps(sources: frozenset[int]) -> list[int | None]:
+    return hops(frozen_graph().links, sources)

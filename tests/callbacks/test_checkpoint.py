@@ -1,0 +1,71 @@
+"""What a checkpoint says that its fit depends on."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from conftest import MakeSet
+
+from ood_lightning.callbacks.checkpoint import LAST, RUN, checkpoint_of, settings
+from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.datamodules.features import TrainFeatures
+from ood_lightning.errors import SettingsError
+from ood_lightning.modules.temi import TEMIModule
+
+ENCODER: Any = SimpleNamespace(fingerprint="f")
+
+
+def test_the_settings_of_temi_are_those_of_checkpoints_written_before(make_set: MakeSet):
+    """Where a name or a value changed, a run would no longer go on from its own checkpoint."""
+    make_set(Path("shards"), "x")
+    encoder, trainer = ENCODER, SimpleNamespace(max_epochs=60)
+    data: Any = TrainFeatures(encoder, "shards/x", n_neighbours=20, batch_size=256)
+    assert settings(trainer, TEMIModule(n_clusters=256, n_heads=8), data) == {
+        "n_clusters": 256,
+        "n_heads": 8,
+        "beta": 0.6,
+        "lr": 1e-4,
+        "min_lr": 1e-4,
+        "warmup_epochs": 20,
+        "weight_decay": 1e-4,
+        "teacher_momentum": 0.996,
+        "max_teacher_momentum": 0.996,
+        "student_temperature": 0.1,
+        "teacher_temperature": 0.1,
+        "standardise": True,
+        "hidden": 512,
+        "bottleneck": 256,
+        "seed": 0,
+        "slices": 8,
+        "max_epochs": 60,
+        "id_shards": "shards/x",
+        "id_set": read_manifest("shards/x").fingerprint,
+        "n_neighbours": 20,
+        "self_neighbour": None,
+        "batch_size": 256,
+        "data.seed": 0,
+        "encoder": "f",
+    }
+    own = TrainFeatures(encoder, "shards/x", self_neighbour=True)
+    assert settings(trainer, TEMIModule(n_clusters=256), own)["self_neighbour"] is True
+
+
+def test_a_fit_does_not_go_on_with_other_pictures_at_the_same_path(make_set: MakeSet, tmp_path: Path):
+    trainer: Any = SimpleNamespace(max_epochs=60, default_root_dir=str(tmp_path))
+    make_set(Path("shards"), "x")
+    module = TEMIModule(n_clusters=256)
+    first = settings(trainer, module, TrainFeatures(ENCODER, "shards/x"))
+    torch.save({RUN: first}, tmp_path / LAST)
+    assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST
+    shutil.rmtree("shards")
+    make_set(Path("shards"), "x", seed=1)  # as many pictures in as many shards
+    with pytest.raises(
+        SettingsError, match=rf"last\.ckpt was made with other settings \(id_set '{first['id_set']}' there"
+    ):
+        checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x"))
+    del first["id_set"]
+    torch.save({RUN: first}, tmp_path / LAST)  # from before it was kept
+    assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST

@@ -1,0 +1,78 @@
+"""`fit` and `test` in W&B: offline, in the run's folder, and never a reason to stop."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from wandb_file import read_run, runs_in
+
+from ood_lightning.callbacks.wandb import RunLogger, finish
+from ood_lightning.cli.main import main
+
+pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
+
+CONFIG = Path(__file__).parents[2] / "configs/wandb.yaml"
+
+
+def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
+    assert main(["fit", "--config", str(fit_yaml), "--config", str(CONFIG)]) == 0
+    (run,) = runs_in(Path("run/fit"))
+    assert (run.project, run.exit_code) == ("ood_lightning", 0)
+    assert run.config["model"]["init_args"]["n_clusters"] == 4
+    assert run.config["data"]["init_args"]["n_neighbours"] == 4
+    with next(Path("run/fit/log").glob("*/metrics.csv")).open() as file:
+        losses = [float(row["fit/loss"]) for row in csv.DictReader(file) if row.get("fit/loss")]
+    assert len(losses) == 3
+    assert run.curve("fit/loss") == pytest.approx(losses)
+    positives = json.loads(Path("run/fit/labels.json").read_text())["positives"]
+    assert run.curve("mined/positives") == [len(positives)]  # logged when Lightning has closed its loggers
+    assert run.artifacts["labels"] == ["labels.json"]
+    assert run.curve("mined/words.nrows") == [len(positives)]
+
+
+def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml: Path):
+    assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG)]) == 0
+    (run,) = runs_in(Path("run/eval"))
+    assert run.exit_code == 0
+    assert list(run.config["model"]["init_args"]["detectors"]) == ["MCM", "NegLabel"]
+    rows = json.loads(Path("run/eval/results.json").read_text())["results"]
+    assert run.curve("test/results.nrows") == [len(rows)]
+    wanted = ("MCM", "id_test", "mean", "")
+    (mean,) = [r for r in rows if (r["detector"], r["id_set"], r["ood_set"], r["group"]) == wanted]
+    assert run.curve("test/id_test/MCM/auroc") == pytest.approx([mean["auroc"]])
+    assert run.artifacts["results"] == ["results.csv"]
+
+
+def test_two_runs_of_one_process_are_two_runs(eval_yaml: Path):
+    for name in ("first", "second"):
+        folder = f"--trainer.default_root_dir={name}"
+        assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG), folder]) == 0
+    (first,), (second,) = runs_in(Path("first")), runs_in(Path("second"))
+    assert first.id != second.id
+
+
+def test_no_server_and_no_key_leave_a_run_offline(eval_yaml: Path, monkeypatch: pytest.MonkeyPatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG)]) == 0
+    assert "W&B cannot be reached" in caplog.text
+    assert len(runs_in(Path("run/eval"))) == 1
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    caplog.clear()
+    again = ["--trainer.default_root_dir=again", "--trainer.logger.init_args.init_timeout_s=3"]
+    assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG), *again]) == 0
+    assert "W&B cannot be reached" in caplog.text
+    assert len(runs_in(Path("again"))) == 1
+
+
+def test_a_task_of_an_array_goes_on_under_its_own_id(eval_yaml: Path, monkeypatch: pytest.MonkeyPatch):
+    slurm = {"JOB_ID": "41", "ARRAY_JOB_ID": "40", "ARRAY_TASK_ID": "2", "STEP_ID": "0"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    for _ in range(2):  # as a requeued task does
+        logger = RunLogger(save_dir="run")
+        logger.log_metrics({"a": 1.0}, step=0)
+        finish(0)
+    paths = sorted(Path("run").glob("**/run-*.wandb"))
+    assert {(read_run(p).id, read_run(p).group) for p in paths} == {("40-2", "40")}

@@ -1,0 +1,115 @@
+"""The presets under configs/compat: each is read beside another config, and switches on what it says."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from ood_lightning.cli.main import main
+from ood_lightning.data.artifacts.features import FeatureFolder
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.datamodules.features import TrainFeatures
+from ood_lightning.functional.similarity import unit
+
+pytestmark = pytest.mark.slow  # whole commands
+
+COMPAT = Path(__file__).parents[2] / "configs" / "compat"
+RUNS = {  # the label set of each, and its nouns and adjectives on the corpus below
+    "neglabel": ("neglabel_official", {"nouns": 3, "adjectives": 3}),
+    "csp": ("csp_official", {"nouns": 3, "adjectives": 3}),
+    "negrefine": ("negrefine_official", {"nouns": 2, "adjectives": 3}),  # `green` is a name
+    "mcm": ("names", None),
+    "clipscope": ("clipscope_official", None),
+    "adaneg": ("adaneg_official", {"nouns": 4, "adjectives": 4}),
+}
+NOUNS = "dog cat horse tree river stone chair table lamp house green road sky cloud rain snow wind fire iron grass"
+
+
+def test_every_preset_of_an_evaluation_is_tried_here():
+    assert {path.stem for path in COMPAT.glob("*.yaml")} == {*RUNS, "temi"}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "noun.act.txt").write_text("\n".join(NOUNS.split()))
+    (folder / "adj.all.txt").write_text("\n".join(f"{word} thing" for word in NOUNS.split()))
+    lists = {
+        "class_path": "ood_lightning.corpora.lexicographer.LexicographerFolder",
+        "init_args": {"path": str(folder)},
+    }
+    path = tmp_path / "corpus.yaml"
+    path.write_text(yaml.safe_dump(lists))
+    return path
+
+
+def small(preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path) -> tuple[Path, list[str]]:
+    """A copy of a preset for a corpus of forty words, and the command's arguments."""
+    settings = yaml.safe_load((COMPAT / f"{preset}.yaml").read_text())
+    model = settings["model"]["init_args"]
+    if "corpus" in model:
+        model["corpus"] = str(corpus)
+    model["prompts"] = str((COMPAT / model["prompts"]).resolve())
+    label_set, _ = RUNS[preset]
+    source = model["label_sets"][label_set]["init_args"]
+    source |= {name: 8 for name in ("count", "farthest", "nearest") if name in source}
+    for detector in [*model["detectors"].values(), *model.get("streams", {}).values()]:
+        if "groups" in detector["init_args"]:
+            detector["init_args"]["groups"] = 2
+    path = tmp_path / f"{preset}.yaml"
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    names = f"--model.label_sets.{label_set}.init_args.names"
+    return path, ["test", "--config", str(eval_yaml), "--config", str(path), names, str(sets / "id_test")]
+
+
+@pytest.mark.parametrize(
+    "preset", [*[pytest.param(p, marks=pytest.mark.slow) for p in RUNS if p != "adaneg"], "adaneg"]
+)
+def test_a_preset_replaces_what_the_other_config_said(
+    preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path
+):
+    path, command = small(preset, eval_yaml, corpus, sets, tmp_path)
+    assert main(command) == 0
+    model = yaml.safe_load(path.read_text())["model"]["init_args"]
+    rows = json.loads(Path(f"runs/compat/{preset}/results.json").read_text())["results"]
+    assert {row["detector"] for row in rows} == {*model["detectors"], *model.get("streams", {})}
+    (stored,) = Path(f"runs/compat/{preset}/labels").glob("*.json")
+    found = LabelSet.read(stored)
+    assert (stored.stem, found.recipe.get("negatives")) == RUNS[preset]
+    prompts = yaml.safe_load(Path(model["prompts"]).read_text())
+    assert found.recipe["prompts"] == {name: value for name, value in prompts.items() if value is not None}
+
+
+@pytest.mark.parametrize("self_neighbour", [False, True])
+def test_each_image_is_its_own_first_neighbour_if_asked(self_neighbour: bool, tmp_path: Path):
+    image = unit(torch.randn(9, 5, generator=torch.Generator().manual_seed(0))).half()
+    data = TrainFeatures(cast(Any, None), "x", n_neighbours=3, self_neighbour=self_neighbour)
+    strategy = SimpleNamespace(barrier=lambda name: None, root_device=torch.device("cpu"))
+    data.trainer = cast(Any, SimpleNamespace(strategy=strategy, is_global_zero=True))
+    data.features = cast(Any, SimpleNamespace(image=image))
+    folder = FeatureFolder(tmp_path, Manifest("x", "id", ()), "f" * 16)
+    cosines = unit(image.float()).double() @ unit(image.float()).double().T
+    near = [[int(j) for j in row.argsort(descending=True) if j != i][:3] for i, row in enumerate(cosines)]
+    wanted = [[i, *found[:2]] for i, found in enumerate(near)] if self_neighbour else near
+    for _ in range(2):  # found, then read from the folder
+        assert data._neighbours(folder).tolist() == wanted
+
+
+def test_a_fit_says_that_images_were_their_own_neighbours(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["fit", "--config", str(fit_yaml)]) == 0
+    command = ["fit", "--config", str(fit_yaml), "--data.self_neighbour", "true"]
+    assert main(command) == 2  # another run than the one that lies there
+    assert "self_neighbour None there, True now" in capsys.readouterr().err
+    assert main([*command, "--trainer.default_root_dir", "run/self"]) == 0
+    plain, own = (LabelSet.read(f"run/{run}/labels.json").recipe["temi"] for run in ("fit", "self"))
+    assert own == {**plain, "self_neighbour": True}
+    (file,) = Path("cache").rglob("neighbours-4.safetensors")
+    true = load_file(file)["neighbours"]
+    assert not (true == torch.arange(len(true))[:, None]).any()  # the stored ones stay as they are

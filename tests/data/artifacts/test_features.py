@@ -1,0 +1,330 @@
+"""Stored features: atomic, resumable, never taken for those of another encoder or set."""
+
+import errno
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import encoded, write_tar
+from torch import Tensor
+
+from ood_lightning.data.artifacts import files
+from ood_lightning.data.artifacts.features import FeatureFolder, TextFile
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.datamodules.embedding import embed
+from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.errors import FeatureError, ShardContentError, UnwritableError
+from ood_lightning.hashes import sha256_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_model: Path) -> OpenClip:
+    return OpenClip(f"local-dir:{tiny_model}")
+
+
+@pytest.fixture
+def train(sets: Path) -> Manifest:
+    return read_manifest(str(sets / "train"))
+
+
+@pytest.fixture
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the batches that an encoder has seen."""
+    seen: list[int] = []
+    original = OpenClip.encode_image
+
+    def spy(self: OpenClip, image: Tensor) -> Tensor:
+        seen.append(len(image))
+        return original(self, image)
+
+    monkeypatch.setattr(OpenClip, "encode_image", spy)
+    return seen
+
+
+def run(encoder: Any, manifest: Manifest, **options: Any) -> FeatureFolder:
+    return embed(encoder, manifest, "cache", device=CPU, num_workers=0, **options)
+
+
+def with_bad(tmp_path: Path, shards: list[str]) -> Manifest:
+    """A set of which `x` marks pictures that cannot be decoded: `["..x", "xx"]` are two shards."""
+    rows, n = [], 0
+    for i, marks in enumerate(shards):
+        path = tmp_path / f"bad-{i:03d}.tar"
+        members = []
+        for mark in marks:
+            members.append((f"{n:03d}.png", b"broken" if mark == "x" else encoded((9, 9, 9), n)))
+            n += 1
+        write_tar(path, members)
+        rows.append(Shard(path.name, len(marks), path.stat().st_size, sha256_of(path)))
+    return Manifest("bad", "ood", tuple(rows), root=tmp_path)
+
+
+def test_features_are_unit_vectors_in_the_order_of_the_shards(encoder: OpenClip, train: Manifest):
+    found = run(encoder, train, batch_size=7).read()
+    assert found.image.dtype == torch.float16
+    torch.testing.assert_close(found.image.float().norm(dim=1), torch.ones(48), atol=2e-3, rtol=0)
+    assert found.keys == [f"train{i:04d}" for i in range(48)]
+    assert found.label.tolist() == [-1] * 48
+    assert (found.name, found.bad, len(found)) == ("train", [], 48)
+
+
+def test_labels_travel_with_their_pictures(encoder: OpenClip, sets: Path):
+    found = run(encoder, read_manifest(str(sets / "id_test")), batch_size=2).read()
+    assert found.label.tolist() == [int(key[-4:]) % 2 for key in found.keys]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+def test_any_number_of_processes_fills_one_folder_and_none_repeats(
+    encoder: OpenClip, train: Manifest, encodings: list[int], world: int
+):
+    for rank in reversed(range(world)):
+        folder = run(encoder, train, rank=rank, world_size=world, batch_size=7)
+        left = {shard.path for share in plan(train.shards, world)[:rank] for shard in share}
+        assert {shard.path for shard in folder.missing()} == left
+    assert sum(encodings) == 48
+    assert folder.read().keys == [f"train{i:04d}" for i in range(48)]
+
+
+def test_a_second_run_encodes_only_the_shard_that_is_missing(encoder: OpenClip, train: Manifest, encodings: list[int]):
+    folder = run(encoder, train)
+    first = folder.read()
+    encodings.clear()
+    run(encoder, train)
+    assert encodings == []
+    folder.file(train.shards[1]).unlink()
+    with pytest.raises(FeatureError, match=r"train-000001\.tar\.safetensors is missing or damaged.*embed again"):
+        folder.read()
+    run(encoder, train)
+    assert encodings == [8]
+    torch.testing.assert_close(folder.read().image, first.image, atol=0, rtol=0)
+
+
+def test_an_interrupted_run_keeps_finished_shards_and_leaves_no_half_file(
+    encoder: OpenClip, train: Manifest, monkeypatch: pytest.MonkeyPatch
+):
+    calls = 0
+    original = OpenClip.encode_image
+
+    def interrupted(self: OpenClip, image: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == 6:  # the second shard, 20 pictures in four batches, is under way
+            raise KeyboardInterrupt
+        return original(self, image)
+
+    monkeypatch.setattr(OpenClip, "encode_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(encoder, train, batch_size=5)
+    folder = FeatureFolder("cache", train, encoder.fingerprint)
+    assert len(folder.missing()) == 2
+    assert len(list(folder.path.iterdir())) == 1
+    run(encoder, train, batch_size=5)
+    assert calls == 6 + 4 + 2  # nothing of the finished shard again
+
+
+def test_features_of_another_encoder_or_set_are_not_reused(
+    encoder: OpenClip, train: Manifest, tiny_model: Path, encodings: list[int]
+):
+    folders = [run(encoder, train), run(OpenClip(encoder.model, feature_dtype="float32"), train)]
+    changed = replace(train, shards=(replace(train.shards[0], sha256=""), *train.shards[1:]))
+    folders.append(run(encoder, changed))
+    assert len({folder.path for folder in folders}) == 3
+    assert sum(encodings) == 3 * 48
+    assert folders[1].read().image.dtype == torch.float32
+
+
+def test_shards_of_like_paths_have_files_of_their_own(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    names = {folder.file(Shard(path, 1, 1)).name for path in ("a/b.tar", "a__b.tar", "a%2Fb.tar", "/a/b.tar")}
+    assert len(names) == 4
+    assert all(folder.file(Shard(path, 1, 1)).parent == folder.path for path in ("../x.tar", "/x.tar"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 64, b"garbage" * 100, None], ids=["empty", "zeros", "garbage", "cut"]
+)
+def test_a_damaged_file_is_named(encoder: OpenClip, train: Manifest, content: bytes | None):
+    folder = run(encoder, train)
+    file = folder.file(train.shards[0])
+    file.write_bytes(file.read_bytes()[:-9] if content is None else content)
+    with pytest.raises(FeatureError, match=r"train-000000\.tar\.safetensors is missing or damaged"):
+        folder.read()
+
+
+def test_a_file_with_too_few_rows_is_named(encoder: OpenClip, train: Manifest):
+    folder = run(encoder, train)
+    folder.write(train.shards[0], torch.ones(19, 16).half(), torch.zeros(19).long(), ["k"] * 19, [])
+    with pytest.raises(FeatureError, match="holds 19 samples, the manifest says 20"):
+        folder.read()
+
+
+def test_features_that_are_not_finite_are_never_stored(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    with pytest.raises(FeatureError, match=r"not finite: use another precision"):
+        folder.write(train.shards[0], torch.tensor([[torch.inf]]), torch.zeros(1).long(), ["a"], [])
+    assert len(folder.missing()) == 3
+
+
+def test_a_tower_that_overflows_is_an_error_that_names_the_set(
+    encoder: OpenClip, train: Manifest, monkeypatch: pytest.MonkeyPatch
+):
+    encoder.load(CPU)
+    monkeypatch.setattr(encoder._towers[0], "encode_image", lambda image: torch.full((len(image), 4), torch.nan))
+    with pytest.raises(FeatureError, match=r"train.*NaN or infinity.*fp32"):
+        run(encoder, train)
+
+
+def test_bad_samples_are_listed_and_limited_over_the_whole_set(encoder: OpenClip, tmp_path: Path):
+    manifest = with_bad(tmp_path, [".x.", "x..", "..."])
+    with pytest.raises(ShardContentError, match="'001' cannot be decoded"):
+        run(encoder, manifest)
+    folder = run(encoder, manifest, max_bad_samples=1)  # one a shard, two in the set
+    for read in (folder.read, folder.bad):
+        with pytest.raises(FeatureError, match=r"2 pictures cannot be decoded, 1 allowed by max_bad_samples: bad-000"):
+            read(1)
+    found = folder.read(2)
+    assert found.keys == ["000", "002", "004", "005", "006", "007", "008"]
+    assert found.bad == folder.bad(2)
+    assert [why.split(":")[0] for why in found.bad] == ["bad-000.tar 001", "bad-001.tar 003"]
+
+
+def test_each_bad_sample_is_listed_once_however_a_shard_falls_into_batches(encoder: OpenClip, tmp_path: Path):
+    manifest = with_bad(tmp_path, ["x..x.x..", "..x"])
+    found = run(encoder, manifest, batch_size=2, max_bad_samples=4).read(4)
+    assert found.keys == ["001", "002", "004", "006", "007", "008", "009"]
+    assert [why.split(":")[0].split(" ")[1] for why in found.bad] == ["000", "003", "005", "010"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_others(tiny_model: Path, tmp_path: Path, dtype: Any):
+    manifest = with_bad(tmp_path, ["xx", "..", "x"])
+    folder = run(OpenClip(f"local-dir:{tiny_model}", feature_dtype=dtype), manifest, max_bad_samples=3)
+    found = folder.read(3)
+    assert found.image.shape == (2, 16)
+    assert (found.keys, len(found.bad)) == (["002", "003"], 3)
+
+
+def test_a_set_of_bad_pictures_alone_says_so(encoder: OpenClip, tmp_path: Path):
+    folder = run(encoder, with_bad(tmp_path, ["xx", "x"]), max_bad_samples=3)
+    with pytest.raises(FeatureError, match=r"set 'bad' holds no pictures that can be decoded \(3 cannot\)"):
+        folder.read(3)
+
+
+def test_an_empty_set_says_so(encoder: OpenClip, tmp_path: Path):
+    with pytest.raises(FeatureError, match=r"set 'none' holds no pictures$"):
+        run(encoder, Manifest("none", "id", (), root=tmp_path)).read()
+
+
+def test_keys_with_newlines_and_unicode_survive(train: Manifest):
+    manifest = replace(train, shards=(Shard("s.tar", 3, 1),))
+    folder = FeatureFolder("cache", manifest, "e")
+    keys = ["a\nb", "été/猫", '"quoted"']
+    folder.write(manifest.shards[0], torch.eye(3), torch.tensor([3, -1, 5]), keys, [])
+    found = folder.read()
+    assert found.keys == keys
+    assert found.label.tolist() == [3, -1, 5]
+
+
+def test_neighbours_are_stored_by_their_number(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    assert folder.read_neighbours(2) is None
+    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2]]))
+    found = folder.read_neighbours(2)
+    assert found is not None
+    assert found.dtype == torch.int64
+    assert found.tolist() == [[1, 2], [0, 2]]
+    assert folder.read_neighbours(3) is None
+    next(folder.path.iterdir()).write_bytes(b"cut")
+    with pytest.raises(FeatureError, match=r"neighbours-2\.safetensors is damaged"):
+        folder.read_neighbours(2)
+
+
+def test_text_features_are_found_by_encoder_words_and_prompts_alone():
+    TextFile.at("cache", "e", "w" * 64, "p" * 64).write(torch.eye(2), ["a", "b"])
+    found = TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
+    assert found is not None
+    assert found.tolist() == [[1, 0], [0, 1]]
+    for names in (("f", "w" * 64, "p" * 64), ("e", "v" * 64, "p" * 64), ("e", "w" * 64, "q" * 64)):
+        assert TextFile.at("cache", *names).read() is None
+    TextFile.at("cache", "e", "w" * 64, "p" * 64).path.write_bytes(b"cut")
+    with pytest.raises(FeatureError, match="is damaged"):
+        TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "sub" / "x.bin"
+    atomic_write(target, b"old")
+    original: Callable[..., int] = Path.write_bytes
+
+    def full_disk(self: Path, data: bytes) -> int:
+        original(self, data[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
+    with pytest.raises(UnwritableError, match=words):
+        atomic_write(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UnwritableError, match=r"file/sub cannot be written: Not a directory"):
+        atomic_write(tmp_path / "file" / "sub" / "x.bin", b"")
+
+
+def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    half = folder.path / f".{folder.file(train.shards[0]).name}.01234567"
+    folder.path.mkdir(parents=True)
+    half.write_bytes(b"half")
+    for shard in train.shards[1:]:
+        folder.file(shard).write_bytes(b"")
+    folder.sweep()
+    assert half.is_file()
+    folder.file(train.shards[0]).write_bytes(b"")
+    folder.sweep()
+    assert not half.exists()
+
+
+def test_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Containers on two nodes often run under one process id."""
+    names = set()
+    original = Path.replace
+
+    def spy(self: Path, target: Path) -> Path:
+        names.add(self.name)
+        return original(self, target)
+
+    monkeypatch.setattr(files.Path, "replace", spy)
+    for _ in range(3):
+        atomic_write(tmp_path / "x", b"same")
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_done_too(
+    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target, original = tmp_path / "x", Path.replace
+
+    def late(self: Path, to: Path) -> Path:
+        if finished:
+            target.write_bytes(b"same")
+        files.sweep(tmp_path, {"x"})
+        return original(self, to)
+
+    monkeypatch.setattr(files.Path, "replace", late)
+    if finished:
+        atomic_write(target, b"same")
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    else:  # nobody has: the loss is not passed over
+        with pytest.raises(UnwritableError, match="x cannot be written: No such file"):
+            atomic_write(target, b"same")

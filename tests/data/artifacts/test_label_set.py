@@ -1,0 +1,144 @@
+"""Label sets as files: the same bytes, edits noticed, other encoders refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ood_lightning.data.artifacts.label_set import FORMAT, LabelSet, Positive
+from ood_lightning.errors import LabelSetError
+
+RECIPE = {"method": "ClusterMine", "encoder": {"name": "tiny", "fingerprint": "abc"}, "supervision": ["id_images"]}
+MINED = LabelSet((Positive("dog", 2, 30, 0.9333), Positive("été", 1, 4, 1.0), Positive("猫")), None, RECIPE)
+
+
+def test_a_label_set_survives_the_disk_with_the_same_bytes(tmp_path: Path):
+    MINED.write(tmp_path / "a.json")
+    found = LabelSet.read(tmp_path / "a.json")
+    assert found == MINED
+    assert not found.edited
+    assert found.words == ["dog", "été", "猫"]
+    assert found.supervision == ("id_images",)
+    found.write(tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # a person can read it
+
+
+TEXTS = st.text(min_size=1).filter(str.strip)
+POSITIVES = st.builds(
+    Positive,
+    TEXTS,
+    st.none() | st.integers(0),
+    st.none() | st.integers(0),
+    st.none() | st.floats(0, 1).map(lambda x: round(x, 4)),
+)
+
+
+@pytest.mark.slow
+@given(
+    st.lists(POSITIVES, min_size=1),
+    st.none() | st.lists(TEXTS).map(tuple),
+    st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none()),
+)
+def test_any_label_set_survives_the_disk(
+    tmp_path_factory: pytest.TempPathFactory,
+    positives: list[Positive],
+    negatives: tuple[str, ...] | None,
+    recipe: dict[str, Any],
+):
+    written = LabelSet(tuple(positives), negatives, recipe)
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    written.write(path)
+    found = LabelSet.read(path)
+    assert found == written
+    assert not found.edited
+
+
+def test_lists_of_negatives_none_and_the_rest_are_three_things(tmp_path: Path):
+    for negatives in (None, (), ("cat", "cow")):
+        replace(MINED, negatives=negatives).write(tmp_path / "x.json")
+        assert LabelSet.read(tmp_path / "x.json").negatives == negatives
+    hashes = {replace(MINED, negatives=n).sha256 for n in (None, (), ("cat",), ("rest of the corpus",))}
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["positives"].pop(),
+        lambda content: content["positives"].reverse(),
+        lambda content: content["positives"][0].update(label="cat"),
+        lambda content: content.update(negatives=["cat"]),
+        lambda content: content["recipe"].update(seed=1),
+        lambda content: content.pop("sha256"),
+    ],
+)
+def test_an_edit_by_hand_is_noticed_and_accepted(tmp_path: Path, change: Any):
+    MINED.write(tmp_path / "x.json")
+    content = json.loads((tmp_path / "x.json").read_text())
+    change(content)
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    found = LabelSet.read(tmp_path / "x.json")
+    assert found.edited
+    found.write(tmp_path / "x.json")
+    assert not LabelSet.read(tmp_path / "x.json").edited
+
+
+def test_layout_alone_is_no_edit(tmp_path: Path):
+    MINED.write(tmp_path / "x.json")
+    content = json.loads((tmp_path / "x.json").read_text())
+    (tmp_path / "x.json").write_text(json.dumps(dict(reversed(content.items())), indent=7))
+    assert not LabelSet.read(tmp_path / "x.json").edited
+
+
+def content(**change: object) -> str:
+    return json.dumps({"format": FORMAT, "recipe": {}, "positives": [{"label": "a"}], "negatives": []} | change)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no label set"),
+        ("[]", "is no label set"),
+        (content()[:-1] + ', "positives": []}', "the key 'positives' comes twice"),
+        (content().replace('{"label": "a"}', '{"label": "a", "label": "b"}'), "the key 'label' comes twice"),
+        ("{}", "has no 'format'"),
+        (content(format="other/2"), "has the format 'other/2', expected"),
+        (content(positives=[]), "has no positives"),
+        (content(positives=["a"]), "is no label set"),
+        (content(positives=[{"label": "a", "weight": 2}]), "weight"),
+        (content(positives=[{"label": 3}]), "3 is no label"),
+        (content(positives=[{"label": " "}]), "' ' is no label"),
+        (content(negatives="all others"), "negatives are 'all others', expected a list or 'rest of the corpus'"),
+        (content(negatives=[None]), "None is no label"),
+        (content(negatives=None), "is no label set"),
+        (content(recipe="by hand"), "is no label set"),
+        (content(recipe=None), "is no label set"),
+    ],
+)
+def test_what_is_no_label_set_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(LabelSetError, match=words):
+        LabelSet.read(tmp_path / "x.json")
+
+
+def test_bytes_that_are_no_text_a_folder_and_nothing_at_all(tmp_path: Path):
+    (tmp_path / "x.json").write_bytes(b"\xff\xfe")
+    for path, words in (
+        ("x.json", "is no label set"),
+        (".", "is no label set"),
+        ("none.json", "there is no label set"),
+    ):
+        with pytest.raises(LabelSetError, match=words):
+            LabelSet.read(tmp_path / path)
+
+
+def test_another_encoder_is_refused_by_both_names():
+    MINED.check_encoder("abc", "tiny")
+    replace(MINED, recipe={}).check_encoder("def", "large")  # written by hand, made by no encoder
+    with pytest.raises(LabelSetError, match=r"made with encoder 'tiny' \(abc\), the run uses 'large' \(def\)"):
+        MINED.check_encoder("def", "large")

@@ -1,0 +1,219 @@
+"""A chat completions server as a judge, on a real local server that can also fail in every way it likes."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ood_lightning.errors import SettingsError
+from ood_lightning.filtering.asking import Hearing
+from ood_lightning.filtering.decisions import Decisions
+from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, JudgeError, Question, wording
+from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
+
+KEY = "sk-very-secret"
+QUESTIONS = [Question(word) for word in ("oslo", "cat", "dog", "sofa", "bun", "rain")]
+Reply = Callable[[str, int], tuple[int, bytes]]
+
+
+def completion(text: str, tokens: int = 9) -> bytes:
+    content = {"choices": [{"message": {"content": text}}], "usage": {"total_tokens": tokens}}
+    return json.dumps(content).encode()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as `reply` says, given the question and how often it was asked."""
+
+    daemon_threads = True
+    reply: Reply
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.reply = lambda question, times: (200, completion("Yes." if "oslo" in question else "No"))
+        self.seen: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.running = self.most = 0
+        self.lock, self.released = threading.Lock(), threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    @property
+    def questions(self) -> list[str]:
+        return [body["messages"][1]["content"] for body in self.seen]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        with server.lock:
+            server.seen.append(body | {"path": self.path})
+            server.keys.add(self.headers["Authorization"])
+            question = body["messages"][1]["content"]
+            times = server.questions.count(question)
+            server.running += 1
+            server.most = max(server.most, server.running)
+        time.sleep(0.01)
+        status, content = server.reply(question, times)
+        with server.lock:
+            server.running -= 1
+        try:
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:
+            pass  # the other side has hung up
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("FILTER_KEY", KEY)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread.start()
+        yield running
+        running.released.set()
+        running.shutdown()
+        thread.join()
+
+
+def judge(server: Server, **options: Any) -> OpenAICompatibleJudge:
+    quick = {"timeout_s": 5.0, "retries": 2, "backoff_s": 0.01, "concurrency": 3}
+    return OpenAICompatibleJudge(server.url, "tiny", **{**quick, **options})
+
+
+def test_each_question_is_asked_once_in_the_papers_words(server: Server):
+    hearing = Hearing(judge(server), None)
+    assert hearing([*QUESTIONS, QUESTIONS[0]]) == [True, False, False, False, False, False, True]
+    assert sorted(server.questions) == sorted(wording(question, False) for question in QUESTIONS)
+    sent = server.seen[0]
+    assert (sent["path"], sent["model"], sent["temperature"]) == ("/v1/chat/completions", "tiny", 0)
+    assert sent["messages"][0] == {"role": "system", "content": SYSTEM_MESSAGE}
+    assert server.keys == {None}
+    assert hearing.cost()["tokens"] == 9 * len(QUESTIONS)
+
+
+def test_no_more_than_the_bound_are_under_way(server: Server):
+    def slowly(question: str, times: int) -> tuple[int, bytes]:
+        time.sleep(0.05)
+        return 200, completion("No")
+
+    server.reply = slowly
+    Hearing(judge(server, concurrency=2), None)(QUESTIONS)
+    assert server.most == 2
+
+
+def test_the_key_reaches_the_server_and_nothing_else(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    caplog.set_level(logging.DEBUG)
+    server.reply = lambda question, times: (401, f"wrong key: Bearer {KEY}".encode())
+    asked = judge(server, key_variable="FILTER_KEY")
+    with pytest.raises(
+        JudgeError, match=r"refuses the model 'tiny' or the request: HTTP status 401: wrong key"
+    ) as error:
+        Hearing(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+    assert server.keys == {f"Bearer {KEY}"}
+    assert len(server.questions) <= 3  # no use in asking again
+    server.reply = lambda question, times: (200, completion("No"))
+    Hearing(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+    told = "".join([str(error.value), repr(asked), asked.identity, caplog.text, *capfd.readouterr()])
+    assert KEY not in told + (tmp_path / "d.jsonl").read_text()
+
+
+def test_a_key_that_is_not_set_is_named(server: Server):
+    with pytest.raises(JudgeError, match="environment variable NO_SUCH_KEY holds no API key"):
+        Hearing(judge(server, key_variable="NO_SUCH_KEY"), None)(QUESTIONS)
+    with pytest.raises(SettingsError, match="holds a user, password or query") as error:
+        OpenAICompatibleJudge(f"http://me:{KEY}@127.0.0.1/v1", "tiny")
+    assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "failure", [(500, b"oops"), (503, b""), (429, b"slow down"), (200, b"<html>"), (200, b'{"choices": []}')]
+)
+def test_passing_failures_are_tried_again(server: Server, failure: tuple[int, bytes]):
+    server.reply = lambda question, times: failure if times < 3 else (200, completion("yes"))
+    assert Hearing(judge(server), None)(QUESTIONS) == [True] * len(QUESTIONS)
+    assert len(server.questions) == 3 * len(QUESTIONS)
+
+
+def test_a_server_that_stays_broken_ends_the_run_and_finished_answers_stay(server: Server, tmp_path: Path):
+    server.reply = lambda question, times: (500, b"oops") if "sofa" in question else (200, completion("No"))
+    path = tmp_path / "decisions.jsonl"
+    with pytest.raises(
+        JudgeError, match=r"failed 3 times on \"Is 'sofa' a proper.*HTTP status 500: oops.*server is up"
+    ):
+        Hearing(judge(server), Decisions(path))(QUESTIONS)
+    kept = Decisions(path).known[judge(server).identity]
+    assert {Question("oslo"), Question("cat"), Question("dog")} <= set(kept) < set(QUESTIONS)
+    server.seen.clear()
+    server.reply = lambda question, times: (200, completion("No"))
+    assert Hearing(judge(server), Decisions(path))(QUESTIONS) == [False] * len(QUESTIONS)
+    assert len(server.questions) == len(QUESTIONS) - len(kept)
+
+
+def test_a_server_that_hangs_is_left_in_time(server: Server, tmp_path: Path):
+    def hang(question: str, times: int) -> tuple[int, bytes]:
+        if "dog" in question:
+            server.released.wait(20)
+        return 200, completion("No")
+
+    server.reply = hang
+    start = time.perf_counter()
+    with pytest.raises(JudgeError, match=r"failed 2 times on .*'dog'.*no answer within 0\.3 s"):
+        Hearing(judge(server, timeout_s=0.3, retries=1), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+    assert time.perf_counter() - start < 5
+    assert len((tmp_path / "d.jsonl").read_text().splitlines()) >= 2
+
+
+def test_no_server_at_all(server: Server):
+    nobody = OpenAICompatibleJudge("http://127.0.0.1:9/v1", "tiny", retries=1, backoff_s=0.01, timeout_s=2)
+    with pytest.raises(JudgeError, match=r"no connection: .*refused"):
+        Hearing(nobody, None)(QUESTIONS)
+
+
+def test_neither_yes_nor_no_is_said_and_not_kept(server: Server, tmp_path: Path):
+    server.reply = lambda question, times: (200, completion("As a language model, yes" if "cat" in question else "No."))
+    with pytest.raises(
+        JudgeError, match=r"neither yes nor no to 1 of 6 questions \(on 'cat': 'As a language model, yes'"
+    ):
+        Hearing(judge(server), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+    assert len((tmp_path / "d.jsonl").read_text().splitlines()) == len(QUESTIONS) - 1
+    assert Hearing(judge(server), None, "no")(QUESTIONS) == [False] * len(QUESTIONS)
+
+
+def test_a_redirection_is_not_followed_with_the_key(server: Server):
+    server.reply = lambda question, times: (302, b"")
+    with pytest.raises(JudgeError, match="HTTP status 302"):
+        Hearing(judge(server, key_variable="FILTER_KEY"), None)(QUESTIONS[:1])
+    assert {body["path"] for body in server.seen} == {"/v1/chat/completions"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"url": "localhost:80"}, "expected http://HOST"),
+        ({"url": "ftp://h/v1"}, "expected http"),
+        ({"concurrency": 0}, "above 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(options: dict[str, Any], words: str):
+    with pytest.raises(SettingsError, match=words):
+        OpenAICompatibleJudge(**{"url": "http://127.0.0.1/v1", "model": "tiny", **options})

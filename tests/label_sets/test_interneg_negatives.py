@@ -1,0 +1,75 @@
+"""InterNeg's choice of words against a slow loop, with and without parts of speech."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ood_lightning.errors import LabelSetError
+from ood_lightning.functional.intermodal import Border, border
+from ood_lightning.functional.similarity import unit
+from ood_lightning.label_sets.below_border import mine_below
+
+NAMES = ("cat", "Dog")
+WORDS = ("cat", "dog", *(f"word{i}" for i in range(60)))
+PARTS = tuple("adj" if i % 3 == 2 else "noun" for i in range(62))
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+FEATURES = draw(62, 10, seed=0)
+
+
+@pytest.fixture
+def limit() -> Border:
+    return border(FEATURES[:2], unit(FEATURES[:2] + 0.5 * draw(2, 10, seed=2)), torch.arange(2))
+
+
+def by_hand(limit: Border) -> dict[int, float]:
+    """Mean gap of each admissible word that is no name."""
+    found = {}
+    for i in range(2, 62):
+        below = [float(b - FEATURES[i].double() @ m) for m, b in zip(*limit, strict=True)]
+        if min(below) > 0:
+            found[i] = sum(below) / len(below)
+    return found
+
+
+def test_without_parts_it_is_one_ranking(limit: Border):
+    mean = by_hand(limit)
+    assert len(mean) > 20
+    found = mine_below(NAMES, limit, WORDS, FEATURES, None, 15, {"seed": 3})
+    assert found.words == ["cat", "Dog"]
+    assert found.negatives == tuple(WORDS[i] for i in sorted(mean, key=lambda i: -mean[i])[:15])
+    assert found.recipe == {"method": "InterNeg", "seed": 3, "negatives": 15, "admissible": len(mean)}
+
+
+@pytest.mark.parametrize("count", [1, 7, 15, 22])
+def test_adjectives_get_their_share_of_the_admissible_words(limit: Border, count: int):
+    mean = by_hand(limit)
+    ranked = sorted(mean, key=lambda i: -mean[i])
+    adjectives = [i for i in ranked if PARTS[i] == "adj"]
+    nouns = [i for i in ranked if PARTS[i] == "noun"]
+    share = int(count * len(adjectives) / len(ranked))
+    wanted = {*adjectives[:share], *nouns[: count - share]}
+    found = mine_below(NAMES, limit, WORDS, FEATURES, PARTS, count, {})
+    assert found.negatives == tuple(WORDS[i] for i in ranked if i in wanted)  # the farthest first
+    assert found.recipe["adjectives"] == {"negatives": share, "admissible": len(adjectives)}
+
+
+@pytest.mark.parametrize("parts", [None, PARTS])
+def test_where_few_words_are_admissible_all_of_them_come(limit: Border, parts: tuple[str, ...] | None):
+    found = mine_below(NAMES, limit, WORDS, FEATURES, parts, 10**6, {})
+    assert set(found.negatives or ()) == {WORDS[i] for i in by_hand(limit)}
+    assert found.recipe["negatives"] == len(by_hand(limit))
+
+
+def test_names_as_far_from_their_images_as_can_be_leave_no_word(limit: Border):
+    with pytest.raises(LabelSetError, match="none of 60 words is less like the images of all 2 classes"):
+        mine_below(NAMES, Border(limit.prototypes, -torch.ones(2).double()), WORDS, FEATURES, None, 5, {})
+
+
+def test_no_negatives_wanted_is_refused(limit: Border):
+    with pytest.raises(LabelSetError, match="expected at least 1"):
+        mine_below(NAMES, limit, WORDS, FEATURES, None, 0, {})

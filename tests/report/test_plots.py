@@ -1,0 +1,179 @@
+"""`labels elbow` and `labels plot`: tables and SVG from finished fits."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ood_lightning.cli.main import main
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.data.artifacts.quality import write_quality
+from ood_lightning.report.plots import Histogram, Panel, curves, histograms, ticks
+
+SVG = "{http://www.w3.org/2000/svg}"
+CURVE = {500: 0.98, 1000: 0.95, 2000: 0.55, 4000: 0.4, 8000: 0.3}
+Fit = Callable[..., Path]
+
+
+@pytest.fixture
+def fit() -> Fit:
+    def make(
+        c: int,
+        ratio: float,
+        folder: str = "",
+        bins: list[int] | None = None,
+        hops: list[int] | None = None,
+        **recipe: Any,
+    ) -> Path:
+        path = Path(folder or f"c{c}")
+        made = {"corpus": {"sha256": "aa"}, "temi": {"n_clusters": c}, "method": "ClusterMine", **recipe}
+        labels = LabelSet((Positive("oak"),), None, made)
+        labels.write(path / "labels.json")
+        measured = {"asked": c, "in_use": c - 1, "positives": round(ratio * c), "label_ratio": ratio}
+        measured |= {"redundancy": 100 * (1 - ratio), "purity": 0.5 + c / 20_000, "entropy": 500 / c}
+        about: dict[str, Any] = {"method": "ClusterMine", "sha256": labels.sha256, "positives": 1}
+        if bins:
+            about["similarity"] = {"mean": 0.75, "bins": bins}
+        if hops is not None:
+            mean = sum(i * n for i, n in enumerate(hops)) / sum(hops) if hops else None
+            about["hops"] = {"names_in_wordnet": 1, "mean": mean, "bins": hops, "unreachable": 2}
+        write_quality(path / "quality.json", {"clusters": measured, "truth": None, "label_sets": {"labels": about}})
+        return path
+
+    return make
+
+
+def elements(picture: str, kind: str) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(picture).iter(SVG + kind))
+
+
+def test_the_elbow_is_printed_and_drawn(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    folders = [str(fit(c, ratio)) for c, ratio in CURVE.items()]
+    assert main(["labels", "elbow", *reversed(folders), "--out", "elbow.svg"]) == 0
+    told = capsys.readouterr().out
+    assert "elbow of |P| / C: C = 2000," in told
+    (marked,) = [line.split() for line in told.splitlines() if "<--" in line]
+    assert marked[:7] == ["2,000", "1,999", "1,100", "0.550", "45.0", "0.600", "0.250"]
+    assert "differ in more" not in told
+    picture = Path("elbow.svg").read_text()
+    texts = [e.text for e in elements(picture, "text")]
+    for title in ("labels per cluster, |P| / C", "purity (mean over clusters)", "entropy (nats, mean over clusters)"):
+        assert title in texts
+    rings = [e for e in elements(picture, "circle") if e.get("fill") == "none"]
+    assert len(rings) == 4
+    assert len(elements(picture, "circle")) == 4 * (5 + 1)
+
+
+def test_a_curve_that_bends_up_and_other_settings_are_noted(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    ratios = [0.99, 0.98, 0.96, 0.9, 0.3]
+    folders = [str(fit(c, ratio, seed=c)) for c, ratio in zip(CURVE, ratios, strict=True)]
+    assert main(["labels", "elbow", *folders]) == 0
+    told = capsys.readouterr().out
+    assert "C = 4000" in told
+    assert "above the chord" in told
+    assert "differ in more than C: seed" in told
+
+
+def test_runs_without_an_elbow_are_refused_in_words(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    folders = {c: str(fit(c, ratio)) for c, ratio in CURVE.items()}
+    again, other = str(fit(500, 0.5, "again")), str(fit(9000, 0.2, "other", corpus={"sha256": "bb"}))
+    straight = [str(fit(c, 1 - c / 10_000, f"s{c}")) for c in range(1000, 6000, 1000)]
+    edited = fit(600, 0.9)
+    (edited / "labels.json").write_text((edited / "labels.json").read_text().replace("oak", "elm"))
+    for given, words in (
+        (list(folders.values())[:4], "at least 5 points are needed"),
+        ([*folders.values(), again], "c500 and again both have 500 clusters"),
+        ([*folders.values(), other], "c8000 and other differ in corpus.sha256 (aa and bb)"),
+        (straight, "all points lie on one line"),
+        ([*folders.values(), "none"], "there is no none"),
+        ([*folders.values(), str(edited)], "labels.json is not the set that quality.json was measured on"),
+        ([*folders.values(), "--out", "x.png"], "expected a name ending in .svg"),
+    ):
+        assert main(["labels", "elbow", *given]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_similarities_are_drawn_as_outlines_that_sum_to_one(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    bins = [0] * 100
+    bins[75], bins[99] = 1, 3
+    a, b = fit(500, 0.9, bins=bins), fit(1000, 0.8, bins=[0] * 90 + [1] * 10)
+    assert main(["labels", "plot", str(a), str(b), "--out", "out/similarity.svg"]) == 0
+    picture = Path("out/similarity.svg").read_text()
+    texts = [e.text or "" for e in elements(picture, "text")]
+    assert "c500: ClusterMine, 1 words, mean 0.750" in texts
+    assert "0.8" in texts
+    assert main(["labels", "plot", str(fit(2000, 0.5)), "--out", "x.svg"]) == 2
+    assert "was fitted without true names" in capsys.readouterr().err
+
+
+def test_hops_are_drawn_beside_where_they_were_measured(fit: Fit, capsys: pytest.CaptureFixture[str]):
+    a, b, c = fit(500, 0.9, bins=[1, 1], hops=[1, 0, 3]), fit(1000, 0.8, bins=[1, 1], hops=[]), fit(2000, 0.8, bins=[2])
+    assert main(["labels", "plot", str(a), str(b), str(c), "--out", "both.svg"]) == 0
+    assert capsys.readouterr().out == "3 label sets: both.svg\n"
+    both = Path("both.svg").read_text()
+    texts = [e.text or "" for e in elements(both, "text")]
+    assert "c500: ClusterMine, 4 nouns, mean 1.50" in texts
+    assert "hops to the nearest true name" in texts
+    assert len([text for text in texts if "nouns" in text]) == 1
+    ys = [float(str(dot.get("cy"))) for dot in elements(both, "circle")]
+    assert (ys[1] - ys[0]) / (ys[1] - ys[2]) == pytest.approx(1 / 3, abs=1e-3)  # shares 1/4, 0, 3/4
+    wide, narrow = (next(ElementTree.fromstring(text).iter(SVG + "svg")).get("width") for text in (both, alone(b, c)))
+    assert int(str(wide)) == 2 * int(str(narrow))
+    assert "no hops, since quality.json has none or no name is a noun of WordNet" in capsys.readouterr().out
+
+
+def alone(*folders: Path) -> str:
+    assert main(["labels", "plot", *map(str, folders), "--out", "one.svg"]) == 0
+    return Path("one.svg").read_text()
+
+
+def test_heights_of_a_histogram_are_shares():
+    picture = histograms([Histogram("t", "x", {"a": [1, 0, 0, 3], "b": [0, 1, 1, 0]})])
+    outlines = [e for e in elements(picture, "polyline") if e.get("stroke") in ("#0072b2", "#d55e00")]
+    heights = []
+    for outline in outlines:
+        ys = [float(point.split(",")[1]) for point in str(outline.get("points")).split()]
+        heights.append([ys[0] - y for y in ys[1:-1:2]])
+    unit = heights[0][0] / 0.25
+    assert heights[0] == pytest.approx([0.25 * unit, 0, 0, 0.75 * unit], abs=0.02)
+    assert heights[1] == pytest.approx([0, 0.5 * unit, 0.5 * unit, 0], abs=0.02)
+
+
+def test_pictures_are_well_formed_whatever_the_names_and_too_many_are_refused():
+    picture = histograms([Histogram("a < b", "c & d", {'<&> "x"': [1, 2]})])
+    assert {e.text for e in elements(picture, "text")} >= {'<&> "x"', "a < b", "c & d"}
+    flat = curves([Panel("level", [1, 2, 3], [0.5, 0.5, 0.5])], "x")
+    assert not re.search("nan|inf", flat)
+    with pytest.raises(ValueError, match="at most 8"):
+        histograms([Histogram("t", "x", {str(i): [1] for i in range(9)})])
+    with pytest.raises(ValueError, match="none of them empty"):
+        histograms([Histogram("t", "x", {"a": [0, 0]})])
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (-0.3, 0.7), (1e-6, 3e-6), (512, 8192), (-5, -4.9), (0, 0), (2, 2)]
+)
+def test_ticks_are_even_and_enclose_the_values(low: float, high: float):
+    found = ticks(low, high)
+    assert 2 <= len(found) <= 8
+    assert found[0] <= low + 1e-9
+    assert found[-1] >= high - 1e-9
+    steps = [b - a for a, b in pairwise(found)]
+    assert steps == pytest.approx([steps[0]] * len(steps))
+
+
+def test_elbow_and_plot_import_no_torch(fit: Fit):
+    folders = [str(fit(c, ratio, bins=[1, 1])) for c, ratio in CURVE.items()]
+    code = (
+        f"import sys; from ood_lightning.cli.main import main; runs = {folders}; "
+        "assert main(['labels', 'elbow', *runs]) == main(['labels', 'plot', *runs, '--out', 'x.svg']) == 0; "
+        "assert not {'torch', 'lightning', 'PIL'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
