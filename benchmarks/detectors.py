@@ -36,7 +36,7 @@ from ood_lightning.detectors.maxlogit import MaxLogit
 from ood_lightning.detectors.mcm import MCM
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.negrefine import NegRefine
-from ood_lightning.detectors.plp import MADE, PLP, names_sha256
+from ood_lightning.detectors.plp import PLP, PROVENANCE_KEY, names_sha256
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
 from ood_lightning.detectors.tanl import TANL
 from ood_lightning.detectors.variance import Variance
@@ -176,16 +176,16 @@ def write_probe(given: Evidence, folder: str) -> str:
     texts = (given.texts or {})["names"][0]
     made = {"encoder": given.encoder, "features": "image", "names": names_sha256(texts)}
     path = f"{folder}/probe.safetensors"
-    save_file(tensors, path, {MADE: json.dumps(made)})
+    save_file(tensors, path, {PROVENANCE_KEY: json.dumps(made)})
     return path
 
 
 def filled(table: Table, every: list[Row], images: Tensor, vectors: Tensor, what: str) -> Table:
     """The table with a line for every row."""
-    with bar(len(every), what, "detector") as shown:
+    with bar(len(every), what, "detector") as progress_bar:
         for row in every:
             table.add_row(*measure(row, images, vectors))
-            shown.update(1)
+            progress_bar.update(1)
     return table
 
 

@@ -9,7 +9,7 @@ judge that is compared is WordNet.
 import argparse
 from time import perf_counter
 
-from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.judges.replay import ReplayJudge
 from ood_lightning.filtering.judges.wordnet import WordNetJudge
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--cousins", type=int, default=0)
     given = parser.parse_args()
     said, judge = ReplayJudge(given.files), WordNetJudge(cousins=given.cousins)
-    first, second = Hearing(said, None), Hearing(judge, None)
+    first, second = JudgeSession(said, None), JudgeSession(judge, None)
     questions = list(said.decisions)
     first(questions)
     start = perf_counter()

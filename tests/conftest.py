@@ -295,7 +295,7 @@ def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
     for name, (path, given, words_of) in made.items():
         source = {"class_path": path, "init_args": {"names": names, **given}}
         settings["model"]["init_args"]["label_sets"][name] = {
-            "class_path": "ood_lightning.label_sets.sources.Under",
+            "class_path": "ood_lightning.label_sets.sources.WithCorpus",
             "init_args": {"source": source, "corpus": words_of, "prompts": prompts},
         }
         settings["model"]["init_args"]["detectors"][f"mass of {name}"] = {

@@ -38,5 +38,5 @@ class PlainEncoder(Encoder):
         pixels = image.float()
         return torch.nn.functional.normalize(torch.cat([pixels.mean((1, 2)), pixels.mean((1, 3))], 1), dim=1)
 
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:
         raise NotImplementedError

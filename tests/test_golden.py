@@ -92,9 +92,9 @@ def test_temi_networks(path: Path, role: str):
     heads = heads_of(given, role)
     for step in range(3):
         pair = torch.cat([given[f"step{step}.view1"], given[f"step{step}.view2"]])
-        wanted = given[f"step{step}.{role}_logits"]
-        torch.testing.assert_close(heads(pair), wanted, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(heads(pair, 1)[0], wanted[1], atol=1e-5, rtol=1e-5)
+        expected = given[f"step{step}.{role}_logits"]
+        torch.testing.assert_close(heads(pair), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(heads(pair, 1)[0], expected[1], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("path", files("neglabel"), ids=lambda path: path.stem)

@@ -110,8 +110,8 @@ def test_embed_killed_at_many_moments_ends_with_the_bytes_of_an_undisturbed_run(
 ):
     """By one process, by two that share the work, and by two that know nothing of each other and each do all."""
     folder = undisturbed[name]
-    wanted = {file: data for file, data in content(undisturbed["wanted"]).items() if f"/{name}-" in file}
-    assert len(wanted) == SETS[name]
+    expected = {file: data for file, data in content(undisturbed["wanted"]).items() if f"/{name}-" in file}
+    assert len(expected) == SETS[name]
 
     draw, kills, before, halves = random.Random(0), [0] * len(processes), set[str](), 0
     left = dict(enumerate(processes))  # those that have not come to their end
@@ -129,11 +129,11 @@ def test_embed_killed_at_many_moments_ends_with_the_bytes_of_an_undisturbed_run(
                 del left[rank]
         found = content(tmp_path / "killed") if Path("killed").exists() else {}
         finished = {name for name in found if not Path(name).name.startswith(".")}
-        assert [name for name in finished if found[name] != wanted[name]] == []
+        assert [name for name in finished if found[name] != expected[name]] == []
         assert before <= finished
         before, halves = finished, max(halves, len(found) - len(finished))
         if not left:
             break
     assert min(kills) >= least, kills
     assert halves >= 3  # files that were killed within their writing, and are gone in the end
-    assert found == wanted
+    assert found == expected

@@ -162,10 +162,10 @@ def test_the_wheel_holds_the_package_and_the_word_lists_and_no_pictures(tmp_path
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as opened:
         held = set(opened.namelist())
-    wanted = {str(path.relative_to(ROOT)) for path in FILES}
-    wanted |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
-    wanted |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*")}
-    assert wanted <= held
+    expected = {str(path.relative_to(ROOT)) for path in FILES}
+    expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
+    expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*")}
+    assert expected <= held
     outside = {path.split("/")[0] for path in held} - {"ood_lightning"}
     assert all(folder.endswith(".dist-info") for folder in outside)
     assert not [path for path in held if path.endswith((".png", ".tar", ".safetensors", ".jpg", ".pyc"))]

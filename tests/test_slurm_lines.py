@@ -19,7 +19,7 @@ def read(text: str, number: int) -> list[str]:
 
 def test_quotes_keep_what_they_hold_and_nothing_is_expanded():
     line = """x: a  'b {c, d} "e"' --f="it's \\n" g\\ h $HOME * ~ {i,j} `k` $(l) --m='{"n": [1, 2]}' ''"""
-    wanted = [
+    expected = [
         "a",
         'b {c, d} "e"',
         "--f=it's \\n",
@@ -33,7 +33,7 @@ def test_quotes_keep_what_they_hold_and_nothing_is_expanded():
         '--m={"n": [1, 2]}',
         "",
     ]
-    assert read(line, 0) == ["x", *wanted]
+    assert read(line, 0) == ["x", *expected]
 
 
 def test_empty_lines_and_comments_do_not_count():

@@ -10,7 +10,7 @@ import lightning.pytorch as L
 from safetensors.torch import save
 
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.detectors.base import MADE
+from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.plp import names_sha256
 
 
@@ -29,6 +29,6 @@ class ProbeWriter(L.Callback):
             "features": module.features,
             "names": names_sha256(module.label_set.words),
         }
-        atomic_write(out / "probe.safetensors", save(stored, {MADE: json.dumps(made, sort_keys=True)}))
+        atomic_write(out / "probe.safetensors", save(stored, {PROVENANCE_KEY: json.dumps(made, sort_keys=True)}))
         module.label_set.write(out / "labels.json")
         print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

@@ -18,7 +18,7 @@ def check(
     ood: list[str] | None = None,
     features: str | None = None,
     near: float = 0.98,
-    against: str | None = None,
+    card: str | None = None,
     out: str | None = None,
     workers: int = 2,
 ) -> int:
@@ -29,7 +29,7 @@ def check(
         ood: sets that are OOD here, whatever their manifests say.
         features: feature cache with all these sets under one encoder, to find OOD pictures that are nearly ID ones.
         near: least cosine between features of such near-duplicates; depends on the encoder.
-        against: card that one given set is compared with, `NAME` or `NAME@PROTOCOL` of `data list`.
+        card: that one given set is compared with, `NAME` or `NAME@PROTOCOL` of `data list`.
         out: .json for the report.
         workers: processes that read the shards.
     """
@@ -48,13 +48,13 @@ def check(
         raise SettingsError(f"near is {near}: expected a cosine above 0, at most 1")
     check_least(1, workers=workers)
     check_out(out, ".json")
-    if against is not None and len(sets) + len(ood or []) != 1:
-        raise SettingsError(f"against compares one set with the card {against!r}: check the others by themselves")
+    if card is not None and len(sets) + len(ood or []) != 1:
+        raise SettingsError(f"card {card!r} is compared with one set: check the others by themselves")
     sources = [*sets, *(ood or [])]
     given = [read_manifest(source, whole=False) for source in sets]
     others = [read_manifest(source, role="ood", whole=False) for source in ood or []]
     manifests = given + others
-    differs = [] if against is None else differences(manifests[0], against)
+    differs = [] if card is None else differences(manifests[0], card)
     encoder = None
     if features is not None:
         from ood_lightning.data.check.near_duplicates import encoder_of  # torch takes its time

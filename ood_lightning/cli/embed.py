@@ -84,7 +84,7 @@ def embed(
             batch_size=embed_batch_size,
             num_workers=num_workers,
             max_bad_samples=max_bad_samples,
-            also=encoder.also,
+            extra_features=encoder.extra_features,
         )
         missing = len(folder.missing())
         left = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.label_sets.sources import Lexicon
+    from ood_lightning.label_sets.sources import Vocabulary
 
 
 def filter(
@@ -49,37 +49,37 @@ def filter(
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.errors import SettingsError
-    from ood_lightning.filtering.asking import Hearing
+    from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
     from ood_lightning.filtering.report import filtered_set, write_report
     from ood_lightning.filtering.rules import cleaned, negfilter
     from ood_lightning.label_sets.features import negative_words
     from ood_lightning.label_sets.sources import Stored
-    from ood_lightning.label_sets.vocabulary import lexica
+    from ood_lightning.label_sets.vocabulary import build_vocabularies
 
     folder = Path(out)
     decisions = Decisions(folder / "decisions.jsonl")
     encoder.load(pick())
     bank = TextBank(encoder, cache_dir)
     source = Stored(label_set) if isinstance(label_set, str) else label_set
-    lexicon = lexica({out: source}, corpus, prompts, bank)[out]
-    given = source.label_set(lexicon)
-    negatives = negative_words(given, lexicon)
+    vocabulary = build_vocabularies({out: source}, corpus, prompts, bank)[out]
+    given = source.label_set(vocabulary)
+    negatives = negative_words(given, vocabulary)
     if not negatives:
         raise SettingsError("the label set has no negatives to filter: name one that has")
     words, short = cleaned(negatives, rules.hash_order)
     nearest = _nearest([verdict.word for verdict in words], given.words, rules.nearest, bank)
-    hearing = Hearing(judge, decisions, rules.unclear)
-    verdicts = [*negfilter(words, nearest, hearing), *short]
-    kept = filtered_set(given, verdicts, rules, hearing, _adjectives(given, lexicon))
+    session = JudgeSession(judge, decisions, rules.unclear)
+    verdicts = [*negfilter(words, nearest, session), *short]
+    kept = filtered_set(given, verdicts, rules, session, _adjectives(given, vocabulary))
     kept.write(folder / "labels.json")
-    report = write_report(folder, verdicts, hearing, None)
+    report = write_report(folder, verdicts, session, None)
     if second_judge is not None:
-        second = Hearing(second_judge, decisions, rules.unclear)
-        questions = list(hearing.answers)
+        second = JudgeSession(second_judge, decisions, rules.unclear)
+        questions = list(session.answers)
         second([question for question in questions if question.name is None])
         second([question for question in questions if question.name is not None])
-        report = write_report(folder, verdicts, hearing, second)
+        report = write_report(folder, verdicts, session, second)
     _print(report, folder)
     return 0
 
@@ -128,10 +128,10 @@ def _print(report: dict[str, Any], folder: Path) -> None:
     console.print(f"label set: {folder / 'labels.json'}", highlight=False, soft_wrap=True)
 
 
-def _adjectives(given: LabelSet, lexicon: Lexicon) -> Collection[str] | None:
+def _adjectives(given: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:
     """Which of its negatives take the templates for adjectives; None where there are no such templates."""
-    if lexicon.prompts.adjectives is None:
+    if vocabulary.prompts.adjectives is None:
         return None
     if given.negatives is None:
-        return lexicon.words.adjectives
+        return vocabulary.words.adjectives
     return frozenset(given.recipe.get("adjectives", {}).get("negatives", ()))

@@ -55,7 +55,7 @@ def predict(
     from ood_lightning.errors import SettingsError
     from ood_lightning.label_sets.features import label_features, negative_words, positives_under
     from ood_lightning.label_sets.sources import Stored
-    from ood_lightning.label_sets.vocabulary import lexica
+    from ood_lightning.label_sets.vocabulary import build_vocabularies
 
     check_out(out, ".csv", ".jsonl")
     check_least(1, concepts=concepts, batch_size=batch_size)
@@ -65,20 +65,21 @@ def predict(
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
     source = Stored(label_set)
-    lexicon = lexica({label_set: source}, corpus, prompts, bank)[label_set]
-    labels = source.label_set(lexicon)
-    found = label_features(labels, lexicon, encoder.logit_scale, device)
+    vocabulary = build_vocabularies({label_set: source}, corpus, prompts, bank)[label_set]
+    labels = source.label_set(vocabulary)
+    found = label_features(labels, vocabulary, encoder.logit_scale, device)
     if detector.needs_negatives and not len(found.negatives):
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
     if unnamed := detector.missing():
         raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
-    absent = [column for column in detector.columns if column not in ("image", *encoder.also)]
+    absent = [column for column in detector.columns if column not in ("image", *encoder.extra_features)]
     if absent:
         raise SettingsError(
-            f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.also: [{', '.join(absent)}]"
+            f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.extra_features: "
+            f"[{', '.join(absent)}]"
         )
-    under = positives_under({detector.labels: labels}, {detector.labels: lexicon})
-    named = (labels.words, negative_words(labels, lexicon))
+    under = positives_under({detector.labels: labels}, {detector.labels: vocabulary})
+    named = (labels.words, negative_words(labels, vocabulary))
     evidence = Evidence(
         {detector.labels: found},
         texts={detector.labels: named},
@@ -87,7 +88,7 @@ def predict(
         encoder=encoder.fingerprint,
         prompts={detector.labels: prompts.fingerprint},
     )
-    if evidence.lacks(detector.inputs):
+    if evidence.lacks(detector.required_inputs):
         raise SettingsError(
             f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
         )
@@ -120,7 +121,7 @@ def _scored(
     from ood_lightning.progress import bar
 
     rows: list[dict[str, Any]] = []
-    with bar(len(files), "score", "img") as shown:
+    with bar(len(files), "score", "img") as progress_bar:
         for start in range(0, len(files), batch_size):
             batch, tensors = [], []
             for path in files[start : start + batch_size]:
@@ -146,7 +147,7 @@ def _scored(
                     row["score"] = value
                     row["concepts"] = [named[0][j] for j in near.indices[i].tolist()]
                     row["nearest_negative"] = named[1][far[i]] if far else ""
-            shown.update(len(files[start : start + batch_size]))
+            progress_bar.update(len(files[start : start + batch_size]))
     return rows
 
 

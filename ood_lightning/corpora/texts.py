@@ -58,10 +58,10 @@ class TextBank:
             return found
         n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
         pieces = []
-        with one_report(), bar(n_texts, f"encode {what}", "text") as shown:
+        with one_report(), bar(n_texts, f"encode {what}", "text") as progress_bar:
             for start in range(0, len(words), WORDS_AT_ONCE):
                 some = slice(start, start + WORDS_AT_ONCE)
-                pieces.append(self.encode(words[some], prompts, shown.update, parts and parts[some]))
+                pieces.append(self.encode(words[some], prompts, progress_bar.update, parts and parts[some]))
         features = torch.cat(pieces)
         stored.write(features, list(words))
         return features
@@ -70,7 +70,7 @@ class TextBank:
         self,
         words: Sequence[str],
         prompts: Prompts,
-        tick: Callable[[int], object] = lambda n: None,
+        on_progress: Callable[[int], object] = lambda n: None,
         parts: Sequence[Part] | None = None,
     ) -> Tensor:
         """Unit-norm (V, D) float32 features of words that no file is kept for.
@@ -78,17 +78,19 @@ class TextBank:
         Args:
             words: in the order of the rows.
             prompts: templates around each word.
-            tick: told how many more texts are done.
+            on_progress: told how many more texts are done.
             parts: of speech, one a word; None: all are nouns.
         """
         if parts is None or "adj" not in parts:
-            return self._encode(words, prompts, "noun", tick)
+            return self._encode(words, prompts, "noun", on_progress)
         import torch
 
         rows = {part: [i for i, own in enumerate(parts) if own == part] for part in sorted(set(parts))}
-        groups = [self._encode([words[i] for i in own], prompts, part, tick) for part, own in rows.items()]
+        groups = [self._encode([words[i] for i in own], prompts, part, on_progress) for part, own in rows.items()]
         return torch.cat(groups)[torch.tensor([i for own in rows.values() for i in own]).argsort()]
 
-    def _encode(self, words: Sequence[str], prompts: Prompts, part: Part, tick: Callable[[int], object]) -> Tensor:
-        encoded = self.encoder.encode_text([text for word in words for text in prompts.fill(word, part)], tick)
+    def _encode(
+        self, words: Sequence[str], prompts: Prompts, part: Part, on_progress: Callable[[int], object]
+    ) -> Tensor:
+        encoded = self.encoder.encode_text([text for word in words for text in prompts.fill(word, part)], on_progress)
         return ensemble(encoded.view(len(words), len(prompts.of(part)), -1), prompts.order)

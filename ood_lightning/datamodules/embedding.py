@@ -35,7 +35,7 @@ def embed(
     batch_size: int = 256,
     num_workers: int = 2,
     max_bad_samples: int = 0,
-    also: Sequence[str] = (),
+    extra_features: Sequence[str] = (),
 ) -> FeatureFolder:
     """Store the features of this rank's share of a set, as far as they are missing.
 
@@ -57,7 +57,7 @@ def embed(
         batch_size: pictures in a batch.
         num_workers: processes that decode pictures.
         max_bad_samples: undecodable pictures that a shard may have before this stops; reading holds the set to it.
-        also: columns to store beside the image features.
+        extra_features: columns to store beside the image features.
 
     Returns:
         The folder; complete once every rank has returned.
@@ -74,7 +74,7 @@ def embed(
     ):
         if value < least:
             raise SettingsError(f"{key} is {value}: expected {least} or more")
-    folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, also)
+    folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, extra_features)
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
     if not todo:
@@ -98,16 +98,16 @@ def embed(
     parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}
     open_shards: dict[str, _Gathered] = {}
-    with killed_workers(), bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as shown:
+    with killed_workers(), bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as progress_bar:
         for part in loader(parts, num_workers):
-            gathered = open_shards.setdefault(part["shard"], _Gathered(also))
+            gathered = open_shards.setdefault(part["shard"], _Gathered(extra_features))
             if len(part["keys"]):
                 where = f"set {manifest.name!r}, shard {part['shard']}"
-                gathered.add(_encoded(encoder, rest(part["image"].to(device)), also, where))
+                gathered.add(_encoded(encoder, rest(part["image"].to(device)), extra_features, where))
                 gathered.label.append(part["label"])
                 gathered.keys += part["keys"]
             gathered.bad += part["bad"]
-            shown.update(len(part["keys"]) + len(part["bad"]))
+            progress_bar.update(len(part["keys"]) + len(part["bad"]))
             if part["last"]:
                 done = open_shards.pop(part["shard"])
                 columns = done.tensors()
@@ -117,10 +117,10 @@ def embed(
     return folder
 
 
-def _encoded(encoder: Encoder, image: Tensor, also: Sequence[str], where: str) -> dict[str, Tensor]:
+def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], where: str) -> dict[str, Tensor]:
     dtypes = {"image": STORED[encoder.feature_dtype], **STORED_ALSO}
     try:
-        columns = encoder.encode_columns(image, also)
+        columns = encoder.encode_columns(image, extra_features)
     except EncoderError:
         raise
     except ValueError as error:  # a tower in half precision can overflow
@@ -131,8 +131,8 @@ def _encoded(encoder: Encoder, image: Tensor, also: Sequence[str], where: str) -
 class _Gathered:
     """What has come of one shard so far."""
 
-    def __init__(self, also: Sequence[str]) -> None:
-        self.columns: dict[str, list[Tensor]] = {name: [] for name in ("image", *also)}
+    def __init__(self, extra_features: Sequence[str]) -> None:
+        self.columns: dict[str, list[Tensor]] = {name: [] for name in ("image", *extra_features)}
         self.label: list[Tensor] = []
         self.keys: list[str] = []
         self.bad: list[str] = []

@@ -51,12 +51,12 @@ class FeatureData(L.LightningDataModule):
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
 
-    def _embedded(self, manifests: list[Manifest], also: Sequence[str] = ()) -> list[FeatureFolder]:
+    def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
         trainer = self.trainer
         assert trainer is not None  # Lightning sets it before setup
         folders = []
         for manifest in manifests:
-            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, also)
+            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features)
             if not folder.missing():
                 rank_zero_info(
                     f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
@@ -74,7 +74,7 @@ class FeatureData(L.LightningDataModule):
                 batch_size=self.embed_batch_size,
                 num_workers=self.num_workers,
                 max_bad_samples=self.max_bad_samples,
-                also=also,
+                extra_features=extra_features,
             )
         try:
             trainer.strategy.barrier("embedded")
@@ -254,9 +254,9 @@ class EvalFeatures(FeatureData):
         if twice:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
         learned = [_checked(read_manifest(self.id_train_shards, "id"), "id")] if self.id_train_shards else []
-        folders = self._embedded(manifests, self.encoder.also)
+        folders = self._embedded(manifests, self.encoder.extra_features)
         if learned:
-            (folder,) = self._embedded(learned, not_patches(self.encoder.also))
+            (folder,) = self._embedded(learned, not_patches(self.encoder.extra_features))
             self.id_train = self._read(folder)
         self.sets = [
             EvalSet(manifest, role, group, self._read(folder))
@@ -272,9 +272,9 @@ class EvalFeatures(FeatureData):
         return [DataLoader(some, batch_size=None) for some in blocks]
 
 
-def not_patches(also: Sequence[str]) -> tuple[str, ...]:
+def not_patches(extra_features: Sequence[str]) -> tuple[str, ...]:
     """Columns to store of ID training images: no method learns from their patches, 257 GB of ImageNet's."""
-    return tuple(name for name in also if name != "patches")
+    return tuple(name for name in extra_features if name != "patches")
 
 
 def _checked(manifest: Manifest, role: Role) -> Manifest:

@@ -61,7 +61,7 @@ class TargetFeatures(FeatureData):
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
         self.manifests = [read_manifest(self.id_shards)]
-        (folder,) = self._embedded(self.manifests, not_patches(self.encoder.also))
+        (folder,) = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
         self.features = self._read(folder)
 
     def train_dataloader(self) -> DataLoader[Any]:

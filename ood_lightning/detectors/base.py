@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.encoders.base import Encoder
-    from ood_lightning.encoders.blanks import Blanks
-    from ood_lightning.functional.intermodal import Border
+    from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
+    from ood_lightning.functional.intermodal import ClassBounds
 
-MADE = "made"  # key of a trained file's metadata; one only, since safetensors writes several in no fixed order
+PROVENANCE_KEY = (
+    "made"  # key of a trained file's metadata; one only, since safetensors writes several in no fixed order
+)
 
 
 class LabelFeatures(NamedTuple):
@@ -60,8 +62,10 @@ class Evidence:
         positives_under: unit-norm features (P, D) of a label set's positives under another text tower, which its first
             argument makes of the run's encoder; kept on disk.
         image_tower: the run's.
-        blanks: OpenAI's 80 templates with a vector in place of the word; None where the text tower cannot take one.
-        borders: how like their images the names are, by label set, where its source draws one; None where none does.
+        soft_tokens: OpenAI's 80 templates with a vector in place of the word; None where the text tower cannot take
+            one.
+        class_bounds: how like their images the names are, by label set, where its source draws one; None where none
+            does.
         encoder: fingerprint of the run's encoder.
         prompts: fingerprint of the prompts of every label set, by name.
         id_tower: outputs of the vision tower before the projection for the same ID training images, float32, shape
@@ -75,15 +79,15 @@ class Evidence:
     encode: Mapping[str, Callable[[Sequence[str]], Tensor]] | None = None
     positives_under: Callable[[Callable[[Encoder], Encoder], str], Tensor] | None = None
     image_tower: ImageTower | None = None
-    blanks: Blanks | None = None
-    borders: Mapping[str, Border] | None = None
+    soft_tokens: SoftTokenTemplates | None = None
+    class_bounds: Mapping[str, ClassBounds] | None = None
     encoder: str | None = None
     prompts: Mapping[str, str] | None = None
     id_tower: Tensor | None = None
 
-    def lacks(self, inputs: frozenset[str]) -> list[str]:
+    def lacks(self, required_inputs: frozenset[str]) -> list[str]:
         """Those of a detector's inputs that this run does not have."""
-        return sorted(name for name in inputs if getattr(self, name) is None)
+        return sorted(name for name in required_inputs if getattr(self, name) is None)
 
 
 Scorer = Callable[..., "Tensor"]  # a detector's `columns`, each (B, ...), to scores (B,), float64, higher = more ID
@@ -109,7 +113,7 @@ class Detector(ABC):
         return ""
 
     @property
-    def needs(self) -> frozenset[str]:
+    def supervision(self) -> frozenset[str]:
         """Supervision beyond what its label set was made from.
 
         Of `id_names`, `id_images`, `id_labels`, `synthetic_ood`, `test_stream`, `llm`.
@@ -117,7 +121,7 @@ class Detector(ABC):
         return frozenset()
 
     @property
-    def inputs(self) -> frozenset[str]:
+    def required_inputs(self) -> frozenset[str]:
         """Fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run."""
         return frozenset()
 
@@ -142,14 +146,15 @@ class StreamDetector(ABC):
     """A detector that learns from the unlabelled test stream while it scores. Subclasses are frozen dataclasses.
 
     Attributes:
-        needs: as :class:`Detector`; `test_stream` is always among them.
-        inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not run.
+        supervision: as :class:`Detector`; `test_stream` is always among them.
+        required_inputs: fields of :class:`Evidence` that it cannot do without; where one is missing it is listed as not
+            run.
         needs_negatives: whether a label set without negatives is an error.
         labels: name of a label set of the run; empty if it reads none.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"test_stream"})
-    inputs: ClassVar[frozenset[str]] = frozenset()
+    supervision: ClassVar[frozenset[str]] = frozenset({"test_stream"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset()
     needs_negatives: ClassVar[bool] = False
     labels: str = ""
 

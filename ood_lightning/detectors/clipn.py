@@ -36,7 +36,7 @@ class CLIPN(Detector):
         score: `atd` weighs all names by their probability, `ctw` asks for the likeliest name alone.
     """
 
-    inputs: ClassVar[frozenset[str]] = frozenset({"positives_under"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"positives_under"})
 
     labels: str = "names"
     checkpoint: str = ""
@@ -48,7 +48,7 @@ class CLIPN(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Encode the names once more, under the "no" tower."""
-        assert evidence.positives_under is not None  # `inputs` says so
+        assert evidence.positives_under is not None  # `required_inputs` says so
         yes, _, scale = evidence.labels[self.labels]
         no = evidence.positives_under(partial(NoTexts, checkpoint=self.checkpoint), self.labels).to(yes)
         formula = agreeing_to_differ if self.score == "atd" else competing_to_win

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
-from ood_lightning.encoders.blanks import Blanks
+from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
-from ood_lightning.functional.intermodal import Border, gaps
+from ood_lightning.functional.intermodal import ClassBounds, gaps
 from ood_lightning.functional.similarity import unit
 
 
@@ -53,7 +53,7 @@ class InterNeg(StreamDetector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    inputs: ClassVar[frozenset[str]] = frozenset({"blanks", "borders"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"soft_tokens", "class_bounds"})
 
     labels: str = "interneg"
     groups: int = 5
@@ -76,14 +76,14 @@ class InterNeg(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """An empty bank."""
-        assert evidence.blanks is not None
-        assert evidence.borders is not None
-        if self.labels not in evidence.borders:
+        assert evidence.soft_tokens is not None
+        assert evidence.class_bounds is not None
+        if self.labels not in evidence.class_bounds:
             raise SettingsError(
                 f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(evidence.borders)})"
+                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(evidence.class_bounds)})"
             )
-        return Inversions(self, evidence.labels[self.labels], evidence.borders[self.labels], evidence.blanks)
+        return Inversions(self, evidence.labels[self.labels], evidence.class_bounds[self.labels], evidence.soft_tokens)
 
 
 class Inversions:
@@ -92,20 +92,22 @@ class Inversions:
     Args:
         settings: the detector.
         labels: on the device of the images.
-        limit: on the same device.
-        blanks: templates for a vector.
+        bounds: on the same device.
+        soft_tokens: templates for a vector.
     """
 
-    def __init__(self, settings: InterNeg, labels: LabelFeatures, limit: Border, blanks: Blanks) -> None:
-        self.settings, self.labels, self.limit, self.blanks = settings, labels, limit, blanks
+    def __init__(
+        self, settings: InterNeg, labels: LabelFeatures, bounds: ClassBounds, soft_tokens: SoftTokenTemplates
+    ) -> None:
+        self.settings, self.labels, self.bounds, self.soft_tokens = settings, labels, bounds, soft_tokens
         self.draw = torch.Generator().manual_seed(settings.seed)
-        self.texts, self.gaps = labels.negatives[:0], limit.bases[:0]
+        self.texts, self.gaps = labels.negatives[:0], bounds.thresholds[:0]
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's foreign images joined the bank."""
         scores = self._scores(features)
         strange = features[scores.sigmoid() < self.settings.threshold]
-        if len(strange) and self._file(invert(strange, self.blanks, self.settings, self.draw)):
+        if len(strange) and self._file(invert(strange, self.soft_tokens, self.settings, self.draw)):
             scores = self._scores(features)
         return scores
 
@@ -117,32 +119,32 @@ class Inversions:
 
     def _file(self, texts: Tensor) -> bool:
         """Keep the best of the old and the new; whether any new one was admissible."""
-        found = gaps(texts, self.limit)
+        found = gaps(texts, self.bounds)
         ranked = torch.cat([self.gaps, found.mean[found.admissible]])
         kept = ranked.argsort(descending=True, stable=True)[: self.settings.bank]
         self.texts, self.gaps = torch.cat([self.texts, texts[found.admissible]])[kept], ranked[kept]
         return bool(found.admissible.any())
 
 
-def invert(images: Tensor, blanks: Blanks, settings: InterNeg, draw: torch.Generator) -> Tensor:
+def invert(images: Tensor, soft_tokens: SoftTokenTemplates, settings: InterNeg, draw: torch.Generator) -> Tensor:
     """Unit text features (n, D) near image features: a vector of each is learned in changing templates.
 
     Args:
         images: unit-norm, shape (n, D).
-        blanks: templates for a vector.
+        soft_tokens: templates for a vector.
         settings: steps, rate and decay.
         draw: first vectors N(0, 0.02^2), then n templates a step, on the CPU.
     """
     with torch.inference_mode(False), torch.enable_grad():
         wanted = images.clone()  # one that was made under inference mode could not take part in a backward pass
-        start = 0.02 * torch.randn(len(wanted), blanks.width, generator=draw)
+        start = 0.02 * torch.randn(len(wanted), soft_tokens.width, generator=draw)
         vectors = nn.Parameter(start.to(wanted.device))
         optimizer = torch.optim.AdamW([vectors], lr=settings.lr, weight_decay=settings.weight_decay)
         for _ in range(settings.steps):
-            rows = torch.randint(len(blanks), (len(wanted),), generator=draw)
+            rows = torch.randint(len(soft_tokens), (len(wanted),), generator=draw)
             optimizer.zero_grad()
-            loss = (1 - torch.cosine_similarity(blanks.fill(rows, vectors), wanted)).sum()
+            loss = (1 - torch.cosine_similarity(soft_tokens.fill(rows, vectors), wanted)).sum()
             loss.backward()
             optimizer.step()
         with torch.no_grad():
-            return unit(blanks.fill(rows, vectors))
+            return unit(soft_tokens.fill(rows, vectors))

@@ -25,15 +25,15 @@ class KNN(Detector):
         temperature: T, divides cosines.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"id_images"})
-    inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
+    supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
 
     k: int = 1
     temperature: float = 0.02
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Keep the ID images."""
-        assert evidence.id_features is not None  # `inputs` says so
+        assert evidence.id_features is not None  # `required_inputs` says so
         if self.k > len(evidence.id_features):
             raise SettingsError(f"KNN asks for {self.k} neighbours, there are {len(evidence.id_features)} ID images")
         return partial(nearest_neighbours, bank=evidence.id_features, k=self.k, temperature=self.temperature)

@@ -38,12 +38,12 @@ class Mahalanobis(Detector):
     features: Literal["image", "tower"] = "image"
 
     @property
-    def needs(self) -> frozenset[str]:
+    def supervision(self) -> frozenset[str]:
         """Labels only where no label set stands in for them."""
         return frozenset({"id_images"} if self.labels else {"id_images", "id_labels"})
 
     @property
-    def inputs(self) -> frozenset[str]:
+    def required_inputs(self) -> frozenset[str]:
         """Training images, and their labels where no label set stands in for them."""
         return frozenset({"id_features"} if self.labels else {"id_features", "id_labels"})
 
@@ -63,7 +63,7 @@ class Mahalanobis(Detector):
             SettingsError: if no class has two images, or a covariance is singular.
         """
         given = evidence.id_features if self.features == "image" else evidence.id_tower
-        assert given is not None  # `inputs` and `columns` say so
+        assert given is not None  # `required_inputs` and `columns` say so
         try:
             return fit_gaussians(given, self._classes(evidence), self.ridge)
         except ValueError as error:

@@ -41,7 +41,7 @@ class NegRefine(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
 
     labels: str = "neglabel"
     groups: int = 100
@@ -53,7 +53,7 @@ class NegRefine(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Keep the label set and an empty store of pair texts."""
-        assert evidence.texts is not None  # `inputs` says so
+        assert evidence.texts is not None  # `required_inputs` says so
         assert evidence.encode is not None
         labels = evidence.labels[self.labels]
         pairs = PairTexts(*evidence.texts[self.labels], evidence.encode[self.labels], self.cached_pairs)

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import MADE, Detector, Evidence, Scorer
+from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Evidence, Scorer
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
 
@@ -39,8 +39,8 @@ class PLP(Detector):
         features: those that it was trained on: `image`, projected and unit-norm, or `tower`, before the projection.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"id_images"})
-    inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "texts"})
+    supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "texts"})
 
     labels: str = "names"
     probe: str = "runs/plp/probe.safetensors"
@@ -63,12 +63,12 @@ class PLP(Detector):
         Raises:
             SettingsError: if it is no probe, or one of other names, features or another encoder.
         """
-        assert evidence.texts is not None  # `inputs` says so
+        assert evidence.texts is not None  # `required_inputs` says so
         path = Path(self.probe)
         try:
             with safe_open(path, framework="pt") as stored:
                 weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
-                made = json.loads((stored.metadata() or {})[MADE])
+                made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
         except (SafetensorError, KeyError, ValueError) as error:
             raise SettingsError(f"{path} is no probe: {error}") from None
         names = evidence.texts[self.labels][0]

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import MADE, Detector, Evidence, Scorer
+from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Evidence, Scorer
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
 
@@ -49,7 +49,7 @@ class SynOOD(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "prompts", "texts"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "prompts", "texts"})
 
     labels: str = "neglabel"
     head: str = ""
@@ -58,7 +58,7 @@ class SynOOD(Detector):
     sharpness: float = 1.0
 
     @property
-    def needs(self) -> frozenset[str]:
+    def supervision(self) -> frozenset[str]:
         """What the head says it was trained from: `id_labels` only where true labels named the ID pictures."""
         return frozenset(self._read()[1]["supervision"])
 
@@ -71,7 +71,7 @@ class SynOOD(Detector):
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, refuse one of another encoder, other prompts or other labels, and put its negatives in."""
         tensors, made = self._read()
-        assert evidence.texts is not None  # `inputs` says so
+        assert evidence.texts is not None  # `required_inputs` says so
         assert evidence.prompts is not None
         here = {
             "encoder": evidence.encoder,
@@ -111,7 +111,7 @@ class SynOOD(Detector):
         """Tensors of the head, and what it was made from."""
         try:
             with safe_open(self.head, framework="pt") as stored:
-                found = json.loads((stored.metadata() or {})[MADE])
+                found = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
                 made = {name: found[name] for name in ("encoder", "prompts", "labels", "supervision")}
                 tensors = {name: stored.get_tensor(name) for name in HEAD}
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

@@ -52,7 +52,7 @@ class TANL(StreamDetector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    inputs: ClassVar[frozenset[str]] = frozenset({"image_tower"})  # a run always has one
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"image_tower"})  # a run always has one
 
     labels: str = "neglabel"
     sharpness: float = 1.0

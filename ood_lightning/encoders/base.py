@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from ood_lightning.encoders.blanks import Blanks
+    from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 
 Column = Literal["tower", "patches"]
 
@@ -26,12 +26,12 @@ class Encoder(ABC):
     Attributes:
         precision: of the towers.
         feature_dtype: in which image features are stored.
-        also: columns that a run stores beside the image features, for detectors that read them.
+        extra_features: columns that a run stores beside the image features, for detectors that read them.
     """
 
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: Literal["float16", "float32"] = "float16"
-    also: tuple[Column, ...] = ()
+    extra_features: tuple[Column, ...] = ()
 
     @property
     @abstractmethod
@@ -61,11 +61,11 @@ class Encoder(ABC):
         return tuple(self.transform(Image.new("RGB", (64, 64))).shape)
 
     @property
-    def takes_vectors(self) -> bool:
+    def supports_soft_tokens(self) -> bool:
         """Whether the text tower can take a vector for a token: then there is :meth:`blanks`."""
         return False
 
-    def blanks(self, texts: Sequence[str]) -> Blanks:
+    def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:
         """Texts whose `$` stands for a vector, with a gradient.
 
         Args:
@@ -92,26 +92,28 @@ class Encoder(ABC):
     def encode_image(self, image: Tensor) -> Tensor:
         """Unit-norm features (B, D) float32 of pictures (B, 3, H, W)."""
 
-    def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:
+    def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:
         """Features by column, all float32 and from one forward; `image` is always among them.
 
         Args:
             image: pictures (B, 3, H, W).
-            also: `tower`, the pooled output before the visual projection, as it is, (B, D_pre); `patches`, unit-norm
-                local features in the joint space, (B, P, D).
+            extra_features: `tower`, the pooled output before the visual projection, as it is, (B, D_pre); `patches`,
+                unit-norm local features in the joint space, (B, P, D).
 
         Raises:
             EncoderError: if the encoder has no such column.
         """
-        if also:
-            raise EncoderError(f"encoder {self.name!r} has no {' and no '.join(also)}: name no column in `also`")
+        if extra_features:
+            raise EncoderError(
+                f"encoder {self.name!r} has no {' and no '.join(extra_features)}: name no column in `also`"
+            )
         return {"image": self.encode_image(image)}
 
     @abstractmethod
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:
         """Unnormalised features (V, D) float32 of texts, in their order, on the CPU.
 
         Args:
             texts: complete texts, templates filled.
-            tick: told how many more texts are done, after each batch.
+            on_progress: told how many more texts are done, after each batch.
         """

@@ -27,7 +27,7 @@ def numbers_allowed() -> AbstractContextManager[Any]:
     return torch.serialization.safe_globals(known)
 
 
-def more_than_numbers(path: Path | str, error: Exception, name: str = "weights.pt") -> str | None:
+def unsafe_pickle_message(path: Path | str, error: Exception, name: str = "weights.pt") -> str | None:
     """What to say of a file that was refused since reading it could run code; None: the error says something else.
 
     Args:
@@ -50,7 +50,7 @@ def more_than_numbers(path: Path | str, error: Exception, name: str = "weights.p
     return None
 
 
-def complaint(error: Exception) -> str:
+def short_error(error: Exception) -> str:
     """Another library's error in a sentence or two: of a state dict's, one tensor of each kind of trouble will do."""
     if isinstance(error, KeyError):
         return f"its config or weights have no {error}; an encoder needs an image and a text tower"
@@ -63,7 +63,7 @@ def complaint(error: Exception) -> str:
     return shorten(line, 2 * LINE, placeholder=" ...").rstrip(".! ")
 
 
-def stretched(path: Path, model: Any) -> list[str]:
+def resized_parameters(path: Path, model: Any) -> list[str]:
     """Tensors that had another number of elements in the file than they have in the model that was made of it.
 
     open_clip stretches position embeddings of another picture size or context, and only its log tells.

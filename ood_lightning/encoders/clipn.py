@@ -21,7 +21,7 @@ from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ood_lightning.encoders.checkpoint import more_than_numbers, numbers_allowed
+from ood_lightning.encoders.checkpoint import numbers_allowed, unsafe_pickle_message
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             with numbers_allowed():
                 held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint raise whatever they are taken for, KeyError for one
-        if words := more_than_numbers(path, error, "clipn.pt"):
+        if words := unsafe_pickle_message(path, error, "clipn.pt"):
             raise EncoderError(words) from None
         raise EncoderError(
             f"{path} is damaged or no checkpoint ({type(error).__name__}): expected what `torch.save` or safetensors "

@@ -189,7 +189,7 @@ class HuggingFace(Encoder):
         with torch.inference_mode():
             return unit(self._vectors(model.get_image_features(pixel_values=image.to(model.device, model.dtype))))
 
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         import torch
 
         model = self._loaded().model
@@ -200,7 +200,7 @@ class HuggingFace(Encoder):
                 features = self._vectors(model.get_text_features(**tokens)).cpu()
                 found.update(zip(rows, features, strict=True))
                 too_long += cut
-                tick(len(rows))
+                on_progress(len(rows))
         report_cut(texts, too_long, self._context, self.name)
         return torch.stack([found[row] for row in range(len(texts))])
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ood_lightning.encoders.base import Column, Encoder
-from ood_lightning.encoders.blanks import Blanks
-from ood_lightning.encoders.checkpoint import complaint, more_than_numbers, numbers_allowed, stretched
+from ood_lightning.encoders.checkpoint import numbers_allowed, resized_parameters, short_error, unsafe_pickle_message
 from ood_lightning.encoders.hub import commit_of, fetched
 from ood_lightning.encoders.openclip_tags import HUB, LOCAL, check_hub, check_name, check_tag, is_file, tags
 from ood_lightning.encoders.openclip_text import by_length, text_tower, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
+from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.encoders.truncation import cut, report_cut
-from ood_lightning.encoders.vision import tapped
+from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.hashes import sha256_of
@@ -49,8 +49,8 @@ class OpenClip(Encoder):
         feature_dtype: in which image features are stored.
         text_batch: texts in a batch.
         cache_dir: where the hub's files are kept; the hub's default if None.
-        also: further columns of features that detectors may read: `tower`, the pooled output before the visual
-            projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
+        extra_features: further columns of features that detectors may read: `tower`, the pooled output before the
+            visual projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
         preprocess: the model's own, or that of a published code base, for models that take 224 x 224:
             `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
         resize: `exact` is Pillow's, as published; `fast` is torchvision's, 1.4 to 1.7 times as many pictures in the
@@ -63,7 +63,7 @@ class OpenClip(Encoder):
     feature_dtype: Literal["float16", "float32"] = "float16"
     text_batch: int = 512
     cache_dir: str | None = None
-    also: tuple[Column, ...] = ()
+    extra_features: tuple[Column, ...] = ()
     preprocess: Preset = "model"
     resize: Resizing = "exact"
     _towers: Any = field(default=None, init=False, repr=False, compare=False)
@@ -154,10 +154,10 @@ class OpenClip(Encoder):
                     name, pretrained=weights, precision=self.precision, cache_dir=self.cache_dir
                 )
         except Exception as error:  # of files that are no weights, open_clip raises whatever it stumbles over
-            words = more_than_numbers(weights or name.removeprefix(LOCAL), error)
+            words = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
             other = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
             raise EncoderError(
-                f"encoder {self.name!r} cannot be loaded: {words or complaint(error) + other}"
+                f"encoder {self.name!r} cannot be loaded: {words or short_error(error) + other}"
             ) from error
         tokenizer = tokenizer_of(name, self._repository, self.cache_dir, self.name)
         self._check(model, tokenizer)
@@ -170,7 +170,7 @@ class OpenClip(Encoder):
     def _check(self, model: Any, tokenizer: Any) -> None:
         """Refuse what was loaded and is not what the weights were trained with."""
         check_hub(self.model, model)
-        if self._file and (other := stretched(self._file, model)):
+        if self._file and (other := resized_parameters(self._file, model)):
             raise EncoderError(
                 f"{self._file} was made for another picture size or context than {self.model} has: {'; '.join(other)}. "
                 f"open_clip would stretch it without an error: name the model that it was trained as"
@@ -221,17 +221,17 @@ class OpenClip(Encoder):
         with torch.inference_mode(), self._computing():
             return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
 
-    def encode_columns(self, image: Tensor, also: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
+    def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
         from ood_lightning.functional.similarity import unit
 
-        if not also:
+        if not extra_features:
             return {"image": self.encode_image(image)}
-        with tapped(self._loaded()[0].visual, also, self.name) as found:
+        with capture_intermediate(self._loaded()[0].visual, extra_features, self.name) as found:
             columns = {"image": self.encode_image(image)}
-        columns |= {name: unit(found[name]) if name == "patches" else found[name].float() for name in also}
+        columns |= {name: unit(found[name]) if name == "patches" else found[name].float() for name in extra_features}
         return columns
 
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         import torch
 
         model, _, tokenizer = self._loaded()
@@ -246,18 +246,20 @@ class OpenClip(Encoder):
                 parts.append((positions, forward(tokens[:, :length].to(device)).float().cpu()))
                 rows = positions.tolist()
                 too_long += [rows[i] for i in cut([texts[row] for row in rows], tokens, tokenizer, padding)]
-                tick(len(tokens))
+                on_progress(len(tokens))
         report_cut(texts, too_long, tokens.shape[1], self.name)
         features = torch.cat([part[1] for part in parts])
         return torch.empty_like(features).index_copy_(0, torch.cat([part[0] for part in parts]), features)
 
     @property
-    def takes_vectors(self) -> bool:  # noqa: D102
+    def supports_soft_tokens(self) -> bool:  # noqa: D102
         return text_tower(self._loaded()[0])[1]
 
-    def blanks(self, texts: Sequence[str]) -> Blanks:  # noqa: D102
-        if not self.takes_vectors:
-            return super().blanks(texts)
+    def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:  # noqa: D102
+        if not self.supports_soft_tokens:
+            return super().soft_token_templates(texts)
         model, _, tokenizer = self._loaded()
         embedding = getattr(model, "text", model).token_embedding
-        return Blanks(texts, tokenizer, text_tower(model)[0], embedding.embedding_dim, embedding.weight.device)
+        return SoftTokenTemplates(
+            texts, tokenizer, text_tower(model)[0], embedding.embedding_dim, embedding.weight.device
+        )

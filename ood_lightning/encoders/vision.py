@@ -20,20 +20,20 @@ Compute = Callable[["Tensor", "Tensor"], "Tensor"]  # a module's input and outpu
 
 
 @contextmanager
-def tapped(visual: Any, also: Sequence[str], name: str) -> Iterator[dict[str, Tensor]]:
+def capture_intermediate(visual: Any, extra_features: Sequence[str], name: str) -> Iterator[dict[str, Tensor]]:
     """While this is open, a forward of `visual` leaves its columns here; the forward itself is not changed.
 
     Args:
         visual: open_clip's vision tower, in evaluation mode.
-        also: `tower`, the pooled output before the visual projection, (B, D_pre); `patches`, local features after the
-            projection, (B, P, D). Neither is normalised.
+        extra_features: `tower`, the pooled output before the visual projection, (B, D_pre); `patches`, local features
+            after the projection, (B, P, D). Neither is normalised.
         name: the encoder's, for errors.
 
     Raises:
         EncoderError: if this kind of tower has no such column.
     """
     found: dict[str, Tensor] = {}
-    places = {column: _place(visual, column, name) for column in also}
+    places = {column: _place(visual, column, name) for column in extra_features}
     hooks = [
         module.register_forward_hook(
             lambda _, given, out, column=column, compute=compute: found.__setitem__(column, compute(given[0], out))

@@ -17,21 +17,21 @@ from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.base import Evidence, ImageTower
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.encoders.blanks import BLANK
+from ood_lightning.encoders.soft_tokens import BLANK
 from ood_lightning.errors import FeatureError, SettingsError
-from ood_lightning.functional.intermodal import Border
+from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.features import label_features, negative_words, positives_under
 from ood_lightning.label_sets.sources import LabelSource
-from ood_lightning.label_sets.vocabulary import lexica
+from ood_lightning.label_sets.vocabulary import build_vocabularies
 
-WHENCE = {
+HOW_TO_PROVIDE = {
     "id_features": "ID training images (data.id_train_shards)",
     "id_labels": "labels of ID training images (.cls in data.id_train_shards)",
-    "borders": "a label set that looks at ID images (ood_lightning.label_sets.interneg.InterNegNegatives)",
-    "blanks": "a text tower that takes vectors for tokens (open_clip's causal ones)",
-    "patches": "patch features (data.encoder.also: [patches])",
-    "tower": "tower features (data.encoder.also: [tower])",
+    "class_bounds": "a label set that looks at ID images (ood_lightning.label_sets.interneg.InterNegNegatives)",
+    "soft_tokens": "a text tower that takes vectors for tokens (open_clip's causal ones)",
+    "patches": "patch features (data.encoder.extra_features: [patches])",
+    "tower": "tower features (data.encoder.extra_features: [tower])",
 }
 
 
@@ -69,40 +69,43 @@ def prepare(
         bank: encodes what is not cached.
         id_train: ID training images, where the run has some.
         device: where detectors compute.
-        asked: fields of :class:`Evidence` and columns that some detector of the run reads; `blanks` and `tower` are
-            given to none otherwise.
+        asked: fields of :class:`Evidence` and columns that some detector of the run reads; `soft_tokens` and `tower`
+            are given to none otherwise.
 
     Raises:
         SettingsError: if no label set can be made.
     """
     given = _given(id_train, device)
-    unmade = {name: reason(lacking) for name, s in sources.items() if (lacking := given.lacks(s.inputs))}
+    unmade = {name: reason(lacking) for name, s in sources.items() if (lacking := given.lacks(s.required_inputs))}
     made = {name: source for name, source in sources.items() if name not in unmade}
     if not made:
         raise SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in unmade.items())}")
-    under = lexica(made, corpus, prompts, bank, id_train)
+    under = build_vocabularies(made, corpus, prompts, bank, id_train)
     label_sets = {name: source.label_set(under[name]) for name, source in made.items()}
     for name, label_set in label_sets.items():
         if label_set.edited:
             rank_zero_info(f"label set {name!r} was edited by hand after it was made")
         for odd in label_set.oddities():
             rank_zero_info(f"label set {name!r}: {odd}")
-    borders = {name: limit for name, source in made.items() if (limit := source.border(under[name])) is not None}
+    class_bounds = {
+        name: bounds for name, source in made.items() if (bounds := source.class_bounds(under[name])) is not None
+    }
     evidence = replace(
         given,
         labels={
             name: label_features(found, under[name], encoder.logit_scale, device) for name, found in label_sets.items()
         },
         texts={name: (found.words, negative_words(found, under[name])) for name, found in label_sets.items()},
-        encode={name: partial(bank.encode, prompts=lexicon.prompts) for name, lexicon in under.items()},
+        encode={name: partial(bank.encode, prompts=vocabulary.prompts) for name, vocabulary in under.items()},
         encoder=encoder.fingerprint,
-        prompts={name: lexicon.prompts.fingerprint for name, lexicon in under.items()},
+        prompts={name: vocabulary.prompts.fingerprint for name, vocabulary in under.items()},
         positives_under=positives_under(label_sets, under),
         image_tower=ImageTower(encoder.image_shape, encoder.encode_image),
-        borders={name: Border(*(part.to(device) for part in limit)) for name, limit in borders.items()} or None,
+        class_bounds={name: ClassBounds(*(part.to(device) for part in bounds)) for name, bounds in class_bounds.items()}
+        or None,
     )
-    if "blanks" in asked and encoder.takes_vectors:
-        evidence = replace(evidence, blanks=encoder.blanks(Prompts(OPENAI_80).fill(f" {BLANK} ")))
+    if "soft_tokens" in asked and encoder.supports_soft_tokens:
+        evidence = replace(evidence, soft_tokens=encoder.soft_token_templates(Prompts(OPENAI_80).fill(f" {BLANK} ")))
     if "tower" in asked and id_train is not None and "tower" in id_train.columns:
         evidence = replace(evidence, id_tower=id_train.columns["tower"].rows(0, len(id_train)).to(device))
     return Prepared(label_sets, unmade, evidence)
@@ -110,7 +113,7 @@ def prepare(
 
 def reason(lacking: Sequence[str]) -> str:
     """Why a detector or a label set is left out, from the fields and columns that it lacks."""
-    return f"needs {' and '.join(WHENCE[what] for what in lacking)}"
+    return f"needs {' and '.join(HOW_TO_PROVIDE[what] for what in lacking)}"
 
 
 def check_dimensions(sets: Sequence[Features], dim: int, encoder: str) -> None:

@@ -27,7 +27,7 @@ def stream_scores(
     rows: Tensor,
     batch_size: int,
     device: torch.device,
-    tick: Callable[[int], object] = lambda n: None,
+    on_progress: Callable[[int], object] = lambda n: None,
 ) -> tuple[Tensor, Tensor]:
     """Scores of the ID and of the OOD images, each in stream order, on the CPU.
 
@@ -38,7 +38,7 @@ def stream_scores(
         rows: the stream; below n_id an ID image, from there on an OOD image.
         batch_size: images handed over at once.
         device: where the stream computes.
-        tick: told how many more images are done, after each batch.
+        on_progress: told how many more images are done, after each batch.
 
     Raises:
         SettingsError: if the stream does not give one float64 score an image.
@@ -56,7 +56,7 @@ def stream_scores(
                 f"expected float64, one an image"
             )
         parts.append(found.cpu())
-        tick(len(some))
+        on_progress(len(some))
     scores = torch.cat(parts)
     return scores[rows < n_id], scores[rows >= n_id]
 
@@ -101,12 +101,12 @@ def evaluate_streams(
     results = []
     for name, detector in streams.items():
         supervision, recipe = about[name]
-        with bar(images, f"stream {name}", "img", delay_s=3) as shown:
+        with bar(images, f"stream {name}", "img", delay_s=3) as progress_bar:
             for near, far in pairs:
                 orders = []
                 for rows in drawn[near.features.name, far.features.name]:
                     stream, images_of = detector.open(evidence), (near.features.image, far.features.image)
-                    scores = stream_scores(stream, *images_of, rows, protocol.batch_size, device, shown.update)
+                    scores = stream_scores(stream, *images_of, rows, protocol.batch_size, device, progress_bar.update)
                     row = evaluate(
                         name,
                         near.features.name,

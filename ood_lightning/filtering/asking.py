@@ -13,7 +13,7 @@ from ood_lightning.progress import bar
 SHOWN = 3  # unclear answers that an error names
 
 
-class Hearing:
+class JudgeSession:
     """One judge's answers.
 
     Args:
@@ -46,7 +46,7 @@ class Hearing:
         start = perf_counter()
         if todo:
             what = "proper nouns" if todo[0].name is None else "subcategories"
-            with bar(len(todo), f"ask for {what}", "question") as shown:
+            with bar(len(todo), f"ask for {what}", "question") as progress_bar:
                 for batch in self.judge.answer(todo):
                     decided = {todo[row]: answer for row, answer in batch}
                     self._tokens += sum(answer.tokens for answer in decided.values())
@@ -55,7 +55,7 @@ class Hearing:
                     found |= decided
                     if self.decisions:
                         self.decisions.add(identity, ((q, a) for q, a in decided.items() if q not in unclear))
-                    shown.update(len(batch))
+                    progress_bar.update(len(batch))
         self._seconds += perf_counter() - start
         if doubtful and self.unclear == "stop":
             some = "; ".join(

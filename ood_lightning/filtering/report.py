@@ -11,7 +11,7 @@ from typing import Any
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.rules import Rules, Verdict
 
 
@@ -19,7 +19,7 @@ def filtered_set(
     given: LabelSet,
     verdicts: Sequence[Verdict],
     rules: Rules,
-    hearing: Hearing,
+    session: JudgeSession,
     adjectives: Collection[str] | None = None,
 ) -> LabelSet:
     """The label set with the negatives that were kept, in their order; empty if none was.
@@ -28,17 +28,17 @@ def filtered_set(
         given: before.
         verdicts: on its negatives.
         rules: that were followed.
-        hearing: of the judge.
+        session: of the judge.
         adjectives: those of its negatives that take the templates for adjectives; None where the prompts have none.
     """
     kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
-    supervision = [*given.supervision, *(["llm"] if hearing.judge.llm and "llm" not in given.supervision else [])]
+    supervision = [*given.supervision, *(["llm"] if session.judge.llm and "llm" not in given.supervision else [])]
     about = {
         **given.recipe,
         "method": f"{given.recipe.get('method', 'label set')} + NegFilter",
         "filter": {
             "of": given.sha256,
-            "judge": hearing.judge.identity,
+            "judge": session.judge.identity,
             "rules": vars(rules),
             "counts": counts(verdicts),
         },
@@ -56,27 +56,29 @@ def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
     return {"given": len(verdicts), **Counter(verdict.reason for verdict in sorted(verdicts, key=lambda v: v.reason))}
 
 
-def write_report(folder: Path, verdicts: Sequence[Verdict], hearing: Hearing, second: Hearing | None) -> dict[str, Any]:
+def write_report(
+    folder: Path, verdicts: Sequence[Verdict], session: JudgeSession, second: JudgeSession | None
+) -> dict[str, Any]:
     """Write `dropped.csv`, `report.json` and, with a second judge, `disagreements.csv`; returns the report.
 
     Args:
         folder: to write to.
         verdicts: on every word, those that cleaning dropped included.
-        hearing: of the judge that decided.
+        session: of the judge that decided.
         second: of one that was asked the same questions afterwards.
     """
     dropped = [verdict for verdict in verdicts if verdict.reason != "kept"]
     _write_csv(folder / "dropped.csv", Verdict._fields, dropped)
     report: dict[str, Any] = {
         "counts": counts(verdicts),
-        "cost": hearing.cost(),
+        "cost": session.cost(),
         "renamed": {v.word: v.original for v in verdicts if v.reason == "kept" and v.word != v.original},
     }
     if second is not None:
-        report["second"] = {"cost": second.cost(), "agreement": agreement(hearing.answers, second.answers)}
+        report["second"] = {"cost": second.cost(), "agreement": agreement(session.answers, second.answers)}
         rows = [
             (question.word, question.name or "", "yes" if answer.yes else "no", "no" if answer.yes else "yes")
-            for question, answer in hearing.answers.items()
+            for question, answer in session.answers.items()
             if bool(answer.yes) != bool(second.answers[question].yes)
         ]
         _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), rows)

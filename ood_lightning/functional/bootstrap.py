@@ -46,7 +46,7 @@ def resampled(
     resamples: int = 1000,
     tpr: float = 0.95,
     block: int = 64,
-    tick: Callable[[int], object] = lambda _: None,
+    on_progress: Callable[[int], object] = lambda _: None,
 ) -> Resampled:
     """Metrics of sets drawn with replacement, exactly those of ``functional.roc`` on the drawn scores.
 
@@ -63,7 +63,7 @@ def resampled(
         resamples: R.
         tpr: share kept of the ID images, and caught of the OOD images, in (0, 1].
         block: resamples counted at once.
-        tick: told the number of resamples done since it was last told.
+        on_progress: told the number of resamples done since it was last told.
 
     Raises:
         EmptySideError, NotFiniteScoresError: as in :mod:`ood_lightning.functional.roc`.
@@ -89,7 +89,7 @@ def resampled(
             id_sums = _sums(id_counts[:, id_order[:, k]])
             for s, one in enumerate(by_set):
                 found[:, done, s, k] = _metrics(one, id_sums, ood_counts[s][:, one.ood_order], tpr)
-        tick(done.stop - done.start)
+        on_progress(done.stop - done.start)
     return Resampled(*found)
 
 

@@ -14,16 +14,16 @@ from ood_lightning.functional.similarity import unit
 _GRID = 2.0**40  # differences are rounded to it, so that the class's own name is never below itself
 
 
-class Border(NamedTuple):
+class ClassBounds(NamedTuple):
     """How like its own images each class name is.
 
     Attributes:
         prototypes: unit mean image feature of each class that has images, float64, shape (K, D).
-        bases: cosine of the class's name to it, float64, shape (K,).
+        thresholds: cosine of the class's name to it, float64, shape (K,).
     """
 
     prototypes: Tensor
-    bases: Tensor
+    thresholds: Tensor
 
 
 class Gaps(NamedTuple):
@@ -56,7 +56,7 @@ def shots(labels: Tensor, count: int, seed: int) -> Tensor:
     return order[place < count].sort().values
 
 
-def border(names: Tensor, images: Tensor, labels: Tensor) -> Border:
+def class_bounds(names: Tensor, images: Tensor, labels: Tensor) -> ClassBounds:
     """The border that class names and their images draw; classes without an image have no part in it.
 
     Args:
@@ -72,27 +72,27 @@ def border(names: Tensor, images: Tensor, labels: Tensor) -> Border:
     classes, row = labels.unique(return_inverse=True)
     sums = images.new_zeros(len(classes), images.shape[1], dtype=torch.float64).index_add_(0, row, images.double())
     prototypes = unit(sums)
-    return Border(prototypes, (names[classes].double() * prototypes).sum(dim=1))
+    return ClassBounds(prototypes, (names[classes].double() * prototypes).sum(dim=1))
 
 
-def gaps(texts: Tensor, limit: Border, *, block: int = 4096) -> Gaps:
+def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:
     """How far texts stay below a border: differences of cosines, rounded to 2^-40.
 
     Peak memory beside the inputs: about ``block * K * 24`` bytes.
 
     Args:
         texts: unit text features, shape (V, D).
-        limit: on the same device.
+        bounds: on the same device.
         block: texts per product.
 
     Example:
-        >>> limit = Border(torch.eye(2, dtype=torch.float64), torch.tensor([0.5, 0.5], dtype=torch.float64))
-        >>> gaps(torch.tensor([[0.6, -0.8], [0.0, 0.25]]), limit).admissible
+        >>> bounds = ClassBounds(torch.eye(2, dtype=torch.float64), torch.tensor([0.5, 0.5], dtype=torch.float64))
+        >>> gaps(torch.tensor([[0.6, -0.8], [0.0, 0.25]]), bounds).admissible
         tensor([False,  True])
     """
-    mean, admissible = [limit.bases[:0]], [limit.bases[:0].bool()]
+    mean, admissible = [bounds.thresholds[:0]], [bounds.thresholds[:0].bool()]
     for part in texts.split(block):
-        below = ((limit.bases - part.double() @ limit.prototypes.T) * _GRID).round() / _GRID
+        below = ((bounds.thresholds - part.double() @ bounds.prototypes.T) * _GRID).round() / _GRID
         mean.append((below.mean(dim=1) * _GRID).round() / _GRID)
         admissible.append((below > 0).all(dim=1))
     return Gaps(torch.cat(mean), torch.cat(admissible))

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
-from ood_lightning.functional.intermodal import Border, gaps
+from ood_lightning.functional.intermodal import ClassBounds, gaps
 from ood_lightning.label_sets.negatives import rest_of
 
 
 def mine_below(
     names: Sequence[str],
-    limit: Border,
+    bounds: ClassBounds,
     words: Sequence[str],
     word_features: Tensor,
     parts: Sequence[str] | None,
@@ -36,7 +36,7 @@ def mine_below(
 
     Args:
         names: positives in order.
-        limit: what the names and their images draw.
+        bounds: what the names and their images draw.
         words: the corpus.
         word_features: unit-norm, (V, D).
         parts: of speech of the words (`noun` or `adj`); None: one ranking of all.
@@ -49,12 +49,12 @@ def mine_below(
     if count < 1:
         raise LabelSetError(f"{count} negatives wanted, expected at least 1")
     rows = rest_of(words, names)
-    found = gaps(word_features[rows], limit)
+    found = gaps(word_features[rows], bounds)
     kept = found.admissible.nonzero()[:, 0]
     if not len(kept):
         raise LabelSetError(
-            f"none of {len(rows)} words is less like the images of all {len(limit.bases)} classes than their own names "
-            f"are: use a larger corpus, or check that labels and names are in one order"
+            f"none of {len(rows)} words is less like the images of all {len(bounds.thresholds)} classes than their own "
+            f"names are: use a larger corpus, or check that labels and names are in one order"
         )
     ranked = kept[found.mean[kept].argsort(descending=True, stable=True)]
     adjective = torch.tensor([parts is not None and parts[i] == "adj" for i in rows[ranked].tolist()])

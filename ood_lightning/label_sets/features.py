@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
     from ood_lightning.corpora.words import Words
     from ood_lightning.encoders.base import Encoder
-    from ood_lightning.label_sets.sources import Lexicon
+    from ood_lightning.label_sets.sources import Vocabulary
 
 
-def label_features(labels: LabelSet, lexicon: Lexicon, logit_scale: float, device: torch.device) -> LabelFeatures:
+def label_features(labels: LabelSet, vocabulary: Vocabulary, logit_scale: float, device: torch.device) -> LabelFeatures:
     """Text features of a label set on a device.
 
     Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
     often as they are listed.
     """
     marked = labels.recipe.get("adjectives", {})
-    positives = lexicon.encode(labels.words, "positives", marked.get("positives", ()))
+    positives = vocabulary.encode(labels.words, "positives", marked.get("positives", ()))
     if labels.negatives is None:
-        negatives = lexicon.features[_rest(lexicon.words, labels)]
+        negatives = vocabulary.features[_rest(vocabulary.words, labels)]
     elif labels.negatives:
-        negatives = lexicon.encode(labels.negatives, "negatives", marked.get("negatives", ()))
+        negatives = vocabulary.encode(labels.negatives, "negatives", marked.get("negatives", ()))
     else:
         negatives = positives[:0]
     return LabelFeatures(positives.to(device), negatives.to(device), logit_scale)
 
 
-def negative_words(labels: LabelSet, lexicon: Lexicon) -> Sequence[str]:
+def negative_words(labels: LabelSet, vocabulary: Vocabulary) -> Sequence[str]:
     """The negatives as texts, in the order of their features."""
     if labels.negatives is None:
-        return [lexicon.words.words[i] for i in _rest(lexicon.words, labels).tolist()]
+        return [vocabulary.words.words[i] for i in _rest(vocabulary.words, labels).tolist()]
     return labels.negatives
 
 
@@ -53,12 +53,12 @@ def _rest(words: Words, labels: LabelSet) -> Tensor:
 
 
 def positives_under(
-    label_sets: Mapping[str, LabelSet], lexica: Mapping[str, Lexicon]
+    label_sets: Mapping[str, LabelSet], build_vocabularies: Mapping[str, Vocabulary]
 ) -> Callable[[Callable[[Encoder], Encoder], str], Tensor]:
     """See :class:`Evidence`: features of a label set's positives under a tower made of the run's encoder, cached."""
 
     def features(make: Callable[[Encoder], Encoder], name: str) -> Tensor:
-        bank, prompts = lexica[name].bank, lexica[name].prompts.without_adjectives()
+        bank, prompts = build_vocabularies[name].bank, build_vocabularies[name].prompts.without_adjectives()
         tower = make(bank.encoder)
         words = label_sets[name].words
         return TextBank(tower, bank.cache_dir).features(words, prompts, f"positives under {tower.name}")

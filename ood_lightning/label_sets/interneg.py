@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import LabelSetError
-from ood_lightning.functional.intermodal import Border, border, shots
+from ood_lightning.functional.intermodal import ClassBounds, class_bounds, shots
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.below_border import mine_below
 from ood_lightning.label_sets.nearest import nearest_words
 from ood_lightning.label_sets.recipe import recipe
-from ood_lightning.label_sets.sources import LabelSource, Lexicon
+from ood_lightning.label_sets.sources import LabelSource, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,26 @@ class InterNegNegatives(LabelSource):
     pseudo_labels: bool = False
 
     @property
-    def inputs(self) -> frozenset[str]:  # noqa: D102
+    def required_inputs(self) -> frozenset[str]:  # noqa: D102
         return frozenset({"id_features"} if self.pseudo_labels else {"id_labels"})
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank what stays below the border."""
-        names, limit = read_names(self.names), self.border(lexicon)
-        assert lexicon.id_train is not None  # or there were no border
+        names, bounds = read_names(self.names), self.class_bounds(vocabulary)
+        assert vocabulary.id_train is not None  # or there were no border
         given = ["id_images", "id_names"] if self.pseudo_labels else ["id_images", "id_labels", "id_names"]
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=given)
-        about["id_set"] = {"name": lexicon.id_train.name, "pictures": len(lexicon.id_train)}
+        about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, supervision=given)
+        about["id_set"] = {"name": vocabulary.id_train.name, "pictures": len(vocabulary.id_train)}
         about |= {"shots": self.shots, "seed": self.seed, "pseudo_labels": self.pseudo_labels}
-        about["classes_with_images"] = len(limit.bases)
-        words = lexicon.words
-        return mine_below(names, limit, words.words, lexicon.features, words.parts, self.count, about)
+        about["classes_with_images"] = len(bounds.thresholds)
+        words = vocabulary.words
+        return mine_below(names, bounds, words.words, vocabulary.features, words.parts, self.count, about)
 
-    def border(self, lexicon: Lexicon) -> Border:  # noqa: D102
-        names, given = read_names(self.names), lexicon.id_train
+    def class_bounds(self, vocabulary: Vocabulary) -> ClassBounds:  # noqa: D102
+        names, given = read_names(self.names), vocabulary.id_train
         if given is None:
             raise LabelSetError("InterNegNegatives needs ID training images: `test` has them by data.id_train_shards")
-        features = lexicon.encode(names, "ID names")
+        features = vocabulary.encode(names, "ID names")
         labels = nearest_words(given.image, features, features.device).indices if self.pseudo_labels else given.label
         if self.shots < 1 or labels.max() < 0 or labels.max() >= len(names):
             raise LabelSetError(
@@ -64,4 +64,4 @@ class InterNegNegatives(LabelSource):
                 f"{self.names} {len(names)} names: expected at least one shot, and a name for every label"
             )
         chosen = shots(labels, self.shots, self.seed)
-        return border(features, unit(given.image[chosen].float()), labels[chosen])
+        return class_bounds(features, unit(given.image[chosen].float()), labels[chosen])

@@ -19,10 +19,10 @@ def nearest_words(image: Tensor, word_features: Tensor, device: torch.device) ->
     """
     words = word_features.to(device)
     values, indices = [], []
-    with bar(len(image), f"match with {len(words):,} words", "img") as shown:
+    with bar(len(image), f"match with {len(words):,} words", "img") as progress_bar:
         for block in torch.split(image, ROWS):
             top = top_k(unit(block.to(device)), words, 1)
             values.append(top.values[:, 0].cpu())
             indices.append(top.indices[:, 0].cpu())
-            shown.update(len(block))
+            progress_bar.update(len(block))
     return Top(torch.cat(values), torch.cat(indices))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.label_sets.initial_positives import Given
+from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.negatives import augment, mine_by_part
 from ood_lightning.label_sets.recipe import recipe
-from ood_lightning.label_sets.sources import LabelSource, Lexicon
+from ood_lightning.label_sets.sources import LabelSource, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class NegLabelNegatives(LabelSource):
     without_names: bool = False
     adjectives_first: bool = False
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank the nouns and the adjectives."""
-        given = Given.read(self.names, lexicon)
+        given = InitialPositives.read(self.names, vocabulary)
         options = {name: value for name, value in vars(self).items() if name != "names"}
-        about = {"method": self.method, **recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)}
-        mined = mine_by_part(given.words, given.encode(lexicon), lexicon.words, lexicon.features, about, **options)
-        return given.told(mined, lexicon)
+        about = {"method": self.method, **recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)}
+        mined = mine_by_part(
+            given.words, given.encode(vocabulary), vocabulary.words, vocabulary.features, about, **options
+        )
+        return given.told(mined, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,9 @@ class AugmentedNames(LabelSource):
     names: str
     count: int = 500
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank the corpus."""
-        given = Given.read(self.names, lexicon)
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
-        features, words = given.encode(lexicon), lexicon.words.words
-        return given.told(augment(given.words, features, words, lexicon.features, self.count, about), lexicon)
+        given = InitialPositives.read(self.names, vocabulary)
+        about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)
+        features, words = given.encode(vocabulary), vocabulary.words.words
+        return given.told(augment(given.words, features, words, vocabulary.features, self.count, about), vocabulary)

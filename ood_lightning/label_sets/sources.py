@@ -13,7 +13,7 @@ from ood_lightning.corpora.words import Corpus, Part, Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import LabelSetError
-from ood_lightning.label_sets.initial_positives import Given
+from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe, recipe
 from ood_lightning.places import locate
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.data.artifacts.features import Features
-    from ood_lightning.functional.intermodal import Border
+    from ood_lightning.functional.intermodal import ClassBounds
 
 
-class Lexicon(NamedTuple):
+class Vocabulary(NamedTuple):
     """A corpus under prompts.
 
     Attributes:
@@ -72,7 +72,7 @@ class LabelSource(ABC):
     """Something that yields a label set."""
 
     @property
-    def inputs(self) -> frozenset[str]:
+    def required_inputs(self) -> frozenset[str]:
         """Of :class:`Evidence`'s `id_features` and `id_labels`, what it needs; else its detectors are not run."""
         return frozenset()
 
@@ -82,14 +82,14 @@ class LabelSource(ABC):
         return True
 
     def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
-        """Corpus and prompts of this set; the run's own, which are given, unless it is :class:`Under` others."""
+        """Corpus and prompts of this set; the run's own, which are given, unless it is :class:`WithCorpus` others."""
         return corpus, prompts
 
     @abstractmethod
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """The set, under the run's encoder and the corpus and prompts of :meth:`terms`."""
 
-    def border(self, lexicon: Lexicon) -> Border | None:
+    def class_bounds(self, vocabulary: Vocabulary) -> ClassBounds | None:
         """How like their images the names are, on the CPU; None where this source looks at no images."""
         return None
 
@@ -109,33 +109,33 @@ class Stored(LabelSource):
         """Where its negatives are the rest of the corpus."""
         return LabelSet.read(locate(self.path)).negatives is None
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Read it, and refuse one that this run's encoder or corpus did not make."""
         found = LabelSet.read(locate(self.path))
-        encoder = lexicon.bank.encoder
+        encoder = vocabulary.bank.encoder
         found.check_encoder(encoder.fingerprint, encoder.name)
-        corpus, own = found.recipe.get("corpus", {}), corpus_recipe(lexicon.words, lexicon.prompts)
+        corpus, own = found.recipe.get("corpus", {}), corpus_recipe(vocabulary.words, vocabulary.prompts)
         decisive = [key for key in own if key.endswith("sha256")]
         if found.negatives is None and any(corpus.get(key) != own[key] for key in decisive):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {corpus.get('name')!r} ({corpus.get('words')} "
-                f"words), the run uses {lexicon.words.name!r} ({len(lexicon.words)} words). Name one corpus in both, "
-                f"or give this set its own: ood_lightning.label_sets.sources.Under."
+                f"words), the run uses {vocabulary.words.name!r} ({len(vocabulary.words)} words). Name one corpus "
+                f"in both, or give this set its own: ood_lightning.label_sets.sources.WithCorpus."
             )
-        made_with, prompts = found.recipe.get("prompts"), prompts_recipe(lexicon.prompts)
+        made_with, prompts = found.recipe.get("prompts"), prompts_recipe(vocabulary.prompts)
         if made_with and made_with != prompts:
             key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != prompts.get(key))
             there, here = (p[key][:2] if isinstance(p.get(key), list) else p.get(key) for p in (made_with, prompts))
             raise LabelSetError(
                 f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
                 f"silence. Name the same prompts in both, or give this set its own: "
-                f"ood_lightning.label_sets.sources.Under."
+                f"ood_lightning.label_sets.sources.WithCorpus."
             )
         return found
 
 
 @dataclass(frozen=True)
-class Under(LabelSource):
+class WithCorpus(LabelSource):
     """A label set under a corpus and prompts of its own, beside others under the run's.
 
     Args:
@@ -153,22 +153,22 @@ class Under(LabelSource):
         return self._source.terms(self.corpus or corpus, self.prompts or prompts)
 
     @property
-    def inputs(self) -> frozenset[str]:
+    def required_inputs(self) -> frozenset[str]:
         """The source's."""
-        return self._source.inputs
+        return self._source.required_inputs
 
     @property
     def reads_corpus(self) -> bool:
         """As its source."""
         return self._source.reads_corpus
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """What the source makes of them."""
-        return self._source.label_set(lexicon)
+        return self._source.label_set(vocabulary)
 
-    def border(self, lexicon: Lexicon) -> Border | None:
+    def class_bounds(self, vocabulary: Vocabulary) -> ClassBounds | None:
         """The source's, if it draws one."""
-        return self._source.border(lexicon)
+        return self._source.class_bounds(vocabulary)
 
     @property
     def _source(self) -> LabelSource:
@@ -190,9 +190,11 @@ class IDNames(LabelSource):
         """No: names are all it takes."""
         return False
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=["id_names"], method="names")
+        about = recipe(
+            vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, supervision=["id_names"], method="names"
+        )
         return LabelSet(tuple(Positive(name) for name in read_names(self.names)), (), about)
 
 
@@ -215,7 +217,7 @@ class CandidateNames(LabelSource):
         """No: names are all it takes."""
         return False
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""
         names = read_names(self.names)
         taken = {name.lower() for name in names}
@@ -225,7 +227,7 @@ class CandidateNames(LabelSource):
             raise LabelSetError(f"{', '.join(self.ood_names)}: every candidate is an ID name, so no negative is left")
         given = ["id_names", "ood_names"]
         about = recipe(
-            lexicon.words, lexicon.prompts, lexicon.bank.encoder, supervision=given, method="candidate names"
+            vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, supervision=given, method="candidate names"
         )
         return LabelSet(tuple(Positive(name) for name in names), negatives, about)
 
@@ -245,17 +247,17 @@ class MinedNegatives(LabelSource):
     count: int = 10_000
     quantile: float = 0.95
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank the corpus."""
         from ood_lightning.label_sets.negatives import (
             mine_negatives,  # brings torch, which `filter --help` does without
         )
 
-        given, words = Given.read(self.names, lexicon), lexicon.words.words
-        about = recipe(lexicon.words, lexicon.prompts, lexicon.bank.encoder)
-        features = given.encode(lexicon)
-        mined = mine_negatives(given.words, features, words, lexicon.features, self.count, about, self.quantile)
-        return given.told(mined, lexicon)
+        given, words = InitialPositives.read(self.names, vocabulary), vocabulary.words.words
+        about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)
+        features = given.encode(vocabulary)
+        mined = mine_negatives(given.words, features, words, vocabulary.features, self.count, about, self.quantile)
+        return given.told(mined, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -280,15 +282,19 @@ class CLIPScopeNegatives(LabelSource):
     share: float = 0.05
     mining_prompts: Prompts | None = None
 
-    def label_set(self, lexicon: Lexicon) -> LabelSet:
+    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank the corpus, keep both ends."""
         from ood_lightning.label_sets.negatives import mine_both_ends
 
-        given, words, ends = Given.read(self.names, lexicon), lexicon.words, (self.farthest, self.nearest)
-        about, ranked = recipe(words, lexicon.prompts, lexicon.bank.encoder), lexicon.features
+        given, words, ends = (
+            InitialPositives.read(self.names, vocabulary),
+            vocabulary.words,
+            (self.farthest, self.nearest),
+        )
+        about, ranked = recipe(words, vocabulary.prompts, vocabulary.bank.encoder), vocabulary.features
         if self.mining_prompts is not None:
-            ranked = lexicon.bank.features(words.words, self.mining_prompts, words.name, words.parts)
+            ranked = vocabulary.bank.features(words.words, self.mining_prompts, words.name, words.parts)
             about["mining_prompts"] = prompts_recipe(self.mining_prompts)
-        features = given.encode(lexicon)
+        features = given.encode(vocabulary)
         mined = mine_both_ends(given.words, features, words.words, ranked, *ends, about, share=self.share)
-        return given.told(mined, lexicon)
+        return given.told(mined, vocabulary)

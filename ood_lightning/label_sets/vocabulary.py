@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus, Words
-from ood_lightning.label_sets.sources import LabelSource, Lexicon
+from ood_lightning.label_sets.sources import LabelSource, Vocabulary
 
 if TYPE_CHECKING:
     from ood_lightning.data.artifacts.features import Features
 
 
-def lexica(
+def build_vocabularies(
     sources: Mapping[str, LabelSource],
     corpus: Corpus,
     prompts: Prompts,
     bank: TextBank,
     id_train: Features | None = None,
-) -> dict[str, Lexicon]:
+) -> dict[str, Vocabulary]:
     """The lexicon of each label set; sets with the same words and prompts share one.
 
     A corpus is encoded only if one of its sets reads it.
@@ -44,11 +44,11 @@ def lexica(
             loaded.append((own, words := own.load()))
         terms[name] = words, under
         alike.setdefault((words.sha256, words.adjectives_sha256, under.fingerprint), []).append(name)
-    found: dict[str, Lexicon] = {}
+    found: dict[str, Vocabulary] = {}
     for names in alike.values():
         words, under = terms[names[0]]
         features = torch.empty(0, 0)
         if any(sources[name].reads_corpus for name in names):
             features = bank.features(words.words, under, words.name, words.parts)
-        found.update(dict.fromkeys(names, Lexicon(words, features, under, bank, id_train)))
+        found.update(dict.fromkeys(names, Vocabulary(words, features, under, bank, id_train)))
     return {name: found[name] for name in sources}

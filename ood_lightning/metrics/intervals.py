@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ood_lightning.functional.bootstrap import Resampled
 
-TOLD = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
+NAME_SUPERVISION = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
 PATIENCE_S = 3.0  # quicker work shows no bar
 
 
@@ -94,7 +94,7 @@ def bootstrap(
                 [scores[name] for name in ood_sets],
                 [_seed(seed, name) for name in (id_set, *ood_sets)],
                 resamples=resamples,
-                tick=watched.update,
+                on_progress=watched.update,
             )
             overall: list[tuple[Result, Tensor]] = []
             for row in mine:
@@ -141,9 +141,9 @@ def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
             len(of_free),
         )
         for free, of_free in overall
-        if TOLD.isdisjoint(free.supervision)
+        if NAME_SUPERVISION.isdisjoint(free.supervision)
         for told, of_told in overall
-        if not TOLD.isdisjoint(told.supervision)
+        if not NAME_SUPERVISION.isdisjoint(told.supervision)
     ]
 
 

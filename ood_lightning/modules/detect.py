@@ -22,8 +22,8 @@ from ood_lightning.evaluation.prepare import check_dimensions, prepare, reason
 from ood_lightning.evaluation.streams import evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.sources import LabelSource, Stored
-from ood_lightning.metrics.ood import ScoreBag
 from ood_lightning.metrics.results import Result, evaluate, means
+from ood_lightning.metrics.score_collector import ScoreCollector
 from ood_lightning.places import FEATURES
 
 NEAREST = ("top_positive", "top_negative")
@@ -34,7 +34,7 @@ class DetectModule(L.LightningModule):
 
     Args:
         encoder: the data module's, by a link.
-        corpus: words that negatives come from; a label set may bring its own (`label_sets.sources.Under`).
+        corpus: words that negatives come from; a label set may bring its own (`label_sets.sources.WithCorpus`).
         label_sets: by name; a path stands for a label set on disk.
         detectors: by the name that tables show; each reads the label set that its `labels` names.
         prompts: templates around each word.
@@ -101,12 +101,12 @@ class DetectModule(L.LightningModule):
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
         sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
-        self.bags = nn.ModuleList(ScoreBag([*self.scorers, *NEAREST]) for _ in sets)
+        self.bags = nn.ModuleList(ScoreCollector([*self.scorers, *NEAREST]) for _ in sets)
 
     def _prepare(self, device: torch.device) -> None:
         self.encoder.load(device)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        asked = frozenset(field for found in self._every.values() for field in found.inputs)
+        asked = frozenset(field for found in self._every.values() for field in found.required_inputs)
         asked |= {column for detector in self.detectors.values() for column in detector.columns}
         bank = TextBank(self.encoder, self.cache_dir)
         self.label_sets, self.unmade, self.evidence = prepare(
@@ -133,8 +133,8 @@ class DetectModule(L.LightningModule):
                 continue
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking, unnamed = self.evidence.lacks(detector.inputs), detector.missing()
-            lacking += [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.also)]
+            lacking, unnamed = self.evidence.lacks(detector.required_inputs), detector.missing()
+            lacking += [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.extra_features)]
             if unnamed:
                 self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
             elif lacking:
@@ -206,7 +206,7 @@ class DetectModule(L.LightningModule):
         """What a detector was given, by itself and through its label set."""
         found = self._every[detector]
         given = self._label_set(detector).supervision if found.labels else ()
-        return tuple(sorted(found.needs | set(given)))
+        return tuple(sorted(found.supervision | set(given)))
 
     def _label_set(self, detector: str) -> LabelSet:
         return self.label_sets[self._every[detector].labels]
@@ -215,7 +215,7 @@ class DetectModule(L.LightningModule):
         return self._label_set(detector).sha256 if self._every[detector].labels else ""
 
     def _gathered(self, index: int, eval_set: Any) -> SetScores:
-        bag: ScoreBag = self.bags[index]  # type: ignore[assignment]
+        bag: ScoreCollector = self.bags[index]  # type: ignore[assignment]
         ids, scores, duplicates = bag.compute()
         promised = len(eval_set.features)
         if len(ids) != promised or duplicates:

@@ -15,13 +15,13 @@ from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.features import label_features
-from ood_lightning.label_sets.sources import LabelSource, Lexicon, Stored
-from ood_lightning.label_sets.vocabulary import lexica
+from ood_lightning.label_sets.sources import LabelSource, Stored, Vocabulary
+from ood_lightning.label_sets.vocabulary import build_vocabularies
 
 MADE_FROM = "ood_lightning_made_from"
 
 
-class LabelledFit(L.LightningModule):
+class LabelSetTraining(L.LightningModule):
     """Base of trainings that name pictures by the texts of a label set.
 
     Args:
@@ -41,15 +41,15 @@ class LabelledFit(L.LightningModule):
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.source = Stored(label_set) if isinstance(label_set, str) else label_set
 
-    def _labels(self) -> tuple[Lexicon, LabelFeatures]:
+    def _labels(self) -> tuple[Vocabulary, LabelFeatures]:
         """Make or read the label set; its texts' features lie on the trainer's device."""
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
         bank = TextBank(self.encoder, self.cache_dir)
-        lexicon = lexica({"": self.source}, self.corpus, self.prompts, bank)[""]
-        self.prompts = lexicon.prompts  # the set's own, where it brings some
-        self.label_set = self.source.label_set(lexicon)
-        return lexicon, label_features(self.label_set, lexicon, self.encoder.logit_scale, device)
+        vocabulary = build_vocabularies({"": self.source}, self.corpus, self.prompts, bank)[""]
+        self.prompts = vocabulary.prompts  # the set's own, where it brings some
+        self.label_set = self.source.label_set(vocabulary)
+        return vocabulary, label_features(self.label_set, vocabulary, self.encoder.logit_scale, device)
 
     def _made_from(self) -> dict[str, str]:
         """Hashes of what the training reads; a file that a setting names may have changed since."""

@@ -20,11 +20,11 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.label_sets.nearest import nearest_words
 from ood_lightning.label_sets.sources import LabelSource
-from ood_lightning.modules.label_set_training import LabelledFit
+from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 
 
-class ProbeModule(LabelledFit):
+class ProbeModule(LabelSetTraining):
     """Multinomial regression from standardised features to pseudo-labels.
 
     Args:
@@ -37,7 +37,7 @@ class ProbeModule(LabelledFit):
         seed: of the initial weights; 42 in PLP's code.
         cache_dir: folder of all features.
         features: inputs of the probe: `image`, projected and unit-norm, or `tower`, before the projection
-            (`data.encoder.also: [tower]`).
+            (`data.encoder.extra_features: [tower]`).
     """
 
     feature_mean: Tensor
@@ -67,8 +67,10 @@ class ProbeModule(LabelledFit):
     def setup(self, stage: str) -> None:
         """Name every picture, take the features' mean and deviation, and begin the probe."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.features not in ("image", *self.encoder.also):
-            raise SettingsError(f"the probe reads {self.features} features: give data.encoder.also: [{self.features}]")
+        if self.features not in ("image", *self.encoder.extra_features):
+            raise SettingsError(
+                f"the probe reads {self.features} features: give data.encoder.extra_features: [{self.features}]"
+            )
         _, (names, *_) = self._labels()
         image = data.features.image
         data.targets = nearest_words(image, names, names.device).indices

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.base import MADE
+from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
@@ -31,14 +31,14 @@ from ood_lightning.functional.temi import cosine
 from ood_lightning.label_sets.features import negative_words
 from ood_lightning.label_sets.nearest import nearest_words
 from ood_lightning.label_sets.sources import LabelSource
-from ood_lightning.modules.label_set_training import LabelledFit
+from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
 
 BLOCK = 8192  # pictures that are labelled at once
 
 
-class SynOODModule(LabelledFit):
+class SynOODModule(LabelSetTraining):
     """First `image_epochs` of the adapter on all pictures, then `text_epochs` of the negatives on synthetic ones.
 
     The rate of each side falls along half a cosine from epoch to epoch, as in the code, so its end is never reached.
@@ -107,8 +107,8 @@ class SynOODModule(LabelledFit):
     def setup(self, stage: str) -> None:
         """Label every picture, and begin the adapter and the embeddings."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        lexicon, (positives, negatives, self.logit_scale) = self._labels()
-        self.negatives = negative_words(self.label_set, lexicon)
+        vocabulary, (positives, negatives, self.logit_scale) = self._labels()
+        self.negatives = negative_words(self.label_set, vocabulary)
         if not self.negatives:
             raise SettingsError("SynOOD tunes negatives, its label set has none: use MinedNegatives for one")
         synthetic, device = data.synthetic.image, negatives.device
@@ -159,8 +159,8 @@ class SynOODModule(LabelledFit):
             }
         )
         texts = [text for row in self.used.tolist() for text in self.prompts.fill(self.negatives[row])]
-        with bar(len(texts), "length of used negatives", "text") as shown:
-            encoded = self.encoder.encode_text(texts, shown.update)
+        with bar(len(texts), "length of used negatives", "text") as progress_bar:
+            encoded = self.encoder.encode_text(texts, progress_bar.update)
         length = encoded.norm(dim=1).view(len(negatives), -1).mean(dim=1, keepdim=True)
         self.tuned = nn.Parameter(negatives * length.to(negatives.device))
 
@@ -205,4 +205,4 @@ class SynOODModule(LabelledFit):
             "synthetic_set": f"{synthetic.name}-{synthetic.fingerprint}",
         }
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return stored, {MADE: json.dumps(made, sort_keys=True)}
+        return stored, {PROVENANCE_KEY: json.dumps(made, sort_keys=True)}

@@ -65,7 +65,7 @@ def packing(card: Card, protocol: Protocol) -> str:
         f"origin {card.source}",
     ]
     return " \\\n    --".join([f"python -m ood_lightning data pack {source}", *arguments]) + (
-        f"\npython -m ood_lightning data check {out} --against {card.reference(protocol)}"
+        f"\npython -m ood_lightning data check {out} --card {card.reference(protocol)}"
     )
 
 

@@ -69,8 +69,8 @@ def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model:
     assert mined["similarity"]["mean"] == pytest.approx(float(products.max(1).values.mean()), abs=1e-5)
 
     far = noun_hops(labels.words, NAMES)
-    wanted = {"names_in_wordnet": 3, "mean": far.mean, "bins": [*far.bins], "unreachable": far.unreachable}
-    assert mined["hops"] == wanted
+    expected = {"names_in_wordnet": 3, "mean": far.mean, "bins": [*far.bins], "unreachable": far.unreachable}
+    assert mined["hops"] == expected
     assert sum(far.bins) + far.unreachable == len(labels.positives)
 
     assert (found["truth"]["images"], found["truth"]["classes"]) == (40, 2)

@@ -38,8 +38,8 @@ def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml
     assert list(run.config["model"]["init_args"]["detectors"]) == ["MCM", "NegLabel"]
     rows = json.loads(Path("run/eval/results.json").read_text())["results"]
     assert run.curve("test/results.nrows") == [len(rows)]
-    wanted = ("MCM", "id_test", "mean", "")
-    (mean,) = [r for r in rows if (r["detector"], r["id_set"], r["ood_set"], r["group"]) == wanted]
+    expected = ("MCM", "id_test", "mean", "")
+    (mean,) = [r for r in rows if (r["detector"], r["id_set"], r["ood_set"], r["group"]) == expected]
     assert run.curve("test/id_test/MCM/auroc") == pytest.approx([mean["auroc"]])
     assert run.artifacts["results"] == ["results.csv"]
 

@@ -67,7 +67,7 @@ STEP = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}
 
 
 @pytest.mark.parametrize(
-    ("variables", "wanted"),
+    ("variables", "expected"),
     [
         ({}, (0, 1)),
         (STEP, (3, 4)),
@@ -84,10 +84,10 @@ STEP = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}
         (array(1, 0, 2, 3) | {"RANK": "1", "WORLD_SIZE": "2"}, (3, 6)),
     ],
 )
-def test_the_share_of_a_process(variables: dict[str, str], wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+def test_the_share_of_a_process(variables: dict[str, str], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert share() == wanted
+    assert share() == expected
 
 
 @pytest.mark.parametrize("number", [1, 2, 9])
@@ -210,8 +210,8 @@ def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Pa
     given = config("encoder", "corpus", detector=given_detector, **more)
     assert main(["predict", *given, "--images", "p.png", "--out", "rows.jsonl"]) == 0
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
-    (wanted,) = [entry["X"] for entry in table if entry["key"] == "blues0000"]
-    assert row["score"] == pytest.approx(wanted, abs=1e-4)
+    (expected,) = [entry["X"] for entry in table if entry["key"] == "blues0000"]
+    assert row["score"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_path: Path):

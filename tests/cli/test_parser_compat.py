@@ -97,9 +97,9 @@ def test_each_image_is_its_own_first_neighbour_if_asked(self_neighbour: bool, tm
     folder = FeatureFolder(tmp_path, Manifest("x", "id", ()), "f" * 16)
     cosines = unit(image.float()).double() @ unit(image.float()).double().T
     near = [[int(j) for j in row.argsort(descending=True) if j != i][:3] for i, row in enumerate(cosines)]
-    wanted = [[i, *found[:2]] for i, found in enumerate(near)] if self_neighbour else near
+    expected = [[i, *found[:2]] for i, found in enumerate(near)] if self_neighbour else near
     for _ in range(2):  # found, then read from the folder
-        assert data._neighbours(folder).tolist() == wanted
+        assert data._neighbours(folder).tolist() == expected
 
 
 def test_a_fit_says_that_images_were_their_own_neighbours(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):

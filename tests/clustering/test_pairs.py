@@ -54,8 +54,8 @@ def test_batches_are_a_function_of_seed_and_epoch_alone():
 def test_batches_are_those_of_checkpoints_written_before():
     draw = torch.Generator().manual_seed(3 * 1_000_003 + 2)
     order, column = torch.randperm(50, generator=draw), torch.randint(5, (50,), generator=draw)
-    wanted = [[[i, int(column[i])] for i in order[start : start + 8].tolist()] for start in range(0, 48, 8)]
-    assert epoch(seed=3, at=2).tolist() == wanted
+    expected = [[[i, int(column[i])] for i in order[start : start + 8].tolist()] for start in range(0, 48, 8)]
+    assert epoch(seed=3, at=2).tolist() == expected
 
 
 def test_neighbours_are_drawn_evenly_and_anew_every_epoch():

@@ -139,19 +139,19 @@ class Some(Corpus):
 def test_every_adjective_becomes_one_phrase_by_the_official_stream_of_draws():
     found = Conjugated(Some()).load()
     random.seed(0)
-    wanted = [f"{word} {random.choice(BROAD_NOUNS)}" for word in ("red", "blue", "wide", "wide open")]
-    assert found.words == ("sky", wanted[0], wanted[1], "cat", wanted[2], wanted[3])
-    assert found.adjectives == set(wanted)
+    expected = [f"{word} {random.choice(BROAD_NOUNS)}" for word in ("red", "blue", "wide", "wide open")]
+    assert found.words == ("sky", expected[0], expected[1], "cat", expected[2], expected[3])
+    assert found.adjectives == set(expected)
     assert found.words == Conjugated(Some()).load().words
     assert any(Conjugated(Some(), seed).load().words != found.words for seed in (1, 2, 3))
 
 
 def test_the_draws_leave_the_global_stream_alone():
     random.seed(5)
-    wanted = random.random()
+    expected = random.random()
     random.seed(5)
     Conjugated(Some()).load()
-    assert random.random() == wanted
+    assert random.random() == expected
 
 
 def test_csps_pool_has_one_phrase_for_each_adjective_but_for_those_that_are_nouns():

@@ -64,11 +64,11 @@ def test_the_orders_differ_where_lengths_do(features: torch.Tensor):
 
 def test_orders_agree_for_one_template_and_copies_of_it_change_nothing(features: torch.Tensor):
     single = features[:, :1]
-    wanted = single[:, 0] / single[:, 0].norm(dim=-1, keepdim=True)
+    expected = single[:, 0] / single[:, 0].norm(dim=-1, keepdim=True)
     orders: tuple[Order, Order] = ("normalise-then-mean", "mean-then-normalise")
     for order in orders:
-        torch.testing.assert_close(ensemble(single, order), wanted)
-        torch.testing.assert_close(ensemble(single.expand(-1, 5, -1), order), wanted)
+        torch.testing.assert_close(ensemble(single, order), expected)
+        torch.testing.assert_close(ensemble(single.expand(-1, 5, -1), order), expected)
 
 
 def test_the_word_goes_where_the_slot_is_and_braces_in_it_stay():

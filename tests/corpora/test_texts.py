@@ -30,9 +30,9 @@ class FakeEncoder:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def encode_text(self, some: Sequence[str], tick: Callable[[int], object]) -> Tensor:
+    def encode_text(self, some: Sequence[str], on_progress: Callable[[int], object]) -> Tensor:
         self.asked += some
-        tick(len(some))
+        on_progress(len(some))
         return torch.stack([vector(text) for text in some])
 
 
@@ -67,9 +67,9 @@ def test_each_word_is_the_mean_over_the_templates_of_its_part(
 ):
     monkeypatch.setattr(texts, "WORDS_AT_ONCE", at_once)
     prompts = Prompts(PROMPTS.templates, order, PROMPTS.adjectives)
-    wanted = torch.stack([by_loop(word, part, order) for word, part in zip(WORDS, PARTS, strict=True)])
+    expected = torch.stack([by_loop(word, part, order) for word, part in zip(WORDS, PARTS, strict=True)])
     found = bank.features(WORDS, prompts, parts=PARTS)
-    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(found, expected)
     torch.testing.assert_close(bank.features(WORDS, prompts, parts=PARTS), found, rtol=0, atol=0)  # from the file
 
 
@@ -120,7 +120,7 @@ def test_adjectives_templates_are_checked_as_the_others():
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("neglabel", Prompts(published.NEGLABEL_NOUN, adjectives=published.NEGLABEL_ADJECTIVE)),
         ("oovlm", Prompts(published.OOVLM_NOUN, adjectives=published.OOVLM_ADJECTIVE)),
@@ -128,6 +128,6 @@ def test_adjectives_templates_are_checked_as_the_others():
         ("mcm", Prompts(published.MCM_NAME)),
     ],
 )
-def test_configs_of_the_methods_are_their_constants(name: str, wanted: Prompts):
-    assert Prompts(**yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())) == wanted
+def test_configs_of_the_methods_are_their_constants(name: str, expected: Prompts):
+    assert Prompts(**yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())) == expected
     assert (len(published.CSP_NOUN), len(published.CSP_ADJECTIVE)) == (8, 4)

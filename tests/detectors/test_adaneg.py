@@ -114,8 +114,8 @@ def test_equals_a_slow_loop(
 ):
     detector = replace(DETECTOR, sample_adaptive=sample_adaptive, **change)
     found, stream = run(detector, labels, images, batch_size)
-    wanted, filled = by_hand(detector, labels, images, batch_size)
-    total = torch.tensor(wanted, dtype=torch.float64) / (1 + detector.weight)
+    expected, filled = by_hand(detector, labels, images, batch_size)
+    total = torch.tensor(expected, dtype=torch.float64) / (1 + detector.weight)
     torch.testing.assert_close(found.sigmoid(), total, atol=1e-5, rtol=0)
     torch.testing.assert_close(found, total.logit(), atol=1e-4, rtol=1e-4)
     assert stream.memory.filled == filled
@@ -172,8 +172,8 @@ def test_an_empty_batch_changes_nothing(adaptive: bool, labels: LabelFeatures, i
 
 def test_a_weight_of_zero_leaves_the_adaptive_share(labels: LabelFeatures, images: Tensor):
     found, _ = run(replace(DETECTOR, weight=0.0), labels, images, 8)
-    wanted, _ = by_hand(replace(DETECTOR, weight=0.0), labels, images, 8)
-    torch.testing.assert_close(found.sigmoid(), torch.tensor(wanted, dtype=torch.float64), atol=1e-5, rtol=0)
+    expected, _ = by_hand(replace(DETECTOR, weight=0.0), labels, images, 8)
+    torch.testing.assert_close(found.sigmoid(), torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
 def test_scores_do_not_saturate():

@@ -81,10 +81,10 @@ def with_clipn(eval_yaml: Path) -> Callable[..., list[str]]:
 def test_scores_are_the_log_odds_of_loops_one_can_check_by_hand(score: Any):
     Path("clipn.pt").touch()
     found = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence())(PICTURES)
-    wanted = [probability(picture, score) for picture in PICTURES]
-    log_odds = torch.tensor([math.log(p) - math.log1p(-p) for p in wanted], dtype=torch.float64)
+    expected = [probability(picture, score) for picture in PICTURES]
+    log_odds = torch.tensor([math.log(p) - math.log1p(-p) for p in expected], dtype=torch.float64)
     torch.testing.assert_close(found, log_odds, rtol=1e-5, atol=1e-5)
-    assert found.sigmoid().tolist() == pytest.approx(wanted, rel=1e-5)
+    assert found.sigmoid().tolist() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("score", ["atd", "ctw"])

@@ -42,8 +42,8 @@ def by_hand(images: Tensor, labels: LabelFeatures, scale: float) -> list[float]:
 def test_equals_a_loop_over_single_images(images: Tensor, labels: LabelFeatures, batch_size: int, sharpness: float):
     stream = CLIPScope(sharpness=sharpness).open(Evidence({"neglabel": labels}))
     found = torch.cat([stream(batch) for batch in images.split(batch_size)])
-    wanted = torch.tensor(by_hand(images, labels, sharpness * 14.3), dtype=torch.float64)
-    torch.testing.assert_close(found, wanted.log(), atol=1e-4, rtol=0)
+    expected = torch.tensor(by_hand(images, labels, sharpness * 14.3), dtype=torch.float64)
+    torch.testing.assert_close(found, expected.log(), atol=1e-4, rtol=0)
     assert found.dtype == torch.float64
 
 
@@ -51,8 +51,8 @@ def test_the_first_image_meets_uniform_counts(images: Tensor, labels: LabelFeatu
     single = torch.cat([ClassCounts(labels, 1.0)(image[None]) for image in images])
     logits = 14.3 * (images @ labels.positives.T).double()
     share = (logits.logsumexp(1) - (14.3 * (images @ labels.negatives.T)).double().logsumexp(1)).sigmoid()
-    wanted = len(labels.positives) * logits.softmax(1).amax(1) * share
-    torch.testing.assert_close(single.exp(), wanted, atol=1e-4, rtol=1e-4)
+    expected = len(labels.positives) * logits.softmax(1).amax(1) * share
+    torch.testing.assert_close(single.exp(), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_an_image_that_returns_scores_lower_each_time(images: Tensor, labels: LabelFeatures):

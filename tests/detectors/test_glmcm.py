@@ -38,12 +38,12 @@ def largest_share(vector: Tensor, names: Tensor, temperature: float) -> float:
 @pytest.mark.parametrize("weight", [1.0, 0.5])
 def test_equals_a_loop_one_can_check_by_hand(sides: Sides, temperature: float, weight: float):
     features, patches, labels = sides
-    wanted = []
+    expected = []
     for x, places in zip(features, patches, strict=True):
         best = max(largest_share(place, labels.positives, temperature) for place in places)
-        wanted.append(largest_share(x, labels.positives, temperature) + weight * best)
+        expected.append(largest_share(x, labels.positives, temperature) + weight * best)
     found = score(GLMCM(temperature=temperature, local_weight=weight), sides)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=1e-6)
 
 
 def test_weight_zero_is_mcm_and_all_scores_lie_between_0_and_1_plus_weight(sides: Sides):

@@ -14,7 +14,7 @@ from ood_lightning.detectors.interneg import InterNeg, Inversions, invert
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.intermodal import border, gaps
+from ood_lightning.functional.intermodal import class_bounds, gaps
 from ood_lightning.functional.similarity import unit
 
 SCALE, D, W = 9.0, 8, 5
@@ -49,10 +49,10 @@ BLANKS = Linear(0.5 * draw(W, D, seed=11), 0.1 * draw(3, D, seed=12))
 @pytest.fixture
 def evidence() -> Evidence:
     labels = LabelFeatures(draw(4, D, seed=1), draw(13, D, seed=2), SCALE)
-    limit = border(
+    bounds = class_bounds(
         labels.positives, unit(0.8 * draw(12, D, seed=4) + labels.positives.repeat(3, 1)), torch.arange(12) % 4
     )
-    return Evidence({"interneg": labels}, blanks=cast(Any, BLANKS), borders={"interneg": limit})
+    return Evidence({"interneg": labels}, soft_tokens=cast(Any, BLANKS), class_bounds={"interneg": bounds})
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def inverted_by_hand(d: InterNeg, strange: Tensor, generator: torch.Generator) -
 
 def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> tuple[list[float], list[float]]:
     """S of all images, and the gaps in the bank, one image and one label at a time."""
-    labels, limit = evidence.labels["interneg"], (evidence.borders or {})["interneg"]
+    labels, bounds = evidence.labels["interneg"], (evidence.class_bounds or {})["interneg"]
     positives, words = labels.positives.double(), list(labels.negatives.double())
     generator = torch.Generator().manual_seed(d.seed)
     bank: list[tuple[float, Tensor]] = []
@@ -119,7 +119,7 @@ def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) ->
         strange = [h for h in batch if share(h) < d.threshold]
         if strange:
             for text in inverted_by_hand(d, torch.stack(strange), generator):
-                below = [float(b - text @ m) for m, b in zip(*limit, strict=True)]
+                below = [float(b - text @ m) for m, b in zip(*bounds, strict=True)]
                 if min(below) > 0:
                     bank.append((sum(below) / len(below), text))
             bank = sorted(bank, key=lambda entry: -entry[0])[: d.bank]
@@ -137,9 +137,9 @@ def test_equals_a_slow_loop(evidence: Evidence, images: Tensor, batch_size: int,
     assert bank
     stream = cast(Inversions, detector.open(evidence))
     found = torch.cat([stream(batch) for batch in images.split(batch_size)])
-    wanted = torch.tensor(scores, dtype=torch.float64)
-    torch.testing.assert_close(found.sigmoid(), wanted, atol=1e-5, rtol=0)
-    torch.testing.assert_close(found, wanted.logit(), atol=1e-4, rtol=1e-4)
+    expected = torch.tensor(scores, dtype=torch.float64)
+    torch.testing.assert_close(found.sigmoid(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, expected.logit(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(stream.gaps, torch.tensor(bank, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
@@ -150,7 +150,7 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
     model, _, tokenizer = encoder._towers
     texts = ["a photo of a $ .", "the $", "a $ in a video game"]
     images, settings = draw(3, 16, seed=5), InterNeg(steps=3)
-    found = invert(images, encoder.blanks(texts), settings, torch.Generator().manual_seed(2))
+    found = invert(images, encoder.soft_token_templates(texts), settings, torch.Generator().manual_seed(2))
 
     model.double()
     generator = torch.Generator().manual_seed(2)
@@ -176,16 +176,17 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
             moves, row = 1e-5 * torch.eye(16, dtype=torch.float64), rows[step][i]
             return torch.stack([(text(row, v - move) - text(row, v + move)) @ h / 2e-5 for move in moves])
 
-        wanted = text(rows[-1][i], adamw(settings, start[i].double(), gradient))
-        torch.testing.assert_close(found[i].double(), wanted, atol=2e-4, rtol=0)
-        assert float(wanted @ h) > float(text(rows[-1][i], start[i].double()) @ h)  # it went towards the image
+        expected = text(rows[-1][i], adamw(settings, start[i].double(), gradient))
+        torch.testing.assert_close(found[i].double(), expected, atol=2e-4, rtol=0)
+        assert float(expected @ h) > float(text(rows[-1][i], start[i].double()) @ h)  # it went towards the image
 
 
 def test_with_an_empty_bank_it_is_neglabel(evidence: Evidence, images: Tensor):
     found = run(replace(DETECTOR, threshold=0.0), evidence, images, 8)
     assert torch.equal(found, NegLabel(groups=2)(images, evidence.labels["interneg"]))
     nobody = replace(
-        evidence, borders={"interneg": evidence.borders["interneg"]._replace(bases=torch.full((4,), -1.0))}
+        evidence,
+        class_bounds={"interneg": evidence.class_bounds["interneg"]._replace(thresholds=torch.full((4,), -1.0))},
     )  # type: ignore[index]
     assert torch.equal(run(DETECTOR, nobody, images, 8), found)
 
@@ -197,7 +198,7 @@ def test_the_bank_is_bounded_sorted_and_admissible(evidence: Evidence, images: T
         stream(batch)
         assert len(stream.texts) == len(stream.gaps) <= 6
     assert len(stream.texts) == 6
-    found = gaps(stream.texts, stream.limit)
+    found = gaps(stream.texts, stream.bounds)
     assert found.admissible.all()
     assert torch.equal(stream.gaps, stream.gaps.sort(descending=True).values)
     torch.testing.assert_close(found.mean, stream.gaps, atol=1e-9, rtol=0)
@@ -229,9 +230,9 @@ def test_scores_depend_on_the_order_of_the_stream(evidence: Evidence, images: Te
 
 
 def test_it_learns_under_inference_mode_too(evidence: Evidence, images: Tensor):
-    wanted = run(DETECTOR, evidence, images, 8)
+    expected = run(DETECTOR, evidence, images, 8)
     with torch.inference_mode():
-        assert torch.equal(run(DETECTOR, evidence, images.clone(), 8), wanted)
+        assert torch.equal(run(DETECTOR, evidence, images.clone(), 8), expected)
 
 
 def test_an_empty_batch_changes_nothing(evidence: Evidence, images: Tensor):
@@ -248,8 +249,8 @@ def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):
 
 def test_it_lacks_what_a_run_without_images_or_blanks_has_not(evidence: Evidence):
     bare = Evidence(evidence.labels)
-    assert bare.lacks(InterNeg.inputs) == ["blanks", "borders"]
-    assert evidence.lacks(InterNeg.inputs) == []
+    assert bare.lacks(InterNeg.required_inputs) == ["class_bounds", "soft_tokens"]
+    assert evidence.lacks(InterNeg.required_inputs) == []
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,13 @@ def log_odds(share: float) -> float:
 @pytest.mark.parametrize("sharpness", [1.0, 10.0, 0.3])
 def test_label_mass_is_the_log_odds_of_equation_one(images: Tensor, labels: LabelFeatures, sharpness: float):
     s = sharpness * SCALE
-    wanted = []
+    expected = []
     for near, far in zip(cosines(images, labels.positives), cosines(images, labels.negatives), strict=True):
         positive, negative = sum(math.exp(s * c) for c in near), sum(math.exp(s * c) for c in far)
-        wanted.append(math.log(positive / negative))
+        expected.append(math.log(positive / negative))
     found = LabelMass(sharpness=sharpness)(images, labels)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), atol=1e-4, rtol=0)
-    share = torch.tensor([1 / (1 + math.exp(-w)) for w in wanted], dtype=torch.float64)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
+    share = torch.tensor([1 / (1 + math.exp(-w)) for w in expected], dtype=torch.float64)
     torch.testing.assert_close(found.sigmoid(), share, atol=1e-4, rtol=0)
 
 
@@ -57,12 +57,12 @@ def test_label_mass_is_the_log_odds_of_equation_one(images: Tensor, labels: Labe
 def test_mcm_is_the_log_of_the_largest_softmax_of_raw_cosines(
     images: Tensor, labels: LabelFeatures, temperature: float
 ):
-    wanted = []
+    expected = []
     for near in cosines(images, labels.positives):
         exponentials = [math.exp(c / temperature) for c in near]
-        wanted.append(math.log(max(exponentials) / sum(exponentials)))
+        expected.append(math.log(max(exponentials) / sum(exponentials)))
     found = MCM(temperature=temperature)(images, labels)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
     assert (found <= 1e-9).all()
     torch.testing.assert_close(MCM(temperature=temperature)(images, labels._replace(logit_scale=99.0)), found)
 
@@ -73,16 +73,16 @@ def test_neglabel_is_the_mean_share_over_groups(images: Tensor, labels: LabelFea
     kept = 23 - 23 % groups
     order = torch.randperm(kept, generator=torch.Generator().manual_seed(0)).tolist() if permuted else range(kept)
     size = kept // groups
-    wanted = []
+    expected = []
     for near, far in zip(cosines(images, labels.positives), cosines(images, labels.negatives), strict=True):
         positive = sum(math.exp(SCALE * c) for c in near)
         shares = []
         for g in range(groups):
             group = [far[order[i]] for i in range(g * size, (g + 1) * size)]
             shares.append(positive / (positive + sum(math.exp(SCALE * c) for c in group)))
-        wanted.append(log_odds(sum(shares) / groups))
+        expected.append(log_odds(sum(shares) / groups))
     found = NegLabel(groups=groups, permutation_seed=0 if permuted else None)(images, labels)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
 
 
 EVERY = [LabelMass(), LabelMass(sharpness=1.0), MCM(), NegLabel(groups=4), NegLabel(groups=1)]
@@ -193,4 +193,4 @@ def test_mcm_does_not_tie_where_the_probability_is_one():
 def test_each_detector_says_what_it_needs():
     assert [d.needs_negatives for d in (LabelMass(), MCM(), NegLabel())] == [True, False, True]
     assert [d.labels for d in (LabelMass(), MCM(), NegLabel())] == ["clustermine", "names", "neglabel"]
-    assert all(d.needs == frozenset() for d in EVERY)
+    assert all(d.supervision == frozenset() for d in EVERY)

@@ -35,9 +35,9 @@ def test_pictures_like_the_id_images_outscore_their_opposites(detector: Detector
 
 
 def test_what_is_missing_is_named():
-    assert Evidence({}).lacks(Mahalanobis().inputs) == ["id_features", "id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(Mahalanobis().inputs) == ["id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(KNN().inputs) == []
+    assert Evidence({}).lacks(Mahalanobis().required_inputs) == ["id_features", "id_labels"]
+    assert Evidence({}, torch.eye(3)).lacks(Mahalanobis().required_inputs) == ["id_labels"]
+    assert Evidence({}, torch.eye(3)).lacks(KNN().required_inputs) == []
 
 
 def test_more_neighbours_than_images_are_refused():
@@ -50,9 +50,9 @@ KINDS = pytest.mark.parametrize("kind", [Mahalanobis, RelativeMahalanobis])
 
 @KINDS
 def test_what_an_option_needs_is_said_by_the_instance(kind: type[Mahalanobis]):
-    assert kind().needs == {"id_images", "id_labels"}
-    assert kind(labels="mined").needs == {"id_images"}
-    assert kind(labels="mined").inputs == {"id_features"}
+    assert kind().supervision == {"id_images", "id_labels"}
+    assert kind(labels="mined").supervision == {"id_images"}
+    assert kind(labels="mined").required_inputs == {"id_features"}
     assert kind().columns == ("image",)
     assert kind(features="tower").columns == ("tower",)
 
@@ -66,11 +66,11 @@ def test_a_label_set_stands_in_for_labels(kind: type[Mahalanobis], evidence: Evi
     labelled = replace(evidence, id_labels=guessed)
     named = replace(evidence, labels={"mined": LabelFeatures(positives, positives[:0], 10.0)})
     queries = normalize(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)), dim=1)
-    wanted = kind().bind(labelled)(queries)
+    expected = kind().bind(labelled)(queries)
     for own in (evidence.id_labels, None, evidence.id_labels.flip(0)):  # type: ignore[union-attr]
         found = kind(labels="mined").bind(replace(named, id_labels=own))(queries)
-        torch.testing.assert_close(found, wanted, atol=0, rtol=0)
-    assert (kind().bind(evidence)(queries) - wanted).abs().max() > 0
+        torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    assert (kind().bind(evidence)(queries) - expected).abs().max() > 0
 
 
 @KINDS

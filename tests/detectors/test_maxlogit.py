@@ -40,7 +40,7 @@ def test_each_is_its_formula_on_raw_cosines(images: Tensor, labels: LabelFeature
     cosines = rows(images, labels)
     shares = [softmax(row, temperature) for row in cosines]
     means = [sum(p) / len(p) for p in shares]
-    wanted = {
+    expected = {
         MaxLogit(): [max(row) for row in cosines],
         Energy(temperature=temperature): [
             temperature * math.log(sum(math.exp(c / temperature) for c in r)) for r in cosines
@@ -50,7 +50,7 @@ def test_each_is_its_formula_on_raw_cosines(images: Tensor, labels: LabelFeature
             sum((p - mean) ** 2 for p in row) / len(row) for row, mean in zip(shares, means, strict=True)
         ],
     }
-    for detector, scores in wanted.items():
+    for detector, scores in expected.items():
         found = detector(images, labels)
         torch.testing.assert_close(found, torch.tensor(scores, dtype=torch.float64), atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(detector(images, labels._replace(logit_scale=1.0)), found)  # cosines, not logits

@@ -37,11 +37,11 @@ def by_loop(image: Tensor, labels: LabelFeatures, groups: int) -> float:
 def test_every_step_is_rounded_to_a_half(labels: LabelFeatures, groups: int):
     images = draw(40, 16, seed=3)
     found = NegLabel(groups=groups, permutation_seed=None, half=True)(images, labels)
-    wanted = torch.tensor([by_loop(image, labels, groups) for image in images], dtype=torch.float64)
+    expected = torch.tensor([by_loop(image, labels, groups) for image in images], dtype=torch.float64)
     assert found.dtype == torch.float64
     assert found.equal(found.half().double())
-    torch.testing.assert_close(found, wanted, atol=2.0**-10, rtol=2e-3)  # one step, where float32 and float64 part
-    assert (found == wanted).float().mean() > 0.8
+    torch.testing.assert_close(found, expected, atol=2.0**-10, rtol=2e-3)  # one step, where float32 and float64 part
+    assert (found == expected).float().mean() > 0.8
 
 
 def test_halves_saturate_where_the_log_odds_do_not(labels: LabelFeatures):

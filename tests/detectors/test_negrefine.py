@@ -60,8 +60,8 @@ def _by_hand(h: Tensor, labels: LabelFeatures, k: int, alpha: float) -> float:
 
 def test_equals_a_loop_over_single_pictures(evidence: Evidence, pictures: Tensor):
     detector = NegRefine(groups=2, permutation_seed=None, k=2, alpha=2.0)
-    wanted = [_by_hand(h, evidence.labels["neglabel"], 2, 2.0) for h in pictures]
-    torch.testing.assert_close(detector.bind(evidence)(pictures), torch.tensor(wanted, dtype=torch.float64))
+    expected = [_by_hand(h, evidence.labels["neglabel"], 2, 2.0) for h in pictures]
+    torch.testing.assert_close(detector.bind(evidence)(pictures), torch.tensor(expected, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("kept", [1, 4, 1000])

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import MADE, Evidence, LabelFeatures
+from ood_lightning.detectors.base import PROVENANCE_KEY, Evidence, LabelFeatures
 from ood_lightning.detectors.plp import PLP, names_sha256
 from ood_lightning.errors import SettingsError
 
@@ -28,7 +28,7 @@ def trained(tmp_path: Path) -> dict[str, Tensor]:
 
 def save_probe(tensors: dict[str, Tensor], path: str, names: Sequence[str] = ("0", "1", "2"), **other: str) -> None:
     made = {"encoder": "tiny", "features": "image", "names": names_sha256(names), **other}
-    save_file(tensors, path, {MADE: json.dumps(made)})
+    save_file(tensors, path, {PROVENANCE_KEY: json.dumps(made)})
 
 
 def _evidence(names: int = 3) -> Evidence:
@@ -39,13 +39,13 @@ def _evidence(names: int = 3) -> Evidence:
 
 def test_equals_a_loop_one_can_check_by_hand(trained: dict[str, Tensor]):
     pictures = normalize(torch.randn(5, 6, generator=torch.Generator().manual_seed(2)), dim=1)
-    wanted = []
+    expected = []
     for x in pictures.double():
         z = (x - trained["mean"].double()) / trained["std"].double()
         logits = [float(w @ z + b) for w, b in zip(trained["weight"].double(), trained["bias"].double(), strict=True)]
-        wanted.append(max(logits) - math.log(sum(math.exp(value) for value in logits)))
+        expected.append(max(logits) - math.log(sum(math.exp(value) for value in logits)))
     found = PLP(probe="probe.safetensors").bind(_evidence())(pictures)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-5)
 
 
 def test_a_probe_of_other_names_is_refused(trained: dict[str, Tensor]):

@@ -18,7 +18,7 @@ from ood_lightning.errors import SettingsError
 
 DIM, SCALE = 6, 14.3
 WORDS = (("a", "b", "c"), tuple(f"n{i}" for i in range(9)))
-MADE = {
+PROVENANCE_KEY = {
     "encoder": "e" * 16,
     "prompts": "p" * 64,
     "labels": texts_sha256(*WORDS),
@@ -51,7 +51,7 @@ def idle(evidence: Evidence) -> dict[str, Tensor]:
     }
 
 
-def write(tensors: dict[str, Tensor], made: dict[str, Any] = MADE) -> None:
+def write(tensors: dict[str, Tensor], made: dict[str, Any] = PROVENANCE_KEY) -> None:
     save_file(tensors, "head.safetensors", {"made": json.dumps(made)})
 
 
@@ -67,8 +67,8 @@ def test_an_idle_head_gives_neglabel(evidence: Evidence, pictures: Tensor, group
     write(tensors)
     options: dict[str, Any] = {"groups": groups, "permutation_seed": seed, "sharpness": 0.7}
     found = SynOOD(head="head.safetensors", **options).bind(evidence)(pictures)
-    wanted = NegLabel(**options).bind(evidence)(pictures)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    expected = NegLabel(**options).bind(evidence)(pictures)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_tuned_negatives_take_the_places_of_the_used_ones_and_the_run_keeps_its_own(
@@ -92,15 +92,15 @@ def test_the_adapter_moves_the_pictures_before_they_are_scored(evidence: Evidenc
     hidden = pictures @ tensors["weight"].T
     spread = hidden.var(dim=1, keepdim=True, correction=0)
     moved = pictures + ((hidden - hidden.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()).clamp_min(0)
-    wanted = NegLabel(groups=2).bind(evidence)(normalize(moved, dim=1))
-    torch.testing.assert_close(DETECTOR.bind(evidence)(pictures), wanted, rtol=0, atol=1e-4)
+    expected = NegLabel(groups=2).bind(evidence)(normalize(moved, dim=1))
+    torch.testing.assert_close(DETECTOR.bind(evidence)(pictures), expected, rtol=0, atol=1e-4)
 
 
 def test_it_says_what_its_head_was_trained_from(evidence: Evidence):
     write(idle(evidence))
-    assert DETECTOR.needs == {"id_images", "synthetic_ood"}
-    write(idle(evidence), MADE | {"supervision": ["id_images", "id_labels", "synthetic_ood"]})
-    assert DETECTOR.needs == {"id_images", "id_labels", "synthetic_ood"}
+    assert DETECTOR.supervision == {"id_images", "synthetic_ood"}
+    write(idle(evidence), PROVENANCE_KEY | {"supervision": ["id_images", "id_labels", "synthetic_ood"]})
+    assert DETECTOR.supervision == {"id_images", "id_labels", "synthetic_ood"}
 
 
 def test_without_a_head_it_says_what_is_missing(evidence: Evidence):

@@ -107,9 +107,9 @@ def by_hand(d: TANL, labels: LabelFeatures, images: Tensor, batch_size: int) -> 
 def test_equals_a_slow_loop(labels: LabelFeatures, images: Tensor, batch_size: int, change: dict[str, float]):
     detector = replace(DETECTOR, **change)  # type: ignore[arg-type]
     found = run(detector, labels, images, batch_size)
-    wanted = torch.tensor(by_hand(detector, labels, images, batch_size), dtype=torch.float64)
-    torch.testing.assert_close(found.sigmoid(), wanted, atol=1e-5, rtol=0)
-    torch.testing.assert_close(found, wanted.logit(), atol=1e-4, rtol=1e-4)
+    expected = torch.tensor(by_hand(detector, labels, images, batch_size), dtype=torch.float64)
+    torch.testing.assert_close(found.sigmoid(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, expected.logit(), atol=1e-4, rtol=1e-4)
 
 
 def test_confident_images_fill_the_queues_and_the_oldest_leave(labels: LabelFeatures, images: Tensor):
@@ -175,7 +175,7 @@ def test_noise_comes_from_the_runs_tower_and_by_the_seed(labels: LabelFeatures):
     assert not torch.equal(seen[0], seen[2])
     assert all(batch.min() >= 0 and batch.max() <= 1 for batch in seen)
     assert {len(cast(Activations, stream).ood_queue) for stream in streams} == {15}
-    assert Evidence({"neglabel": labels}).lacks(TANL.inputs) == ["image_tower"]
+    assert Evidence({"neglabel": labels}).lacks(TANL.required_inputs) == ["image_tower"]
 
 
 def test_an_image_like_a_positive_outscores_one_like_a_negative(labels: LabelFeatures):

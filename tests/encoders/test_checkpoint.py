@@ -43,8 +43,8 @@ def test_a_file_of_any_ending_gives_the_models_features(
     monkeypatch.setenv("HOME", str(tmp_path))
     path = Path(file).expanduser()
     save_file(weights, path) if path.suffix == ".safetensors" else torch.save(weights, path)
-    wanted = OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS)
-    torch.testing.assert_close(OpenClip(NAME, file).encode_text(TEXTS), wanted)
+    expected = OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS)
+    torch.testing.assert_close(OpenClip(NAME, file).encode_text(TEXTS), expected)
 
 
 def test_a_checkpoint_of_open_clips_own_training_is_read(weights: dict[str, Tensor], tiny_model: Path):
@@ -54,8 +54,8 @@ def test_a_checkpoint_of_open_clips_own_training_is_read(weights: dict[str, Tens
     torch.save({"epoch": 3, "name": "run", "state_dict": of_ranks, "optimizer": optimizer}, "epoch_3.pt")
     with pytest.raises(Exception, match="Unsupported global: GLOBAL numpy"):
         torch.load("epoch_3.pt", weights_only=True)
-    wanted = OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS)
-    torch.testing.assert_close(OpenClip(NAME, "epoch_3.pt").encode_text(TEXTS), wanted)
+    expected = OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS)
+    torch.testing.assert_close(OpenClip(NAME, "epoch_3.pt").encode_text(TEXTS), expected)
 
 
 class Bomb:

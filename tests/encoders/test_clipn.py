@@ -86,8 +86,8 @@ def test_the_no_features_equal_a_slow_forward_by_hand(
 ):
     found = NoTexts(yes, str(written())).encode_text(TEXTS)
     tokens = yes._towers[2](TEXTS).tolist()
-    wanted = torch.stack([by_hand(clipn_tensors, row) for row in tokens])
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
+    expected = torch.stack([by_hand(clipn_tensors, row) for row in tokens])
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
     assert (found - yes.encode_text(TEXTS)).abs().max() > 0.1
 
 
@@ -95,8 +95,8 @@ def test_the_names_are_those_that_the_published_code_declares(clipn_tensors: dic
     block = "ln_1.weight ln_1.bias attn.in_proj_weight attn.in_proj_bias attn.out_proj.weight attn.out_proj.bias "
     block += "ln_2.weight ln_2.bias mlp.c_fc.weight mlp.c_fc.bias mlp.c_proj.weight mlp.c_proj.bias"
     rest = "prompt_no token_embedding_no.weight positional_embedding_no ln_final_no.weight ln_final_no.bias"
-    wanted = [f"transformer_no.resblocks.0.{name}" for name in block.split()] + [*rest.split(), "text_projection_no"]
-    assert sorted(name for name in clipn_tensors if "_no" in name) == sorted(wanted)
+    expected = [f"transformer_no.resblocks.0.{name}" for name in block.split()] + [*rest.split(), "text_projection_no"]
+    assert sorted(name for name in clipn_tensors if "_no" in name) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_half_precision_run_is_near_a_full_one_and_not_taken_for_another_encod
     yes: OpenClip, tiny_model: Path, written: Callable[..., Path]
 ):
     half = OpenClip(f"local-dir:{tiny_model}", precision="bf16", text_batch=2)
-    found, wanted = (NoTexts(run, str(written())).encode_text(TEXTS) for run in (half, yes))
-    assert torch.cosine_similarity(found, wanted).min() > 0.99
+    found, expected = (NoTexts(run, str(written())).encode_text(TEXTS) for run in (half, yes))
+    assert torch.cosine_similarity(found, expected).min() > 0.99
 
 
 def test_a_checkpoint_of_the_no_tower_alone_is_enough(

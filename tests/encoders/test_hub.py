@@ -43,8 +43,8 @@ def test_a_repository_that_moved_has_features_of_its_own(tiny_model: Path, other
     after = OpenClip("hf-hub:org/tiny", cache_dir=cache)
     assert after.fingerprint != named
     for encoder, folder in ((before, tiny_model), (after, other_model)):
-        wanted = OpenClip(f"local-dir:{folder}").encode_text(TEXTS)
-        torch.testing.assert_close(encoder.encode_text(TEXTS), wanted)
+        expected = OpenClip(f"local-dir:{folder}").encode_text(TEXTS)
+        torch.testing.assert_close(encoder.encode_text(TEXTS), expected)
     assert before.fingerprint == named
 
 

@@ -92,9 +92,9 @@ def one_text_at_a_time(folder: Path, texts: list[str] = TEXTS) -> Tensor:
 
 @pytest.mark.parametrize("text_batch", [1, 3, 512])
 def test_texts_in_batches_are_those_of_one_at_a_time(folder: Path, text_batch: int):
-    found, wanted = HuggingFace(str(folder), text_batch=text_batch).encode_text(TEXTS), one_text_at_a_time(folder)
-    assert wanted.std(dim=0).min() > 0.01  # or the comparison could not fail
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    found, expected = HuggingFace(str(folder), text_batch=text_batch).encode_text(TEXTS), one_text_at_a_time(folder)
+    assert expected.std(dim=0).min() > 0.01  # or the comparison could not fail
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_pictures_are_those_of_one_at_a_time(folder: Path):
@@ -102,9 +102,9 @@ def test_pictures_are_those_of_one_at_a_time(folder: Path):
     model = transformers.AutoModel.from_pretrained(folder).eval()
     own = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     with torch.inference_mode():
-        wanted = [model.get_image_features(**own(one, return_tensors="pt")).pooler_output for one in pictures]
+        expected = [model.get_image_features(**own(one, return_tensors="pt")).pooler_output for one in pictures]
     found = encoder.encode_image(torch.stack([encoder.transform(one) for one in pictures]))
-    torch.testing.assert_close(found, torch.nn.functional.normalize(torch.cat(wanted)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, torch.nn.functional.normalize(torch.cat(expected)), atol=1e-5, rtol=1e-5)
     assert (found @ found.T).min() < 0.999
 
 
@@ -115,13 +115,13 @@ def test_what_is_compared_are_the_logits_of_the_model_itself(folder: Path):
     image = torch.stack([encoder.transform(picture(seed)) for seed in range(3)])
     ids = tokenizer()(["a dog", "a cat"], padding="max_length", max_length=CONTEXT, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
-        wanted = model(input_ids=ids, pixel_values=image).logits_per_image
+        expected = model(input_ids=ids, pixel_values=image).logits_per_image
     texts = torch.nn.functional.normalize(encoder.encode_text(["a dog", "a cat"]))
     found = (
         encoder.logit_scale * encoder.encode_image(image) @ texts.T
         + torch.as_tensor(getattr(model, "logit_bias", 0.0)).item()
     )
-    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
 
 
 def spied(encoder: HuggingFace, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
@@ -186,11 +186,11 @@ def test_the_transform_is_the_processors_own_and_goes_to_workers_as_bytes(folder
     transform = pickle.loads(pickle.dumps(encoder.transform))
     first, rest = split(transform)
     for one in (picture(0), picture(1, (16, 16)), picture(2, (19, 90)), picture(3, (301, 200))):
-        wanted = own(one, return_tensors="pt")["pixel_values"][0]
-        torch.testing.assert_close(transform(one), wanted, atol=1e-6, rtol=0)
+        expected = own(one, return_tensors="pt")["pixel_values"][0]
+        torch.testing.assert_close(transform(one), expected, atol=1e-6, rtol=0)
         handed = first(as_png(one))
         assert handed.dtype == torch.uint8
-        torch.testing.assert_close(rest(handed[None])[0], wanted, atol=1e-6, rtol=0)
+        torch.testing.assert_close(rest(handed[None])[0], expected, atol=1e-6, rtol=0)
     assert encoder.image_shape == (3, 16, 16)
 
 
@@ -200,8 +200,8 @@ def test_a_processor_that_scales_another_way_is_left_whole(clip: Path, tmp_path:
     (folder / "preprocessor_config.json").write_text(json.dumps({**about, "rescale_factor": 1 / 127.5}))
     own = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     transform = HuggingFace(str(folder)).transform
-    wanted = own(picture(0), return_tensors="pt")["pixel_values"][0]
-    torch.testing.assert_close(transform(picture(0)), wanted)
+    expected = own(picture(0), return_tensors="pt")["pixel_values"][0]
+    torch.testing.assert_close(transform(picture(0)), expected)
     first, rest = split(transform)
     assert torch.equal(rest(first(as_png(picture(0)))[None])[0], transform(picture(0)))  # nothing is left for later
     assert first(as_png(picture(0))).dtype == torch.float32
@@ -222,10 +222,10 @@ def test_half_precision_gives_float32_features_near_those_of_full(folder: Path, 
     full, half = HuggingFace(str(folder)), HuggingFace(str(folder), precision=precision)
     images = torch.stack([full.transform(decode(encoded((200, 10, 10), i))) for i in range(3)])
     pairs = [(half.encode_image(images), full.encode_image(images)), (half.encode_text(TEXTS), full.encode_text(TEXTS))]
-    for found, wanted in pairs:
+    for found, expected in pairs:
         assert found.dtype == torch.float32
-        assert not torch.equal(found, wanted)
-        assert torch.cosine_similarity(found, wanted).min() > 0.99
+        assert not torch.equal(found, expected)
+        assert torch.cosine_similarity(found, expected).min() > 0.99
     again = half.in_fp32()
     torch.testing.assert_close(again.encode_image(images), full.encode_image(images))
     assert full.in_fp32() is full
@@ -409,9 +409,9 @@ def test_embed_stores_what_the_encoder_gives(clip: Path, sets: Path, capsys: pyt
     encoder, manifest = HuggingFace(str(clip)), read_manifest(str(sets / "blues"))
     found = FeatureFolder("cache", manifest, encoder.fingerprint).read()
     samples = [sample for shard in manifest.shards for sample in read_samples(manifest.path(shard))]
-    wanted = [encoder.encode_image(encoder.transform(decode(sample.data))[None]) for sample in samples]
+    expected = [encoder.encode_image(encoder.transform(decode(sample.data))[None]) for sample in samples]
     assert found.keys == [sample.key for sample in samples]
-    torch.testing.assert_close(found.image.float(), torch.cat(wanted), atol=3e-4, rtol=0)
+    torch.testing.assert_close(found.image.float(), torch.cat(expected), atol=3e-4, rtol=0)
 
 
 @pytest.mark.slow
@@ -474,9 +474,9 @@ def test_further_families_give_what_their_models_give_of_one_text_and_one_pictur
             texts.append(model.get_text_features(**given).pooler_output)
         pictures = [picture(seed, (30, 20 + seed)) for seed in range(3)]
         images = [model.get_image_features(**own(one, return_tensors="pt")).pooler_output for one in pictures]
-    wanted = torch.cat(texts)
-    assert wanted.std(dim=0).min() > 1e-3
-    torch.testing.assert_close(encoder.encode_text(TEXTS), wanted, atol=1e-5, rtol=1e-4)
+    expected = torch.cat(texts)
+    assert expected.std(dim=0).min() > 1e-3
+    torch.testing.assert_close(encoder.encode_text(TEXTS), expected, atol=1e-5, rtol=1e-4)
     found = encoder.encode_image(torch.stack([encoder.transform(one) for one in pictures]))
     torch.testing.assert_close(found, torch.nn.functional.normalize(torch.cat(images)), atol=1e-5, rtol=1e-4)
     scale = 1 / model.temperature.item() if family == "align" else model.logit_scale.exp().item()

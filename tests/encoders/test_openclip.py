@@ -173,8 +173,8 @@ def test_image_features_are_the_models_own_at_length_one(tiny: OpenClip):
     images = torch.stack([tiny.transform(decode(encoded((200, 10, 10), i))) for i in range(3)])
     assert images.shape == (3, 3, 16, 16)
     with torch.inference_mode():
-        wanted = torch.nn.functional.normalize(tiny._towers[0].encode_image(images), dim=-1)
-    torch.testing.assert_close(tiny.encode_image(images), wanted, atol=1e-6, rtol=1e-6)
+        expected = torch.nn.functional.normalize(tiny._towers[0].encode_image(images), dim=-1)
+    torch.testing.assert_close(tiny.encode_image(images), expected, atol=1e-6, rtol=1e-6)
 
 
 def test_the_scale_is_the_multiplier_itself(tiny: OpenClip):
@@ -186,12 +186,12 @@ def test_half_precision_gives_float32_features_near_those_of_full(tiny: OpenClip
     half = OpenClip(f"local-dir:{tiny_model}", precision=precision, text_batch=2)
     half.load(CPU)
     images = torch.stack([tiny.transform(decode(encoded((200, 10, 10), i))) for i in range(3)])
-    for found, wanted in (
+    for found, expected in (
         (half.encode_image(images), tiny.encode_image(images)),
         (half.encode_text(TEXTS), tiny.encode_text(TEXTS)),
     ):
         assert found.dtype == torch.float32
-        assert torch.cosine_similarity(found, wanted).min() > 0.99
+        assert torch.cosine_similarity(found, expected).min() > 0.99
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

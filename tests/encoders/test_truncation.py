@@ -43,9 +43,9 @@ def texts_of(n_words: int) -> list[str]:
 
 def test_clips_tokenizer_cuts_exactly_the_texts_that_are_told():
     tokenizer, texts = open_clip.SimpleTokenizer(context_length=CONTEXT), texts_of(CONTEXT + 3)
-    wanted = [i for i, text in enumerate(texts) if len(tokenizer.encode(text)) + 2 > CONTEXT]
-    assert 0 < len(wanted) < len(texts)
-    assert cut(texts, tokenizer(texts), tokenizer, 0) == wanted
+    expected = [i for i, text in enumerate(texts) if len(tokenizer.encode(text)) + 2 > CONTEXT]
+    assert 0 < len(expected) < len(texts)
+    assert cut(texts, tokenizer(texts), tokenizer, 0) == expected
 
 
 @pytest.mark.parametrize("ends", [True, False])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.encoders.vision import tapped
+from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError
 
 VIT = {**TINY["vision_cfg"], "layers": 2}  # type: ignore[dict-item]
@@ -88,9 +88,9 @@ def test_vit_columns_equal_the_formulas(change: dict[str, Any], kind: Any, more:
     found = encoder.encode_columns(images, BOTH)
     visual = in_double(encoder)
     tokens = visual.transformer.resblocks[0](visual._embeds(images.double()))
-    wanted = torch.stack([torch.stack([vit_patch(visual, t, bool(more)) for t in row[1:]]) for row in tokens])
+    expected = torch.stack([torch.stack([vit_patch(visual, t, bool(more)) for t in row[1:]]) for row in tokens])
     assert found["patches"].shape == (3, 4, 16)
-    torch.testing.assert_close(found["patches"].double(), normalize(wanted, dim=-1), atol=2e-5, rtol=0)
+    torch.testing.assert_close(found["patches"].double(), normalize(expected, dim=-1), atol=2e-5, rtol=0)
     last = visual.transformer.resblocks[1](tokens)
     if change.get("pool_type") == "avg":
         tower = torch.stack([layer_norm(row[1:].mean(0), visual.ln_post) for row in last])
@@ -107,8 +107,8 @@ def test_a_patch_is_what_the_last_block_makes_of_a_token_alone():
     images, visual = pictures(encoder), encoder._towers[0].visual
     tokens = visual.transformer.resblocks[0](visual._embeds(images))
     alone = visual.transformer.resblocks[1](tokens[:, 1:].reshape(-1, 1, 32))[:, 0]
-    wanted = normalize(visual.ln_post(alone) @ visual.proj, dim=-1).view(3, 4, 16)
-    torch.testing.assert_close(encoder.encode_columns(images, ["patches"])["patches"], wanted, atol=1e-5, rtol=0)
+    expected = normalize(visual.ln_post(alone) @ visual.proj, dim=-1).view(3, 4, 16)
+    torch.testing.assert_close(encoder.encode_columns(images, ["patches"])["patches"], expected, atol=1e-5, rtol=0)
 
 
 def test_resnet_columns_equal_the_formulas():
@@ -136,8 +136,8 @@ def test_resnet_columns_equal_the_formulas():
             weights = torch.stack([query[own] @ key / 8 for key in keys]).softmax(0)
             heads.append(sum(w * v for w, v in zip(weights, values, strict=True)))
         towers.append(torch.cat(heads))  # type: ignore[arg-type]
-    tower, wanted = torch.stack(towers), normalize(torch.stack(patches).view(3, 4, 16), dim=-1)
-    torch.testing.assert_close(found["patches"].double(), wanted, atol=2e-5, rtol=0)
+    tower, expected = torch.stack(towers), normalize(torch.stack(patches).view(3, 4, 16), dim=-1)
+    torch.testing.assert_close(found["patches"].double(), expected, atol=2e-5, rtol=0)
     torch.testing.assert_close(found["tower"].double(), tower, atol=1e-4 * float(tower.abs().max()), rtol=0)
     projected = normalize(tower @ pool.c_proj.weight.T + pool.c_proj.bias, dim=-1)
     torch.testing.assert_close(found["image"].double(), projected, atol=2e-5, rtol=0)
@@ -148,9 +148,9 @@ def test_image_features_are_the_same_with_columns_and_without(vision: dict[str, 
     encoder = of(vision)
     images = pictures(encoder)
     assert list(encoder.encode_columns(images)) == ["image"]
-    for also in (("tower",), ("patches",), BOTH):
-        found = encoder.encode_columns(images, also)
-        assert set(found) == {"image", *also}
+    for extra_features in (("tower",), ("patches",), BOTH):
+        found = encoder.encode_columns(images, extra_features)
+        assert set(found) == {"image", *extra_features}
         assert torch.equal(found["image"], encoder.encode_image(images))
     assert not [m for m in encoder._towers[0].modules() if m._forward_hooks]
 
@@ -164,15 +164,15 @@ def test_half_precision_gives_float32_columns_near_those_of_full(vision: dict[st
 
     convert_weights_to_lp(half._towers[0], torch.bfloat16 if precision == "bf16" else torch.float16)
     images = pictures(full)
-    found, wanted = half.encode_columns(images, BOTH), full.encode_columns(images, BOTH)
+    found, expected = half.encode_columns(images, BOTH), full.encode_columns(images, BOTH)
     for name, rows in found.items():
         assert rows.dtype == torch.float32
-        assert torch.cosine_similarity(rows, wanted[name], dim=-1).min() > 0.98, name
+        assert torch.cosine_similarity(rows, expected[name], dim=-1).min() > 0.98, name
 
 
 def test_the_built_in_model_has_both():
-    encoder = OpenClip("builtin:pictograms/model", also=BOTH)
-    found = encoder.encode_columns(torch.randn(2, 3, 64, 64), encoder.also)
+    encoder = OpenClip("builtin:pictograms/model", extra_features=BOTH)
+    found = encoder.encode_columns(torch.randn(2, 3, 64, 64), encoder.extra_features)
     assert {name: tuple(rows.shape) for name, rows in found.items()} == {
         "image": (2, 192),
         "tower": (2, 768),
@@ -226,7 +226,7 @@ def test_a_tower_of_timm_without_a_projection_has_nothing_before_it():
 
 def test_hooks_are_gone_also_after_an_error():
     visual = of(VIT)._towers[0].visual
-    with pytest.raises(ZeroDivisionError), tapped(visual, BOTH, "x"):
+    with pytest.raises(ZeroDivisionError), capture_intermediate(visual, BOTH, "x"):
         raise ZeroDivisionError
     assert not [module for module in visual.modules() if module._forward_hooks]
 
@@ -245,4 +245,4 @@ def test_columns_do_not_touch_the_fingerprint():
     """Label sets, text features and image features without further columns stay what they were."""
     plain = OpenClip("ViT-B-16-quickgelu", "openai")
     assert plain.fingerprint == "6e037966cd7a858d"  # as before there were columns and presets
-    assert OpenClip("ViT-B-16-quickgelu", "openai", also=BOTH).fingerprint == plain.fingerprint
+    assert OpenClip("ViT-B-16-quickgelu", "openai", extra_features=BOTH).fingerprint == plain.fingerprint

@@ -52,7 +52,7 @@ class Letters(Encoder):
     def encode_image(self, image: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object] = lambda n: None) -> Tensor:
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:
         self.texts += texts
         return torch.tensor([[float(text.count(chr(97 + i))) for i in range(26)] for text in texts])
 

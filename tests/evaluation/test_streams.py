@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 class Drift(StreamDetector):
     """How like the mean of what came before, this batch included."""
 
-    inputs: ClassVar[frozenset[str]] = frozenset()
+    required_inputs: ClassVar[frozenset[str]] = frozenset()
 
     def open(self, evidence: Evidence) -> Stream:
         total = torch.zeros(1)
@@ -44,7 +44,7 @@ class Drift(StreamDetector):
 class Hungry(Drift):
     """Wants ID images."""
 
-    inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
 
 
 def eval_set(name: str, role: str, n: int, seed: int, group: str = "") -> SimpleNamespace:
@@ -82,10 +82,10 @@ def test_every_image_comes_once_in_stream_order_and_its_score_goes_to_its_side(b
 
     id_scores, ood_scores = stream_scores(stream, near, far, rows, batch_size, CPU)
     assert [len(batch) for batch in seen][:-1] == [batch_size] * (len(seen) - 1)
-    wanted = unit(torch.cat([near, far]).float())[rows]
-    torch.testing.assert_close(torch.cat(seen), wanted, atol=0, rtol=0)
-    torch.testing.assert_close(id_scores, wanted[rows < 30, 0].double(), atol=0, rtol=0)
-    torch.testing.assert_close(ood_scores, wanted[rows >= 30, 0].double(), atol=0, rtol=0)
+    expected = unit(torch.cat([near, far]).float())[rows]
+    torch.testing.assert_close(torch.cat(seen), expected, atol=0, rtol=0)
+    torch.testing.assert_close(id_scores, expected[rows < 30, 0].double(), atol=0, rtol=0)
+    torch.testing.assert_close(ood_scores, expected[rows >= 30, 0].double(), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("wrong", [lambda f: f[:, 0], lambda f: f.double(), lambda f: f[:1, 0].double()])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, wording, yes_or_no
 from ood_lightning.filtering.judges.replay import ReplayJudge
@@ -83,7 +83,7 @@ NEAREST = [["cat", "dog"], ["dog", "cat"], ["dog", "cat"], ["cat", "dog"], ["dog
 
 def test_the_first_yes_ends_a_word_and_nothing_more_is_asked_about_it():
     judge = Oracle([Question("oslo"), Question("tabby", "cat"), Question("pug", "dog"), Question("pug", "cat")])
-    found = negfilter(verdicts("oslo", "tabby", "pug", "sofa", "dog"), NEAREST, Hearing(judge, None))
+    found = negfilter(verdicts("oslo", "tabby", "pug", "sofa", "dog"), NEAREST, JudgeSession(judge, None))
     assert [(v.word, v.reason, v.name) for v in found] == [
         ("oslo", "proper noun", ""), ("tabby", "subcategory", "cat"), ("pug", "subcategory", "dog"),
         ("sofa", "kept", ""), ("dog", "the same", "dog"),
@@ -135,9 +135,9 @@ def test_cleaning_by_hand():
 def test_all_no_keeps_the_cleaned_list_and_all_yes_leaves_nothing():
     words = verdicts("ape", "bee", "cow")
     nearest = [["cat"]] * 3
-    assert negfilter(words, nearest, Hearing(Always(False), None)) == words
-    assert {v.reason for v in negfilter(words, nearest, Hearing(Always(True), None))} == {"proper noun"}
-    assert negfilter([], [], Hearing(Always(True), None)) == []
+    assert negfilter(words, nearest, JudgeSession(Always(False), None)) == words
+    assert {v.reason for v in negfilter(words, nearest, JudgeSession(Always(True), None))} == {"proper noun"}
+    assert negfilter([], [], JudgeSession(Always(True), None)) == []
 
 
 def test_the_words_of_the_questions():
@@ -164,23 +164,23 @@ def test_answers_are_kept_and_not_asked_again(tmp_path: Path):
     yes = [Question("oslo"), Question("tabby", "cat")]
     dying = Oracle(yes, dies_after=6)
     with pytest.raises(JudgeError, match="gone"):
-        negfilter(words, nearest, Hearing(dying, Decisions(path)))
+        negfilter(words, nearest, JudgeSession(dying, Decisions(path)))
     assert len(dying.asked) == 8  # batches of 3 and 2, then 3 of the next question; the last batch was never begun
     with path.open("ab") as file:
         file.write(b'{"judge": "oracle", "word": "so')  # killed while writing
     again = Oracle(yes)
-    hearing = Hearing(again, Decisions(path))
-    found = negfilter(words, nearest, hearing)
+    session = JudgeSession(again, Decisions(path))
+    found = negfilter(words, nearest, session)
     assert not set(again.asked) & set(dying.asked)
     whole = Oracle(yes)
-    assert found == negfilter(words, nearest, Hearing(whole, None))
+    assert found == negfilter(words, nearest, JudgeSession(whole, None))
     assert sorted(map(str, again.asked + dying.asked)) == sorted(map(str, whole.asked))
-    assert hearing.cost() == {
-        "judge": "oracle", "questions": len(whole.asked), "recalled": 8, "seconds": hearing.cost()["seconds"],
+    assert session.cost() == {
+        "judge": "oracle", "questions": len(whole.asked), "recalled": 8, "seconds": session.cost()["seconds"],
         "tokens": 2 * len(again.asked),
     }  # fmt: skip
     silent = Oracle(yes)
-    assert negfilter(words, nearest, Hearing(silent, Decisions(path))) == found  # idempotent with kept answers
+    assert negfilter(words, nearest, JudgeSession(silent, Decisions(path))) == found  # idempotent with kept answers
     assert silent.asked == []
     assert len(path.read_text().splitlines()) == len(whole.asked)
 
@@ -200,12 +200,12 @@ def test_neither_yes_nor_no_stops_after_the_round_or_counts_as_no(tmp_path: Path
     words, doubt = verdicts("oslo", "tabby", "pug", "sofa", "bun"), Question("tabby")
     judge, path = Oracle([], [doubt]), tmp_path / "d.jsonl"
     with pytest.raises(JudgeError, match=r"neither yes nor no to 1 of 5 questions \(on 'tabby': 'Perhaps'\)"):
-        negfilter(words, NEAREST, Hearing(judge, Decisions(path)))
+        negfilter(words, NEAREST, JudgeSession(judge, Decisions(path)))
     assert len(judge.asked) == len(words)
     assert doubt not in Decisions(path).known["oracle"]
     assert len(Decisions(path).known["oracle"]) == 4
     lenient = Oracle([], [doubt])
-    assert negfilter(words, NEAREST, Hearing(lenient, Decisions(path), "no")) == words
+    assert negfilter(words, NEAREST, JudgeSession(lenient, Decisions(path), "no")) == words
     assert lenient.asked[0] == doubt
     assert not set(lenient.asked[1:]) & set(judge.asked)
 
@@ -232,16 +232,16 @@ RELEASE = "oslo | proper noun \ntabby | cat | \ntabby | dog | subcategory\ncat |
 def test_replay_reads_the_released_form_and_its_own(tmp_path: Path):
     (tmp_path / "d.txt").write_text(RELEASE)
     judge = ReplayJudge([str(tmp_path / "d.txt")])
-    wanted = {
+    expected = {
         Question("oslo"): True, Question("tabby"): False, Question("tabby", "cat"): False,
         Question("tabby", "dog"): True, Question("cat"): False,
     }  # fmt: skip
-    assert judge.decisions == wanted
-    found = negfilter(verdicts("oslo", "tabby", "cat"), [["cat"], ["cat", "dog"], ["cat"]], Hearing(judge, None))
+    assert judge.decisions == expected
+    found = negfilter(verdicts("oslo", "tabby", "cat"), [["cat"], ["cat", "dog"], ["cat"]], JudgeSession(judge, None))
     assert [v.reason for v in found] == ["proper noun", "subcategory", "the same"]
     own = Decisions(tmp_path / "d.jsonl")
-    own.add("oracle", [(question, Answer(yes)) for question, yes in wanted.items()])
-    assert ReplayJudge([str(tmp_path / "d.jsonl")]).decisions == wanted
+    own.add("oracle", [(question, Answer(yes)) for question, yes in expected.items()])
+    assert ReplayJudge([str(tmp_path / "d.jsonl")]).decisions == expected
     own.add("another", [(Question("oslo"), Answer(False))])
     with pytest.raises(JudgeError, match="holds decisions of 'oracle', 'another': name one"):
         ReplayJudge([str(tmp_path / "d.jsonl")]).decisions  # noqa: B018
@@ -251,7 +251,7 @@ def test_replay_reads_the_released_form_and_its_own(tmp_path: Path):
 def test_replay_says_what_it_lacks(tmp_path: Path):
     (tmp_path / "d.txt").write_text(RELEASE)
     with pytest.raises(JudgeError, match="no decision whether 'sofa' is a proper noun, nor on 0 more of 1"):
-        Hearing(ReplayJudge([str(tmp_path / "d.txt")]), None)([Question("sofa")])
+        JudgeSession(ReplayJudge([str(tmp_path / "d.txt")]), None)([Question("sofa")])
     (tmp_path / "e.txt").write_text("oslo | proper noun\noslo maybe\n")
     with pytest.raises(JudgeError, match=r"e\.txt, line 2: 'oslo maybe' is no decision"):
         ReplayJudge([str(tmp_path / "e.txt")]).decisions  # noqa: B018
@@ -270,16 +270,18 @@ def test_the_released_decisions_give_the_released_labels(part: str, kept: int, p
     for question in judge.decisions:
         nearest.setdefault(question.word, []).extend([question.name] if question.name else [])
     initial = (RELEASED / f"initial_neg_labels_{part}.txt").read_text().splitlines()
-    wanted = [" ".join(line.split()) for line in (RELEASED / f"neg_labels_{part}.txt").read_text().splitlines()]
+    expected = [" ".join(line.split()) for line in (RELEASED / f"neg_labels_{part}.txt").read_text().splitlines()]
     words, dropped = cleaned(initial)
     assert len(words) == len(nearest) == {"noun": 7021, "adj": 1404}[part]
     assert len(dropped) == len(initial) - len(words)
-    found = negfilter(words, [nearest[v.word] for v in words], Hearing(judge, None))
-    assert sorted(v.word for v in found if v.reason == "kept") == sorted(wanted)
+    found = negfilter(words, [nearest[v.word] for v in words], JudgeSession(judge, None))
+    assert sorted(v.word for v in found if v.reason == "kept") == sorted(expected)
     reasons = [v.reason for v in found]
-    assert (len(wanted), reasons.count("proper noun"), reasons.count("subcategory")) == (kept, proper, kinds)
-    as_released = negfilter(verdicts(*nearest), list(nearest.values()), Hearing(judge, None))  # in the run's own order
-    assert [v.word for v in as_released if v.reason == "kept"] == wanted
+    assert (len(expected), reasons.count("proper noun"), reasons.count("subcategory")) == (kept, proper, kinds)
+    as_released = negfilter(
+        verdicts(*nearest), list(nearest.values()), JudgeSession(judge, None)
+    )  # in the run's own order
+    assert [v.word for v in as_released if v.reason == "kept"] == expected
 
 
 def test_a_decision_takes_one_json_line(tmp_path: Path):

@@ -31,11 +31,11 @@ def made() -> tuple[Tensor, Tensor, Tensor]:
 
 def test_is_that_of_a_loop(made: tuple[Tensor, Tensor, Tensor]):
     features, texts, labels = made
-    wanted = slow_top1(features, texts, labels)
-    assert 0.3 < wanted < 0.95, "the test would show little"
-    assert top1(features, texts, labels) == wanted
-    assert {top1(features, texts, labels, row_block=n) for n in (1, 7, 60)} == {wanted}
-    assert top1(3 * features, texts, labels) == wanted
+    expected = slow_top1(features, texts, labels)
+    assert 0.3 < expected < 0.95, "the test would show little"
+    assert top1(features, texts, labels) == expected
+    assert {top1(features, texts, labels, row_block=n) for n in (1, 7, 60)} == {expected}
+    assert top1(3 * features, texts, labels) == expected
     assert top1(features.half(), texts, labels) == slow_top1(features.half(), texts, labels)
 
 

@@ -56,7 +56,7 @@ def test_one_image_a_side_and_all_scores_equal():
 @pytest.mark.parametrize("block", [1, 7, 30, 64])
 def test_blocks_change_no_bit_and_every_resample_is_told_once(scores: list[Tensor], block: int):
     told: list[int] = []
-    found = resampled(scores[0], scores[1:], SEEDS, resamples=30, block=block, tick=told.append)
+    found = resampled(scores[0], scores[1:], SEEDS, resamples=30, block=block, on_progress=told.append)
     assert same(found, resampled(scores[0], scores[1:], SEEDS, resamples=30, block=11))
     assert sum(told) == 30
     assert max(told) <= block

@@ -28,8 +28,8 @@ def _softmax(row: list[float]) -> list[float]:
     ],
 )
 def test_equals_a_loop(score, loop, logits: Tensor):
-    wanted = torch.tensor([loop(row) for row in logits.double().tolist()], dtype=torch.float64)
-    torch.testing.assert_close(score(logits), wanted, rtol=0, atol=1e-12)
+    expected = torch.tensor([loop(row) for row in logits.double().tolist()], dtype=torch.float64)
+    torch.testing.assert_close(score(logits), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("score", [log_max_softmax, negative_entropy, softmax_variance])

@@ -77,7 +77,7 @@ ORDER = ("stable", "ours", "strict", "interpolated", "rank", "openood")
 
 
 @pytest.mark.parametrize(
-    ("scores", "area", "wanted"),
+    ("scores", "area", "expected"),
     [
         (NARROW, 85.70, (55.68, 55.66, 55.68, 55.68, 55.66, 55.19)),
         (WIDE, 74.79, (53.83, 53.83, 53.83, 53.83, 53.83, 96.74)),
@@ -88,8 +88,8 @@ ORDER = ("stable", "ours", "strict", "interpolated", "rank", "openood")
     ],
     ids=["narrow", "wide", "equal", "steps", "twenty", "five"],
 )
-def test_the_conventions_differ_as_measured_on_the_published_routines(scores, area: float, wanted: tuple[float, ...]):
+def test_the_conventions_differ_as_measured_on_the_published_routines(scores, area: float, expected: tuple[float, ...]):
     assert set(ORDER) == set(CONVENTIONS)
     assert 100 * float(auroc(*scores)) == pytest.approx(area, abs=0.005)
     found = [100 * float(CONVENTIONS[name][0](*scores, 0.95)) for name in ORDER]
-    assert found == pytest.approx(wanted, abs=0.005001)
+    assert found == pytest.approx(expected, abs=0.005001)

@@ -80,8 +80,8 @@ def test_nearest_neighbours_equal_a_loop_and_a_picture_of_the_bank_scores_one_ov
     queries = torch.nn.functional.normalize(queries, dim=1)
     for k in (1, 4, 20):
         cosines = (queries.double() @ bank.double().T).sort(dim=1, descending=True).values[:, :k]
-        wanted = (cosines / 0.1).exp().mean(dim=1).log()
-        torch.testing.assert_close(nearest_neighbours(queries, bank, k, 0.1), wanted)
+        expected = (cosines / 0.1).exp().mean(dim=1).log()
+        torch.testing.assert_close(nearest_neighbours(queries, bank, k, 0.1), expected)
     own = nearest_neighbours(bank, bank, 1, 0.02)
     torch.testing.assert_close(own, torch.full_like(own, 50.0), rtol=1e-6, atol=0)
     with pytest.raises(ValueError, match="temperature is 0"):

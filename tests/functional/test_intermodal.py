@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.intermodal import Border, border, gaps, shots
+from ood_lightning.functional.intermodal import ClassBounds, class_bounds, gaps, shots
 from ood_lightning.functional.similarity import unit
 
 
@@ -17,23 +17,23 @@ LABELS = torch.arange(40) % 5
 
 
 def test_border_and_gaps_equal_slow_loops():
-    limit = border(NAMES, IMAGES, LABELS)
+    bounds = class_bounds(NAMES, IMAGES, LABELS)
     for k in range(5):
         mean = sum(IMAGES[i].double() for i in range(40) if LABELS[i] == k)
         prototype = mean / mean.norm()  # type: ignore[union-attr]
-        torch.testing.assert_close(limit.prototypes[k], prototype, atol=1e-12, rtol=0)
-        torch.testing.assert_close(limit.bases[k], NAMES[k].double() @ prototype, atol=1e-12, rtol=0)
-    found = gaps(WORDS, limit)
+        torch.testing.assert_close(bounds.prototypes[k], prototype, atol=1e-12, rtol=0)
+        torch.testing.assert_close(bounds.thresholds[k], NAMES[k].double() @ prototype, atol=1e-12, rtol=0)
+    found = gaps(WORDS, bounds)
     for word, mean_gap, admissible in zip(WORDS, found.mean, found.admissible, strict=True):
-        below = [float(limit.bases[k] - word.double() @ limit.prototypes[k]) for k in range(5)]
+        below = [float(bounds.thresholds[k] - word.double() @ bounds.prototypes[k]) for k in range(5)]
         assert float(mean_gap) == pytest.approx(sum(below) / 5, abs=1e-11)
         assert bool(admissible) == all(gap > 0 for gap in below)
     assert 0 < int(found.admissible.sum()) < 300
 
 
 def test_fewer_words_are_admissible_the_more_classes_there_are():
-    limit = border(NAMES, IMAGES, LABELS)
-    kept = [gaps(WORDS, Border(limit.prototypes[:k], limit.bases[:k])).admissible for k in range(1, 6)]
+    bounds = class_bounds(NAMES, IMAGES, LABELS)
+    kept = [gaps(WORDS, ClassBounds(bounds.prototypes[:k], bounds.thresholds[:k])).admissible for k in range(1, 6)]
     for fewer, more in zip(kept[1:], kept[:-1], strict=True):
         assert (fewer <= more).all()
     assert kept[4].sum() < kept[0].sum()
@@ -42,33 +42,33 @@ def test_fewer_words_are_admissible_the_more_classes_there_are():
 @pytest.mark.parametrize("seed", range(20))
 def test_a_name_is_never_below_itself(seed: int):
     names = draw(7, 33, seed=seed)
-    limit = border(names, draw(7, 33, seed=seed + 100), torch.arange(7))
-    assert not gaps(names, limit).admissible.any()
+    bounds = class_bounds(names, draw(7, 33, seed=seed + 100), torch.arange(7))
+    assert not gaps(names, bounds).admissible.any()
 
 
 @pytest.mark.parametrize("block", [1, 7, 300])
 def test_blocks_change_nothing(block: int):
-    limit = border(NAMES, IMAGES, LABELS)
-    for found, wanted in zip(gaps(WORDS, limit, block=block), gaps(WORDS, limit), strict=True):
-        assert torch.equal(found, wanted)
+    bounds = class_bounds(NAMES, IMAGES, LABELS)
+    for found, expected in zip(gaps(WORDS, bounds, block=block), gaps(WORDS, bounds), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_no_texts_have_no_gaps():
-    found = gaps(WORDS[:0], border(NAMES, IMAGES, LABELS))
+    found = gaps(WORDS[:0], class_bounds(NAMES, IMAGES, LABELS))
     assert (found.mean.shape, found.admissible.shape, found.admissible.dtype) == ((0,), (0,), torch.bool)
 
 
 def test_a_class_without_images_has_no_part():
     some = LABELS != 3
-    found, whole = border(NAMES, IMAGES[some], LABELS[some]), border(NAMES, IMAGES, LABELS)
+    found, whole = class_bounds(NAMES, IMAGES[some], LABELS[some]), class_bounds(NAMES, IMAGES, LABELS)
     kept = torch.tensor([0, 1, 2, 4])
-    assert torch.equal(found.bases, whole.bases[kept])
+    assert torch.equal(found.thresholds, whole.thresholds[kept])
 
 
 @pytest.mark.parametrize("labels", [torch.tensor([0, 5]), torch.tensor([-1, 2]), torch.empty(0, dtype=torch.int64)])
 def test_images_of_no_named_class_are_refused(labels: Tensor):
     with pytest.raises(ValueError, match=r"must lie in 0\.\.4"):
-        border(NAMES, IMAGES[: len(labels)], labels)
+        class_bounds(NAMES, IMAGES[: len(labels)], labels)
 
 
 def test_shots_are_random_images_of_each_class_and_all_where_there_are_few():

@@ -14,16 +14,16 @@ def test_equals_a_loop_over_pictures_and_pairs():
     h = normalize(torch.randn(6, 8, generator=draw), dim=-1)
     pairs = normalize(torch.randn(6, 3, 2, 8, generator=draw), dim=-1)
     negatives = normalize(torch.randn(6, 2, 8, generator=draw), dim=-1)
-    wanted = []
+    expected = []
     for x, texts, alone in zip(h.double(), pairs.double(), negatives.double(), strict=True):
         shares = []
         for i in range(3):
             for j in range(2):
                 joint, single = math.exp(10 * float(x @ texts[i, j])), math.exp(10 * float(x @ alone[j]))
                 shares.append(joint / (joint + single))
-        wanted.append(max(shares))
+        expected.append(max(shares))
     found = multi_match(h, pairs, negatives, 10.0)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_a_joint_text_like_its_negative_gives_one_half():

@@ -20,10 +20,10 @@ def _softmax(row: list[float]) -> list[float]:
 def test_local_match_equals_a_loop_over_patches():
     draw = torch.Generator().manual_seed(0)
     patches, names = (normalize(torch.randn(*shape, generator=draw), dim=-1) for shape in ((3, 4, 6), (5, 6)))
-    wanted = [
+    expected = [
         max(max(_softmax([float(p @ n) for n in names.double()])) for p in picture) for picture in patches.double()
     ]
-    torch.testing.assert_close(local_match(patches, names), torch.tensor(wanted, dtype=torch.float64))
+    torch.testing.assert_close(local_match(patches, names), torch.tensor(expected, dtype=torch.float64))
     more = torch.cat([patches, patches.flip(0)], dim=1)
     assert (local_match(more, names) >= local_match(patches, names)).all()
 

@@ -74,8 +74,8 @@ def test_both_fprs_equal_a_search_over_all_thresholds(pair: tuple[Tensor, Tensor
 @pytest.mark.parametrize("percent", range(1, 101))
 def test_the_number_of_kept_images_is_an_exact_ceiling(n: int, percent: int):
     ranks = torch.arange(n, dtype=torch.float64)  # as ID and as OOD: the share accepted is the share kept
-    wanted = -(-percent * n // 100) / n
-    assert float(roc.fpr_ood_at_id_tpr(ranks, ranks, percent / 100)) == wanted
+    expected = -(-percent * n // 100) / n
+    assert float(roc.fpr_ood_at_id_tpr(ranks, ranks, percent / 100)) == expected
 
 
 @pytest.mark.parametrize("metric", METRICS)

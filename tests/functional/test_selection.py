@@ -25,9 +25,9 @@ def words() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("q", [0.0, 0.05, 0.5, 0.95, 1.0])
 def test_quantiles_equal_numpys_for_every_block_size(words: tuple[Tensor, Tensor], q: float, block: int):
     candidates, positives = (side.double() for side in words)
-    wanted = np.quantile((candidates @ positives.T).numpy(), q, axis=1)
+    expected = np.quantile((candidates @ positives.T).numpy(), q, axis=1)
     got = quantile_cosine(*words, q, block=block)
-    torch.testing.assert_close(got, torch.from_numpy(wanted), atol=1e-11, rtol=0)
+    torch.testing.assert_close(got, torch.from_numpy(expected), atol=1e-11, rtol=0)
 
 
 def test_the_quantile_lies_between_the_extremes_and_grows_with_q(words: tuple[Tensor, Tensor]):
@@ -103,8 +103,8 @@ def test_without_interpolation_the_quantile_is_the_cosine_at_a_whole_place(words
     n = len(words[1])
     for q in (0.0, 0.3, 0.5, 0.95, 1.0):
         place = min(int(q * n), n - 1)
-        wanted = torch.tensor([sorted(row.tolist())[place] for row in cosines], dtype=torch.float64)
-        torch.testing.assert_close(quantile_cosine(*words, q, interpolate=False), wanted, atol=1e-11, rtol=0)
+        expected = torch.tensor([sorted(row.tolist())[place] for row in cosines], dtype=torch.float64)
+        torch.testing.assert_close(quantile_cosine(*words, q, interpolate=False), expected, atol=1e-11, rtol=0)
 
 
 def test_shares_are_rounded_down_and_counts_add_up():

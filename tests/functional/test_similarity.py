@@ -37,9 +37,9 @@ def test_a_row_without_direction_is_named(value: float, words: str):
 @pytest.mark.parametrize("block", [1, 7, 50, 1000])
 def test_log_mass_equals_a_loop_for_every_block_size(block: int):
     images, texts = random_unit(4), random_unit(50, seed=1)
-    wanted = [math.log(sum(math.exp(100 * float(i.double() @ t.double())) for t in texts)) for i in images]
+    expected = [math.log(sum(math.exp(100 * float(i.double() @ t.double())) for t in texts)) for i in images]
     got = log_mass(images, texts, 100.0, block=block)
-    torch.testing.assert_close(got, torch.tensor(wanted, dtype=torch.float64), atol=5e-5, rtol=0)
+    torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64), atol=5e-5, rtol=0)
 
 
 def test_log_mass_neither_overflows_nor_saturates_at_a_tenth_of_the_temperature():
@@ -86,9 +86,9 @@ def test_autocast_does_not_reach_the_product():
 def test_each_group_has_its_own_log_mass(block: int):
     images, texts = random_unit(5), random_unit(20, seed=1)
     groups = torch.randperm(20, generator=torch.Generator().manual_seed(2))[:18].view(6, 3)
-    wanted = torch.stack([log_mass(images, texts[group], 100.0) for group in groups], dim=1)
+    expected = torch.stack([log_mass(images, texts[group], 100.0) for group in groups], dim=1)
     got = log_masses(images, texts, 100.0, groups=groups, block=block)
-    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
 def test_grouping_never_lowers_the_mean_score_and_order_inside_a_group_is_free():
@@ -150,12 +150,12 @@ def test_top_k_is_right_when_float32_products_are_allowed_to_be_coarse(monkeypat
 
     images = random_unit(9)
     texts = unit(images[0] + 0.02 * random_unit(200, seed=1))  # closer to one another than bfloat16 can tell
-    wanted = top_k(images, texts, 4)
+    expected = top_k(images, texts, 4)
     monkeypatch.setattr(similarity, "_product", lambda a, b: (a.bfloat16() @ b.bfloat16().T).float())
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     coarse = top_k(images, texts, 4)
-    assert torch.equal(coarse.indices, wanted.indices)
-    assert torch.equal(coarse.values, wanted.values)
+    assert torch.equal(coarse.indices, expected.indices)
+    assert torch.equal(coarse.values, expected.values)
 
 
 @pytest.mark.parametrize(("block", "row_block"), [(1, 3), (8, 8), (500, 7)])
@@ -163,8 +163,8 @@ def test_neighbours_leave_out_the_image_itself_and_nothing_else(block: int, row_
     images = random_unit(60)
     images[50:] = images[[3, 3, 3, 7, 8, 9, 9, 9, 9, 9]]  # copies are neighbours of one another
     got = neighbours(images, 12, block=block, row_block=row_block)
-    wanted = [[other for other in ranked(image, images) if other != row][:12] for row, image in enumerate(images)]
-    assert got.tolist() == wanted
+    expected = [[other for other in ranked(image, images) if other != row][:12] for row, image in enumerate(images)]
+    assert got.tolist() == expected
     assert got[3, :3].tolist() == [50, 51, 52]
 
 

@@ -45,17 +45,17 @@ def by_hand(f: list[float], adapter: Adapter) -> list[float]:
 def cross_entropy(features: list[list[float]], texts: list[list[float]], classes: list[int], scale: float) -> float:
     """Mean over pictures, both sides made unit vectors."""
     losses = []
-    for f, wanted in zip(features, classes, strict=True):
+    for f, expected in zip(features, classes, strict=True):
         logits = [scale * dot(f, t) / math.sqrt(dot(f, f) * dot(t, t)) for t in texts]
-        losses.append(math.log(sum(math.exp(v) for v in logits)) - logits[wanted])
+        losses.append(math.log(sum(math.exp(v) for v in logits)) - logits[expected])
     return sum(losses) / len(losses)
 
 
 def test_the_adapter_equals_a_loop(adapter: Adapter):
     features = draw(5, DIM, seed=4)
-    wanted = torch.tensor([by_hand(f, adapter) for f in features.tolist()], dtype=torch.float64)
-    torch.testing.assert_close(adapted(features, adapter), wanted)
-    assert not torch.equal(wanted, features)
+    expected = torch.tensor([by_hand(f, adapter) for f in features.tolist()], dtype=torch.float64)
+    torch.testing.assert_close(adapted(features, adapter), expected)
+    assert not torch.equal(expected, features)
 
 
 def test_both_losses_equal_loops(adapter: Adapter):
@@ -73,7 +73,7 @@ def test_both_losses_equal_loops(adapter: Adapter):
 def test_the_score_equals_a_loop(adapter: Adapter, groups: int):
     features, positives = normalize(draw(5, DIM, seed=4), dim=1), normalize(draw(3, DIM, seed=5), dim=1)
     negatives = draw(9, DIM, seed=6)  # tuned: no unit vectors
-    kept, scale, wanted = 9 - 9 % groups, 14.3, []
+    kept, scale, expected = 9 - 9 % groups, 14.3, []
     for f in features.tolist():
         moved = by_hand(f, adapter)
         length = math.sqrt(dot(moved, moved))
@@ -81,9 +81,9 @@ def test_the_score_equals_a_loop(adapter: Adapter, groups: int):
         far = [math.exp(scale * dot(moved, t) / length / math.sqrt(dot(t, t))) for t in negatives.tolist()]
         size = kept // groups
         share = [inside / (inside + sum(far[g * size : (g + 1) * size])) for g in range(groups)]
-        wanted.append(math.log(sum(share) / groups) - math.log(1 - sum(share) / groups))
+        expected.append(math.log(sum(share) / groups) - math.log(1 - sum(share) / groups))
     found = adapted_log_odds(features, positives, negatives, adapter, scale, groups, None)
-    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_without_adapter_weights_and_tuning_the_score_is_neglabels():
@@ -94,10 +94,10 @@ def test_without_adapter_weights_and_tuning_the_score_is_neglabels():
         nothing = Adapter(zero, bias, torch.full((DIM,), 3.0), shift)
         assert torch.equal(adapted(features, nothing), features)
         found = adapted_log_odds(features, positives, negatives, nothing, 50.0, 3, 0)
-        wanted = grouped_log_odds(features, positives, negatives, 50.0, 3, 0)
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+        expected = grouped_log_odds(features, positives, negatives, 50.0, 3, 0)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
         longer = adapted_log_odds(features, positives, 7.0 * negatives, nothing, 50.0, 3, 0)
-        torch.testing.assert_close(longer, wanted, rtol=0, atol=1e-12)
+        torch.testing.assert_close(longer, expected, rtol=0, atol=1e-12)
     above = Adapter(zero, bias, torch.ones(DIM), torch.full((DIM,), 0.1))  # then it is not
     assert not torch.equal(adapted(features, above), features)
 

@@ -50,15 +50,15 @@ def slow_losses(logits: list[Tensor], prior: Tensor, beta: float, t_student: flo
 @pytest.mark.parametrize(("beta", "t_student", "t_teacher"), [(0.6, 0.1, 0.1), (1.0, 0.5, 0.2)])
 def test_losses_equal_the_printed_formula(logits, prior, beta: float, t_student: float, t_teacher: float):
     got = head_losses(*logits, prior, beta=beta, student_temperature=t_student, teacher_temperature=t_teacher)
-    wanted = torch.tensor(slow_losses(logits, prior, beta, t_student, t_teacher), dtype=torch.float64)
-    torch.testing.assert_close(got, wanted, atol=1e-12, rtol=1e-12)
+    expected = torch.tensor(slow_losses(logits, prior, beta, t_student, t_teacher), dtype=torch.float64)
+    torch.testing.assert_close(got, expected, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("beta", "wanted"), [(0.6, -1.842068), (1.0, 0.0)])
-def test_uniform_heads_have_the_known_loss(beta: float, wanted: float):
+@pytest.mark.parametrize(("beta", "expected"), [(0.6, -1.842068), (1.0, 0.0)])
+def test_uniform_heads_have_the_known_loss(beta: float, expected: float):
     uniform = torch.zeros(2, 4, 10, dtype=torch.float64)
     got = head_losses(*[uniform] * 4, torch.full((2, 10), 0.1, dtype=torch.float64), beta=beta)
-    torch.testing.assert_close(got * 10, torch.full((2,), wanted).double(), atol=1e-6, rtol=0)  # weight 1 / C
+    torch.testing.assert_close(got * 10, torch.full((2,), expected).double(), atol=1e-6, rtol=0)  # weight 1 / C
 
 
 def test_sure_and_agreeing_heads_reach_minus_log_c():
@@ -90,8 +90,8 @@ def test_equal_slices_of_a_batch_average_to_the_whole(logits, prior):
 
 def test_one_head_works_and_weights_are_shared_by_all(logits, prior):
     single = head_losses(*(side[:1] for side in logits), prior[:1])
-    wanted = slow_losses([side[:1] for side in logits], prior[:1], 0.6, 0.1, 0.1)
-    torch.testing.assert_close(single, torch.tensor(wanted, dtype=torch.float64))
+    expected = slow_losses([side[:1] for side in logits], prior[:1], 0.6, 0.1, 0.1)
+    torch.testing.assert_close(single, torch.tensor(expected, dtype=torch.float64))
     assert (single - head_losses(*logits, prior)[:1]).abs() > 1e-6  # other heads move the weight
 
 

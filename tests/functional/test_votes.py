@@ -77,9 +77,9 @@ def test_one_cluster_elects_the_mode_and_singletons_elect_what_posmine_finds():
 def test_relabelled_clusters_elect_the_same_concepts():
     assignments, top1, cosines = drawn(200, 12, 9, 4)
     names = torch.randperm(12, generator=torch.Generator().manual_seed(0)) * 1000
-    wanted = elect(assignments, top1, cosines)
+    expected = elect(assignments, top1, cosines)
     got = elect(names[assignments], top1, cosines)
-    assert dict(zip(names[wanted.cluster].tolist(), wanted.winner.tolist(), strict=True)) == dict(
+    assert dict(zip(names[expected.cluster].tolist(), expected.winner.tolist(), strict=True)) == dict(
         zip(got.cluster.tolist(), got.winner.tolist(), strict=True)
     )
 

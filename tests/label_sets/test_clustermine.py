@@ -43,10 +43,10 @@ def test_clustermine_against_a_slow_count(votes: list[tuple[int, int]]):
         entry = support.setdefault(winner, [0, 0, 0])
         for i, n in enumerate((1, len(mine), count[winner])):
             entry[i] += n
-    wanted = {
+    expected = {
         WORDS[w]: (clusters, images, round(agree / images, 4)) for w, (clusters, images, agree) in support.items()
     }
-    assert {p.label: (p.clusters, p.images, p.agreement) for p in found.positives} == wanted
+    assert {p.label: (p.clusters, p.images, p.agreement) for p in found.positives} == expected
     assert sum(p.images or 0 for p in found.positives) == len(votes)
     order = [(-(p.images or 0), WORDS.index(p.label)) for p in found.positives]
     assert order == sorted(order)
@@ -100,8 +100,8 @@ def test_mined_negatives_are_the_words_with_the_smallest_quantile():
     word_features = unit(torch.randn(31, 6, generator=generator))
     found = mine_negatives(names, features, words, word_features, 7, {"seed": 1}, quantile=1.0)
     distance = (word_features.double() @ features.double().T).amax(dim=1)
-    wanted = [words[i] for i in distance.argsort().tolist() if words[i] != "Dog"][:7]
-    assert list(found.negatives or ()) == wanted  # the least similar first
+    expected = [words[i] for i in distance.argsort().tolist() if words[i] != "Dog"][:7]
+    assert list(found.negatives or ()) == expected  # the least similar first
     assert found.words == names
     assert found.supervision == ("id_names",)
     assert (found.recipe["negatives"], found.recipe["quantile"], found.recipe["seed"]) == (7, 1.0, 1)
@@ -161,8 +161,8 @@ def test_augmented_names_add_the_words_nearest_to_any_name_and_leave_the_rest():
     words, features = (*(f"w{i}" for i in range(20)), "Dog"), unit(torch.randn(21, 6, generator=generator))
     found = augment(names, name_features, words, features, 4, {"seed": 1})
     nearest = (features.double() @ name_features.double().T).amax(dim=1)
-    wanted = [words[i] for i in nearest.argsort(descending=True).tolist() if words[i] != "Dog"][:4]
-    assert found.words == [*names, *wanted]
+    expected = [words[i] for i in nearest.argsort(descending=True).tolist() if words[i] != "Dog"][:4]
+    assert found.words == [*names, *expected]
     assert found.negatives is None
     assert (found.recipe["added"], found.supervision) == (4, ("id_names",))
     for count in (0, 20):

@@ -17,10 +17,10 @@ from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import LabelSetError
-from ood_lightning.functional.intermodal import border
+from ood_lightning.functional.intermodal import class_bounds
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.interneg import InterNegNegatives
-from ood_lightning.label_sets.sources import IDNames, Lexicon
+from ood_lightning.label_sets.sources import IDNames, Vocabulary
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -31,13 +31,13 @@ def draw(*shape: int, seed: int) -> Tensor:
     return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
 
 
-def lexicon(labels: Tensor | None, parts: tuple[Any, ...] | None = None) -> Lexicon:
+def vocabulary(labels: Tensor | None, parts: tuple[Any, ...] | None = None) -> Vocabulary:
     """Words at random, and 30 images of red and green around their names."""
     features = draw(42, 8, seed=0)
     image = unit(features[torch.arange(30) % 2] + 0.3 * draw(30, 8, seed=1)).half()
     given = Features("train", image, labels, [str(i) for i in range(30)], []) if labels is not None else None
     bank = SimpleNamespace(encoder=SimpleNamespace(name="tiny", fingerprint="f" * 16))
-    return Lexicon(Words("some", WORDS, "here", parts), features, Prompts(("{}",)), cast(Any, bank), given)
+    return Vocabulary(Words("some", WORDS, "here", parts), features, Prompts(("{}",)), cast(Any, bank), given)
 
 
 LABELS = torch.arange(30) % 2
@@ -49,16 +49,18 @@ def _names(tmp_path: Path) -> None:
 
 
 def test_the_border_is_that_of_the_chosen_images_and_their_labels():
-    book = lexicon(LABELS)
+    book = vocabulary(LABELS)
     assert book.id_train is not None
-    wanted = border(book.features[:2], unit(book.id_train.image.float()), LABELS)
+    expected = class_bounds(book.features[:2], unit(book.id_train.image.float()), LABELS)
     for found in (InterNegNegatives("names.txt"), InterNegNegatives("names.txt", pseudo_labels=True)):
-        for one, two in zip(found.border(book), wanted, strict=True):
+        for one, two in zip(found.class_bounds(book), expected, strict=True):
             assert torch.equal(one, two)  # 15 of each, below the 16 shots; the nearest name is the label here
-    few = InterNegNegatives("names.txt", shots=3).border(book)
-    assert not torch.equal(few.bases, wanted.bases)
-    assert torch.equal(few.bases, InterNegNegatives("names.txt", shots=3).border(book).bases)
-    assert not torch.equal(few.bases, InterNegNegatives("names.txt", shots=3, seed=1).border(book).bases)
+    few = InterNegNegatives("names.txt", shots=3).class_bounds(book)
+    assert not torch.equal(few.thresholds, expected.thresholds)
+    assert torch.equal(few.thresholds, InterNegNegatives("names.txt", shots=3).class_bounds(book).thresholds)
+    assert not torch.equal(
+        few.thresholds, InterNegNegatives("names.txt", shots=3, seed=1).class_bounds(book).thresholds
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_the_border_is_that_of_the_chosen_images_and_their_labels():
     ],
 )
 def test_what_it_was_given_is_declared(source: InterNegNegatives, given: tuple[str, ...]):
-    found = source.label_set(lexicon(LABELS, tuple("adj" if i % 2 else "noun" for i in range(42))))
+    found = source.label_set(vocabulary(LABELS, tuple("adj" if i % 2 else "noun" for i in range(42))))
     assert found.supervision == given
     assert len(found.negatives or ()) == 5
     assert found.recipe["id_set"] == {"name": "train", "pictures": 30}
@@ -78,10 +80,10 @@ def test_what_it_was_given_is_declared(source: InterNegNegatives, given: tuple[s
 
 
 def test_inputs_say_what_is_missing():
-    assert InterNegNegatives("names.txt").inputs == {"id_labels"}
-    assert InterNegNegatives("names.txt", pseudo_labels=True).inputs == {"id_features"}
-    assert IDNames("names.txt").inputs == frozenset()
-    assert IDNames("names.txt").border(lexicon(LABELS)) is None
+    assert InterNegNegatives("names.txt").required_inputs == {"id_labels"}
+    assert InterNegNegatives("names.txt", pseudo_labels=True).required_inputs == {"id_features"}
+    assert IDNames("names.txt").required_inputs == frozenset()
+    assert IDNames("names.txt").class_bounds(vocabulary(LABELS)) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_inputs_say_what_is_missing():
 )
 def test_images_and_names_that_do_not_fit_are_refused(labels: Tensor | None, shots: int, words: str):
     with pytest.raises(LabelSetError, match=words):
-        InterNegNegatives("names.txt", shots=shots).label_set(lexicon(labels))
+        InterNegNegatives("names.txt", shots=shots).label_set(vocabulary(labels))
 
 
 def _with_interneg(path: Path, sets: Path, train: Path | None, **options: Any) -> dict[str, Any]:

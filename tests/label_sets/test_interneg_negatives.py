@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ood_lightning.errors import LabelSetError
-from ood_lightning.functional.intermodal import Border, border
+from ood_lightning.functional.intermodal import ClassBounds, class_bounds
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.below_border import mine_below
 
@@ -22,54 +22,54 @@ FEATURES = draw(62, 10, seed=0)
 
 
 @pytest.fixture
-def limit() -> Border:
-    return border(FEATURES[:2], unit(FEATURES[:2] + 0.5 * draw(2, 10, seed=2)), torch.arange(2))
+def bounds() -> ClassBounds:
+    return class_bounds(FEATURES[:2], unit(FEATURES[:2] + 0.5 * draw(2, 10, seed=2)), torch.arange(2))
 
 
-def by_hand(limit: Border) -> dict[int, float]:
+def by_hand(bounds: ClassBounds) -> dict[int, float]:
     """Mean gap of each admissible word that is no name."""
     found = {}
     for i in range(2, 62):
-        below = [float(b - FEATURES[i].double() @ m) for m, b in zip(*limit, strict=True)]
+        below = [float(b - FEATURES[i].double() @ m) for m, b in zip(*bounds, strict=True)]
         if min(below) > 0:
             found[i] = sum(below) / len(below)
     return found
 
 
-def test_without_parts_it_is_one_ranking(limit: Border):
-    mean = by_hand(limit)
+def test_without_parts_it_is_one_ranking(bounds: ClassBounds):
+    mean = by_hand(bounds)
     assert len(mean) > 20
-    found = mine_below(NAMES, limit, WORDS, FEATURES, None, 15, {"seed": 3})
+    found = mine_below(NAMES, bounds, WORDS, FEATURES, None, 15, {"seed": 3})
     assert found.words == ["cat", "Dog"]
     assert found.negatives == tuple(WORDS[i] for i in sorted(mean, key=lambda i: -mean[i])[:15])
     assert found.recipe == {"method": "InterNeg", "seed": 3, "negatives": 15, "admissible": len(mean)}
 
 
 @pytest.mark.parametrize("count", [1, 7, 15, 22])
-def test_adjectives_get_their_share_of_the_admissible_words(limit: Border, count: int):
-    mean = by_hand(limit)
+def test_adjectives_get_their_share_of_the_admissible_words(bounds: ClassBounds, count: int):
+    mean = by_hand(bounds)
     ranked = sorted(mean, key=lambda i: -mean[i])
     adjectives = [i for i in ranked if PARTS[i] == "adj"]
     nouns = [i for i in ranked if PARTS[i] == "noun"]
     share = int(count * len(adjectives) / len(ranked))
-    wanted = {*adjectives[:share], *nouns[: count - share]}
-    found = mine_below(NAMES, limit, WORDS, FEATURES, PARTS, count, {})
-    assert found.negatives == tuple(WORDS[i] for i in ranked if i in wanted)  # the farthest first
+    expected = {*adjectives[:share], *nouns[: count - share]}
+    found = mine_below(NAMES, bounds, WORDS, FEATURES, PARTS, count, {})
+    assert found.negatives == tuple(WORDS[i] for i in ranked if i in expected)  # the farthest first
     assert found.recipe["adjectives"] == {"negatives": share, "admissible": len(adjectives)}
 
 
 @pytest.mark.parametrize("parts", [None, PARTS])
-def test_where_few_words_are_admissible_all_of_them_come(limit: Border, parts: tuple[str, ...] | None):
-    found = mine_below(NAMES, limit, WORDS, FEATURES, parts, 10**6, {})
-    assert set(found.negatives or ()) == {WORDS[i] for i in by_hand(limit)}
-    assert found.recipe["negatives"] == len(by_hand(limit))
+def test_where_few_words_are_admissible_all_of_them_come(bounds: ClassBounds, parts: tuple[str, ...] | None):
+    found = mine_below(NAMES, bounds, WORDS, FEATURES, parts, 10**6, {})
+    assert set(found.negatives or ()) == {WORDS[i] for i in by_hand(bounds)}
+    assert found.recipe["negatives"] == len(by_hand(bounds))
 
 
-def test_names_as_far_from_their_images_as_can_be_leave_no_word(limit: Border):
+def test_names_as_far_from_their_images_as_can_be_leave_no_word(bounds: ClassBounds):
     with pytest.raises(LabelSetError, match="none of 60 words is less like the images of all 2 classes"):
-        mine_below(NAMES, Border(limit.prototypes, -torch.ones(2).double()), WORDS, FEATURES, None, 5, {})
+        mine_below(NAMES, ClassBounds(bounds.prototypes, -torch.ones(2).double()), WORDS, FEATURES, None, 5, {})
 
 
-def test_no_negatives_wanted_is_refused(limit: Border):
+def test_no_negatives_wanted_is_refused(bounds: ClassBounds):
     with pytest.raises(LabelSetError, match="expected at least 1"):
-        mine_below(NAMES, limit, WORDS, FEATURES, None, 0, {})
+        mine_below(NAMES, bounds, WORDS, FEATURES, None, 0, {})

@@ -98,12 +98,12 @@ def test_openood_vlms_variant(words: Words, features: tuple[Tensor, Tensor]):
     distance = (features[1].double() @ features[0].double().T).sort(dim=1).values[:, place]
     kinds = [[i for i in rest if (words.words[i] in words.adjectives) == adj] for adj in (True, False)]
     n_adjectives = int(40 * len(kinds[0]) / len(rest))
-    wanted = [
+    expected = [
         f"w{i}"
         for kind, count in zip(kinds, (n_adjectives, 40 - n_adjectives), strict=True)
         for i in sorted(kind, key=lambda i: float(distance[i]))[:count]
     ]
-    assert list(found.negatives or ()) == wanted
+    assert list(found.negatives or ()) == expected
     assert found.recipe["negatives"] == {"nouns": 40 - n_adjectives, "adjectives": n_adjectives}
 
 

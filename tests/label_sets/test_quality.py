@@ -41,8 +41,8 @@ def test_clusters_and_true_labels_of_the_images_that_have_one():
         "cosine": torch.full((6,), 0.5),
     }
     found = quality.clusters(votes, 8)
-    wanted = {"asked": 8, "in_use": 3, "positives": 2, "size_min": 1.0, "size_median": 2.0, "size_max": 3.0}
-    assert {name: found[name] for name in wanted} == wanted
+    expected = {"asked": 8, "in_use": 3, "positives": 2, "size_min": 1.0, "size_median": 2.0, "size_max": 3.0}
+    assert {name: found[name] for name in expected} == expected
     assert found["purity"] == pytest.approx((2 / 3 + 2) / 3)
     assert found["entropy"] == pytest.approx(-(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3)) / 3)
     assert (found["redundancy"], found["label_ratio"]) == (50.0, 0.25)

@@ -27,12 +27,12 @@ from ood_lightning.label_sets.sources import (
     CLIPScopeNegatives,
     IDNames,
     LabelSource,
-    Lexicon,
     MinedNegatives,
     Stored,
-    Under,
+    Vocabulary,
+    WithCorpus,
 )
-from ood_lightning.label_sets.vocabulary import lexica
+from ood_lightning.label_sets.vocabulary import build_vocabularies
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -61,7 +61,7 @@ class FakeEncoder:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def encode_text(self, texts: Sequence[str], tick: Callable[[int], object]) -> Tensor:
+    def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object]) -> Tensor:
         self.asked += texts
         return torch.stack([vector(text) for text in texts])
 
@@ -93,29 +93,29 @@ def names() -> str:
     return "names.txt"
 
 
-def single(source: LabelSource, bank: TextBank, corpus: Corpus = Tagged(), prompts: Prompts = BY_PART) -> Lexicon:
-    return lexica({"": source}, corpus, prompts, bank)[""]
+def single(source: LabelSource, bank: TextBank, corpus: Corpus = Tagged(), prompts: Prompts = BY_PART) -> Vocabulary:
+    return build_vocabularies({"": source}, corpus, prompts, bank)[""]
 
 
 def test_sets_under_the_same_words_and_prompts_share_one_lexicon(bank: TextBank, encoder: FakeEncoder, names: str):
     Path("w.txt").write_text("sky\nstone\n")
     sources: dict[str, LabelSource] = {
         "run": IDNames(names),
-        "run, said again": Under(IDNames(names), Tagged(), PLAIN),
-        "other words": Under(IDNames(names), WordFile("w.txt")),
-        "other prompts": Under(MinedNegatives(names, 2), prompts=BY_PART),
-        "both": Under(Under(IDNames(names), prompts=BY_PART), WordFile("w.txt"), PLAIN),  # the inner one wins
-        "both again": Under(IDNames(names), WordFile("w.txt"), BY_PART),
+        "run, said again": WithCorpus(IDNames(names), Tagged(), PLAIN),
+        "other words": WithCorpus(IDNames(names), WordFile("w.txt")),
+        "other prompts": WithCorpus(MinedNegatives(names, 2), prompts=BY_PART),
+        "both": WithCorpus(WithCorpus(IDNames(names), prompts=BY_PART), WordFile("w.txt"), PLAIN),  # the inner one wins
+        "both again": WithCorpus(IDNames(names), WordFile("w.txt"), BY_PART),
     }
-    found = lexica(sources, Tagged(), PLAIN, bank)
+    found = build_vocabularies(sources, Tagged(), PLAIN, bank)
     assert found["run"] is found["run, said again"]
     assert found["both"] is found["both again"]
-    assert len({id(lexicon) for lexicon in found.values()}) == 4
+    assert len({id(vocabulary) for vocabulary in found.values()}) == 4
     assert found["other words"].words.words == ("sky", "stone")
     assert (found["other words"].prompts, found["other prompts"].prompts) == (PLAIN, BY_PART)
     assert len(encoder.asked) == 8 * 2 + 4 * 3  # only "other prompts" takes words of its corpus
     asked = len(encoder.asked)
-    again = lexica(sources, Tagged(), PLAIN, bank)["other prompts"].features
+    again = build_vocabularies(sources, Tagged(), PLAIN, bank)["other prompts"].features
     assert again.shape == (12, 12)
     assert again.equal(found["other prompts"].features)
     assert len(encoder.asked) == asked
@@ -123,10 +123,10 @@ def test_sets_under_the_same_words_and_prompts_share_one_lexicon(bank: TextBank,
 
 def test_one_set_that_reads_the_corpus_is_enough_to_encode_it_for_all_that_share_it(bank: TextBank, names: str):
     sources: dict[str, LabelSource] = {"names": IDNames(names), "mined": MinedNegatives(names, 2)}
-    found = lexica(sources, Tagged(), PLAIN, bank)
+    found = build_vocabularies(sources, Tagged(), PLAIN, bank)
     assert found["names"] is found["mined"]
     assert found["names"].features.shape == (12, 12)
-    assert lexica({"names": IDNames(names)}, Tagged(), PLAIN, bank)["names"].features.shape == (0, 0)
+    assert build_vocabularies({"names": IDNames(names)}, Tagged(), PLAIN, bank)["names"].features.shape == (0, 0)
 
 
 @pytest.mark.parametrize("negatives", [(), ("cat", "seven"), None])
@@ -137,19 +137,19 @@ def test_a_label_set_has_the_same_features_whether_its_corpus_is_encoded_or_not(
     labels.write(Path("labels.json"))
     source = Stored("labels.json")
     assert source.reads_corpus == (negatives is None)
-    alone = lexica({"": source}, Tagged(), PLAIN, bank)[""]
-    beside = lexica({"": source, "mined": MinedNegatives("labels.json", 1)}, Tagged(), PLAIN, bank)[""]
+    alone = build_vocabularies({"": source}, Tagged(), PLAIN, bank)[""]
+    beside = build_vocabularies({"": source, "mined": MinedNegatives("labels.json", 1)}, Tagged(), PLAIN, bank)[""]
     assert len(beside.features) == 12
     device = torch.device("cpu")
-    found, wanted = (label_features(labels, lexicon, 1.0, device) for lexicon in (alone, beside))
-    assert found.positives.equal(wanted.positives)
-    assert found.negatives.equal(wanted.negatives)
+    found, expected = (label_features(labels, vocabulary, 1.0, device) for vocabulary in (alone, beside))
+    assert found.positives.equal(expected.positives)
+    assert found.negatives.equal(expected.negatives)
     assert found.negatives.shape[1] == 12
     assert found.positives.equal(torch.stack([feature(word, "noun", PLAIN) for word in labels.words]))
 
 
 def test_the_runs_corpus_is_not_read_where_no_set_needs_it(bank: TextBank, names: str):
-    source = Under(IDNames(names), Tagged(), BY_PART)
+    source = WithCorpus(IDNames(names), Tagged(), BY_PART)
     assert single(source, bank, WordFile("nowhere.txt"), PLAIN).words.name == "tagged"
 
 
@@ -172,18 +172,18 @@ def test_a_set_scores_the_same_when_it_is_read_back(
 ):
     Path("ood.txt").write_text("wide\nstone\n")
     source, corpus = make(names), Conjugated(Tagged()) if conjugated else Tagged()
-    lexicon = single(source, bank, corpus, prompts)
-    made = source.label_set(lexicon)
+    vocabulary = single(source, bank, corpus, prompts)
+    made = source.label_set(vocabulary)
     assert ("adjectives" in made.recipe) == (prompts is BY_PART and not isinstance(source, IDNames | CandidateNames))
     made.write("labels.json")
-    read = Stored("labels.json").label_set(lexicon)
+    read = Stored("labels.json").label_set(vocabulary)
     assert read == made
-    first, second = (label_features(labels, lexicon, 10.0, CPU) for labels in (made, read))
+    first, second = (label_features(labels, vocabulary, 10.0, CPU) for labels in (made, read))
     for side in ("positives", "negatives"):
         torch.testing.assert_close(getattr(first, side), getattr(second, side), rtol=0, atol=0)
     if made.negatives is not None:  # nor does it take the corpus then
         Path("w.txt").write_text("lamp\n")
-        elsewhere = single(Under("labels.json", WordFile("w.txt")), bank, Tagged(), prompts)
+        elsewhere = single(WithCorpus("labels.json", WordFile("w.txt")), bank, Tagged(), prompts)
         third = label_features(Stored("labels.json").label_set(elsewhere), elsewhere, 10.0, CPU)
         for side in ("positives", "negatives"):
             torch.testing.assert_close(getattr(third, side), getattr(first, side))
@@ -194,55 +194,55 @@ def test_names_are_nouns_and_negatives_what_the_corpus_says(bank: TextBank, name
     corpus = Conjugated(Tagged()) if conjugated else Tagged()
     words = corpus.load()
     source = NegLabelNegatives(names, share=1.0)
-    lexicon = single(source, bank, corpus)
-    labels = source.label_set(lexicon)
-    found = label_features(labels, lexicon, 10.0, CPU)
+    vocabulary = single(source, bank, corpus)
+    labels = source.label_set(vocabulary)
+    found = label_features(labels, vocabulary, 10.0, CPU)
     torch.testing.assert_close(found.positives, torch.stack([feature(w, "noun") for w in ("grey", "cat", "pansy")]))
     assert set(labels.negatives or ()) == set(words.words)
-    wanted = [feature(w, "adj" if w in words.adjectives else "noun") for w in labels.negatives or ()]
-    torch.testing.assert_close(found.negatives, torch.stack(wanted))
+    expected = [feature(w, "adj" if w in words.adjectives else "noun") for w in labels.negatives or ()]
+    torch.testing.assert_close(found.negatives, torch.stack(expected))
     assert labels.recipe["adjectives"] == {
         "positives": [],
         "negatives": [w for w in labels.negatives or () if w in words.adjectives],
     }
-    assert list(negative_words(labels, lexicon)) == list(labels.negatives or ())
+    assert list(negative_words(labels, vocabulary)) == list(labels.negatives or ())
 
 
 def test_names_of_ood_classes_are_nouns(bank: TextBank, names: str):
     Path("ood.txt").write_text("wide\nstone\n")
     source = CandidateNames(names, ["ood.txt"])
-    lexicon = single(source, bank)
-    found = label_features(source.label_set(lexicon), lexicon, 10.0, CPU)
+    vocabulary = single(source, bank)
+    found = label_features(source.label_set(vocabulary), vocabulary, 10.0, CPU)
     torch.testing.assert_close(found.negatives, torch.stack([feature(w, "noun") for w in ("wide", "stone")]))
 
 
 def test_added_words_are_what_the_corpus_says_and_the_rest_is_negative(bank: TextBank, names: str):
     source = AugmentedNames(names, 9)  # of ten words that are no name
-    lexicon = single(source, bank)
-    labels = source.label_set(lexicon)
+    vocabulary = single(source, bank)
+    labels = source.label_set(vocabulary)
     added = labels.words[3:]
     assert {"red", "wide", "tall"} & set(added)
-    wanted = [feature(w, "noun") for w in labels.words[:3]]
-    wanted += [feature(w, "adj" if w in ADJECTIVES else "noun") for w in added]
-    found = label_features(labels, lexicon, 10.0, CPU)
-    torch.testing.assert_close(found.positives, torch.stack(wanted))
+    expected = [feature(w, "noun") for w in labels.words[:3]]
+    expected += [feature(w, "adj" if w in ADJECTIVES else "noun") for w in added]
+    found = label_features(labels, vocabulary, 10.0, CPU)
+    torch.testing.assert_close(found.positives, torch.stack(expected))
     rest = [w for w in (*NOUNS, *ADJECTIVES) if w not in {*added, "grey", "cat"}]
-    assert list(negative_words(labels, lexicon)) == rest
-    wanted = [feature(w, "adj" if w in ADJECTIVES else "noun") for w in rest]
-    torch.testing.assert_close(found.negatives, torch.stack(wanted))
+    assert list(negative_words(labels, vocabulary)) == rest
+    expected = [feature(w, "adj" if w in ADJECTIVES else "noun") for w in rest]
+    torch.testing.assert_close(found.negatives, torch.stack(expected))
 
 
 def test_clipscopes_words_may_be_ranked_under_other_prompts(bank: TextBank, names: str):
     mining = Prompts(("the {}",))
     source = CLIPScopeNegatives(names, 3, 2, share=1.0, mining_prompts=mining)
-    lexicon = single(source, bank, prompts=PLAIN)
-    labels = source.label_set(lexicon)
+    vocabulary = single(source, bank, prompts=PLAIN)
+    labels = source.label_set(vocabulary)
     known = torch.stack([feature(w, "noun", PLAIN) for w in ("grey", "cat", "pansy")])
     candidates = [w for w in (*NOUNS, *ADJECTIVES) if w not in {"grey", "cat"}]
     ranked = sorted(candidates, key=lambda w: float((known @ feature(w, "noun", mining)).min()))
     assert list(labels.negatives or ()) == ranked[:3] + ranked[-2:]
     assert labels.recipe["mining_prompts"]["templates"] == ["the {}"]
-    found = label_features(labels, lexicon, 10.0, CPU).negatives
+    found = label_features(labels, vocabulary, 10.0, CPU).negatives
     torch.testing.assert_close(found, torch.stack([feature(w, "noun", PLAIN) for w in labels.negatives or ()]))
 
 
@@ -259,13 +259,13 @@ def mined() -> LabelSet:
 
 def test_mined_positives_may_take_the_names_place(bank: TextBank, mined: LabelSet):
     source = MinedNegatives("fit.json", 5)
-    lexicon = single(source, bank)
-    labels = source.label_set(lexicon)
+    vocabulary = single(source, bank)
+    labels = source.label_set(vocabulary)
     assert labels.positives == mined.positives  # with their support
     assert labels.supervision == ("id_images",)
     assert labels.recipe["positives"] == {"method": "ClusterMine", "sha256": mined.sha256}
     positives = torch.stack([feature("tree", "noun"), feature("red", "adj")])
-    torch.testing.assert_close(label_features(labels, lexicon, 10.0, CPU).positives, positives)
+    torch.testing.assert_close(label_features(labels, vocabulary, 10.0, CPU).positives, positives)
     candidates = [w for w in (*NOUNS, *ADJECTIVES) if w not in mined.words]
     cosines = {w: positives @ feature(w, "adj" if w in ADJECTIVES else "noun") for w in candidates}
     distance = {w: float(c.double().quantile(0.95)) for w, c in cosines.items()}
@@ -273,10 +273,10 @@ def test_mined_positives_may_take_the_names_place(bank: TextBank, mined: LabelSe
 
 
 def test_mined_positives_of_another_encoder_are_refused(bank: TextBank, encoder: FakeEncoder, mined: LabelSet):
-    lexicon = single(IDNames("x"), bank)
+    vocabulary = single(IDNames("x"), bank)
     encoder.fingerprint = "g" * 16  # type: ignore[misc]
     with pytest.raises(LabelSetError, match="was made with encoder 'fake'"):
-        MinedNegatives("fit.json", 5).label_set(lexicon)
+        MinedNegatives("fit.json", 5).label_set(vocabulary)
 
 
 def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: TextBank, names: str):
@@ -303,7 +303,7 @@ def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: 
 class Asks(Detector):
     """Scores with a further text; what it was given is kept for the test."""
 
-    inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
+    required_inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
     seen: ClassVar[dict[str, tuple[Tensor, Evidence]]] = {}
 
     labels: str = "names"
@@ -334,7 +334,7 @@ def test_a_run_holds_sets_under_several_lexica_and_each_has_its_own_texts(
         "init_args": {"names": str(sets / "id_test"), "share": 0.5},
     }
     under = {"source": negatives, "corpus": "pool.yaml", "prompts": prompts}
-    model["label_sets"]["csp"] = {"class_path": f"{sources}.sources.Under", "init_args": under}
+    model["label_sets"]["csp"] = {"class_path": f"{sources}.sources.WithCorpus", "init_args": under}
     for labels in ("csp", "neglabel"):
         model["detectors"][labels] = {"class_path": f"{__name__}.Asks", "init_args": {"labels": labels}}
         detector = {"class_path": "ood_lightning.detectors.neglabel.NegLabel", "init_args": {"labels": labels}}
@@ -359,8 +359,8 @@ def test_a_run_holds_sets_under_several_lexica_and_each_has_its_own_texts(
     assert positives == ["red", "green"]
     phrases = [word for word in words if word.split()[0] in {"red", "wide", "loud", "sad"}]
     assert (len(words), len(phrases)) == (7, 2)
-    wanted = torch.cat([bank.encode(words[:5], own), bank.encode(words[5:], Prompts(("{}",)))])
-    torch.testing.assert_close(evidence.labels["csp"].negatives, wanted)
+    expected = torch.cat([bank.encode(words[:5], own), bank.encode(words[5:], Prompts(("{}",)))])
+    torch.testing.assert_close(evidence.labels["csp"].negatives, expected)
     torch.testing.assert_close(evidence.labels["csp"].positives, bank.encode(positives, own))
 
     # read back from what the run stored

@@ -64,8 +64,8 @@ def test_rows_and_means_hold_the_intervals_of_literal_draws(rows: list[Result], 
     for near in ("id", "shifted"):
         for key, far in ((("b", "near"), ["b"]), ((MEAN, "near"), ["a", "b"]), ((MEAN, ""), ["a", "b", "c"])):
             row = by["named", near, *key]
-            wanted = interval(literal(scores, near, 1, far, 30, 5))
-            assert row.interval("auroc") == pytest.approx(wanted, abs=1e-12)
+            expected = interval(literal(scores, near, 1, far, 30, 5))
+            assert row.interval("auroc") == pytest.approx(expected, abs=1e-12)
             assert row.resamples == 30
 
 

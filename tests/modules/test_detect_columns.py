@@ -36,12 +36,14 @@ Run = Callable[..., tuple[dict[str, Any], dict[str, list[float]]]]
 def run(eval_yaml: Path, sets: Path) -> Run:
     """Runs `test` with detectors and columns; returns results.json and the scores of each detector."""
 
-    def run(detectors: dict[str, Any], also: list[str], **data: Any) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    def run(
+        detectors: dict[str, Any], extra_features: list[str], **data: Any
+    ) -> tuple[dict[str, Any], dict[str, list[float]]]:
         settings = yaml.safe_load(eval_yaml.read_text())
         settings["model"]["init_args"]["detectors"] = detectors
         encoder = settings["data"]["init_args"]["encoder"]
         settings["data"]["init_args"] |= {
-            "encoder": {**encoder, "init_args": {**encoder["init_args"], "also": also}},
+            "encoder": {**encoder, "init_args": {**encoder["init_args"], "extra_features": extra_features}},
             **data,
         }
         eval_yaml.write_text(yaml.safe_dump(settings))
@@ -70,8 +72,8 @@ def test_a_run_without_the_columns_lists_who_needs_them(run: Run, sets: Path, ca
     train = {"id_train_shards": str(sets / "train")}
     results, scores = run(detectors, [], **train)
     assert results["not_run"] == {
-        "GL-MCM": "needs patch features (data.encoder.also: [patches])",
-        "MD": "needs tower features (data.encoder.also: [tower])",
+        "GL-MCM": "needs patch features (data.encoder.extra_features: [patches])",
+        "MD": "needs tower features (data.encoder.extra_features: [tower])",
     }
     assert "GL-MCM" not in scores
     assert "needs patch features" in capsys.readouterr().out
@@ -129,7 +131,7 @@ def test_predict_gives_the_glmcm_scores_of_test(
     _, scores = run({"GL-MCM": glmcm()}, ["patches"])
     (tmp_path / "p.png").write_bytes(encoded(COLOURS["blue"], 3000))  # first picture of `blues`
     step = {
-        "encoder": {**encoder_yaml, "init_args": {**encoder_yaml["init_args"], "also": ["patches"]}},  # type: ignore[dict-item]
+        "encoder": {**encoder_yaml, "init_args": {**encoder_yaml["init_args"], "extra_features": ["patches"]}},  # type: ignore[dict-item]
         "corpus": words_yaml,
         "prompts": {"templates": ["{}"]},
         "label_set": "run/eval/labels/names.json",
@@ -142,4 +144,4 @@ def test_predict_gives_the_glmcm_scores_of_test(
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
     assert row["score"] == pytest.approx(scores["GL-MCM"][scores["key"].index("blues0000")], abs=1e-4)
     assert main([*command, "--encoder.init_args.also", "[]"]) == 2
-    assert "GLMCM reads patches too: give encoder.also: [patches]" in capsys.readouterr().err
+    assert "GLMCM reads patches too: give encoder.extra_features: [patches]" in capsys.readouterr().err

@@ -134,4 +134,4 @@ def test_a_probe_of_the_tower_is_wider_and_its_detector_reads_the_tower(plp_yaml
 
 def test_a_probe_of_the_tower_needs_the_tower(plp_yaml: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["fit", "--config", str(plp_yaml), "--model.features", "tower"]) == 2
-    assert "the probe reads tower features: give data.encoder.also: [tower]" in capsys.readouterr().err
+    assert "the probe reads tower features: give data.encoder.extra_features: [tower]" in capsys.readouterr().err

@@ -124,8 +124,8 @@ def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(
     Path("p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
     assert main(["predict", "--config", "step.yaml", "--images", "p.png", "--out", "rows.jsonl"]) == 0
     table = pq.read_table("run/eval/scores.parquet").to_pylist()
-    (wanted,) = [entry["SynOOD"] for entry in table if entry["key"] == "blues0000"]
-    assert json.loads(Path("rows.jsonl").read_text())["score"] == pytest.approx(wanted, abs=1e-4)
+    (expected,) = [entry["SynOOD"] for entry in table if entry["key"] == "blues0000"]
+    assert json.loads(Path("rows.jsonl").read_text())["score"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_one_seed_gives_the_same_bytes_and_another_one_others(synood_yaml: Path):
@@ -284,9 +284,9 @@ def test_one_step_of_the_image_side_is_adams_by_hand(stepped: tuple[SynOODModule
             gradient = (around[0] - around[1]) / 2e-6 + DECAY * float(start.view(-1)[place])
             if abs(gradient) < 1e-4:  # where its sign is not sure
                 continue
-            wanted = float(start.view(-1)[place]) - LR * gradient / (abs(gradient) + 1e-8)
+            expected = float(start.view(-1)[place]) - LR * gradient / (abs(gradient) + 1e-8)
             found = float(module.adapter[name].detach().view(-1)[place])  # type: ignore[operator]
-            assert math.isclose(found, wanted, abs_tol=2e-6), (name, place)
+            assert math.isclose(found, expected, abs_tol=2e-6), (name, place)
             checked += 1
     assert checked > 30
 
@@ -303,13 +303,13 @@ def test_one_step_of_the_text_side_is_sgds_by_hand(stepped: tuple[SynOODModule, 
     torch.testing.assert_close(start, encoded.double(), rtol=0, atol=1e-5)  # as they leave the text tower
     logits = module.logit_scale * features @ negatives.T
     share = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
-    wanted = start.clone()
+    expected = start.clone()
     for row in range(len(start)):
         gradient = torch.zeros(start.shape[1], dtype=torch.float64)
         for x, p, own in zip(features, share[:, row].tolist(), classes.tolist(), strict=True):
             across = x - (x @ negatives[row]) * negatives[row]
             gradient += (p - (own == row)) / len(features) * module.logit_scale * across / lengths[row]
-        wanted[row] -= TEXT_LR * (gradient + DECAY * start[row])
+        expected[row] -= TEXT_LR * (gradient + DECAY * start[row])
     assert len(start) > 1
-    torch.testing.assert_close(module.tuned.detach().double(), wanted, rtol=0, atol=1e-6)
-    assert not torch.allclose(wanted, start, rtol=0, atol=1e-4)
+    torch.testing.assert_close(module.tuned.detach().double(), expected, rtol=0, atol=1e-6)
+    assert not torch.allclose(expected, start, rtol=0, atol=1e-4)

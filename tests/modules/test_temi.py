@@ -119,8 +119,8 @@ def test_the_teacher_is_the_moving_average_of_the_student(tmp_path: Path):
     """One step of one epoch: t = m * t0 + (1 - m) * s."""
     _, seen = fit(blobs(BATCH), 1, tmp_path, teacher_momentum=0.75, max_teacher_momentum=0.75)
     for name, start in seen.student[0].items():
-        wanted = 0.75 * start + 0.25 * seen.student[1][name]
-        torch.testing.assert_close(seen.teacher[1][name], wanted, atol=1e-7, rtol=1e-6)
+        expected = 0.75 * start + 0.25 * seen.student[1][name]
+        torch.testing.assert_close(seen.teacher[1][name], expected, atol=1e-7, rtol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(tmp_path: Path):
@@ -137,9 +137,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(tmp_path: Pa
 @pytest.mark.parametrize("slices", [1, 2, 4])
 def test_slices_change_rounding_only(trained: tuple[TEMIModule, Snapshots], tmp_path: Path, slices: int):
     found, _ = fit(blobs(), 2, tmp_path, slices=slices)
-    wanted, _ = fit(blobs(), 2, tmp_path, slices=8)
-    torch.testing.assert_close(found.prior, wanted.prior, atol=0.02, rtol=0)
-    torch.testing.assert_close(found.head_loss, wanted.head_loss, atol=0.1, rtol=0)
+    expected, _ = fit(blobs(), 2, tmp_path, slices=8)
+    torch.testing.assert_close(found.prior, expected.prior, atol=0.02, rtol=0)
+    torch.testing.assert_close(found.head_loss, expected.head_loss, atol=0.1, rtol=0)
 
 
 def test_an_images_cluster_does_not_depend_on_the_others(

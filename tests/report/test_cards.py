@@ -72,7 +72,7 @@ def test_every_recipe_of_a_group_is_on_its_page(script: ModuleType):
     for group in group_names():
         text = script.commands(read_group(group).sets)
         for reference in read_group(group).sets:
-            assert f"--against {reference}\n" in text or f"# {reference}: there is no recipe" in text
+            assert f"--card {reference}\n" in text or f"# {reference}: there is no recipe" in text
         for line in ("git clone", "curl -L -C - -o raw/NINCO_all", "python - <<'END' > raw/imagenet_names.txt"):
             assert text.count(line) <= 1, "a shared step stands twice"
 
@@ -91,7 +91,7 @@ def test_a_card_is_shown_in_full_with_its_commands(capsys: pytest.CaptureFixture
         "CVPR 2021, https://arxiv.org/abs/1907.07174",
         "not run by us",
         "data pack raw/imagenet-a",
-        "data check shards/imagenet-a --against imagenet-a",
+        "data check shards/imagenet-a --card imagenet-a",
         "embed --encoder configs/encoders/vit_h14_dfn5b.yaml",
     ):
         assert words in told, words
@@ -105,7 +105,7 @@ def test_a_protocol_has_a_folder_and_a_reference_of_its_own(capsys: pytest.Captu
     told = said(capsys, "show", "openimage-o@openood", "ninco-v2")
     assert "test_openimage_o.txt" in told
     assert "--name openimage-o-openood --role ood --protocol openimage-o@openood" in told
-    assert "data check shards/openimage-o-openood --against openimage-o@openood" in told
+    assert "data check shards/openimage-o-openood --card openimage-o@openood" in told
     assert "There is no recipe for protocol full." in told
     folders = [cards.shards(*find(card.reference(p))) for card in map(read_card, card_names()) for p in card.protocols]
     assert len(set(folders)) == len(folders)

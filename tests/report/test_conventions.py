@@ -45,9 +45,9 @@ def test_ours_is_what_test_printed(run: str, capsys: Said):
     plain = capsys.readouterr().out
     assert main(["report", run, "--convention", "ours"]) == 0
     ours = capsys.readouterr().out.split("ID set shifted")[0]
-    wanted = [line for line in plain.splitlines() if line.lstrip().startswith(("blues", "greys")) and "/" in line]
-    assert len(wanted) == 2
-    assert all(line in ours for line in wanted)
+    expected = [line for line in plain.splitlines() if line.lstrip().startswith(("blues", "greys")) and "/" in line]
+    assert len(expected) == 2
+    assert all(line in ours for line in expected)
 
 
 def test_intervals_and_p_values_follow_from_stored_scores(run: str):

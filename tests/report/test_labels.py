@@ -44,8 +44,8 @@ def rows(text: str) -> list[list[str]]:
 def test_a_set_is_shown_with_its_recipe_by_falling_support(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
     told = said(capsys, "show", two[0])
     shown = rows(told)
-    wanted = [["[bold]", "2", "30", "75.0 %"], ["cat", "1", "20", "25.0 %"], ["oak", "1", "10", "50.0 %"]]
-    assert [row for row in shown if row in wanted] == wanted
+    expected = [["[bold]", "2", "30", "75.0 %"], ["cat", "1", "20", "25.0 %"], ["oak", "1", "10", "50.0 %"]]
+    assert [row for row in shown if row in expected] == expected
     assert ["corpus", "words, 22 words, sha256 abababababab"] in shown
     assert ["TEMI", "n_clusters 8, epochs 3"] in shown
     assert ["negatives the rest of the corpus"] in shown

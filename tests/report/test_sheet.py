@@ -27,8 +27,8 @@ def test_each_picture_stands_in_its_place():
     sheet = contact_sheet(concepts, columns=3)
     for i, colour in enumerate(COLOURS):
         for j in range(9):
-            wanted = colour if j <= i else (255, 255, 255)
-            assert sheet.getpixel(centre(i, j, 3)) == wanted, (i, j)
+            expected = colour if j <= i else (255, 255, 255)
+            assert sheet.getpixel(centre(i, j, 3)) == expected, (i, j)
 
 
 def test_more_than_nine_pictures_do_not_run_into_the_next_concept():

@@ -100,12 +100,15 @@ class FeatureFolder:
         manifest: the set.
         fingerprint: of encoder, weights, preprocessing and dtype; a part of the folder's name, so that features made
             another way are never reused.
-        also: columns beside `image`; a part of the folder's name too, so that a folder always holds what it says.
+        extra_features: columns beside `image`; a part of the folder's name too, so that a folder always holds what
+            it says.
     """
 
-    def __init__(self, cache_dir: str | Path, manifest: Manifest, fingerprint: str, also: Sequence[str] = ()) -> None:
-        self.manifest, self.also = manifest, sorted(set(also))
-        folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.also])
+    def __init__(
+        self, cache_dir: str | Path, manifest: Manifest, fingerprint: str, extra_features: Sequence[str] = ()
+    ) -> None:
+        self.manifest, self.extra_features = manifest, sorted(set(extra_features))
+        folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.extra_features])
         self.path = Path(cache_dir) / fingerprint / folder
 
     def file(self, shard: Shard) -> Path:
@@ -132,7 +135,7 @@ class FeatureFolder:
     ) -> None:
         """Store one shard's features; `columns` are those of `also`."""
         columns = {"image": image.contiguous(), **{name: rows.contiguous() for name, rows in (columns or {}).items()}}
-        assert columns.keys() == {"image", *self.also}  # the folder's name says so
+        assert columns.keys() == {"image", *self.extra_features}  # the folder's name says so
         if not all(torch.isfinite(rows).all() for rows in columns.values()):
             raise FeatureError(
                 f"set {self.manifest.name!r}, shard {shard.path}: its features are not finite: use another precision "
@@ -168,7 +171,7 @@ class FeatureFolder:
         if not keys:
             lost = f" that can be decoded ({len(bad)} cannot)" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{lost}")
-        columns = {name: StoredColumn(name, tuple(files)) for name in self.also}
+        columns = {name: StoredColumn(name, tuple(files)) for name in self.extra_features}
         return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad, columns)
 
     def _check(self, image: Tensor, shard: Shard, keys: list[str], dim: int) -> None:

@@ -16,7 +16,7 @@ from ood_lightning.data.pack.classes import class_folders, in_order
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.members import Located, located
-from ood_lightning.data.shards.processes import Tick, each
+from ood_lightning.data.shards.processes import Tick, parallel_map
 from ood_lightning.errors import ShardContentError, SourceError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
@@ -96,8 +96,8 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
         workers: processes.
     """
     tasks = [(manifest, shard) for manifest, _ in sets for shard in manifest.shards]
-    with bar(sum(shard.samples for _, shard in tasks), "check", "img") as shown:
-        found = iter(each(_shard, tasks, workers, shown))
+    with bar(sum(shard.samples for _, shard in tasks), "check", "img") as progress_bar:
+        found = iter(parallel_map(_shard, tasks, workers, progress_bar))
     contents = [SetContent(manifest, role, [next(found) for _ in manifest.shards]) for manifest, role in sets]
     for of_set in contents:
         of_set.problems += _labels(of_set)
@@ -105,7 +105,7 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
     return contents
 
 
-def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
+def _shard(task: tuple[Manifest, Shard], on_progress: Tick) -> ShardContent:
     manifest, shard = task
     found = ShardContent(shard.path)
     path = manifest.path(shard)
@@ -139,7 +139,7 @@ def _shard(task: tuple[Manifest, Shard], tick: Tick) -> ShardContent:
             except (ValueError, OSError) as error:
                 wrong("label", f"{shard.path} {sample.key}", str(error))
             digests += hashlib.blake2b(data, digest_size=16).digest()
-            tick(1)
+            on_progress(1)
     except ShardContentError as error:
         wrong("shard", shard.path, str(error))
     found.digests = bytes(digests)

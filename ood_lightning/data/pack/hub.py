@@ -143,10 +143,10 @@ def _fetched(found: OnHub, files: Sequence[RepoFile]) -> list[Path]:
     """Where the files lie on this machine, fetched one after another."""
     paths = []
     before = 0
-    with bar(sum(file.size for file in files), f"fetch {found.repository}", "B") as shown:
+    with bar(sum(file.size for file in files), f"fetch {found.repository}", "B") as progress_bar:
 
         def told(held: int) -> None:
-            shown.update(before + held - shown.n)
+            progress_bar.update(before + held - progress_bar.n)
 
         token = get_token()
         authorization = f"Bearer {token}" if token else ""
@@ -156,7 +156,7 @@ def _fetched(found: OnHub, files: Sequence[RepoFile]) -> list[Path]:
             transfer = partial(_transfer, url, authorization, told)
             sha256 = file.lfs.sha256 if file.lfs else ""
             try:
-                fetch_to(target, transfer, download.shown(url), lambda _: None, file.size, sha256, goes_on=True)
+                fetch_to(target, transfer, download.redacted(url), lambda _: None, file.size, sha256, goes_on=True)
             except RefusedError as error:
                 if error.status in (401, 403):
                     raise SourceError(_gated(found.repository, found.page, str(error))) from None

@@ -119,11 +119,13 @@ def folder(path: Path) -> Listing:
     """Pictures below a folder; linked folders are followed, each once."""
     found = Listing([], foldered=True)
     names = (file.relative_to(path).as_posix() for file in files_below(path))
-    with bar(None, f"list {path.name}", "img", delay_s=2) as shown:  # minutes where a network holds a million files
+    with bar(
+        None, f"list {path.name}", "img", delay_s=2
+    ) as progress_bar:  # minutes where a network holds a million files
         for name in named_pictures(names, found.passed_over):
             place, stamp = _file(path / name)
             found.entries.append(Entry(name, place, stamp))
-            shown.update()
+            progress_bar.update()
     found.entries.sort()
     return found
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.data.shards.manifest import Manifest, Shard
-from ood_lightning.data.shards.processes import Tick, each
+from ood_lightning.data.shards.processes import Tick, parallel_map
 from ood_lightning.errors import SettingsError, ShardContentError, SourceError, UserError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
@@ -106,10 +106,10 @@ def pack(
         todo = [(name, recipe) for name, recipe in zip(names, recipes, strict=True) if made[name] is None]
         if todo:
             (folder / "manifest.json").unlink(missing_ok=True)  # it would describe other bytes for a while
-        with bar(sum(map(len, recipes)), f"pack {about.name}", "img") as shown:
-            shown.initial = sum(len(r) for r in recipes) - sum(len(r) for _, r in todo)
-            shown.update(shown.initial)
-            for new in each(partial(_make, folder), todo, workers, shown):
+        with bar(sum(map(len, recipes)), f"pack {about.name}", "img") as progress_bar:
+            progress_bar.initial = sum(len(r) for r in recipes) - sum(len(r) for _, r in todo)
+            progress_bar.update(progress_bar.initial)
+            for new in parallel_map(partial(_make, folder), todo, workers, progress_bar):
                 made[new.shard.path] = new
         done = [m for m in made.values() if m is not None]
         bad = [b for m in done for b in m.bad]
@@ -171,7 +171,7 @@ def _finished(folder: Path, name: str, recipe: Recipe) -> Made | None:
     return made if whole and made.fingerprint == recipe.fingerprint else None
 
 
-def _make(folder: Path, task: tuple[str, Recipe], tick: Tick) -> Made:
+def _make(folder: Path, task: tuple[str, Recipe], on_progress: Tick) -> Made:
     name, recipe = task
     final, temporary = folder / name, folder / STATE / f".{name}.{token_hex(4)}"
     bad: list[Bad] = []
@@ -185,7 +185,7 @@ def _make(folder: Path, task: tuple[str, Recipe], tick: Tick) -> Made:
                     else:
                         _add(tar, sample)
                         n += 1
-                    tick(1)
+                    on_progress(1)
             file.flush()
             os.fsync(file.fileno())
         shard = Shard(name, n, temporary.stat().st_size, sha256_of(temporary))

@@ -46,7 +46,7 @@ class _HeldToTheRule(HTTPRedirectHandler):
 _OPENER = build_opener(_HeldToTheRule)
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """A URL as messages may name it: without user, password and query, where signatures stand."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -60,15 +60,15 @@ def check_url(url: str) -> None:
     """
     parts = urlsplit(url)
     if not parts.hostname:
-        raise SourceError(f"{shown(url)!r} names no host: expected https://HOST/PATH")
+        raise SourceError(f"{redacted(url)!r} names no host: expected https://HOST/PATH")
     if "@" in parts.netloc:
         raise SourceError(
-            f"{shown(url)} is given with a user or password, which would be kept in the run's settings. Use "
+            f"{redacted(url)} is given with a user or password, which would be kept in the run's settings. Use "
             f"`pipe:curl --netrc ...`, which reads them from ~/.netrc."
         )
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise SourceError(
-            f"{shown(url)}: only https: is read, and http: of this machine, for without TLS anybody on the way may "
+            f"{redacted(url)}: only https: is read, and http: of this machine, for without TLS anybody on the way may "
             f"change the bytes. If it has to be: `pipe:curl -sSf {parts.scheme}://...`."
         )
 
@@ -106,7 +106,7 @@ def download(
             error.close()
             cause = f"the server says {error.code} {error.reason}"
             if error.code < 500 and error.code not in {*PASSING, 416}:
-                refused = RefusedError(f"{shown(url)} cannot be fetched: {cause}")
+                refused = RefusedError(f"{redacted(url)} cannot be fetched: {cause}")
                 refused.status = error.code
                 raise refused from None
             if error.code == 416:  # it has fewer bytes than we do
@@ -115,7 +115,7 @@ def download(
             reason = error.reason if isinstance(error, URLError) else error
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise SourceError(
-                    f"{shown(url)} cannot be fetched: its certificate is not trusted ({reason.verify_message}). A "
+                    f"{redacted(url)} cannot be fetched: its certificate is not trusted ({reason.verify_message}). A "
                     f"site's own authority is named by SSL_CERT_FILE."
                 ) from None
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -127,7 +127,7 @@ def download(
         fails += 1
         if fails >= TRIES:
             raise SourceError(
-                f"{shown(url)} cannot be fetched, given up after {fails} tries: {cause}. {held:,} bytes had come."
+                f"{redacted(url)} cannot be fetched, given up after {fails} tries: {cause}. {held:,} bytes had come."
             )
         pause(fails)
 

@@ -31,12 +31,12 @@ Check = Callable[[Path], object]
 Transfer = Callable[[IO[bytes], int | None], object]
 
 
-def shown(source: str) -> str:
+def redacted(source: str) -> str:
     """A source as messages may name it: no query, no user, and of a command its first word."""
     if source.startswith(PIPE):
         words = source.removeprefix(PIPE).split()
         return f"{PIPE}{words[0] if words else ''} ..."
-    return download.shown(source) if source.startswith("http") else source
+    return download.redacted(source) if source.startswith("http") else source
 
 
 def file_name(source: str) -> str:
@@ -82,11 +82,11 @@ def text(source: str) -> str:
     except UserError:
         raise
     except OSError as error:
-        raise SourceError(f"{shown(source)} cannot be kept in {tempfile.gettempdir()}: {error.strerror}") from None
+        raise SourceError(f"{redacted(source)} cannot be kept in {tempfile.gettempdir()}: {error.strerror}") from None
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise SourceError(f"{shown(source)} is no text in UTF-8") from None
+        raise SourceError(f"{redacted(source)} is no text in UTF-8") from None
 
 
 def fetch(source: str, sound: Check, size: int | None = None, sha256: str = "") -> Path:
@@ -113,7 +113,7 @@ def fetch(source: str, sound: Check, size: int | None = None, sha256: str = "") 
     # named by what is expected too: a shard that was packed anew is fetched anew, and no two sets share a file
     key = hashlib.sha256(f"{source}\0{size}\0{sha256}".encode()).hexdigest()[:16]
     target = cache() / key / file_name(source)
-    fetch_to(target, partial(_transfer, source), shown(source), sound, size, sha256, source.startswith("http"))
+    fetch_to(target, partial(_transfer, source), redacted(source), sound, size, sha256, source.startswith("http"))
     return target
 
 
@@ -237,7 +237,7 @@ def _run(source: str, command: list[str], file: IO[bytes]) -> None:
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
     except OSError as error:
-        raise SourceError(f"{shown(source)} cannot be run: {error.strerror}") from None
+        raise SourceError(f"{redacted(source)} cannot be run: {error.strerror}") from None
     with process:
         assert process.stdout is not None
         try:
@@ -247,7 +247,7 @@ def _run(source: str, command: list[str], file: IO[bytes]) -> None:
             process.kill()
             raise
     if process.returncode:
-        raise SourceError(f"{shown(source)} failed with exit status {process.returncode}; what it said stands above")
+        raise SourceError(f"{redacted(source)} failed with exit status {process.returncode}; what it said stands above")
 
 
 def _from_hub(source: str) -> Path:

@@ -160,7 +160,7 @@ def _remote_set(source: str) -> Manifest:
         raise SourceError(
             f"{error} (A set without manifest is named by its tars: .../shard-{{000..009}}.tar)"
         ) from None
-    manifest = _parsed(text, remote.shown(source))
+    manifest = _parsed(text, remote.redacted(source))
     return replace(manifest, origins={shard.path: remote.beside(source, shard.path) for shard in manifest.shards})
 
 
@@ -171,16 +171,16 @@ def _is_tar(source: str) -> bool:
 def _remote_tars(source: str, role: Role) -> Manifest:
     sources = expand(source)
     if not sources:
-        raise SourceError(f"{remote.shown(source)!r} names no tar: its range runs backwards")
+        raise SourceError(f"{remote.redacted(source)!r} names no tar: its range runs backwards")
     names = [remote.file_name(part) for part in sources]
     if len(set(names)) < len(names):  # of two folders, or commands that name no tar
         names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
     rows = []
-    with bar(len(sources), f"fetch {names[0]} ...", "shard", delay_s=2) as shown:
+    with bar(len(sources), f"fetch {names[0]} ...", "shard", delay_s=2) as progress_bar:
         for part, name in zip(sources, names, strict=True):
             path = remote.fetch(part, scanned)
             rows.append(replace(_counted(path, path.parent), path=name))
-            shown.update()
+            progress_bar.update()
     folder = "pipe" if source.startswith("pipe:") else remote.file_name(sources[0].rpartition("/")[0])
     name = _stem(Path(remote.file_name(sources[0]))) or folder
     return Manifest(name, role, tuple(rows), origins=dict(zip(names, sources, strict=True)))

@@ -12,7 +12,7 @@ R = TypeVar("R")
 ASKED_EVERY_S = 0.2
 
 
-class Wanted:
+class ReaderAlive:
     """Whether somebody still reads: made before a process is forked, asked in the forked one or in the same."""
 
     def __init__(self) -> None:

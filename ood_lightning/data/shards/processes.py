@@ -22,20 +22,22 @@ Tick = Callable[[int], None]
 _shared: Any = None
 
 
-def each(function: Callable[[T, Tick], R], tasks: Sequence[T], workers: int, shown: "tqdm[Any]") -> list[R]:
+def parallel_map(
+    function: Callable[[T, Tick], R], tasks: Sequence[T], workers: int, progress_bar: "tqdm[Any]"
+) -> list[R]:
     """`function(task, tick)` of every task, in order; `tick(n)` says that n pictures more are done.
 
     Args:
         function: of a module, so that another process finds it.
         tasks: plain data.
         workers: processes; 1: this one.
-        shown: bar of the pictures.
+        progress_bar: bar of the pictures.
 
     Raises:
         SourceError: a process was killed.
     """
     if min(workers, len(tasks)) <= 1:
-        return [function(task, lambda n: _update(shown, n)) for task in tasks]
+        return [function(task, lambda n: _update(progress_bar, n)) for task in tasks]
     # the last number says stop; nothing here is locked, since a killed process would keep its lock
     counts = RawArray(c_uint64, len(tasks) + 1)
     context = get_context("fork")  # a spawned worker would import everything anew
@@ -46,7 +48,7 @@ def each(function: Callable[[T, Tick], R], tasks: Sequence[T], workers: int, sho
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
                 done = sum(counts[: len(tasks)])
-                _update(shown, done - told)
+                _update(progress_bar, done - told)
                 told = done
                 for future in finished:
                     future.result()
@@ -58,8 +60,8 @@ def each(function: Callable[[T, Tick], R], tasks: Sequence[T], workers: int, sho
     return [future.result() for future in futures]
 
 
-def _update(shown: "tqdm[Any]", n: int) -> None:
-    shown.update(n)
+def _update(progress_bar: "tqdm[Any]", n: int) -> None:
+    progress_bar.update(n)
 
 
 def _begin(parent: int, counts: Any) -> None:
@@ -81,9 +83,9 @@ class _StopError(Exception):
 
 
 def _counted(function: Callable[[T, Tick], R], number: int, task: T) -> R:
-    def tick(n: int) -> None:
+    def on_progress(n: int) -> None:
         _shared[number] += n
         if _shared[len(_shared) - 1]:
             raise _StopError
 
-    return function(task, tick)
+    return function(task, on_progress)

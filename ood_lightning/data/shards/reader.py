@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
-from ood_lightning.data.shards.prefetch import Wanted, ahead
-from ood_lightning.data.shards.shared_buffers import PREFETCH, SLOTS, Slots
+from ood_lightning.data.shards.prefetch import ReaderAlive, ahead
+from ood_lightning.data.shards.shared_buffers import BUFFERS, PREFETCH, SharedBatchBuffers
 from ood_lightning.data.shards.tars import IMAGE_SUFFIXES, last_member
 from ood_lightning.errors import SettingsError, ShardContentError, ShardCountError, UserError
 from ood_lightning.hashes import sha256_of
@@ -118,7 +118,7 @@ class ShardParts:
         self.batch_size, self.max_bad_samples = batch_size, max_bad_samples
 
     def __iter__(self) -> Iterator[ShardPart]:
-        return self.of(self.shards, Wanted(), torch.stack)
+        return self.of(self.shards, ReaderAlive(), torch.stack)
 
     def of(
         self, share: list[Shard], wanted: Callable[[], bool], stack: Callable[[list[Tensor]], Tensor]
@@ -182,13 +182,13 @@ class _Shares(IterableDataset[ShardPart | _Failure | None]):
     have memory for, and write over pictures that nobody has looked at yet.
     """
 
-    def __init__(self, parts: ShardParts, wanted: Wanted) -> None:
+    def __init__(self, parts: ShardParts, wanted: ReaderAlive) -> None:
         self.parts, self.wanted = parts, wanted
 
     def __iter__(self) -> Iterator[ShardPart | _Failure | None]:
         worker, parts = get_worker_info(), self.parts
         assert worker is not None
-        slots = Slots(min(parts.batch_size, max(shard.samples for shard in parts.shards)))
+        slots = SharedBatchBuffers(min(parts.batch_size, max(shard.samples for shard in parts.shards)))
         try:
             yield from parts.of(plan(parts.shards, worker.num_workers)[worker.id], self.wanted, slots.stack)
         except UserError as error:
@@ -206,9 +206,9 @@ def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
     if not workers:
         yield from parts
         return
-    wanted = Wanted()
+    wanted = ReaderAlive()
     running = _started(_Shares(parts, wanted), workers)
-    mapped: deque[Tensor] = deque(maxlen=SLOTS * workers)  # while one is held, its memory stays mapped
+    mapped: deque[Tensor] = deque(maxlen=BUFFERS * workers)  # while one is held, its memory stays mapped
     try:
         while left:
             part = next(running)

@@ -6,10 +6,10 @@ from torch import Tensor
 from ood_lightning.errors import SettingsError
 
 PREFETCH = 2  # parts that a worker may be ahead
-SLOTS = PREFETCH + 1  # one more is with whoever asked for it
+BUFFERS = PREFETCH + 1  # one more is with whoever asked for it
 
 
-class Slots:
+class SharedBatchBuffers:
     """Some such memory, taken by a worker's parts in turn.
 
     Shared memory that is fresh for each part costs more than the hash and the tar together. A worker starts on a
@@ -20,7 +20,7 @@ class Slots:
 
     def __init__(self, rows: int) -> None:
         self.rows, self.turn = rows, 0
-        self.slots = [torch.empty(0)] * SLOTS
+        self.slots = [torch.empty(0)] * BUFFERS
 
     def stack(self, images: list[Tensor]) -> Tensor:
         """The pictures one after another, in the memory whose turn it is.
@@ -28,7 +28,7 @@ class Slots:
         Raises:
             SettingsError: there is not enough of it.
         """
-        self.turn = (self.turn + 1) % SLOTS
+        self.turn = (self.turn + 1) % BUFFERS
         slot, like = self.slots[self.turn], images[0]
         if (slot.shape[1:], slot.dtype) != (like.shape, like.dtype) or len(slot) < len(images):
             rows = max(self.rows, len(images))  # a shard can hold more than the manifest says
@@ -37,7 +37,7 @@ class Slots:
                 slot = self.slots[self.turn] = fresh.share_memory_()
             except RuntimeError as error:
                 raise SettingsError(
-                    f"there is no shared memory for {SLOTS} batches of {rows} pictures for each worker ({error}). "
+                    f"there is no shared memory for {BUFFERS} batches of {rows} pictures for each worker ({error}). "
                     f"Use a smaller embed_batch_size, fewer num_workers (0 needs none), or a larger /dev/shm "
                     f"(`docker run --shm-size=8g`)."
                 ) from None

@@ -25,7 +25,7 @@ BOTH = ("patches", "tower")
 
 @pytest.fixture(scope="module")
 def encoder(tiny_model: Path) -> OpenClip:
-    return OpenClip(f"local-dir:{tiny_model}", also=BOTH)
+    return OpenClip(f"local-dir:{tiny_model}", extra_features=BOTH)
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def test_a_folder_says_which_columns_it_holds_and_is_never_taken_for_another(enc
     plain = run(encoder, train)
     assert plain.path == Path("cache") / encoder.fingerprint / f"train-{train.fingerprint}"  # as it always was
     names = set()
-    for also in (("tower",), ("patches",), BOTH, ("tower", "patches")):
-        folder = FeatureFolder("cache", train, encoder.fingerprint, also)
+    for extra_features in (("tower",), ("patches",), BOTH, ("tower", "patches")):
+        folder = FeatureFolder("cache", train, encoder.fingerprint, extra_features)
         names.add(folder.path)
         assert folder.path.parent == plain.path.parent
     assert {path.name.partition("+")[2] for path in names} == {"tower", "patches", "patches+tower"}
@@ -52,19 +52,22 @@ def test_a_folder_says_which_columns_it_holds_and_is_never_taken_for_another(enc
 
 
 def test_columns_are_stored_beside_the_same_image_features(encoder: OpenClip, train: Manifest):
-    plain, both = run(encoder, train, batch_size=7).read(), run(encoder, train, batch_size=7, also=BOTH).read()
+    plain, both = (
+        run(encoder, train, batch_size=7).read(),
+        run(encoder, train, batch_size=7, extra_features=BOTH).read(),
+    )
     torch.testing.assert_close(plain.image, both.image, atol=0, rtol=0)
     patches, tower = (both.columns[name].rows(0, 48) for name in BOTH)
     assert (patches.dtype, tuple(patches.shape)) == (torch.float16, (48, 4, 16))
     assert (tower.dtype, tuple(tower.shape)) == (torch.float32, (48, 32))
     images = [encoder.transform(decode(s.data)) for shard in train.shards for s in read_samples(train.path(shard))]
-    wanted = encoder.encode_columns(torch.stack(images), BOTH)
-    torch.testing.assert_close(patches.float(), wanted["patches"], atol=1e-3, rtol=0)
-    torch.testing.assert_close(tower, wanted["tower"], atol=1e-5, rtol=1e-5)
+    expected = encoder.encode_columns(torch.stack(images), BOTH)
+    torch.testing.assert_close(patches.float(), expected["patches"], atol=1e-3, rtol=0)
+    torch.testing.assert_close(tower, expected["tower"], atol=1e-5, rtol=1e-5)
 
 
 def test_any_rows_are_those_of_the_whole_over_shards_of_20_8_and_20(encoder: OpenClip, train: Manifest):
-    column = run(encoder, train, also=BOTH).read().columns["patches"]
+    column = run(encoder, train, extra_features=BOTH).read().columns["patches"]
     whole = column.rows(0, 48)
     for start in range(48):
         for stop in (start + 1, min(start + 9, 48), min(start + 30, 48)):
@@ -74,7 +77,7 @@ def test_any_rows_are_those_of_the_whole_over_shards_of_20_8_and_20(encoder: Ope
 def test_blocks_read_a_column_only_where_it_is_wanted_and_only_their_rows(
     encoder: OpenClip, train: Manifest, monkeypatch: pytest.MonkeyPatch
 ):
-    features = run(encoder, train, also=BOTH).read()
+    features = run(encoder, train, extra_features=BOTH).read()
     asked: list[tuple[str, int, int]] = []
     original = StoredColumn.rows
 
@@ -102,7 +105,9 @@ def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_columns(encoder: OpenC
         path = tmp_path / f"bad-{i}.tar"
         write_tar(path, [(f"{i}{j}.png", encoded((9, 9, 9), 2 * i + j) if good else b"broken") for j in range(2)])
         rows.append(Shard(path.name, 2, path.stat().st_size, sha256_of(path)))
-    found = run(encoder, Manifest("bad", "ood", tuple(rows), root=tmp_path), max_bad_samples=4, also=BOTH).read(4)
+    found = run(
+        encoder, Manifest("bad", "ood", tuple(rows), root=tmp_path), max_bad_samples=4, extra_features=BOTH
+    ).read(4)
     assert found.columns["patches"].rows(0, 4).shape == (4, 4, 16)
     assert found.columns["tower"].rows(1, 3).shape == (2, 32)
 
@@ -118,7 +123,7 @@ def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_columns(encoder: OpenC
 def test_a_file_that_lacks_rows_of_a_column_is_named(
     encoder: OpenClip, train: Manifest, change: dict[str, Any], words: str
 ):
-    folder = run(encoder, train, also=BOTH)
+    folder = run(encoder, train, extra_features=BOTH)
     file = folder.file(train.shards[0])
     held = {**load_file(file), **change}
     column = folder.read().columns["patches"]
@@ -145,4 +150,4 @@ def test_a_tower_that_has_no_such_column_is_refused_in_its_own_words(
     encoder.load(CPU)
     monkeypatch.setattr(encoder._towers[0].visual, "attn_pool", torch.nn.Identity())
     with pytest.raises(EncoderError, match="Leave `patches` out of `also`"):
-        run(encoder, train, also=["patches"])
+        run(encoder, train, extra_features=["patches"])

@@ -156,9 +156,9 @@ def test_a_card_is_complete(name: str):
 
 def test_every_count_is_that_of_its_source():
     assert every_reference() == set(COUNTS)
-    for reference, wanted in COUNTS.items():
+    for reference, expected in COUNTS.items():
         card, protocol = find(reference)
-        assert (protocol.images, protocol.confirmed, card.classes) == wanted, reference
+        assert (protocol.images, protocol.confirmed, card.classes) == expected, reference
 
 
 def test_counts_fit_one_another():
@@ -184,9 +184,9 @@ def test_shares_of_id_pictures_follow_from_what_was_judged():
 
 def test_groups_hold_the_papers_sets():
     assert set(group_names()) == set(GROUPS)
-    for name, wanted in GROUPS.items():
+    for name, expected in GROUPS.items():
         group = read_group(name)
-        assert group.sets == tuple(wanted.split())
+        assert group.sets == tuple(expected.split())
         roles = {find(one)[0].role for one in group.sets}
         assert len(roles) == 1
         assert (roles == {"id"}) == (not group.id_set)
@@ -380,8 +380,8 @@ def test_the_choice_of_imagenet_c_is_the_stated_one(tmp_path: Path):
     bash(script, tmp_path)
     listed = [line.split() for line in (tmp_path / "raw" / "imagenet-c.txt").read_text().splitlines()]
     among = [name for name in pictures if not name.startswith("saturate")]
-    wanted = sorted(among, key=lambda name: hashlib.sha256(f"0/{name}".encode()).hexdigest())[:7]
-    assert [name for name, _ in listed] == sorted(wanted)
+    expected = sorted(among, key=lambda name: hashlib.sha256(f"0/{name}".encode()).hexdigest())[:7]
+    assert [name for name, _ in listed] == sorted(expected)
     assert all(label == ("0" if "n01440764" in name else "1") for name, label in listed)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import Features
-from ood_lightning.data.cards import compare as against
+from ood_lightning.data.cards import compare
 from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import SetContent, ShardContent, content
@@ -249,14 +249,14 @@ def test_near_duplicates_are_those_of_a_loop():
         return Features(name, image, torch.full((len(image),), -1), [f"{name}{i}" for i in range(len(image))], [])
 
     found = near_duplicates(features("o", asked), features("i", known), 0.95)
-    wanted = []
+    expected = []
     for i, row in enumerate(asked.double()):
         cosines = [float(row @ other) for other in known.double()]
         if max(cosines) >= 0.95:
-            wanted.append((-max(cosines), f"o{i}", f"i{cosines.index(max(cosines))}"))
-    assert [(n.key, n.nearest) for n in found] == [(key, near) for _, key, near in sorted(wanted)]
+            expected.append((-max(cosines), f"o{i}", f"i{cosines.index(max(cosines))}"))
+    assert [(n.key, n.nearest) for n in found] == [(key, near) for _, key, near in sorted(expected)]
     assert len(found) >= 5
-    torch.testing.assert_close([n.cosine for n in found], [-c for c, _, _ in sorted(wanted)])
+    torch.testing.assert_close([n.cosine for n in found], [-c for c, _, _ in sorted(expected)])
     halves = near_duplicates(features("o", known.half()), features("i", known.half()), 0.999999)
     assert len(halves) == 40, "no cosine is short of 1 by rounding"
     assert max(n.cosine for n in halves) <= 1
@@ -307,8 +307,8 @@ def test_the_protocols_with_the_counts_of_a_set_are_named(
         )
         for name, classes, of in (("a", 2, {"all": 7}), ("b", None, {"all": 8, "some": 7}), ("c", 3, {"all": 7}))
     }
-    monkeypatch.setattr(against, "card_names", lambda: sorted(known))
-    monkeypatch.setattr(against, "read_card", known.__getitem__)
+    monkeypatch.setattr(compare, "card_names", lambda: sorted(known))
+    monkeypatch.setattr(compare, "read_card", known.__getitem__)
     assert checked(whole) == (0, [])
     assert "a, b@some" in capsys.readouterr().out
     assert json.loads(Path("r.json").read_text())["sets"][0]["counts_of"] == ["a", "b@some"]
@@ -359,11 +359,11 @@ def test_settings_that_make_no_sense_are_refused(
 
 def test_a_set_is_compared_with_its_card(whole: Path, capsys: pytest.CaptureFixture[str]):
     """A confirmed count is a problem; other differences are worth a look."""
-    assert main(["data", "check", str(whole), "--against", "textures43"]) == 1
+    assert main(["data", "check", str(whole), "--card", "textures43"]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "the card textures43 says 5,160" in said
     assert re.search(r"worth a look: role id, the card textures43 says ood", said)
-    assert main(["data", "check", str(whole), "--against", "textures34"]) == 2
+    assert main(["data", "check", str(whole), "--card", "textures34"]) == 2
     assert "textures43" in capsys.readouterr().err
-    assert main(["data", "check", str(whole), str(whole / "manifest.json"), "--against", "textures43"]) == 2
-    assert "against compares one set" in capsys.readouterr().err
+    assert main(["data", "check", str(whole), str(whole / "manifest.json"), "--card", "textures43"]) == 2
+    assert "is compared with one set" in capsys.readouterr().err

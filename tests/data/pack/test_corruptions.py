@@ -92,10 +92,10 @@ def test_workers_shards_and_restarts_change_no_byte_and_the_seed_does(sets: Path
 @pytest.mark.usefixtures("stand_in")
 def test_numpys_own_state_is_left_as_it_was(sets: Path):
     np.random.seed(3)  # noqa: NPY002
-    wanted = np.random.random()  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
     assert run(sets / "shifted", "out", "--samples=5") == 0
-    assert np.random.random() == wanted  # noqa: NPY002
+    assert np.random.random() == expected  # noqa: NPY002
 
 
 def test_the_draw_takes_each_once_and_all_if_there_are_few(sets: Path):
@@ -131,8 +131,8 @@ def test_the_centre_is_the_one_that_torchvision_cuts(size: tuple[int, int]):
     from torchvision.transforms import CenterCrop, Compose, Resize
 
     image = Image.radial_gradient("L").resize(size).convert("RGB")
-    wanted = Compose([Resize(256), CenterCrop(224)])(image)
-    np.testing.assert_array_equal(np.asarray(central(image)), np.asarray(wanted))
+    expected = Compose([Resize(256), CenterCrop(224)])(image)
+    np.testing.assert_array_equal(np.asarray(central(image)), np.asarray(expected))
 
 
 def test_severities_as_a_person_writes_them(sets: Path, capsys: pytest.CaptureFixture[str]):

@@ -305,7 +305,7 @@ def test_endpoint_and_offline_mode_are_those_of_the_hubs_client(hub: FaultyServe
 
 
 @pytest.mark.parametrize(
-    ("path", "wanted"),
+    ("path", "expected"),
     [
         ("data/train-00000-of-00001-a09b74b3ef9c3b56.parquet", Named("data", "train", 1)),
         ("plain/validation-00003-of-00014.parquet", Named("plain", "validation", 14)),
@@ -318,8 +318,8 @@ def test_endpoint_and_offline_mode_are_those_of_the_hubs_client(hub: FaultyServe
         ("0000.parquet", Named("", "train", 0)),
     ],
 )
-def test_names_of_splits(path: str, wanted: Named):
-    assert named(path) == wanted
+def test_names_of_splits(path: str, expected: Named):
+    assert named(path) == expected
 
 
 def test_two_numberings_in_one_split_are_refused():

@@ -89,27 +89,27 @@ TREES = st.sets(st.tuples(st.lists(NAMES, max_size=2), NAMES, st.sampled_from(["
 @given(tree=TREES, size=st.integers(1, 5))
 def test_any_tree_is_packed_once_with_its_bytes(tree: set[str], size: int):
     with tempfile.TemporaryDirectory() as place:
-        source, wanted = Path(place) / "in", {}
+        source, expected = Path(place) / "in", {}
         for i, name in enumerate(sorted(tree)):
             try:
                 (source / name).parent.mkdir(parents=True, exist_ok=True)
                 (source / name).write_bytes(encoded((9, 9, 9), i, size=1) + str(i).encode())
             except OSError:  # a file and a folder of one name, or names of more bytes than allowed
                 continue
-            wanted[name] = (source / name).read_bytes()
-        if not wanted:
+            expected[name] = (source / name).read_bytes()
+        if not expected:
             return
         out = Path(place) / "out"
         assert run(source, out, "--labels=none", f"--samples_per_shard={size}") == 0
         found = packed(out)
         keys = [key for key, _, _ in found]
-        assert len({key.casefold() for key in keys}) == len(keys) == len(wanted)
+        assert len({key.casefold() for key in keys}) == len(keys) == len(expected)
         assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/") for key in keys)
         told = origins(out)
         by_stem = {key: data for key, data, _ in found if key not in told}
         assert {told[key]: data for key, data, _ in found if key in told} | {
-            name: by_stem[name.rpartition(".")[0]] for name in wanted if name not in told.values()
-        } == wanted
+            name: by_stem[name.rpartition(".")[0]] for name in expected if name not in told.values()
+        } == expected
 
 
 def test_classes_of_numbered_folders_are_numbers_in_order(folder: Path, tmp_path: Path):
@@ -190,7 +190,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, worke
     for i in range(60):
         (source / f"{i:02d}.png").write_bytes(encoded(COLOURS["green"], i, size=400))
     assert run(source, tmp_path / "whole", "--samples_per_shard=3") == 0
-    wanted, out = content(tmp_path / "whole"), tmp_path / "out"
+    expected, out = content(tmp_path / "whole"), tmp_path / "out"
     command = [sys.executable, "-m", "ood_lightning", "data", "pack", str(source), f"--out={out}", "--name=s"]
     command += ["--role=id", "--samples_per_shard=3", f"--workers={workers}"]
     kills = 0
@@ -206,11 +206,11 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, worke
         process.wait()
         kills += 1
         for path in out.glob("*.tar"):  # whatever has its final name is whole
-            assert path.read_bytes() == wanted[path.name]
-        assert not (out / "manifest.json").exists() or content(out) == wanted
+            assert path.read_bytes() == expected[path.name]
+        assert not (out / "manifest.json").exists() or content(out) == expected
     assert kills >= 2
     assert run(source, out, "--samples_per_shard=3") == 0
-    assert content(out) == wanted
+    assert content(out) == expected
 
 
 def test_a_folder_of_something_else_is_left_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -343,11 +343,11 @@ def test_what_a_killed_run_left_is_cleared_away(folder: Path, tmp_path: Path):
     out.mkdir()
     (out / ".pack.json.ab12").write_text("{")  # killed in its first moment
     assert run(folder, out) == 0
-    wanted = content(out)
+    expected = content(out)
     (out / ".manifest.json.ab12").write_text("{")
     (out / ".pack/.s-000000.tar.ab12").write_text("x")
     assert run(folder, out) == 0
-    assert content(out) == wanted
+    assert content(out) == expected
     assert sorted(path.name for path in out.rglob("*")) == [
         ".pack", "manifest.json", "pack.json", "s-000000.tar", "s-000000.tar.json",
     ]  # fmt: skip

@@ -30,6 +30,6 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone():
     list(batches)  # what came before does not count
     batches.set_epoch(2)
     assert [rows.tolist() for rows in batches] == first
-    wanted = torch.randperm(50, generator=torch.Generator().manual_seed(3 * 1_000_003 + 2)).tolist()
-    assert [row for rows in first for row in rows] == wanted
+    expected = torch.randperm(50, generator=torch.Generator().manual_seed(3 * 1_000_003 + 2)).tolist()
+    assert [row for rows in first for row in rows] == expected
     assert first not in (epoch(seed=4, at=2), epoch(seed=3, at=3), epoch(seed=2, at=3))

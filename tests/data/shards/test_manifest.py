@@ -133,7 +133,7 @@ def test_a_folder_without_manifest_says_how_to_name_its_tars(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("source", "wanted"),
+    ("source", "expected"),
     [
         ("a.tar", ["a.tar"]),
         ("t-{08..10}.tar", ["t-08.tar", "t-09.tar", "t-10.tar"]),
@@ -147,8 +147,8 @@ def test_a_folder_without_manifest_says_how_to_name_its_tars(tmp_path: Path):
         ("{x}-{1..2}-{}", ["{x}-1-{}", "{x}-2-{}"]),
     ],
 )
-def test_brace_lists(source: str, wanted: list[str]):
-    assert expand(source) == wanted
+def test_brace_lists(source: str, expected: list[str]):
+    assert expand(source) == expected
 
 
 def test_a_brace_list_is_counted_in_its_order(tmp_path: Path, make_set):
@@ -300,6 +300,6 @@ def test_no_worker_has_more_than_the_lightest_and_one_shard(samples: list[int], 
 
 def test_the_field_guides_set_is_shared_out_as_it_was_there():
     shards = [Shard(f"{i}", n, 0) for i, n in enumerate((5, 1, 9, 3, 7, 2, 4))]
-    for bins, wanted in ((2, [16, 15]), (3, [11, 10, 10]), (4, [9, 8, 7, 7]), (9, [9, 7, 5, 4, 3, 2, 1, 0, 0])):
+    for bins, expected in ((2, [16, 15]), (3, [11, 10, 10]), (4, [9, 8, 7, 7]), (9, [9, 7, 5, 4, 3, 2, 1, 0, 0])):
         loads = sorted((sum(s.samples for s in share) for share in plan(shards, bins)), reverse=True)
-        assert loads == wanted
+        assert loads == expected

@@ -44,8 +44,8 @@ def test_the_two_parts_give_the_bits_of_the_whole(name: str, photographs: list[I
     first, rest = split(WHOLE[name])
     pixels = [first(png(picture)) for picture in photographs]
     assert {p.dtype for p in pixels} == {torch.uint8}
-    wanted = torch.stack([WHOLE[name](picture) for picture in photographs])
-    torch.testing.assert_close(rest(torch.stack(pixels)), wanted, rtol=0, atol=0)
+    expected = torch.stack([WHOLE[name](picture) for picture in photographs])
+    torch.testing.assert_close(rest(torch.stack(pixels)), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("transform", [ToTensor(), Compose([CenterCrop(4), ToTensor()]), Compose([]), lambda p: p])

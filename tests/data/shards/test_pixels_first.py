@@ -90,8 +90,8 @@ def outcome(read: object, data: bytes) -> Tensor | str:
         return str(error)
 
 
-def same(found: Tensor | str, wanted: Tensor | str) -> bool:
-    return found == wanted if isinstance(found, str) or isinstance(wanted, str) else found.equal(wanted)
+def same(found: Tensor | str, expected: Tensor | str) -> bool:
+    return found == expected if isinstance(found, str) or isinstance(expected, str) else found.equal(expected)
 
 
 @pytest.mark.parametrize("name", ["grey", "progressive", "restarts", "4:4:4"])
@@ -105,17 +105,17 @@ def test_what_is_damaged_is_refused_in_the_same_words_and_else_has_the_same_bits
         damaged.append(bytes(changed))
     decoded = [outcome(lambda data: pil_to_tensor(decode(data)), data) for data in damaged]
     assert sum(isinstance(found, str) for found in decoded) > 50
-    for data, wanted in zip(damaged, decoded, strict=True):
-        assert same(outcome(pixels, data), wanted)
+    for data, expected in zip(damaged, decoded, strict=True):
+        assert same(outcome(pixels, data), expected)
 
 
 def test_the_rest_gives_the_memory_of_its_last_batch_again():
     first, rest = split(MODEL)
     images = torch.stack([first(PICTURES[name]) for name in ("across", "upright", "odd")])
-    wanted = rest(images).clone()
+    expected = rest(images).clone()
     part = rest(images[1:])
-    assert part.equal(wanted[1:])
-    assert rest(images).equal(wanted)
+    assert part.equal(expected[1:])
+    assert rest(images).equal(expected)
     assert part.data_ptr() == rest(images[:1]).data_ptr()
-    assert rest(torch.cat([images, images])).equal(torch.cat([wanted, wanted]))
-    assert rest(images[..., :100]).equal(wanted[..., :100])
+    assert rest(torch.cat([images, images])).equal(torch.cat([expected, expected]))
+    assert rest(images[..., :100]).equal(expected[..., :100])

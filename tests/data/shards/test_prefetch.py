@@ -7,7 +7,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from ood_lightning.data.shards.prefetch import Wanted, ahead
+from ood_lightning.data.shards.prefetch import ReaderAlive, ahead
 
 
 def test_the_next_is_fetched_while_one_is_read():
@@ -17,7 +17,7 @@ def test_the_next_is_fetched_while_one_is_read():
         begun[i].set()
         return f"{i} here"
 
-    for i, found in ahead(fetch, range(4), Wanted()):
+    for i, found in ahead(fetch, range(4), ReaderAlive()):
         assert found == f"{i} here"
         assert i == 3 or begun[i + 1].wait(10)
         assert not any(later.wait(0.02) for later in begun[i + 2 :])
@@ -27,19 +27,19 @@ def test_what_fails_fails_in_its_turn():
     def fetch(i: int) -> int:
         return 6 // (2 - i)
 
-    read = ahead(fetch, range(4), Wanted())
+    read = ahead(fetch, range(4), ReaderAlive())
     assert [next(read), next(read)] == [(0, 3), (1, 6)]
     with pytest.raises(ZeroDivisionError):
         next(read)
 
 
 def test_nothing_to_fetch():
-    assert list(ahead(str, [], Wanted())) == []
+    assert list(ahead(str, [], ReaderAlive())) == []
 
 
 def test_a_fetch_that_hangs_keeps_nobody_who_stopped_reading():
     never = threading.Event()
-    read = ahead(lambda i: i and never.wait(60), [0, 1], Wanted())
+    read = ahead(lambda i: i and never.wait(60), [0, 1], ReaderAlive())
     assert next(read) == (0, 0)
     read.close()
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
@@ -47,10 +47,10 @@ def test_a_fetch_that_hangs_keeps_nobody_who_stopped_reading():
 
 
 def test_a_wait_ends_when_nobody_wants_the_rest():
-    never, wanted = threading.Event(), Wanted()
-    read = ahead(lambda i: i and never.wait(60), [0, 1, 2], wanted)
+    never, expected = threading.Event(), ReaderAlive()
+    read = ahead(lambda i: i and never.wait(60), [0, 1, 2], expected)
     assert next(read) == (0, 0)
-    threading.Timer(0.3, wanted.end).start()
+    threading.Timer(0.3, expected.end).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         next(read)
@@ -59,18 +59,18 @@ def test_a_wait_ends_when_nobody_wants_the_rest():
 
 
 def test_a_process_is_wanted_as_long_as_the_one_that_forked_it():
-    wanted, context = Wanted(), get_context("fork")
+    expected, context = ReaderAlive(), get_context("fork")
     told, tell = context.Pipe(duplex=False)
 
     def child(parent: int) -> None:
-        tell.send(wanted())
+        tell.send(expected())
         while os.getppid() == parent:
             time.sleep(0.01)
-        tell.send(wanted())
+        tell.send(expected())
 
     def between() -> None:
-        nonlocal wanted
-        wanted = Wanted()
+        nonlocal expected
+        expected = ReaderAlive()
         process = context.Process(target=child, args=(os.getpid(),))
         process.start()
         tell.send("here")
@@ -81,20 +81,20 @@ def test_a_process_is_wanted_as_long_as_the_one_that_forked_it():
     process.join()
     assert sorted([told.recv(), told.recv()], key=str) == [True, "here"]
     assert told.recv() is False
-    assert wanted()
+    assert expected()
 
 
 def test_that_nobody_reads_is_told_to_forked_processes():
-    wanted, context = Wanted(), get_context("fork")
+    expected, context = ReaderAlive(), get_context("fork")
 
     def child() -> None:
-        while wanted():
+        while expected():
             time.sleep(0.01)
 
     process = context.Process(target=child)
     process.start()
     process.join(0.2)
     assert process.exitcode is None
-    wanted.end()
+    expected.end()
     process.join(10)
     assert process.exitcode == 0

@@ -89,8 +89,8 @@ def test_parts_never_cross_shards_and_keep_the_order(seven: Manifest, batch_size
 def test_pixels_are_those_that_were_packed(seven: Manifest):
     part = read(seven)[0]
     for i in range(4):
-        wanted = np.asarray(Image.open(io.BytesIO(encoded([(220, 30, 30), (30, 200, 30)][i % 2], i))))
-        np.testing.assert_array_equal(part["image"][i].permute(1, 2, 0).numpy(), wanted)
+        expected = np.asarray(Image.open(io.BytesIO(encoded([(220, 30, 30), (30, 200, 30)][i % 2], i))))
+        np.testing.assert_array_equal(part["image"][i].permute(1, 2, 0).numpy(), expected)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

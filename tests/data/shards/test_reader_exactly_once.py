@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
 from ood_lightning.data.shards.pixels import Decoded
-from ood_lightning.data.shards.prefetch import Wanted
+from ood_lightning.data.shards.prefetch import ReaderAlive
 from ood_lightning.data.shards.reader import ShardParts, loader
 
 MOST = 5
@@ -57,7 +57,7 @@ def read_by(manifest: Manifest, ranks: int, workers: int, batch_size: int) -> tu
     finished = []
     for share in plan(manifest.shards, ranks):
         parts = ShardParts(manifest, share, nothing, batch_size)
-        shares = [parts.of(some, Wanted(), torch.stack) for some in plan(share, workers)] if workers else [parts]
+        shares = [parts.of(some, ReaderAlive(), torch.stack) for some in plan(share, workers)] if workers else [parts]
         for part in chain.from_iterable(shares):
             seen.update((part["shard"], key) for key in part["keys"])
             finished += [part["shard"]] * part["last"]

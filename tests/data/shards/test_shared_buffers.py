@@ -18,7 +18,7 @@ from torch import Tensor
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.reader import ShardParts, loader
-from ood_lightning.data.shards.shared_buffers import SLOTS, Slots
+from ood_lightning.data.shards.shared_buffers import BUFFERS, SharedBatchBuffers
 
 
 def pixels(data: bytes) -> Tensor:
@@ -66,19 +66,22 @@ def test_pictures_hold_until_the_next_part_is_asked_for(
     tmp_path: Path, shards: list[list[bytes]], workers: int, batch_size: int
 ):
     """Workers are as far ahead here as they ever get."""
-    manifest, seen, wanted = a_set(tmp_path, shards), Counter[int](), [data for some in shards for data in some]
+    manifest, seen, expected = a_set(tmp_path, shards), Counter[int](), [data for some in shards for data in some]
     for part in loader(ShardParts(manifest, list(manifest.shards), pixels, batch_size, 5), workers):
         time.sleep(0.02)
         for key, image in zip(part["keys"], part["image"], strict=True):
             seen[int(key)] += 1
-            torch.testing.assert_close(image, pixels(wanted[int(key)]), atol=0, rtol=0)
-    assert seen == Counter(i for i, data in enumerate(wanted) if data != b"bad")
+            torch.testing.assert_close(image, pixels(expected[int(key)]), atol=0, rtol=0)
+    assert seen == Counter(i for i, data in enumerate(expected) if data != b"bad")
 
 
 def test_a_slot_is_made_anew_for_pictures_that_do_not_fit_it():
-    slots, kinds = Slots(2), [(2, 4, torch.uint8), (5, 4, torch.uint8), (5, 7, torch.uint8), (1, 7, torch.float32)]
+    slots, kinds = (
+        SharedBatchBuffers(2),
+        [(2, 4, torch.uint8), (5, 4, torch.uint8), (5, 7, torch.uint8), (1, 7, torch.float32)],
+    )
     for n, side, dtype in kinds:
-        for turn in range(SLOTS + 1):
+        for turn in range(BUFFERS + 1):
             images = [torch.full((3, side, side), turn + i, dtype=dtype) for i in range(n)]
             found = slots.stack(images)
             assert found.is_shared()

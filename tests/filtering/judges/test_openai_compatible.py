@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.filtering.asking import Hearing
+from ood_lightning.filtering.asking import JudgeSession
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, JudgeError, Question, wording
 from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
@@ -99,14 +99,14 @@ def judge(server: Server, **options: Any) -> OpenAICompatibleJudge:
 
 
 def test_each_question_is_asked_once_in_the_papers_words(server: Server):
-    hearing = Hearing(judge(server), None)
-    assert hearing([*QUESTIONS, QUESTIONS[0]]) == [True, False, False, False, False, False, True]
+    session = JudgeSession(judge(server), None)
+    assert session([*QUESTIONS, QUESTIONS[0]]) == [True, False, False, False, False, False, True]
     assert sorted(server.questions) == sorted(wording(question, False) for question in QUESTIONS)
     sent = server.seen[0]
     assert (sent["path"], sent["model"], sent["temperature"]) == ("/v1/chat/completions", "tiny", 0)
     assert sent["messages"][0] == {"role": "system", "content": SYSTEM_MESSAGE}
     assert server.keys == {None}
-    assert hearing.cost()["tokens"] == 9 * len(QUESTIONS)
+    assert session.cost()["tokens"] == 9 * len(QUESTIONS)
 
 
 def test_no_more_than_the_bound_are_under_way(server: Server):
@@ -115,7 +115,7 @@ def test_no_more_than_the_bound_are_under_way(server: Server):
         return 200, completion("No")
 
     server.reply = slowly
-    Hearing(judge(server, concurrency=2), None)(QUESTIONS)
+    JudgeSession(judge(server, concurrency=2), None)(QUESTIONS)
     assert server.most == 2
 
 
@@ -128,18 +128,18 @@ def test_the_key_reaches_the_server_and_nothing_else(
     with pytest.raises(
         JudgeError, match=r"refuses the model 'tiny' or the request: HTTP status 401: wrong key"
     ) as error:
-        Hearing(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+        JudgeSession(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
     assert server.keys == {f"Bearer {KEY}"}
     assert len(server.questions) <= 3  # no use in asking again
     server.reply = lambda question, times: (200, completion("No"))
-    Hearing(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+    JudgeSession(asked, Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
     told = "".join([str(error.value), repr(asked), asked.identity, caplog.text, *capfd.readouterr()])
     assert KEY not in told + (tmp_path / "d.jsonl").read_text()
 
 
 def test_a_key_that_is_not_set_is_named(server: Server):
     with pytest.raises(JudgeError, match="environment variable NO_SUCH_KEY holds no API key"):
-        Hearing(judge(server, key_variable="NO_SUCH_KEY"), None)(QUESTIONS)
+        JudgeSession(judge(server, key_variable="NO_SUCH_KEY"), None)(QUESTIONS)
     with pytest.raises(SettingsError, match="holds a user, password or query") as error:
         OpenAICompatibleJudge(f"http://me:{KEY}@127.0.0.1/v1", "tiny")
     assert KEY not in str(error.value)
@@ -150,7 +150,7 @@ def test_a_key_that_is_not_set_is_named(server: Server):
 )
 def test_passing_failures_are_tried_again(server: Server, failure: tuple[int, bytes]):
     server.reply = lambda question, times: failure if times < 3 else (200, completion("yes"))
-    assert Hearing(judge(server), None)(QUESTIONS) == [True] * len(QUESTIONS)
+    assert JudgeSession(judge(server), None)(QUESTIONS) == [True] * len(QUESTIONS)
     assert len(server.questions) == 3 * len(QUESTIONS)
 
 
@@ -160,12 +160,12 @@ def test_a_server_that_stays_broken_ends_the_run_and_finished_answers_stay(serve
     with pytest.raises(
         JudgeError, match=r"failed 3 times on \"Is 'sofa' a proper.*HTTP status 500: oops.*server is up"
     ):
-        Hearing(judge(server), Decisions(path))(QUESTIONS)
+        JudgeSession(judge(server), Decisions(path))(QUESTIONS)
     kept = Decisions(path).known[judge(server).identity]
     assert {Question("oslo"), Question("cat"), Question("dog")} <= set(kept) < set(QUESTIONS)
     server.seen.clear()
     server.reply = lambda question, times: (200, completion("No"))
-    assert Hearing(judge(server), Decisions(path))(QUESTIONS) == [False] * len(QUESTIONS)
+    assert JudgeSession(judge(server), Decisions(path))(QUESTIONS) == [False] * len(QUESTIONS)
     assert len(server.questions) == len(QUESTIONS) - len(kept)
 
 
@@ -178,7 +178,7 @@ def test_a_server_that_hangs_is_left_in_time(server: Server, tmp_path: Path):
     server.reply = hang
     start = time.perf_counter()
     with pytest.raises(JudgeError, match=r"failed 2 times on .*'dog'.*no answer within 0\.3 s"):
-        Hearing(judge(server, timeout_s=0.3, retries=1), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+        JudgeSession(judge(server, timeout_s=0.3, retries=1), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
     assert time.perf_counter() - start < 5
     assert len((tmp_path / "d.jsonl").read_text().splitlines()) >= 2
 
@@ -186,7 +186,7 @@ def test_a_server_that_hangs_is_left_in_time(server: Server, tmp_path: Path):
 def test_no_server_at_all(server: Server):
     nobody = OpenAICompatibleJudge("http://127.0.0.1:9/v1", "tiny", retries=1, backoff_s=0.01, timeout_s=2)
     with pytest.raises(JudgeError, match=r"no connection: .*refused"):
-        Hearing(nobody, None)(QUESTIONS)
+        JudgeSession(nobody, None)(QUESTIONS)
 
 
 def test_neither_yes_nor_no_is_said_and_not_kept(server: Server, tmp_path: Path):
@@ -194,15 +194,15 @@ def test_neither_yes_nor_no_is_said_and_not_kept(server: Server, tmp_path: Path)
     with pytest.raises(
         JudgeError, match=r"neither yes nor no to 1 of 6 questions \(on 'cat': 'As a language model, yes'"
     ):
-        Hearing(judge(server), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
+        JudgeSession(judge(server), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
     assert len((tmp_path / "d.jsonl").read_text().splitlines()) == len(QUESTIONS) - 1
-    assert Hearing(judge(server), None, "no")(QUESTIONS) == [False] * len(QUESTIONS)
+    assert JudgeSession(judge(server), None, "no")(QUESTIONS) == [False] * len(QUESTIONS)
 
 
 def test_a_redirection_is_not_followed_with_the_key(server: Server):
     server.reply = lambda question, times: (302, b"")
     with pytest.raises(JudgeError, match="HTTP status 302"):
-        Hearing(judge(server, key_variable="FILTER_KEY"), None)(QUESTIONS[:1])
+        JudgeSession(judge(server, key_variable="FILTER_KEY"), None)(QUESTIONS[:1])
     assert {body["path"] for body in server.seen} == {"/v1/chat/completions"}
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.filtering.asking import Hearing
+from ood_lightning.filtering.asking import JudgeSession
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, Answer, JudgeError, Question, wording
 from ood_lightning.filtering.judges.transformers import TransformersJudge
@@ -158,19 +158,19 @@ def test_a_killed_run_repeats_no_question(chat: Path, tmp_path: Path, monkeypatc
     judge = TransformersJudge(str(chat), dtype="float32", tokens_per_batch=400)
     path = tmp_path / "decisions.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        Hearing(judge, Decisions(path))(QUESTIONS)
+        JudgeSession(judge, Decisions(path))(QUESTIONS)
     assert len(path.read_text().splitlines()) == sum(seen) < len(QUESTIONS)
     first = sum(seen)
     monkeypatch.setattr(TransformersJudge, "_read", read)
     again = TransformersJudge(str(chat), dtype="float32", tokens_per_batch=400)
-    hearing = Hearing(again, Decisions(path))
-    wanted = [bool(answer.yes) for answer in answers(judge)]
-    assert hearing(QUESTIONS) == wanted
-    assert hearing.cost()["recalled"] == first
+    session = JudgeSession(again, Decisions(path))
+    expected = [bool(answer.yes) for answer in answers(judge)]
+    assert session(QUESTIONS) == expected
+    assert session.cost()["recalled"] == first
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(lines) == len({(line["word"], line["name"]) for line in lines}) == len(QUESTIONS)
     monkeypatch.setattr(TransformersJudge, "_loaded", property(lambda self: pytest.fail("the model was loaded again")))
-    assert Hearing(TransformersJudge(str(chat), dtype="float32"), Decisions(path))(QUESTIONS) == wanted
+    assert JudgeSession(TransformersJudge(str(chat), dtype="float32"), Decisions(path))(QUESTIONS) == expected
 
 
 def test_generate_writes_what_the_logits_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,9 +185,9 @@ def test_generate_writes_what_the_logits_say(tmp_path: Path, monkeypatch: pytest
 def test_a_model_that_writes_nonsense_is_unclear(chat: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ood_lightning.filtering.judges.transformers.REPLY_TOKENS", 3)
     with pytest.raises(JudgeError, match="said neither yes nor no to 3 of 3 questions"):
-        Hearing(TransformersJudge(str(chat), mode="generate"), None)(QUESTIONS[:3])
+        JudgeSession(TransformersJudge(str(chat), mode="generate"), None)(QUESTIONS[:3])
     sampled = TransformersJudge(str(chat), mode="generate", sample=True)
-    assert Hearing(sampled, None, "no")(QUESTIONS[:3]) == [False] * 3
+    assert JudgeSession(sampled, None, "no")(QUESTIONS[:3]) == [False] * 3
 
 
 def test_a_template_without_a_system_role_is_asked_in_one_message(tmp_path: Path):

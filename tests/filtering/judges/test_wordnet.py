@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ood_lightning.errors import CorpusError
-from ood_lightning.filtering.asking import Hearing, agreement
+from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.judges.base import Question
 from ood_lightning.filtering.judges.replay import ReplayJudge
 from ood_lightning.filtering.judges.wordnet import WordNetJudge
@@ -38,7 +38,7 @@ def judge() -> WordNetJudge:
     ],
 )
 def test_proper_nouns(judge: WordNetJudge, word: str, proper: bool):
-    assert Hearing(judge, None)([Question(word)]) == [proper]
+    assert JudgeSession(judge, None)([Question(word)]) == [proper]
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_proper_nouns(judge: WordNetJudge, word: str, proper: bool):
     ],
 )
 def test_subcategories(judge: WordNetJudge, word: str, name: str, kind: bool):
-    assert Hearing(judge, None)([Question(word, name)]) == [kind]
+    assert JudgeSession(judge, None)([Question(word, name)]) == [kind]
 
 
 def test_cousins_share_a_small_class(judge: WordNetJudge):
     close = WordNetJudge(cousins=40)
     asked = [Question("border collie", "collie"), Question("komondor", "kelpie"), Question("oak", "collie")]
-    assert Hearing(judge, None)(asked) == [False, False, False]
-    assert Hearing(close, None)(asked) == [True, True, False]  # both shepherd dogs
+    assert JudgeSession(judge, None)(asked) == [False, False, False]
+    assert JudgeSession(close, None)(asked) == [True, True, False]  # both shepherd dogs
     assert judge.identity != close.identity
 
 
@@ -77,7 +77,11 @@ def test_another_wordnet_may_be_named(tmp_path: Path):
     )
     (tmp_path / "index.noun").write_text("thing n 1 0 1 0 00000001\nzork n 1 0 1 0 00000002\n")
     own = WordNetJudge(str(tmp_path))
-    assert Hearing(own, None)([Question("zork"), Question("zork", "things"), Question("oslo")]) == [True, True, False]
+    assert JudgeSession(own, None)([Question("zork"), Question("zork", "things"), Question("oslo")]) == [
+        True,
+        True,
+        False,
+    ]
     assert own.identity == "WordNet of unknown release, cousins 0"
     with pytest.raises(CorpusError, match=r"cannot read WordNet's .*data\.noun"):
         WordNetJudge(str(tmp_path / "none")).identity  # noqa: B018
@@ -87,7 +91,7 @@ def test_another_wordnet_may_be_named(tmp_path: Path):
 @pytest.mark.skipif(not RELEASED.is_dir(), reason=f"no released decisions at {RELEASED}: set REFERENCE_DIR")
 def test_agreement_with_the_released_decisions_is_what_the_documentation_says(judge: WordNetJudge):
     said = ReplayJudge([str(RELEASED / f"llm_decisions_{part}.txt.gz") for part in ("noun", "adj")])
-    first, second = Hearing(said, None), Hearing(judge, None)
+    first, second = JudgeSession(said, None), JudgeSession(judge, None)
     questions = list(said.decisions)
     first(questions)
     second(questions)

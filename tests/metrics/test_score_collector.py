@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from ood_lightning.errors import NotFiniteScoresError
-from ood_lightning.metrics.ood import ScoreBag
+from ood_lightning.metrics.score_collector import ScoreCollector
 
 
 def test_scores_come_back_in_order_of_their_ids_unrounded():
-    bag = ScoreBag(["a", "b"])
+    bag = ScoreCollector(["a", "b"])
     bag.update(torch.tensor([[3.0, 30.0], [1.0, 10.0]]), torch.tensor([3, 1]))
     bag.update(torch.tensor([[0.1, 20.0]], dtype=torch.float64), torch.tensor([2], dtype=torch.int32))
     ids, scores, duplicates = bag.compute()
@@ -20,7 +20,7 @@ def test_scores_come_back_in_order_of_their_ids_unrounded():
 
 
 def test_a_repeated_id_counts_once_and_the_first_copy_stays():
-    bag = ScoreBag(["a"])
+    bag = ScoreCollector(["a"])
     bag.update(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([5, 4, 5]))
     bag.update(torch.tensor([[9.0]]), torch.tensor([5]))
     collected = bag.compute()
@@ -31,7 +31,7 @@ def test_a_repeated_id_counts_once_and_the_first_copy_stays():
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_an_empty_bag_and_a_bag_of_one_keep_their_shapes():
-    bag = ScoreBag(["a"])
+    bag = ScoreCollector(["a"])
     ids, scores, duplicates = bag.compute()
     assert (ids.shape, scores.shape, duplicates) == ((0,), (0, 1), 0)
     assert (ids.dtype, scores.dtype) == (torch.int64, torch.float64)
@@ -41,7 +41,7 @@ def test_an_empty_bag_and_a_bag_of_one_keep_their_shapes():
 
 
 def test_reset_forgets_everything_but_the_shape():
-    bag = ScoreBag(["a", "b"])
+    bag = ScoreCollector(["a", "b"])
     bag.update(torch.ones(3, 2), torch.arange(3))
     bag.reset()
     assert [state.shape for state in (*bag.scores, *bag.ids)] == [(0, 2), (0,)]
@@ -51,20 +51,20 @@ def test_reset_forgets_everything_but_the_shape():
 
 
 def test_large_scores_and_large_ids_survive():
-    bag = ScoreBag(["energy"])
+    bag = ScoreCollector(["energy"])
     bag.update(torch.tensor([[91.0], [30.0]]), torch.tensor([2**40 + 1, 2**40]))
     assert bag.compute().scores.tolist() == [[30.0], [91.0]]
 
 
 def test_a_score_that_is_not_finite_names_detector_and_image():
-    bag = ScoreBag(["mcm", "energy"])
+    bag = ScoreCollector(["mcm", "energy"])
     scores = torch.tensor([[0.0, 1.0], [0.0, math.nan], [0.0, -math.inf]])
     with pytest.raises(NotFiniteScoresError, match=r"'energy' gave NaN or infinity for 2 of 3 images .* id 17"):
         bag.update(scores, torch.tensor([4, 17, 3]))
 
 
 def test_wrong_shapes_types_and_names_are_refused():
-    bag = ScoreBag(["mcm", "energy"])
+    bag = ScoreCollector(["mcm", "energy"])
     with pytest.raises(ValueError, match=r"must be \(B, 2\) and \(B,\), one column for each of mcm, energy"):
         bag.update(torch.ones(3), torch.arange(3))
     with pytest.raises(ValueError, match=r"must be \(B, 2\)"):
@@ -73,13 +73,13 @@ def test_wrong_shapes_types_and_names_are_refused():
         bag.update(torch.ones(2, 2), torch.ones(2))
     for names in ([], ["mcm", "mcm"]):
         with pytest.raises(ValueError, match="each named once"):
-            ScoreBag(names)
+            ScoreCollector(names)
 
 
 def gather(rank: int, world: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    bag = ScoreBag(["a", "b"])
+    bag = ScoreCollector(["a", "b"])
     if rank == 0:  # rank 1 never had a batch
         for batch in (1, 0, 2):
             ids = torch.arange(3) * 10 + batch
@@ -96,9 +96,9 @@ def test_two_ranks_of_which_one_had_nothing_gather_the_same(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.spawn(gather, (2, port, str(tmp_path)), nprocs=2)
-    wanted = torch.tensor([0, 1, 2, 10, 11, 12, 20, 21, 22])
+    expected = torch.tensor([0, 1, 2, 10, 11, 12, 20, 21, 22])
     for rank in range(2):
         ids, scores, duplicates = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert torch.equal(ids, wanted)
-        assert torch.equal(scores, (torch.stack([wanted, -wanted], dim=1).float() / 3).double())
+        assert torch.equal(ids, expected)
+        assert torch.equal(scores, (torch.stack([expected, -expected], dim=1).float() / 3).double())
         assert duplicates == 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BLANK = "$"
 
 
-class Blanks:
+class SoftTokenTemplates:
     """Texts whose `$` is filled by a vector in the place of that token's embedding.
 
     Args:

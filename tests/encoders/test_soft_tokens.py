@@ -36,17 +36,17 @@ def embedding_of(encoder: OpenClip, word: str) -> Tensor:
 @pytest.mark.parametrize("kind", [CLIP, CustomTextCLIP])
 def test_a_words_own_embedding_gives_the_words_own_features(kind: Any):
     encoder = of(kind(**TINY))
-    blanks = encoder.blanks(TEXTS)
+    blanks = encoder.soft_token_templates(TEXTS)
     assert (len(blanks), blanks.width) == (3, 16)
     for word in ("dog", "zebra", "$"):
         found = blanks.fill(torch.tensor([2, 0, 1, 0]), embedding_of(encoder, word).repeat(4, 1))
-        wanted = encoder.encode_text([TEXTS[i].replace("$", word) for i in (2, 0, 1, 0)])
-        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+        expected = encoder.encode_text([TEXTS[i].replace("$", word) for i in (2, 0, 1, 0)])
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_rows_take_their_own_vectors():
     encoder = of(CLIP(**TINY))
-    blanks, vectors = encoder.blanks(TEXTS), torch.randn(3, 16)
+    blanks, vectors = encoder.soft_token_templates(TEXTS), torch.randn(3, 16)
     together = blanks.fill(torch.tensor([1, 0, 1]), vectors)
     alone = torch.cat([blanks.fill(torch.tensor([row]), vectors[i : i + 1]) for i, row in enumerate((1, 0, 1))])
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
@@ -55,7 +55,7 @@ def test_rows_take_their_own_vectors():
 
 def test_the_gradient_is_that_of_finite_differences():
     encoder = of(CLIP(**TINY).double())
-    blanks = encoder.blanks(TEXTS)
+    blanks = encoder.soft_token_templates(TEXTS)
     vectors = torch.randn(1, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     rows = torch.tensor([0])
     blanks.fill(rows, vectors)[0, 3].backward()
@@ -73,7 +73,7 @@ def test_the_gradient_is_that_of_finite_differences():
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_towers_take_float32_vectors(tiny_model: Path, precision: Any):
     half = OpenClip(f"local-dir:{tiny_model}", precision=precision)
-    blanks = half.blanks(TEXTS)
+    blanks = half.soft_token_templates(TEXTS)
     vectors = torch.randn(2, blanks.width, requires_grad=True)
     found = blanks.fill(torch.tensor([0, 1]), vectors)
     assert found.dtype == torch.float32
@@ -87,16 +87,16 @@ def test_half_precision_towers_take_float32_vectors(tiny_model: Path, precision:
 )
 def test_other_towers_are_refused(change: dict[str, object]):
     encoder = of(CustomTextCLIP(**{**TINY, "text_cfg": {**TINY["text_cfg"], **change}}))
-    assert not encoder.takes_vectors
+    assert not encoder.supports_soft_tokens
     with pytest.raises(EncoderError, match="cannot take a vector for a word: it needs a causal text tower"):
-        encoder.blanks(TEXTS)
+        encoder.soft_token_templates(TEXTS)
 
 
 @pytest.mark.parametrize("text", ["no blank", "$ and $", "a $5 note and a $", f"{'very ' * 20}large $"])
 def test_texts_without_exactly_one_blank_are_refused(text: str):
     encoder = of(CLIP(**TINY))
     with pytest.raises(EncoderError, match=r"does not hold '\$' as one token, once"):
-        encoder.blanks(["$", text])
+        encoder.soft_token_templates(["$", text])
 
 
 def test_the_shape_of_a_picture_is_that_of_the_transform(tiny_model: Path):

@@ -1,4 +1,4 @@
-"""ScoreBag: every score of one set with its image's id, exact over any number of ranks.
+"""ScoreCollector: every score of one set with its image's id, exact over any number of ranks.
 
 Differs: torchmetrics' own ROC metrics send scores outside [0, 1] through a sigmoid, batch by batch, and call NaN a
 perfect score; here scores are only gathered, and ``functional.roc`` sees them raw.
@@ -16,7 +16,7 @@ from ood_lightning.errors import NotFiniteScoresError
 
 
 class Collected:
-    """What a ScoreBag holds after gathering; unpacks into its three attributes.
+    """What a ScoreCollector holds after gathering; unpacks into its three attributes.
 
     Not a tuple or dataclass: torchmetrics looks into those and squeezes the tensors of a set of one image to scalars.
 
@@ -35,7 +35,7 @@ class Collected:
         return iter((self.ids, self.scores, self.duplicates))
 
 
-class ScoreBag(Metric):
+class ScoreCollector(Metric):
     """Every score of one set with the image's id.
 
     Call :meth:`compute` on every rank, in the same order of bags, also on a rank that had no batch.
