@@ -183,7 +183,7 @@ def test_a_label_set_that_looked_at_no_images_leaves_interneg_out(eval_yaml: Pat
 def test_a_tower_that_takes_no_vectors_leaves_interneg_out(
     eval_yaml: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(OpenClip, "takes_vectors", False)
+    monkeypatch.setattr(OpenClip, "supports_soft_tokens", False)
     _with_interneg(eval_yaml, sets, sets / "train", pseudo_labels=True)
     assert _run(eval_yaml)["about"]["not_run"] == {
         "InterNeg": "needs a text tower that takes vectors for tokens (open_clip's causal ones)"

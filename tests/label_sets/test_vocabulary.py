@@ -293,7 +293,7 @@ def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: 
     ):
         Stored("l.json").label_set(single(Stored("l.json"), bank, prompts=other_order))
     same_words = Tagged((*NOUNS, "red"), ADJECTIVES[1:])
-    with pytest.raises(LabelSetError, match=r"rest of corpus 'tagged' .*give this set its own: .*Under"):
+    with pytest.raises(LabelSetError, match=r"rest of corpus 'tagged' .*give this set its own: .*WithCorpus"):
         Stored("l.json").label_set(single(Stored("l.json"), bank, same_words))
     source.label_set(single(source, bank, prompts=PLAIN)).write("l.json")
     Stored("l.json").label_set(single(Stored("l.json"), bank, same_words, PLAIN))  # parts decide nothing here

@@ -121,7 +121,7 @@ def test_mahalanobis_with_a_label_set_needs_no_labels_and_says_so(run: Run, sets
 
 
 def test_a_misspelt_column_is_refused(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["test", "--config", str(eval_yaml), "--data.encoder.init_args.also", "[patch]"]) == 2
+    assert main(["test", "--config", str(eval_yaml), "--data.encoder.init_args.extra_features", "[patch]"]) == 2
     assert "patch" in capsys.readouterr().err
 
 
@@ -143,5 +143,5 @@ def test_predict_gives_the_glmcm_scores_of_test(
     assert main(command) == 0
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
     assert row["score"] == pytest.approx(scores["GL-MCM"][scores["key"].index("blues0000")], abs=1e-4)
-    assert main([*command, "--encoder.init_args.also", "[]"]) == 2
+    assert main([*command, "--encoder.init_args.extra_features", "[]"]) == 2
     assert "GLMCM reads patches too: give encoder.extra_features: [patches]" in capsys.readouterr().err

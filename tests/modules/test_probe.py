@@ -116,7 +116,7 @@ def test_a_training_goes_on_from_its_own_checkpoint_alone(
 
 
 def test_a_probe_of_the_tower_is_wider_and_its_detector_reads_the_tower(plp_yaml: Path, eval_yaml: Path):
-    given = ["--model.features", "tower", "--data.encoder.init_args.also", "[patches,tower]"]
+    given = ["--model.features", "tower", "--data.encoder.init_args.extra_features", "[patches,tower]"]
     assert main(["fit", "--config", str(plp_yaml), *given]) == 0
     probe = load_file("run/plp/probe.safetensors")
     assert probe["weight"].shape == (2, 32)
