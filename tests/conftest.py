@@ -187,11 +187,16 @@ def _write(path: Path, settings: dict[str, object]) -> Path:
 def fit_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
     """A config of a small `fit` into `run/fit`; features are cached in the test's folder."""
     prompts = {"templates": ["{}", "a photo of a {}."]}
+    mined = "ood_lightning.label_sets"
+    label_sets = {
+        "labels": {"class_path": f"{mined}.clustermine.ClusterMine"},
+        "posmine": {"class_path": f"{mined}.posmine.PosMine", "init_args": {"min_images": 2}},
+    }
     callbacks = [
         {"class_path": "ood_lightning.callbacks.checkpoint.RunCheckpoint"},
         {
             "class_path": "ood_lightning.callbacks.label_sets.LabelSetWriter",
-            "init_args": {"corpus": words_yaml, "prompts": prompts, "min_images": 2},
+            "init_args": {"corpus": words_yaml, "prompts": prompts, "label_sets": label_sets},
         },
     ]
     heads = {"n_clusters": 4, "n_heads": 2, "hidden": 16, "bottleneck": 8, "warmup_epochs": 1, "slices": 4}

@@ -38,8 +38,8 @@ class ResultsWriter(L.Callback):
             return
         out = Path(trainer.default_root_dir)
         write_scores(out / "scores.parquet", list(module.scorers), module.scores)
-        for name, label_set in module.label_sets.items():
-            label_set.write(out / "labels" / f"{name}.json")
+        for name, ready in module.evidence.label_sets.items():
+            ready.label_set.write(out / "labels" / f"{name}.json")
         results: list[Result] = [*module.results, *means(module.results)]
         comparisons: list[Comparison] = []
         if self.resamples:
@@ -48,7 +48,7 @@ class ResultsWriter(L.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         read = {s.features.name: s.features for s in data.sets}
         if data.id_train is not None:
-            read[f"{data.id_train.name}, as id_train_shards"] = data.id_train
+            read[f"{data.id_train.features.name}, as id_train_shards"] = data.id_train.features
         bad_samples = {name: features.bad for name, features in read.items() if features.bad}
         about = {
             "encoder": module.encoder.name,

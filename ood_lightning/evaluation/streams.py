@@ -18,7 +18,7 @@ from ood_lightning.metrics.results import METRICS, Result, evaluate
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
-    from ood_lightning.datamodules.features import EvalSet
+    from ood_lightning.data.artifacts.sets import EvalSet
 
 
 def stream_scores(
