@@ -22,7 +22,7 @@ WAITING = "waiting for a signal"
 class WaitForSignal(L.Callback):
     """Says that it waits, and goes on when this process has received a signal, so that no test races against a run.
 
-    A fit waits in the second batch of an epoch, an evaluation in its first batch.
+    A fit waits in the second batch of an epoch, an evaluation in its first batch. A requeued job of Slurm goes on.
 
     Args:
         epoch: of a fit, the first is 0.
@@ -32,7 +32,7 @@ class WaitForSignal(L.Callback):
         self.epoch = epoch
 
     def on_train_batch_start(self, trainer: L.Trainer, module: object, batch: object, index: int) -> None:
-        if (trainer.current_epoch, index) != (self.epoch, 1):
+        if (trainer.current_epoch, index) != (self.epoch, 1) or "SLURM_RESTART_COUNT" in os.environ:
             return
 
         (stop,) = (callback for callback in trainer.callbacks if isinstance(callback, SafeStop))

@@ -16,10 +16,10 @@ def wait_until(condition: Callable[[], bool], what: str, process: subprocess.Pop
         what: the event, for the message.
         process: that brings it about; its end without the event is a failure.
     """
-    limit = time.monotonic() + HANG_S
+    deadline = time.monotonic() + HANG_S
     while not condition():
         assert process is None or process.poll() is None or condition(), f"ended before {what}"
-        assert time.monotonic() < limit, f"hangs before {what}"
+        assert time.monotonic() < deadline, f"hangs before {what}"
         time.sleep(0.01)
 
 
