@@ -1,4 +1,4 @@
-"""`data list` and `data show`: what is known of published sets of pictures. Needs no torch."""
+"""`data list` and `data show`: what is known of published sets of images. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ def list_cards(group: str | None = None) -> int:
     if group is None:
         print_cards(card_names(), note=f"Groups (--group NAME): {', '.join(group_names())}")
         return 0
-    found = read_group(group)
-    with_id = f"ID set {found.id_set}. " if found.id_set else ""
-    print_cards(found.sets, f"{found.name}: {found.title}", f"{with_id}{found.note} {found.paper}")
+
+    chosen = read_group(group)
+    with_id = f"ID set {chosen.id_set}. " if chosen.id_set else ""
+    print_cards(chosen.sets, f"{chosen.name}: {chosen.title}", f"{with_id}{chosen.note} {chosen.paper}")
     return 0
 
 
 def show(names: list[str]) -> int:
-    """All that the card of a set says, and the commands from nothing to its features.
+    """The whole card of a set, and the commands from nothing to its features.
 
     Args:
-        names: names of cards, as `data list` has them; `NAME@PROTOCOL` for another than the usual way to count it.
+        names: cards, as `data list` names them; `NAME@PROTOCOL` for another than the usual choice of its pictures.
     """
     from ood_lightning.data.cards.cards import find
     from ood_lightning.report.cards import print_card
