@@ -35,10 +35,10 @@ BAD = ["s-0.tar k1: its 2 bytes are no picture", "s-1.tar k0: its 2 bytes are no
 
 @pytest.mark.parametrize("rows", [{0, 1, 2, 3}, {3}, {1, 2}, {0}, set()])
 def test_a_row_of_features_is_its_picture_also_behind_bad_samples(manifest: Manifest, rows: set[int]):
-    found = _images(manifest, rows, BAD)
-    assert set(found) == rows
-    for row, picture in found.items():
-        mean = torch.tensor(list(picture.resize((1, 1)).getpixel((0, 0)))).float().mean()
+    images = _images(manifest, rows, BAD)
+    assert set(images) == rows
+    for row, image in images.items():
+        mean = torch.tensor(list(image.resize((1, 1)).getpixel((0, 0)))).float().mean()
         assert abs(mean - 40 * (row + 1)) < 12
 
 
