@@ -19,7 +19,7 @@ from ood_lightning.cli.main import main
 
 pytestmark = pytest.mark.slow
 EPOCHS = 200
-WANDB = Path(__file__).parent.parent / "configs/wandb.yaml"
+WANDB = Path(__file__).parent.parent / "configs/with_wandb.yaml"
 
 
 class Slow(L.Callback):

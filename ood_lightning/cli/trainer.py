@@ -23,6 +23,17 @@ from ood_lightning.cli.parser import BadSettings, known_keys, near_key
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
+# what every run has unless its config says otherwise, so that no config repeats it
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # our own samplers share the data out; Lightning's would pad
+    "deterministic": True,
+    "enable_model_summary": False,
+    "logger": [
+        {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "log"}},
+    ],
+    "callbacks": [SafeStop()],
+}
+
 
 class SaveConfig(SaveConfigCallback):
     """The run's settings as `config.yaml`, and to every logger."""
@@ -108,8 +119,7 @@ def run(given: list[str] | None) -> int:
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
-            # own samplers share the data out; Lightning's would pad
-            trainer_defaults={"use_distributed_sampler": False, "deterministic": True, "callbacks": [SafeStop()]},
+            trainer_defaults=TRAINER_DEFAULTS,
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             parser_class=OODParser,
