@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as L
 import yaml
@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
-from ood_lightning.cli.parser import BadSettings, known_keys, near_key
+from ood_lightning.cli.parser import PlainErrors
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
@@ -44,12 +44,8 @@ class SaveConfig(SaveConfigCallback):
             logger.log_hyperparams(settings)
 
 
-class OODParser(LightningArgumentParser):
-    """Refuses settings without a traceback, and names the nearest right key."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise what `main` prints."""
-        raise BadSettings(near_key(message, known_keys(self)))
+class OODParser(PlainErrors, LightningArgumentParser):
+    """Lightning's parser with errors in our words."""
 
 
 class OODCLI(LightningCLI):
