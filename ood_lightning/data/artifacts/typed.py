@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ood_lightning.errors import UserError
 
@@ -60,7 +60,7 @@ def _validated(text: str, kind: type[T], where: str, error: type[UserError]) -> 
     from pydantic import ValidationError
 
     try:
-        typed: T = _adapter(kind).validate_json(text, strict=True)
+        typed: T = _adapter(cast(Any, kind)).validate_json(text, strict=True)
     except ValidationError as cause:
         first, *others = cause.errors(include_url=False)
         more = f" (and {len(others)} more like it)" if others else ""
