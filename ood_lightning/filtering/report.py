@@ -86,23 +86,15 @@ def write_report(
     }
     if second is not None:
         report["second"] = {"cost": second.cost(), "agreement": agreement(session.answers, second.answers)}
-        columns = ("word", "name", "first", "second")
-        _write_csv(folder / "disagreements.csv", columns, _disagreements(session, second))
+        disagreements = [
+            (question.word, question.name or "", "yes" if answer.yes else "no", "no" if answer.yes else "yes")
+            for question, answer in session.answers.items()
+            if bool(answer.yes) != bool(second.answers[question].yes)
+        ]
+        _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), disagreements)
 
     write_json(folder / "report.json", report)
     return report
-
-
-def _disagreements(session: JudgeSession, second: JudgeSession) -> list[tuple[str, str, str, str]]:
-    """Word, name or nothing, and both judges' answers, for the questions that they answered differently."""
-    rows = []
-    for question, answer in session.answers.items():
-        says_yes = bool(answer.yes)
-        if says_yes != bool(second.answers[question].yes):
-            answers = ("yes", "no") if says_yes else ("no", "yes")
-            rows.append((question.word, question.name or "", *answers))
-
-    return rows
 
 
 def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -86,7 +86,7 @@ class TransformersJudge(Judge):
         folder = Path(self.model).expanduser()
         name = f"{folder.name} {_hash_of(folder)}" if folder.is_dir() else self.model
 
-        options = [self.mode, self.dtype]
+        options: list[str] = [self.mode, self.dtype]
         if self.misspelt:
             options.append("misspelt")
         if self.sample:
