@@ -6,8 +6,8 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from conftest import COLOURS, encoded
 from faulty_server import FaultyServer
+from shard_files import COLOURS, encoded
 
 COMMIT = "c0ffee" + "0" * 34
 API = "/api/datasets/me/set"
