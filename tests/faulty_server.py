@@ -22,6 +22,7 @@ class FaultyServer(ThreadingHTTPServer):
         seen: requests as (path, Range header or "").
         headers: of each of them, names in lower case.
         over: set when the server ends; whoever is silent waits for it.
+        commit: of all files, as the hub names it in its answers.
     """
 
     daemon_threads = True
@@ -33,6 +34,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.over = threading.Event()
+        self.commit = "0" * 40
 
     @property
     def url(self) -> str:
@@ -83,6 +85,10 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.startswith("to:"):
             self.send_response(302)
             self.send_header("Location", fault.removeprefix("to:"))
+            if path in self.server.files:  # what the hub says of a file that it keeps elsewhere
+                self.send_header("X-Linked-Etag", self._tag(self.server.files[path]))
+                self.send_header("X-Linked-Size", str(len(self.server.files[path])))
+                self.send_header("X-Repo-Commit", self.server.commit)
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif fault == "garbage":
@@ -98,10 +104,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         super().end_headers()
 
+    def _tag(self, body: bytes) -> str:
+        return f'"{hash(body)}"'
+
     def _send(self, body: bytes, span: str, fault: str) -> None:
         whole, start = len(body), 0
-        tag = f'"{hash(body)}"'
 
+        tag = self._tag(body)
         if fault == "slow":
             self.server.over.wait()
         if fault == "html":
@@ -125,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault != "unsized":
             self.send_header("Content-Length", str(length))
         self.send_header("ETag", tag)
-        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("X-Repo-Commit", self.server.commit)
         self.end_headers()
         if self.command == "HEAD":
             return
