@@ -18,6 +18,7 @@ from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expand, locate
 
 BLOCK = 512
+SHARD = {"path": "a.tar", "samples": 1, "bytes": 1}
 
 
 @pytest.fixture
@@ -69,34 +70,35 @@ def test_the_fingerprint_follows_the_content_not_the_place(sets: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"role": "far"}, "role 'far' is none of id, covariate, ood"),
-        ({"colour": "red"}, "is no manifest"),
-        ({"shards": [{"path": "a.tar"}]}, "is no manifest"),
-        ({"shards": [{"path": "../a.tar", "samples": 1, "bytes": 1}]}, "lies outside the manifest's folder"),
-        ({"shards": [{"path": "/a.tar", "samples": 1, "bytes": 1}]}, "lies outside the manifest's folder"),
-        ({"shards": [{"path": "a.tar", "samples": "1", "bytes": 1}]}, "samples"),
-        ({"shards": [{"path": 5, "samples": 1, "bytes": 1}]}, "a shard's path is 5"),
-        (
-            {"shards": [{"path": "pipe:touch x", "samples": 1, "bytes": 1}]},
-            "no path below the manifest's folder",
-        ),
-        ({"shards": [{"path": "https://x/a.tar", "samples": 1, "bytes": 1}]}, "no path below the manifest's folder"),
-        ({"origins": {"a.tar": "pipe:touch executed"}}, "is no manifest"),
-        ({"root": "/"}, "is no manifest"),
-        ({"shards": [{"path": "a.tar", "samples": -1, "bytes": 1}]}, "samples"),
+        ({"role": "far"}, "role is 'far': input should be 'id', 'covariate' or 'ood'"),
+        ({"colour": "red"}, "colour is a key that nothing here knows"),
+        ({"name": None}, "name is None"),
+        ({"class_names": ["a", 2]}, "class_names.1 is 2"),
+        ({"shards": [SHARD, {"path": "b.tar", "bytes": 1}]}, "shards.1.samples is missing"),
+        ({"shards": [SHARD | {"samples": -1}]}, "shards.0.samples is -1: input should be greater than or equal to 0"),
+        ({"shards": [SHARD | {"samples": "1"}]}, "shards.0.samples is '1'"),
+        ({"shards": [SHARD | {"bytes": True}]}, "shards.0.bytes is True"),
+        ({"shards": [SHARD | {"path": 5}]}, "shards.0.path is 5"),
+        ({"shards": [SHARD | {"members": "0"}]}, "shards.0.members is a key that nothing here knows"),
+        ({"shards": [SHARD | {"path": "../a.tar"}]}, "lies outside the manifest's folder"),
+        ({"shards": [SHARD | {"path": "/a.tar"}]}, "lies outside the manifest's folder"),
+        ({"shards": [SHARD | {"path": "pipe:touch x"}]}, "no path below the manifest's folder"),
+        ({"shards": [SHARD | {"path": "https://x/a.tar"}]}, "no path below the manifest's folder"),
+        ({"origins": {"a.tar": "pipe:touch executed"}}, "origins is a key that nothing here knows"),
+        ({"root": "/"}, "root is a key that nothing here knows"),
     ],
 )
 def test_a_manifest_with_an_unknown_or_wrong_entry_is_refused(tmp_path: Path, change: dict[str, object], words: str):
     (tmp_path / "manifest.json").write_text(
         json.dumps({"name": "x", "role": "id", "class_names": [], "shards": []} | change)
     )
-    with pytest.raises(ManifestError, match=words):
-        read_manifest(str(tmp_path))
+    with pytest.raises(ManifestError, match=rf"manifest\.json: .*{words}"):
+        read_manifest(str(tmp_path), whole=False)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"name": "x"}', "\x00"])
-def test_a_file_that_is_no_manifest_is_refused_by_its_path(tmp_path: Path, text: str):
-    (tmp_path / "manifest.json").write_text(text)
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"name": "x"}', b"\x00", b'{"name": "\xff"}'])
+def test_a_file_that_is_no_manifest_is_refused_by_its_path(tmp_path: Path, text: bytes):
+    (tmp_path / "manifest.json").write_bytes(text)
     with pytest.raises(ManifestError, match=str(tmp_path)):
         read_manifest(str(tmp_path))
 
