@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 
 from ood_lightning.errors import UserError
 
@@ -21,6 +22,7 @@ STRICT = {"strict": True, "extra": "forbid"}  # for `__pydantic_config__` of a d
 
 Count = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
+Text = Annotated[str, MinLen(1)]
 
 
 def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
@@ -43,7 +45,8 @@ def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[s
     except (ValueError, RecursionError) as cause:
         raise error(f"{where} is not readable as JSON: {cause}") from None
 
-    return _validated(text, kind, where, error)
+    value: T = _validated(text, kind, where, error)
+    return value
 
 
 def decode_plain(content: object, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
@@ -57,18 +60,27 @@ def decode_plain(content: object, kind: type[T], where: str, error: Callable[[st
     except (TypeError, ValueError, RecursionError) as cause:  # a date as a key, an alias that contains itself
         raise error(f"{where} holds what is no plain data: {cause}") from None
 
-    return _validated(text, kind, where, error)
+    value: T = _validated(text, kind, where, error)
+    return value
 
 
-def _validated(text: str, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
-    from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second, so not before a file is read
+def _validated(text: str, kind: Any, where: str, error: Callable[[str], UserError]) -> Any:
+    from pydantic import ValidationError  # takes a tenth of a second, so not before a file is read
 
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as cause:
         first, *others = cause.errors(include_url=False)
         more = f" (and {len(others)} more)" if others else ""
         raise error(f"{where}: {_described(first)}{more}") from None
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    """Pydantic's reader of a type; making one takes milliseconds."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _described(problem: Any) -> str:

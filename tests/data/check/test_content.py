@@ -194,7 +194,7 @@ def test_what_the_machine_denies_is_said_without_a_traceback(
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied", "manifest.json")
 
-    monkeypatch.setattr("ood_lightning.data.shards.manifest.Path.read_text", denied)
+    monkeypatch.setattr("ood_lightning.data.shards.manifest.Path.read_bytes", denied)
     assert main(["data", "check", str(whole)]) == 2
     assert capsys.readouterr().err == "error: manifest.json: Permission denied\n"
 
