@@ -13,7 +13,8 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.precision import FromFP32
-from ood_lightning.data.shards.manifest import Manifest, read_manifest
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError

@@ -23,8 +23,9 @@ from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import SetContent, ShardContent, content
 from ood_lightning.data.check.exact_duplicates import duplicates
 from ood_lightning.data.check.near_duplicates import near_duplicates
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.members import located
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import read_samples
 from ood_lightning.hashes import sha256_of
 

@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from ood_lightning.cli.main import main
 from ood_lightning.data.pack.hub_splits import Named, chosen, grouped, named
 from ood_lightning.data.remote import download
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import SourceError
 
 COMMIT, OTHER = "c0ffee" + "0" * 34, "bad" + "1" * 37
