@@ -1,6 +1,6 @@
 """True names of classes: of a set with a manifest, or a text file. Needs no torch."""
 
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import LabelSetError
 from ood_lightning.places import locate
 

@@ -6,7 +6,8 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from ood_lightning.data.cards.cards import NOT_STATED, TOLERANCE, Card, Protocol, find, groups_of
+from ood_lightning.data.cards.card import NOT_STATED, TOLERANCE, Card, Protocol
+from ood_lightning.data.cards.cards import find, groups_of
 
 COLUMNS = ["set", "role", "images", "classes", "size on disk", "licence", "groups"]
 LEGEND = "?: not counted in a list and stated in no paper at hand, so another count is worth a warning, no more."

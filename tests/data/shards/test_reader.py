@@ -15,7 +15,8 @@ from shard_files import encoded, write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, loader, read_samples
 from ood_lightning.errors import ShardContentError, ShardCountError
 from ood_lightning.hashes import sha256_of
