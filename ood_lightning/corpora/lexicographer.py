@@ -124,8 +124,7 @@ def _known_files(exclude: Iterable[str]) -> tuple[str, ...]:
         raise CorpusError(f"exclude is the text {exclude!r}; a list is expected: exclude: [noun.animal, noun.food]")
 
     names = tuple(exclude)  # a list from YAML would not hash
-    unknown = [name for name in names if name not in FILES.values()]
-    if unknown:
+    if unknown := [name for name in names if name not in FILES.values()]:
         raise CorpusError(f"WordNet has no lexicographer file {unknown[0]!r}; it has {', '.join(FILES.values())}")
     return names
 

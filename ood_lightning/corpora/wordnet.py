@@ -94,8 +94,7 @@ class WordNet(Corpus):
         counts: Counter[str] = Counter()
         for part in parts:
             for lemma, (heads, entries) in lemmas.by_part[part].items():
-                n = heads if self.lemmas == "first" else entries
-                if n:
+                if n := heads if self.lemmas == "first" else entries:
                     words.setdefault(lemma, part)  # a noun that is an adjective too stays a noun, with all its copies
                     counts[lemma] += n
 

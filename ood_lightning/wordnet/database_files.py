@@ -81,7 +81,6 @@ def wndb_version(folder: Path) -> str:
         for line in file:
             if not line.startswith("  "):
                 break
-            release = re.search(r"WordNet (\d+(?:\.\d+)+)", line)
-            if release:
+            if release := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
                 return release[1]
     return "of unknown release"

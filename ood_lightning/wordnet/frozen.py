@@ -23,8 +23,7 @@ def frozen_text(name: str, sha256: str) -> str:
     except (OSError, lzma.LZMAError) as error:
         raise CorpusError(f"cannot read {file}: {error}. Install ood-lightning again.") from error
 
-    digest = hashlib.sha256(text).hexdigest()
-    if digest != sha256:
+    if (digest := hashlib.sha256(text).hexdigest()) != sha256:
         raise CorpusError(
             f"{file} has SHA-256 {digest[:12]}..., expected {sha256[:12]}...: it was changed. Install ood-lightning "
             f"again; for words of your own use ood_lightning.corpora.words.WordFile."

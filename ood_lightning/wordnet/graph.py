@@ -80,8 +80,7 @@ def read_wndb(folder: Path) -> NounGraph:
         ) from error
 
     lemmas = tuple(synset.lemmas for synset in nouns)
-    missing = {lemma.lower() for of_synset in lemmas for lemma in of_synset} - set(senses)
-    if missing:
+    if missing := {lemma.lower() for of_synset in lemmas for lemma in of_synset} - set(senses):
         raise CorpusError(f"{folder}: index.noun lacks {min(missing)!r} of data.noun. Install WordNet again.")
     return NounGraph(wndb_version(folder), lemmas, hypernyms, instance_of, senses)
 
@@ -97,8 +96,7 @@ def outline(graph: NounGraph) -> str:
         mark = "" if kinds or not instances else "i"
         further = " ".join(str(line_of[above]) for above in kinds[1:])
 
-        further_instances = instances[1:] if mark else instances
-        if further_instances:
+        if further_instances := instances[1:] if mark else instances:
             further += "|" + " ".join(str(line_of[above]) for above in further_instances)
 
         lemmas = " ".join(_marked(lemma, synset, graph) for lemma in graph.lemmas[synset])

@@ -18,7 +18,7 @@ REST = "rest of the corpus"
 
 @dataclass(frozen=True)
 class Positive:
-    """A word for ID pictures, and what speaks for it.
+    """A word for ID pictures, and the votes that it got.
 
     Args:
         label: the word.
@@ -71,7 +71,7 @@ class LabelSet:
         positives: in the order that scores use.
         negatives: words, in order; None means 'the rest of the corpus that the recipe names'.
         recipe: plain data: method, corpus, prompts, encoder, counts, seed, versions, supervision.
-        edited: the file's own hash did not fit, so a person changed it.
+        edited: the hash in the file did not fit its content, so a person changed it.
     """
 
     positives: tuple[Positive, ...]
@@ -93,7 +93,7 @@ class LabelSet:
 
     @property
     def supervision(self) -> tuple[str, ...]:
-        """What the making of this set was given beside the encoder and the corpus."""
+        """What this set was made from besides the encoder and the corpus, such as `id_names`."""
         return tuple(self.recipe.get("supervision", ()))
 
     def oddities(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""How far the stored features of a set are from those of float32 towers: measured on some pictures, kept with them."""
+"""How far the stored features of a set are from those of float32 towers, measured on some of its pictures."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,16 +17,16 @@ FILE = "precision.json"
 
 @dataclass(frozen=True)
 class FromFP32:
-    """Features as they are stored, against those of the same towers in float32, not rounded.
+    """Stored features compared with those of the same towers in float32, not rounded.
 
     Args:
         precision: of the towers.
         feature_dtype: that features are rounded to.
         device: where both were computed.
         pictures: how many were compared, the first ones of the set's largest shard.
-        largest_difference: of any number of any of their unit vectors.
-        smallest_cosine: of a picture's two vectors.
-        largest_rounding: the part of the difference that rounding to `feature_dtype` makes alone.
+        largest_difference: between any two numbers of their unit vectors.
+        smallest_cosine: between a picture's two vectors.
+        largest_rounding: difference that rounding to `feature_dtype` makes alone.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -61,7 +61,7 @@ class FromFP32:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """What was measured for a set's features, if anything was: nothing is for towers in float32.
+        """What was measured for a set's features; None where nothing was, as for towers in float32.
 
         Raises:
             FeatureError: if the file is damaged.
