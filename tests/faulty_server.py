@@ -1,14 +1,11 @@
-"""A web server that breaks as told: the next answers for a path are those of a list of faults, then all is well."""
+"""A web server that breaks as a test wants: the next answers for a path are faults of a list, then all is well."""
 
 import socket
 import struct
 import threading
-import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-
-STALL_S = 1.0
 
 
 class FaultyServer(ThreadingHTTPServer):
@@ -16,9 +13,15 @@ class FaultyServer(ThreadingHTTPServer):
 
     Attributes:
         files: content by path, `/a/b.tar`.
-        faults: what goes wrong in the next answers for a path, first things first; see `Handler`.
+        faults: what goes wrong in the next answers for a path, the next one first:
+            `503`: this status; `403:GatedRepo`: with the hub's word for it; `to:URL`: a redirection;
+            `garbage`: no HTTP; `html`: another page; `flip`: a wrong bit; `unsized`: without a length;
+            `short`, `long`: announced with another length; `no_range`, `wrong_range`: another part than was asked for;
+            `close`, `reset`: ends after the first half; `slow`, `stall`: silent from the start, or after that half,
+            until the client gives up.
         seen: requests as (path, Range header or "").
         headers: of each of them, names in lower case.
+        over: set when the server ends; whoever is silent waits for it.
         commit: of all files, as the hub names it in its answers.
     """
 
@@ -30,6 +33,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
+        self.over = threading.Event()
         self.commit = "0" * 40
 
     @property
@@ -37,14 +41,15 @@ class FaultyServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def requests(self, path: str) -> list[str]:
-        """Ranges that were asked of a path."""
-        return [span for seen, span in self.seen if seen == path]
+        """The Range headers of the requests for a path."""
+        return [span for requested, span in self.seen if requested == path]
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self.shutdown()
         self.server_close()
 
@@ -66,11 +71,13 @@ class Handler(BaseHTTPRequestHandler):
         span = self.headers.get("Range", "")
         self.server.seen.append((path, span))
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+
         fault = self.server.faults[path].pop(0) if self.server.faults[path] else ""
         self.close_connection = True
+
         if fault.isdecimal():
             self.send_error(int(fault))
-        elif fault[:3].isdecimal():  # with the hub's word for it, `403:GatedRepo`
+        elif fault[:3].isdecimal():
             self.send_response(int(fault[:3]))
             self.send_header("X-Error-Code", fault[4:])
             self.send_header("Content-Length", "0")
@@ -102,11 +109,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, body: bytes, span: str, fault: str) -> None:
         whole, start = len(body), 0
+
         tag = self._tag(body)
         if fault == "slow":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "html":
             body, span = b"<html>please log in</html>", ""
+
         if span and fault != "no_range" and self.headers.get("If-Range", tag) == tag:
             start = int(span.removeprefix("bytes=").rstrip("-"))
             if start >= whole:
@@ -114,10 +123,11 @@ class Handler(BaseHTTPRequestHandler):
                 return
             body = body[start:]
             self.send_response(206)
-            said = start + 1 if fault == "wrong_range" else start
-            self.send_header("Content-Range", f"bytes {said}-{whole - 1}/{whole}")
+            announced = start + 1 if fault == "wrong_range" else start
+            self.send_header("Content-Range", f"bytes {announced}-{whole - 1}/{whole}")
         else:
             self.send_response(200)
+
         if fault == "flip":
             body = body[: len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1 :]
         length = {"short": len(body) // 2, "long": len(body) + 999}.get(fault, len(body))
@@ -128,10 +138,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        self.wfile.write(body[: length // 2] if fault in {"reset", "close", "stall"} else body[:length])
+
+        half = fault in {"reset", "close", "stall"}
+        self.wfile.write(body[: length // 2] if half else body[:length])
         self.wfile.flush()
         if fault == "stall":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "reset":  # the kernel then sends RST, not FIN
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
