@@ -109,6 +109,7 @@ def test_joined_runs_say_what_each_of_them_says(lossy: list[str], capsys: pytest
         assert said.count(f"{a}: {GATE}") == said.count("far1: 2 pictures") == said.count("- f.tar [x]: 0 bytes") == 1
         assert "left out different" not in said
     assert said.startswith("# Results of 2 runs\n\n")
+
     assert main(["report", "joined", "--names", '["again"]', "--out", "twice"]) == 0  # what was joined can be joined
     again = {"runs": ["joined"], "remarks": [f"again: {a}: {GATE}"], "metrics": {}, "bad_samples": LOST}
     assert stored_metadata("twice") == again

@@ -96,6 +96,7 @@ def test_a_table_as_text_holds_numbers_truth_values_and_gaps(tmp_path: Path):
         "aupr_out": Estimate(0.0),
     }
     assert numbered == Result("12", "birds", "none", metrics, 8, 9, resamples=1000)  # names that look like others
+
     metrics = {
         "auroc": Estimate(0.5, std=0.125),
         "fpr_ood@id_tpr95": Estimate(0.25, std=0.0625),
