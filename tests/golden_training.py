@@ -107,8 +107,8 @@ def replayed_temi(arrays: dict[str, Tensor]) -> tuple[TEMIHeads, TEMIHeads, Tens
 def replayed_probe(arrays: dict[str, Tensor]) -> tuple[nn.Linear, Tensor, Callable[[Tensor], Tensor]]:
     """PLP's probe, the loss of each step, and the standardisation of its inputs."""
     standardised = standardised_by(arrays["features"])
-    inputs = standardised(arrays["features"])
-    probe = nn.Linear(inputs.shape[1], len(arrays["texts"]))
+    features = standardised(arrays["features"])
+    probe = nn.Linear(features.shape[1], len(arrays["texts"]))
     probe.load_state_dict({"weight": arrays["weight0"], "bias": arrays["bias0"]})
     optimizer = torch.optim.Adam(probe.parameters(), weight_decay=1e-3)
 
@@ -118,7 +118,7 @@ def replayed_probe(arrays: dict[str, Tensor]) -> tuple[nn.Linear, Tensor, Callab
         for rows in order.split(int(arrays["batch_size"])):
             for group in optimizer.param_groups:
                 group["lr"] = next(rates)
-            loss = nn.functional.cross_entropy(probe(inputs[rows]), arrays["pseudo_labels"][rows])
+            loss = nn.functional.cross_entropy(probe(features[rows]), arrays["pseudo_labels"][rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
