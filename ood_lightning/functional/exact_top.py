@@ -97,8 +97,9 @@ def _slack(queries: Tensor, bank: Tensor) -> Tensor:
     except RuntimeError:  # set through the newer per-backend switch: torch then refuses to say, so assume the worst
         rounding = _INPUT_ROUNDING["medium"]
 
-    dim = bank.shape[1]
-    return (dim * 2.0**-24 + 2 * rounding) * bank_norms.max() * query_norms
+    relative = bank.shape[1] * 2.0**-24 + 2 * rounding
+    slack: Tensor = relative * bank_norms.max() * query_norms
+    return slack
 
 
 def _candidates(queries: Tensor, bank: Tensor, width: int, block: int) -> tuple[Tensor, Tensor]:
