@@ -1,12 +1,12 @@
 """WordNet with all lemmas, and with duplicates: the four preparations of ClusterMine's Table 6."""
 
 import logging
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.union import Union
@@ -14,18 +14,13 @@ from ood_lightning.corpora.without import Without
 from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.database_files import synsets
 from ood_lightning.wordnet.frozen import frozen_text
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
 Parts = Literal["noun", "noun+adj"]
 Lemmas = Literal["first", "all"]
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
-needs_system = pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0",
-    reason=f"no WordNet 3.0 in {SYSTEM} (apt-get install wordnet-base)",
-)
 SIZES = [  # words, entries with duplicates
     ("noun", "first", 67_186, 82_115),
     ("noun", "all", 117_798, 146_347),

@@ -20,9 +20,12 @@ T = TypeVar("T")
 
 STRICT = {"strict": True, "extra": "forbid"}  # for `__pydantic_config__` of a dataclass
 
+# kinds of fields; annotated_types comes with pydantic and takes no time to import
+NOT_EMPTY = MinLen(1)
 Count = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
-Text = Annotated[str, MinLen(1)]
+Percent = Annotated[float, Ge(0), Le(100)]
+Text = Annotated[str, NOT_EMPTY]
 
 
 def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:

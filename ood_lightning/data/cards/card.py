@@ -9,17 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Le, MinLen
-
-from ood_lightning.data.artifacts.typed import STRICT, Count, Text
+from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count, Percent, Text
 from ood_lightning.data.shards.manifest import Role
 from ood_lightning.errors import SettingsError
 
 FOLDER = Path(str(resources.files("ood_lightning"))) / "data" / "cards"
 NOT_STATED = "not stated"
 TOLERANCE = 2.0  # points; our choice, so that half precision and other libraries' resizing pass
-
-Percent = Annotated[float, Ge(0), Le(100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +218,7 @@ class GroupEntries:
 
     title: Text
     id_set: str
-    sets: Annotated[tuple[str, ...], MinLen(1)]
+    sets: Annotated[tuple[str, ...], NOT_EMPTY]
     note: Text
     paper: Text
 

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import yaml
-from annotated_types import MinLen
 
-from ood_lightning.data.artifacts.typed import STRICT, Text, decode_plain
+from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Percent, Text, decode_plain
 from ood_lightning.data.cards.card import (
     FOLDER,
     Card,
     CardEntries,
     Group,
     GroupEntries,
-    Percent,
     Protocol,
     ProtocolEntry,
     Top1,
@@ -45,7 +43,7 @@ class _Figures:
 class _CardFile(CardEntries):
     """A card as its file states it: protocols by name, synsets as one text."""
 
-    protocols: Annotated[dict[str, ProtocolEntry], MinLen(1)]
+    protocols: Annotated[dict[str, ProtocolEntry], NOT_EMPTY]
     synsets: str = ""
     top1: _Figures | None = None
 

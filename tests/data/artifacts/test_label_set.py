@@ -18,12 +18,12 @@ MINED = LabelSet((Positive("dog", 2, 30, 0.9333), Positive("été", 1, 4, 1.0), 
 
 def test_a_label_set_survives_the_disk_with_the_same_bytes(tmp_path: Path):
     MINED.write(tmp_path / "a.json")
-    found = LabelSet.read(tmp_path / "a.json")
-    assert found == MINED
-    assert not found.edited
-    assert found.words == ["dog", "été", "猫"]
-    assert found.supervision == ("id_images",)
-    found.write(tmp_path / "b.json")
+    labels = LabelSet.read(tmp_path / "a.json")
+    assert labels == MINED
+    assert not labels.edited
+    assert labels.words == ["dog", "été", "猫"]
+    assert labels.supervision == ("id_images",)
+    labels.write(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # a person can read it
 
@@ -53,9 +53,9 @@ def test_any_label_set_survives_the_disk(
     written = LabelSet(tuple(positives), negatives, recipe)
     path = tmp_path_factory.getbasetemp() / "any.json"
     written.write(path)
-    found = LabelSet.read(path)
-    assert found == written
-    assert not found.edited
+    labels = LabelSet.read(path)
+    assert labels == written
+    assert not labels.edited
 
 
 def test_lists_of_negatives_none_and_the_rest_are_three_things(tmp_path: Path):
@@ -82,9 +82,9 @@ def test_an_edit_by_hand_is_noticed_and_accepted(tmp_path: Path, change: Any):
     content = json.loads((tmp_path / "x.json").read_text())
     change(content)
     (tmp_path / "x.json").write_text(json.dumps(content))
-    found = LabelSet.read(tmp_path / "x.json")
-    assert found.edited
-    found.write(tmp_path / "x.json")
+    labels = LabelSet.read(tmp_path / "x.json")
+    assert labels.edited
+    labels.write(tmp_path / "x.json")
     assert not LabelSet.read(tmp_path / "x.json").edited
 
 
