@@ -24,7 +24,7 @@ class SafeStop(L.Callback):
         self.signal_received: int | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """From here on a signal is noted, and obeyed where all ranks can agree on it."""
+        """From here on a signal is noted, and obeyed at the end of the batch, where all ranks can agree on it."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGTERM:
@@ -38,7 +38,7 @@ class SafeStop(L.Callback):
             signal.signal(number, handle)
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Leave if any rank was asked to."""
+        """Leave if any rank has received a signal."""
         self._leave_together(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""`data list` and `data show`: what is known of published sets of pictures. Needs no torch."""
+"""`data list` and `data show`: what is known of published sets of images. Needs no torch."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def list_cards(group: str | None = None) -> int:
 
 
 def show(names: list[str]) -> int:
-    """All that the card of a set says, and the commands from nothing to its features.
+    """The whole card of a set, and the commands from nothing to its features.
 
     Args:
-        names: names of cards, as `data list` has them; `NAME@PROTOCOL` for another than the usual way to count it.
+        names: cards, as `data list` names them; `NAME@PROTOCOL` for another than the usual choice of its pictures.
     """
     from ood_lightning.data.cards.cards import find
     from ood_lightning.report.cards import print_card

@@ -30,50 +30,30 @@ class Message(NamedTuple):
 
     Attributes:
         pattern: what jsonargparse says; searched in the whole message.
-        reword: what we say instead, from the match and all keys of the parser.
+        reword: what we say instead: a text with the pattern's groups, or made of the match and all keys of the parser.
         seen: the release of jsonargparse that said it.
     """
 
     pattern: str
-    reword: Callable[[re.Match[str], list[str]], str]
+    reword: str | Callable[[re.Match[str], list[str]], str]
     seen: str
-
-
-def _without_class(match: re.Match[str], keys: list[str]) -> str:
-    return (
-        f"{match[1]} is given init_args and no class_path. A config that changes another one comes after it, "
-        f"--config FIRST --config SECOND: the command stands in its first line"
-    )
 
 
 def _without_key(match: re.Match[str], keys: list[str]) -> str:
     settings = [f"--{key}" for key in keys if key not in SETS_NOTHING and "." not in key]
     more = " and more" if len(settings) > N_LISTED else ""
     return (
-        f"{match[1]!r} stands alone: a setting is given as --KEY VALUE, and the keys here are "
+        f"{match['value']!r} stands alone: a setting is given as --KEY VALUE, and the keys here are "
         f"{', '.join(settings[:N_LISTED])}{more}"
     )
 
 
-def _no_file(match: re.Match[str], keys: list[str]) -> str:
-    return f"{match[1]} is {match[2]!r}: there is no such file, nor is it the path of a class"
-
-
-def _other_choice(match: re.Match[str], keys: list[str]) -> str:
-    return f"{match[1]} is {match[3].strip()!r}: expected one of {match[2]}"
-
-
 def _other_type(match: re.Match[str], keys: list[str]) -> str:
-    return f"{match[1]} is {match[3].strip()!r}: expected {FORMS[match[2]]}"
-
-
-def _inner(match: re.Match[str], keys: list[str]) -> str:
-    """A parser of a class's own arguments, within this one, has named the key."""
-    return match[1]
+    return f"{match['key']} is {match['value']!r}: expected {FORMS[match['form']]}"
 
 
 def _unknown(match: re.Match[str], keys: list[str]) -> str:
-    wrong = match[1]
+    wrong = match["key"]
     nearest = _nearest(wrong, keys)
 
     first = wrong.partition(".")[0]
@@ -84,21 +64,29 @@ def _unknown(match: re.Match[str], keys: list[str]) -> str:
     return f"{NO_KEY} {wrong!r}{hint}"
 
 
-VALUE = r"\A\s*Parser key \"([\w.]+)\":\s+Expected a %s\. Got value: (.*)\Z"
+KEY = r"(?P<key>[\w.]+)"
+OTHER_VALUE = rf"(?s)\A\s*Parser key \"{KEY}\":\s+Expected a %s\. Got value: (?P<value>.*?)\s*\Z"
 MESSAGES = {  # the first that matches
     "init_args without class_path": Message(
-        r"(?s)Parser key \"([\w.]+)\":.*(?:Given|Got) value: \{'init_args': ", _without_class, "4.53"
+        rf"(?s)Parser key \"{KEY}\":.*(?:Given|Got) value: \{{'init_args': ",
+        "{key} is given init_args and no class_path. A config that changes another one comes after it, "
+        "--config FIRST --config SECOND: the command stands in its first line",
+        "4.53",
     ),
-    "value without key": Message(r"unrecognized arguments: ([^-\s]\S*)", _without_key, "4.53"),
+    "value without key": Message(r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key, "4.53"),
     "no such file": Message(
-        r"\AParser key \"([\w.]+)\":\s+- Expected a path but (.+) either not accessible or invalid", _no_file, "4.53"
+        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>.+) either not accessible or invalid",
+        "{key} is {path!r}: there is no such file, nor is it the path of a class",
+        "4.53",
     ),
-    "other choice": Message("(?s)" + VALUE % r"typing\.Literal\[(.+)\]", _other_choice, "4.53"),
-    "other type": Message("(?s)" + VALUE % f"<class '({'|'.join(FORMS)})'>", _other_type, "4.53"),
-    "unknown key, named by an inner parser": Message(rf"(?s).*^[\s-]*({NO_KEY} [^\n]+)", _inner, "4.53"),
-    "unknown option": Message(r"unrecognized arguments: -{0,2}([\w.]+)", _unknown, "4.53"),
-    "unknown key in a file": Message(r"Option '([\w.]+)' is not accepted", _unknown, "4.53"),
-    "unknown key of a command or group": Message(r"does not accept option '([\w.]+)'", _unknown, "4.53"),
+    "other choice": Message(
+        OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]", "{key} is {value!r}: expected one of {choices}", "4.53"
+    ),
+    "other type": Message(OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type, "4.53"),
+    "unknown key, named by a class's parser": Message(rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}", "4.53"),
+    "unknown option": Message(rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown, "4.53"),
+    "unknown key in a file": Message(rf"Option '{KEY}' is not accepted", _unknown, "4.53"),
+    "unknown key of a command or group": Message(rf"does not accept option '{KEY}'", _unknown, "4.53"),
 }
 NOISE = {  # beginnings of lines that list types; the release that was seen to write them
     "Does not validate": "4.53",
@@ -124,7 +112,9 @@ def plain(message: str, known: Iterable[str]) -> str:
     keys = list(known)
     for kind in MESSAGES.values():
         match = re.search(kind.pattern, message, re.MULTILINE)
-        if match:
+        if match and isinstance(kind.reword, str):
+            return kind.reword.format(**match.groupdict())
+        if match and callable(kind.reword):
             return kind.reword(match, keys)
     return _without_types(message)
 

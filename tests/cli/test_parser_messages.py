@@ -91,7 +91,7 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
     ("other type", lambda: ["--share", "half"], "share is 'half': expected a number"),
     ("other type", lambda: ["--verify", "maybe"], "verify is 'maybe': expected true or false"),
     (
-        "unknown key, named by an inner parser",
+        "unknown key, named by a class's parser",
         lambda: ["--detector=MCM", "--detector.temprature=2"],
         "there is no key 'temprature'; did you mean 'temperature'?",
     ),
