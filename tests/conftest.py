@@ -1,30 +1,20 @@
 """Fake sets, a tiny random encoder, and an environment in which nothing reaches out."""
 
-import io
 import json
 import logging
 import os
 import socket
 import sys
-import tarfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import pytest
+import shard_files
 import torch
 import yaml
-from PIL import Image
+from shard_files import COLOURS, MakeSet
+from tiny_model import TINY
 
-from ood_lightning.data.shards.manifest import Manifest, Shard
-from ood_lightning.hashes import sha256_of
-
-TINY = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "grey": (128, 128, 128)}
 WORDS = (
     "red,green,blue,grey,dog,cat,horse,tree,river,stone,chair,table,lamp,house,road,sky,cloud,rain,snow,wind,fire,iron"
 )
@@ -63,59 +53,10 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.set_num_threads(1)
 
 
-def encoded(colour: tuple[int, int, int], seed: int, size: int = 24) -> bytes:
-    """A PNG of one colour with noise."""
-    noise = torch.randint(-25, 26, (size, size, 3), generator=torch.Generator().manual_seed(seed))
-    pixels = (torch.tensor(colour) + noise).clamp(0, 255).to(torch.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.numpy()).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def write_tar(path: Path, members: Sequence[tuple[str, bytes]]) -> None:
-    """A tar with the given members, in order."""
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-
-
-MakeSet = Callable[..., Path]
-
-
 @pytest.fixture(scope="session")
 def make_set() -> MakeSet:
-    """Maker of a set: shards of coloured pictures with a manifest; returns its folder."""
-
-    def make(
-        parent: Path,
-        name: str,
-        role: str = "id",
-        colours: Sequence[str] = ("red", "green"),
-        shards: Sequence[int] = (5, 1, 6),
-        labelled: bool = True,
-        seed: int = 0,
-    ) -> Path:
-        folder = parent / name
-        folder.mkdir(parents=True)
-        rows, n = [], 0
-        for i, samples in enumerate(shards):
-            path = folder / f"{name}-{i:06d}.tar"
-            members = []
-            for _ in range(samples):
-                label = n % len(colours)
-                members.append((f"{name}{n:04d}.png", encoded(COLOURS[colours[label]], 1000 * seed + n)))
-                if labelled:
-                    members.append((f"{name}{n:04d}.cls", str(label).encode()))
-                n += 1
-            write_tar(path, members)
-            rows.append(Shard(path.name, samples, path.stat().st_size, sha256_of(path)))
-        names = tuple(colours) if labelled else ()
-        Manifest(name, role, tuple(rows), names, "CC0-1.0", "tests", "tests").write(folder)  # type: ignore[arg-type]
-        return folder
-
-    return make
+    """Maker of a set: shards of coloured images with a manifest; returns its folder."""
+    return shard_files.make_set
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import MakeSet
+from shard_files import MakeSet
 
 from ood_lightning.callbacks.checkpoint import LAST, RUN, checkpoint_of, settings
 from ood_lightning.data.shards.manifest import read_manifest

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import encoded, write_tar
 from PIL import Image
+from shard_files import encoded, write_tar
 
 from ood_lightning.callbacks.sheet import _nearest_images, _pictures
 from ood_lightning.cli.main import main

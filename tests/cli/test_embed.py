@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import encoded, write_tar
+from shard_files import encoded, write_tar
 
 from ood_lightning.cli.embed import share
 from ood_lightning.cli.main import main

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import TINY
 from safetensors.torch import load_file, save_file
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.cli.main import main

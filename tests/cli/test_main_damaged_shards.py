@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import write_tar
 from PIL import Image
+from shard_files import write_tar
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import encoded, write_tar
 from safetensors.torch import save_file
+from shard_files import encoded, write_tar
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive

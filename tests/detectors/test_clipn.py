@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from conftest import COLOURS, encoded
+from shard_files import COLOURS, encoded
 from torch import Tensor
 from torch.nn.functional import normalize
 

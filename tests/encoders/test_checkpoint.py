@@ -12,9 +12,9 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP, CustomTextCLIP
 from safetensors.torch import load_file, save_file
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.openclip import OpenClip

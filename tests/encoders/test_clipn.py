@@ -236,7 +236,7 @@ def test_a_pickled_object_is_refused_unrun_with_what_to_do(
 
 def test_an_encoder_with_another_text_tower_is_refused(written: Callable[..., Path]):
     import open_clip
-    from conftest import TINY
+    from tiny_model import TINY
 
     encoder = OpenClip("local-dir:custom")
     encoder._towers = (open_clip.CustomTextCLIP(**TINY), None, None)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import encoded
 from PIL import Image
+from shard_files import encoded
 from torch import Tensor
 
 from ood_lightning.cli.main import main

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from PIL import Image
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.huggingface import HuggingFace
@@ -61,7 +61,7 @@ def renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[OpenClip, HuggingFace]:
-    """conftest's tiny open_clip model, and its weights as a checkpoint of transformers."""
+    """The tiny open_clip model, and its weights as a checkpoint of transformers."""
     from open_clip import SimpleTokenizer
     from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer

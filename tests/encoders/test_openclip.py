@@ -10,8 +10,9 @@ import huggingface_hub
 import open_clip
 import pytest
 import torch
-from conftest import TINY, encoded
 from open_clip.model import CLIP, CustomTextCLIP
+from shard_files import encoded
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode

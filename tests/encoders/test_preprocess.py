@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_model import TINY
 
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError

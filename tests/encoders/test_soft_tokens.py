@@ -6,8 +6,8 @@ from typing import Any
 import open_clip
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP, CustomTextCLIP
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.openclip import OpenClip

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP, CustomTextCLIP
+from tiny_model import TINY
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 

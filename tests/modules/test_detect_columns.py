@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 import yaml
-from conftest import COLOURS, encoded
+from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import StoredColumn

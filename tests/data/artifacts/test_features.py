@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import encoded, write_tar
+from shard_files import encoded, write_tar
 from torch import Tensor
 
 from ood_lightning.data.artifacts import files

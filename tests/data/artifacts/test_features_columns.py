@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import encoded, write_tar
 from safetensors.torch import load_file, save_file
+from shard_files import encoded, write_tar
 from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureFolder, StoredColumn

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import encoded
+from shard_files import encoded
 
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores, read_scores, write_scores
 from ood_lightning.data.pack.folder import find_pictures

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import COLOURS, MakeSet, encoded, write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shard_files import COLOURS, MakeSet, encoded, write_tar
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import Features

@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from conftest import MakeSet
 from PIL import Image
+from shard_files import MakeSet
 
 from ood_lightning.cli.data_corrupt import _severities
 from ood_lightning.cli.main import main

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import COLOURS, encoded
 from faulty_server import FaultyServer
 from huggingface_hub import constants
+from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.pack.hub_splits import Named, chosen, grouped, named

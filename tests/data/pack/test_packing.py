@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import COLOURS, encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder

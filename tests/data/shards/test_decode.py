@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_tar
 from PIL import Image
+from shard_files import write_tar
 
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, read_manifest

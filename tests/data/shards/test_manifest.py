@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import encoded, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
+from shard_files import encoded, write_tar
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, index, plan, read_manifest
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError

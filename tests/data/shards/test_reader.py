@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import encoded, write_tar
 from PIL import Image
+from shard_files import encoded, write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode

@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from conftest import write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from shard_files import write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest

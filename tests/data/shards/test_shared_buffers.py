@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_tar
 from PIL import Image
+from shard_files import write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode
