@@ -28,7 +28,7 @@ DOORS = {
     "open_clip": "encoders/openclip.py",
     "transformers": "encoders/huggingface.py",
     "nltk": "corpora/wordnet.py",
-    "webdataset": "data/shards/reader.py",
+    "webdataset": "data/shards/samples.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/artifacts/scores.py",
     "imagecorruptions": "data/pack/corruptions.py",

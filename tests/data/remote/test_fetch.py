@@ -26,7 +26,7 @@ from ood_lightning.data.class_names import read_names
 from ood_lightning.data.remote import download
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
 
 FIRST = "/s/s-000000.tar"
