@@ -19,6 +19,7 @@ class FaultyServer(ThreadingHTTPServer):
         faults: what goes wrong in the next answers for a path, first things first; see `Handler`.
         seen: requests as (path, Range header or "").
         headers: of each of them, names in lower case.
+        commit: of all files, as the hub names it in its answers.
     """
 
     daemon_threads = True
@@ -29,6 +30,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
+        self.commit = "0" * 40
 
     @property
     def url(self) -> str:
@@ -76,6 +78,10 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.startswith("to:"):
             self.send_response(302)
             self.send_header("Location", fault.removeprefix("to:"))
+            if path in self.server.files:  # what the hub says of a file that it keeps elsewhere
+                self.send_header("X-Linked-Etag", self._tag(self.server.files[path]))
+                self.send_header("X-Linked-Size", str(len(self.server.files[path])))
+                self.send_header("X-Repo-Commit", self.server.commit)
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif fault == "garbage":
@@ -91,9 +97,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         super().end_headers()
 
+    def _tag(self, body: bytes) -> str:
+        return f'"{hash(body)}"'
+
     def _send(self, body: bytes, span: str, fault: str) -> None:
         whole, start = len(body), 0
-        tag = f'"{hash(body)}"'
+        tag = self._tag(body)
         if fault == "slow":
             time.sleep(STALL_S)
         if fault == "html":
@@ -115,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault != "unsized":
             self.send_header("Content-Length", str(length))
         self.send_header("ETag", tag)
-        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("X-Repo-Commit", self.server.commit)
         self.end_headers()
         if self.command == "HEAD":
             return

@@ -20,7 +20,7 @@ from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 # what may be a picture by its name; whether it is one that can be stored is for its content to say
-PICTURES = frozenset(
+IMAGE_ENDINGS = frozenset(
     "jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff ppm pgm pbm pnm jp2 avif heic heif ico svg tga".split()  # noqa: SIM905
 )
 
@@ -107,7 +107,7 @@ def named_pictures(names: Iterable[str], passed_over: Counter[str]) -> Iterable[
     """Names that may be pictures; the others are counted."""
     for name in names:
         path = PurePosixPath(name)
-        if path.suffix.lower().lstrip(".") not in PICTURES:
+        if path.suffix.lower().lstrip(".") not in IMAGE_ENDINGS:
             passed_over[path.suffix.lower() or "no ending"] += 1
         elif path.name.startswith("._") or "__MACOSX" in path.parts:
             passed_over["resource forks of macOS"] += 1
