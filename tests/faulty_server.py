@@ -1,4 +1,4 @@
-"""A web server that breaks as told: the next answers for a path are those of a list of faults, then all is well."""
+"""A web server that breaks on demand: the next answers for a path have the faults of a list, those after it none."""
 
 import socket
 import struct
@@ -8,7 +8,7 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-STALL_S = 1.0
+STALL_S = 2.5  # longer than clients wait in tests
 
 
 class FaultyServer(ThreadingHTTPServer):
@@ -37,7 +37,7 @@ class FaultyServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def requests(self, path: str) -> list[str]:
-        """Ranges that were asked of a path."""
+        """Range headers of the requests for a path."""
         return [span for seen, span in self.seen if seen == path]
 
     def __enter__(self) -> Self:
@@ -53,7 +53,13 @@ class FaultyServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the server's list of faults says."""
+    """Answers as the server's list of faults says.
+
+    A fault is a status (`503`, or `403:GatedRepo` with an error code of the hub), `to:URL` (a redirect), `garbage`, or
+    something wrong with the file that is sent: `slow` (a pause before it), `stall`, `close` and `reset` (after its
+    first half), `short`, `long` and `unsized` (its length), `flip` and `html` (its bytes), `no_range` and
+    `wrong_range` (its part).
+    """
 
     server: FaultyServer
     protocol_version = "HTTP/1.1"
@@ -66,24 +72,16 @@ class Handler(BaseHTTPRequestHandler):
         span = self.headers.get("Range", "")
         self.server.seen.append((path, span))
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        fault = self.server.faults[path].pop(0) if self.server.faults[path] else ""
         self.close_connection = True
+
+        faults = self.server.faults[path]
+        fault = faults.pop(0) if faults else ""
         if fault.isdecimal():
             self.send_error(int(fault))
         elif fault[:3].isdecimal():  # with the hub's word for it, `403:GatedRepo`
-            self.send_response(int(fault[:3]))
-            self.send_header("X-Error-Code", fault[4:])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._send_empty(int(fault[:3]), {"X-Error-Code": fault[4:]})
         elif fault.startswith("to:"):
-            self.send_response(302)
-            self.send_header("Location", fault.removeprefix("to:"))
-            if path in self.server.files:  # what the hub says of a file that it keeps elsewhere
-                self.send_header("X-Linked-Etag", self._tag(self.server.files[path]))
-                self.send_header("X-Linked-Size", str(len(self.server.files[path])))
-                self.send_header("X-Repo-Commit", self.server.commit)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._send_empty(302, {"Location": fault.removeprefix("to:"), **self._linked_file(path)})
         elif fault == "garbage":
             self.wfile.write(b"this is no HTTP\r\n\r\n")
         elif path in self.server.files:
@@ -97,29 +95,49 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         super().end_headers()
 
+    def _send_empty(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _linked_file(self, path: str) -> dict[str, str]:
+        """Headers by which the hub describes a file that it keeps elsewhere."""
+        body = self.server.files.get(path)
+        if body is None:
+            return {}
+        return {
+            "X-Linked-Etag": self._tag(body),
+            "X-Linked-Size": str(len(body)),
+            "X-Repo-Commit": self.server.commit,
+        }
+
     def _tag(self, body: bytes) -> str:
         return f'"{hash(body)}"'
 
     def _send(self, body: bytes, span: str, fault: str) -> None:
-        whole, start = len(body), 0
+        n_bytes = len(body)
         tag = self._tag(body)
         if fault == "slow":
             time.sleep(STALL_S)
         if fault == "html":
             body, span = b"<html>please log in</html>", ""
+
         if span and fault != "no_range" and self.headers.get("If-Range", tag) == tag:
             start = int(span.removeprefix("bytes=").rstrip("-"))
-            if start >= whole:
+            if start >= n_bytes:
                 self.send_error(416)
                 return
             body = body[start:]
+            stated_start = start + 1 if fault == "wrong_range" else start
             self.send_response(206)
-            said = start + 1 if fault == "wrong_range" else start
-            self.send_header("Content-Range", f"bytes {said}-{whole - 1}/{whole}")
+            self.send_header("Content-Range", f"bytes {stated_start}-{n_bytes - 1}/{n_bytes}")
         else:
             self.send_response(200)
+
         if fault == "flip":
-            body = body[: len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1 :]
+            middle = len(body) // 2
+            body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
         length = {"short": len(body) // 2, "long": len(body) + 999}.get(fault, len(body))
         if fault != "unsized":
             self.send_header("Content-Length", str(length))
@@ -128,6 +146,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+
         self.wfile.write(body[: length // 2] if fault in {"reset", "close", "stall"} else body[:length])
         self.wfile.flush()
         if fault == "stall":
