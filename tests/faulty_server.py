@@ -3,12 +3,9 @@
 import socket
 import struct
 import threading
-import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-
-STALL_S = 2.5  # longer than clients wait in tests
 
 
 class FaultyServer(ThreadingHTTPServer):
@@ -16,9 +13,10 @@ class FaultyServer(ThreadingHTTPServer):
 
     Attributes:
         files: content by path, `/a/b.tar`.
-        faults: what goes wrong in the next answers for a path, first things first; see `Handler`.
+        faults: what goes wrong in the next answers for a path, the next one first; see `Handler`.
         seen: requests as (path, Range header or "").
         headers: of each of them, names in lower case.
+        over: set when the server ends; an answer that stays silent waits for it.
         commit: of all files, as the hub names it in its answers.
     """
 
@@ -30,6 +28,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
+        self.over = threading.Event()
         self.commit = "0" * 40
 
     @property
@@ -45,6 +44,7 @@ class FaultyServer(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self.shutdown()
         self.server_close()
 
@@ -55,10 +55,12 @@ class FaultyServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers as the server's list of faults says.
 
-    A fault is a status (`503`, or `403:GatedRepo` with an error code of the hub), `to:URL` (a redirect), `garbage`, or
-    something wrong with the file that is sent: `slow` (a pause before it), `stall`, `close` and `reset` (after its
-    first half), `short`, `long` and `unsized` (its length), `flip` and `html` (its bytes), `no_range` and
-    `wrong_range` (its part).
+    A fault is one of these:
+        `503`: this status; `403:GatedRepo`: with the hub's error code; `to:URL`: a redirect;
+        `garbage`: no HTTP; `html`: another page; `flip`: a wrong bit; `unsized`: without a length;
+        `short`, `long`: announced with another length; `no_range`, `wrong_range`: another part than was requested;
+        `close`, `reset`: ends after the first half; `slow`, `stall`: silent from the start, or after that half, until
+        the client gives up.
     """
 
     server: FaultyServer
@@ -119,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         n_bytes = len(body)
         tag = self._tag(body)
         if fault == "slow":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "html":
             body, span = b"<html>please log in</html>", ""
 
@@ -150,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: length // 2] if fault in {"reset", "close", "stall"} else body[:length])
         self.wfile.flush()
         if fault == "stall":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "reset":  # the kernel then sends RST, not FIN
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

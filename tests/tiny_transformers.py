@@ -25,6 +25,7 @@ def tokenizer(max_length: int = CONTEXT, ends_with_largest: bool = False) -> Any
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
+
     special = ["<s>", "<pad>"] if ends_with_largest else ["<s>", "<pad>", "</s>"]
     trainer = trainers.BpeTrainer(
         vocab_size=300,
@@ -33,6 +34,7 @@ def tokenizer(max_length: int = CONTEXT, ends_with_largest: bool = False) -> Any
         show_progress=False,
     )
     made.train_from_iterator(["a photo of a dog.", "one two three four five six seven eight"] * 20, trainer)
+
     made.add_special_tokens(["</s>"])
     ends = [(token, made.token_to_id(token)) for token in ("<s>", "</s>")]
     made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)

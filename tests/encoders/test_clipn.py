@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ood_lightning.encoders.clipn import NoTexts
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 
 HEADS = 2
@@ -184,7 +184,7 @@ def test_a_checkpoint_trained_beside_another_encoder_is_refused(
         ),
         (
             {"prompt_no": torch.zeros(16, 77, 16)},
-            r"prompt_no is \(16, 77, 16\), expected \(16, 16, 16\) under 'local-dir",
+            r"prompt_no is \(16, 77, 16\), expected \(16, 16, 16\) for 'local-dir",
         ),
         ({"text_projection_no": torch.zeros(16, 8)}, r"text_projection_no is \(16, 8\), expected \(16, 16\)"),
     ],
@@ -239,6 +239,6 @@ def test_an_encoder_with_another_text_tower_is_refused(written: Callable[..., Pa
     from tiny_model import TINY
 
     encoder = OpenClip("local-dir:custom")
-    encoder._towers = (open_clip.CustomTextCLIP(**TINY), None, None)
+    encoder._towers = Towers(open_clip.CustomTextCLIP(**TINY), None, None)
     with pytest.raises(EncoderError, match=r"plain CLIP models.*'local-dir:custom' has another one"):
         NoTexts(encoder, str(written())).encode_text(TEXTS)

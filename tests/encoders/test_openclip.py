@@ -16,7 +16,7 @@ from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError, SourceError
 
 CPU = torch.device("cpu")
@@ -50,7 +50,7 @@ def of(model: torch.nn.Module, text_batch: int = 4, context: int = 16) -> OpenCl
         torch.nn.init.normal_(parameter, std=0.1)
     tokenizer = open_clip.SimpleTokenizer(context_length=context)
     encoder = OpenClip("local-dir:none", text_batch=text_batch)
-    encoder._towers = (model.eval().requires_grad_(False), None, tokenizer)
+    encoder._towers = Towers(model.eval().requires_grad_(False), None, tokenizer)
     return encoder
 
 

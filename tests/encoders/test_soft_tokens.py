@@ -10,7 +10,7 @@ from open_clip.model import CLIP, CustomTextCLIP
 from tiny_model import TINY
 from torch import Tensor
 
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 
 TEXTS = ["a photo of a $ .", "$", "the very large and rather old $ in a video game"]
@@ -23,7 +23,7 @@ def of(model: Any, context: int = 16) -> OpenClip:
         torch.nn.init.normal_(parameter, std=0.1)
     encoder = OpenClip("local-dir:none")
     tokenizer = open_clip.SimpleTokenizer(context_length=context)
-    encoder._towers = (model.eval().requires_grad_(False), None, tokenizer)
+    encoder._towers = Towers(model.eval().requires_grad_(False), None, tokenizer)
     return encoder
 
 

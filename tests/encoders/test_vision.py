@@ -11,7 +11,7 @@ from tiny_model import TINY
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError
 
@@ -31,7 +31,7 @@ def of(vision: dict[str, Any], kind: Any = CLIP, precision: Any = "fp32", **more
             module.running_mean = 0.1 * torch.randn(module.num_features, generator=draw)
             module.weight.data.abs_().add_(0.5)
     encoder = OpenClip("local-dir:none", precision=precision)
-    encoder._towers = (model.eval().requires_grad_(False), None, None)
+    encoder._towers = Towers(model.eval().requires_grad_(False), None, None)
     return encoder
 
 
@@ -237,7 +237,7 @@ def test_an_encoder_without_further_columns_says_so():
     class Plain(OpenClip):
         encode_columns = Encoder.encode_columns
 
-    with pytest.raises(EncoderError, match="'x' has no tower and no patches: name"):
+    with pytest.raises(EncoderError, match="'x' has no tower and no patches: name no column in `extra_features`"):
         Plain("x").encode_columns(torch.zeros(1), BOTH)
 
 

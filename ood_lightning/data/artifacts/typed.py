@@ -8,7 +8,8 @@ and a key that nobody knows is an error where the dataclass says ``__pydantic_co
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from ood_lightning.errors import UserError
 
@@ -47,15 +48,25 @@ def decode_plain(content: object, kind: type[T], where: str, error: type[UserErr
     return _validated(json.dumps(content, default=str), kind, where, error)
 
 
+@cache
+def _adapter(kind: Any) -> Any:
+    """Made once for each type: that takes a millisecond, and a file of JSON lines may hold 100,000 of them."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def _validated(text: str, kind: type[T], where: str, error: type[UserError]) -> T:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        typed: T = _adapter(cast(Any, kind)).validate_json(text, strict=True)
     except ValidationError as cause:
         first, *others = cause.errors(include_url=False)
         more = f" (and {len(others)} more like it)" if others else ""
         raise error(f"{where}: {_described(first)}{more}") from None
+
+    return typed
 
 
 def _described(problem: Any) -> str:

@@ -23,8 +23,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
+from tqdm import tqdm
 
-from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped, size_in_words
+from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped
 from ood_lightning.data.pack.listings import IMAGE_ENDINGS, Listing
 from ood_lightning.data.pack.parquet import parquet_listing
 from ood_lightning.data.remote.addresses import ON_HUB, redacted
@@ -90,7 +91,7 @@ def hub_listing(text: str, split: str | None) -> Listing:
 
     listing = parquet_listing([snapshot / file.path for file in files])
     listing.origin = f"{at_commit} split {split}" if split else str(at_commit)
-    total = size_in_words(sum(file.size for file in files))
+    total = tqdm.format_sizeof(sum(file.size for file in files), "B")
     listing.fetched = (
         f"{many(len(files), 'Parquet file')}, {total}, in {snapshot} (`hf cache rm dataset/{source.repository}` "
         f"removes them)"

@@ -149,5 +149,5 @@ def test_a_tower_that_has_no_such_column_is_refused_in_its_own_words(
 ):
     encoder.load(CPU)
     monkeypatch.setattr(encoder._towers[0].visual, "attn_pool", torch.nn.Identity())
-    with pytest.raises(EncoderError, match="Leave `patches` out of `also`"):
+    with pytest.raises(EncoderError, match="Leave `patches` out of `extra_features`"):
         run(encoder, train, extra_features=["patches"])

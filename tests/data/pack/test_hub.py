@@ -109,7 +109,7 @@ def test_a_split_has_the_bytes_of_its_local_copy_for_any_number_of_workers(
 
     snapshot = CACHE / "snapshots" / COMMIT
     said = capsys.readouterr().out
-    assert re.search(rf"2 Parquet files, [0-9.]+ kB, in \S+/{snapshot} \(`hf cache rm dataset/me/set` removes", said)
+    assert re.search(rf"2 Parquet files, [0-9.]+kB, in \S+/{snapshot} \(`hf cache rm dataset/me/set` removes", said)
     assert pack(str(snapshot / "data"), "cached") == 0
     assert tars("cached") == tars("local")
 
@@ -220,7 +220,7 @@ def test_the_token_goes_to_the_hub_alone_and_a_signature_into_no_message(
 def test_what_is_not_clear_is_listed(hub: FaultyServer, tables: dict[str, bytes], capsys: pytest.CaptureFixture[str]):
     said = refused(capsys, "hf:me/set")
     assert "hf:me/set has 2 splits: choose one by --split, or several as --split test+train" in said
-    assert re.search(r"\n  data: test \(2 files, [0-9.]+ kB\)\n  data: train \(1 file, ", said)
+    assert re.search(r"\n  data: test \(2 files, [0-9.]+kB\)\n  data: train \(1 file, ", said)
     said = refused(capsys, "hf:me/set", "--split=validation")
     assert "has no split 'validation'; its files are named\n  data: test" in said
 

@@ -18,7 +18,7 @@ def server() -> Iterator[FaultyServer]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(download, "TIMEOUT_S", 1.0)  # the server stalls for longer
+    monkeypatch.setattr(download, "TIMEOUT_S", 1.0)
     monkeypatch.setattr(download, "TRIES", 4)
 
 

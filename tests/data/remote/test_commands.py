@@ -3,18 +3,16 @@
 import fcntl
 import os
 import stat
-import time
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from remote_sets import cached, keys
+from waiting import wait_until
 
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import read_manifest
 from ood_lightning.errors import ShardContentError, SourceError
-
-LIMIT_S = 250  # ends a hang, whatever else the machine does
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up as on Linux")
@@ -22,11 +20,8 @@ def test_a_command_ends_and_keeps_no_lock_when_its_reader_is_killed(tmp_path: Pa
     command = f"pipe:echo $$ > {tmp_path}/pid; while sleep 0.05; do echo more; done # {tmp_path}/a.tar"
     process = get_context("fork").Process(target=remote.fetch, args=(command, lambda _: None))
     process.start()
-    deadline = time.monotonic() + LIMIT_S
     pid = tmp_path / "pid"
-    while not pid.is_file() or not pid.read_text().endswith("\n"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: pid.is_file() and pid.read_text().endswith("\n"), "the command runs")
 
     process.kill()
     process.join()
@@ -35,9 +30,7 @@ def test_a_command_ends_and_keeps_no_lock_when_its_reader_is_killed(tmp_path: Pa
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     of_command = Path("/proc") / pid.read_text().strip() / "cmdline"
-    while of_command.exists() and of_command.read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not of_command.exists() or not of_command.read_bytes(), "the command ends")
 
 
 @pytest.mark.parametrize("command", ["cat", ": '{{kept}}'; cat", "cat < /dev/null | cat -"])

@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 from faulty_server import FaultyServer
 from remote_sets import FIRST, cached, keys
+from waiting import HANG_S
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.class_names import read_names
@@ -19,8 +20,6 @@ from ood_lightning.data.remote import commands, download
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import read_manifest
 from ood_lightning.errors import ManifestError, ShardContentError, SourceError
-
-LIMIT_S = 300  # ends a hang, whatever else the machine does
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/manifest.json", "?signature=geheim"])
@@ -165,7 +164,7 @@ def test_a_process_that_waited_for_one_that_gave_up_fetches_the_file_itself(fold
         waiting.start()
         waiting.join(0.3)
         part.unlink()
-    waiting.join(LIMIT_S)
+    waiting.join(HANG_S)
     assert fetched == [path]
     assert path.read_bytes() == server.files[FIRST]
 

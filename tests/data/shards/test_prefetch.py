@@ -6,10 +6,9 @@ import time
 from multiprocessing import get_context
 
 import pytest
+from waiting import HANG_S
 
 from ood_lightning.data.shards.prefetch import ReaderAlive, prefetch
-
-LIMIT_S = 300  # ends a hang, whatever else the machine does
 
 
 def test_the_next_is_fetched_while_one_is_read():
@@ -21,7 +20,7 @@ def test_the_next_is_fetched_while_one_is_read():
 
     for i, result in prefetch(fetch, range(4), ReaderAlive()):
         assert result == f"{i} here"
-        assert i == 3 or begun[i + 1].wait(LIMIT_S)
+        assert i == 3 or begun[i + 1].wait(HANG_S)
         assert not any(later.wait(0.02) for later in begun[i + 2 :])
 
 
@@ -41,7 +40,7 @@ def test_nothing_to_fetch():
 
 def test_a_fetch_that_hangs_keeps_nobody_who_stopped_reading():
     never = threading.Event()
-    read = prefetch(lambda i: i and never.wait(LIMIT_S), [0, 1], ReaderAlive())
+    read = prefetch(lambda i: i and never.wait(HANG_S), [0, 1], ReaderAlive())
     assert next(read) == (0, 0)
 
     read.close()
@@ -51,7 +50,7 @@ def test_a_fetch_that_hangs_keeps_nobody_who_stopped_reading():
 
 def test_a_wait_ends_when_nobody_reads_any_more():
     never, alive = threading.Event(), ReaderAlive()
-    read = prefetch(lambda i: i and never.wait(LIMIT_S), [0, 1, 2], alive)
+    read = prefetch(lambda i: i and never.wait(HANG_S), [0, 1, 2], alive)
     assert next(read) == (0, 0)
 
     ended = threading.Event()
@@ -117,5 +116,5 @@ def test_that_nobody_reads_is_known_in_forked_processes():
     assert process.exitcode is None
 
     alive.end()
-    process.join(LIMIT_S)
+    process.join(HANG_S)
     assert process.exitcode == 0

@@ -14,12 +14,11 @@ import torch
 from PIL import Image
 from shard_files import write_tar
 from torch import Tensor
+from waiting import HANG_S, wait_until
 
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.reader import PARTS_AHEAD, ShardParts, loader
-
-LIMIT_S = 300  # ends a hang, whatever else the machine does
 
 
 def pixels(data: bytes) -> Tensor:
@@ -94,9 +93,7 @@ def test_a_worker_decodes_a_bounded_number_of_parts_ahead(tmp_path: Path):
     read = loader(ShardParts(manifest, list(manifest.shards), counted, batch_size=2), 1)
     next(read)
     limit = 2 * (1 + PARTS_AHEAD)  # what the reader has, and what waits for it
-    deadline = time.monotonic() + LIMIT_S
-    while decoded.stat().st_size < limit and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: decoded.stat().st_size >= limit, "the worker has decoded what it may")
     time.sleep(0.3)
     assert decoded.stat().st_size == limit
     read.close()
@@ -107,7 +104,7 @@ class Hanging(Manifest):
 
     def path(self, shard: Shard) -> Path:
         if shard.path != "000.tar":
-            time.sleep(LIMIT_S)
+            time.sleep(HANG_S)
         return super().path(shard)
 
 
@@ -149,19 +146,11 @@ def test_workers_that_wait_for_a_shard_end_when_their_parent_is_killed(hanging: 
 
     process = get_context("fork").Process(target=reader)
     process.start()
-    assert receiver.poll(LIMIT_S)
+    assert receiver.poll(HANG_S)
     workers = receiver.recv()
     assert len(workers) == 2
 
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    left = set(workers)
-    deadline = time.monotonic() + LIMIT_S / 2
-    while left and time.monotonic() < deadline:
-        left = {pid for pid in left if runs(pid)}
-        time.sleep(0.05)
-
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
+    wait_until(lambda: not any(runs(pid) for pid in workers), "the workers end")
