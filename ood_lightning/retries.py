@@ -57,6 +57,7 @@ def retry(
             return attempt()
         except TransientError as error:
             failures = 1 if progressed() else failures + 1
-            wait_s = min(first_wait_s * 2 ** (failures - 1) * random.uniform(0.5, 1.5), max_wait_s)
+            doublings = min(failures - 1, 60)  # more would overflow, and no wait is that long
+            wait_s = min(first_wait_s * 2**doublings * random.uniform(0.5, 1.5), max_wait_s)
             if failures >= max_tries or wait(wait_s):
                 raise GivenUpError(failures, error) from None

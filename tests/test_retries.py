@@ -69,6 +69,11 @@ def test_failures_are_counted_anew_after_progress():
     assert waits[2] <= 1.5  # the first wait after the progress is the shortest again
 
 
+def test_thousands_of_tries():
+    with pytest.raises(GivenUpError):
+        retry(Failing(3000), 2000, 1.0, 20.0, wait=lambda _: None)
+
+
 def test_a_stop_ends_the_tries():
     stop = Event()
     stop.set()
