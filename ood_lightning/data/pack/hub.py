@@ -28,8 +28,7 @@ from tqdm import tqdm
 from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped
 from ood_lightning.data.pack.listings import IMAGE_ENDINGS, Listing
 from ood_lightning.data.pack.parquet import parquet_listing
-from ood_lightning.data.remote.download import redacted
-from ood_lightning.data.remote.fetch import ON_HUB
+from ood_lightning.data.remote.addresses import ON_HUB, redacted
 from ood_lightning.errors import ShardContentError, SourceError, first_line
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many

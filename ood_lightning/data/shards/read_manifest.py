@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ood_lightning.data.artifacts.typed import decode_json
+from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
 from ood_lightning.data.shards.tars import scanned
@@ -77,8 +78,8 @@ def _instead(folder: Path, source: str) -> str:
 
 def _remote_set(source: str) -> Manifest:
     """The set of a remote manifest, or of the folder that it lies in; shards are fetched when they are read."""
-    if remote.file_name(source) != "manifest.json":
-        source = remote.below(source, "manifest.json")
+    if addresses.file_name(source) != "manifest.json":
+        source = addresses.below(source, "manifest.json")
 
     try:
         text = remote.text(source)
@@ -89,21 +90,21 @@ def _remote_set(source: str) -> Manifest:
             f"{error} (A set without manifest is named by its tars: .../shard-{{000..009}}.tar)"
         ) from None
 
-    manifest = _parsed(text, remote.redacted(source))
-    return replace(manifest, origins={shard.path: remote.beside(source, shard.path) for shard in manifest.shards})
+    manifest = _parsed(text, addresses.redacted(source))
+    return replace(manifest, origins={shard.path: addresses.beside(source, shard.path) for shard in manifest.shards})
 
 
 def _is_tar(source: str) -> bool:
-    return remote.file_name(source).endswith(".tar")
+    return addresses.file_name(source).endswith(".tar")
 
 
 def _remote_tars(source: str, role: Role) -> Manifest:
     """The set of remote tars without a manifest; all are fetched, since only their headers say what they hold."""
     sources = expand(source)
     if not sources:
-        raise SourceError(f"{remote.redacted(source)!r} names no tar: its range runs backwards")
+        raise SourceError(f"{addresses.redacted(source)!r} names no tar: its range runs backwards")
 
-    names = [remote.file_name(part) for part in sources]
+    names = [addresses.file_name(part) for part in sources]
     if len(set(names)) < len(names):  # tars of two folders, or commands that name no tar
         names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
 
@@ -114,8 +115,8 @@ def _remote_tars(source: str, role: Role) -> Manifest:
             shards.append(replace(_counted(path, path.parent), path=name))
             progress_bar.update()
 
-    folder = "pipe" if source.startswith("pipe:") else remote.file_name(sources[0].rpartition("/")[0])
-    set_name = _stem(Path(remote.file_name(sources[0]))) or folder
+    folder = "pipe" if source.startswith("pipe:") else addresses.file_name(sources[0].rpartition("/")[0])
+    set_name = _stem(Path(addresses.file_name(sources[0]))) or folder
     return Manifest(set_name, role, tuple(shards), origins=dict(zip(names, sources, strict=True)))
 
 

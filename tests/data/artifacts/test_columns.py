@@ -14,7 +14,7 @@ from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip

@@ -26,7 +26,7 @@ from ood_lightning.data.check.near_duplicates import near_duplicates
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.members import located
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.hashes import sha256_of
 
 BLOCK = 512
