@@ -47,6 +47,7 @@ def tokenizer(max_length: int = CONTEXT, ends_with_largest: bool = False) -> Any
         show_progress=False,
     )
     made.train_from_iterator(["a photo of a dog.", "one two three four five six seven eight"] * 20, trainer)
+
     made.add_special_tokens(["</s>"])
 
     ends = [(token, made.token_to_id(token)) for token in ("<s>", "</s>")]

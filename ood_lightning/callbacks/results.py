@@ -16,6 +16,7 @@ from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
+from ood_lightning.metrics.rows import to_row
 from ood_lightning.report.stored import write_results
 from ood_lightning.report.terminal import print_results
 
@@ -54,6 +55,10 @@ class ResultsWriter(L.Callback):
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
             "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
+            "metrics": {
+                name: {"title": metric.title, "higher_is_better": metric.higher_is_better}
+                for name, metric in module.metrics.items()
+            },
             "top1": [one.to_row() for one in module.top1],
             "not_run": module.not_run,
             "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
@@ -62,7 +67,7 @@ class ResultsWriter(L.Callback):
         }
         write_results(out, results, about, comparisons)
         atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
-        rows = [result.to_row() for result in results]
+        rows = [to_row(result) for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
         print_results(results, comparisons, about)

@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as L
 import yaml
@@ -19,9 +19,20 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
-from ood_lightning.cli.parser import BadSettings, known_keys, near_key
+from ood_lightning.cli.parser import PlainErrors
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
+
+# what every run has unless its config says otherwise, so that no config repeats it
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # our own samplers share the data out; Lightning's would pad
+    "deterministic": True,
+    "enable_model_summary": False,
+    "logger": [
+        {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "log"}},
+    ],
+    "callbacks": [SafeStop()],
+}
 
 
 class SaveConfig(SaveConfigCallback):
@@ -33,12 +44,8 @@ class SaveConfig(SaveConfigCallback):
             logger.log_hyperparams(settings)
 
 
-class OODParser(LightningArgumentParser):
-    """Refuses settings without a traceback, and names the nearest right key."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise what `main` prints."""
-        raise BadSettings(near_key(message, known_keys(self)))
+class OODParser(PlainErrors, LightningArgumentParser):
+    """Lightning's parser with errors in our words."""
 
 
 class OODCLI(LightningCLI):
@@ -108,8 +115,7 @@ def run(given: list[str] | None) -> int:
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
-            # own samplers share the data out; Lightning's would pad
-            trainer_defaults={"use_distributed_sampler": False, "deterministic": True, "callbacks": [SafeStop()]},
+            trainer_defaults=TRAINER_DEFAULTS,
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             parser_class=OODParser,

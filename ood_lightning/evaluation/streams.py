@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +11,8 @@ from torch import Tensor
 from ood_lightning.detectors.base import Evidence, Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
-from ood_lightning.metrics.results import METRICS, Result, evaluate
+from ood_lightning.metrics.base import Metric
+from ood_lightning.metrics.results import Result, evaluate, over_orders
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
@@ -61,15 +60,6 @@ def stream_scores(
     return scores[rows < n_id], scores[rows >= n_id]
 
 
-def over_orders(results: Sequence[Result]) -> Result:
-    """One row from a row per order: means, and sample standard deviations where there are two orders or more."""
-    values = {name: fmean(getattr(result, name) for result in results) for name in METRICS}
-    spread: dict[str, float | None] = {"auroc_std": None, "fpr_ood_at_id_tpr95_std": None}
-    if len(results) > 1:
-        spread = {name: stdev(getattr(r, name.removesuffix("_std")) for r in results) for name in spread}
-    return replace(results[0], orders=len(results), **values, **spread)  # type: ignore[arg-type]
-
-
 def evaluate_streams(
     streams: Mapping[str, StreamDetector],
     evidence: Evidence,
@@ -77,6 +67,7 @@ def evaluate_streams(
     protocol: StreamProtocol,
     device: torch.device,
     about: Mapping[str, tuple[tuple[str, ...], str]],
+    metrics: Mapping[str, Metric] | None = None,
 ) -> list[Result]:
     """A row for each detector, ID set and OOD set, in this order of nesting; a pure function of its arguments.
 
@@ -87,6 +78,7 @@ def evaluate_streams(
         protocol: orders, batches and mixture.
         device: where streams compute.
         about: supervision and hash of the label set, by detector.
+        metrics: what to compute, by name; the standard five if None.
     """
     id_sets = [s for s in sets if s.role != "ood"]
     ood_sets = [s for s in sets if s.role == "ood"]
@@ -116,6 +108,7 @@ def evaluate_streams(
                         stream=True,
                         group=far.group,
                         recipe=recipe,
+                        metrics=metrics,
                     )
                     orders.append(row)
                 results.append(over_orders(orders))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ood_lightning.metrics.results import WITH_INTERVAL, Result, means
+from ood_lightning.metrics.results import Result, means
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ood_lightning.functional.bootstrap import Resampled
 
 NAME_SUPERVISION = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
+RESAMPLED = ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95")  # in the order of functional.bootstrap.Resampled
 PATIENCE_S = 3.0  # quicker work shows no bar
 
 
@@ -42,18 +43,6 @@ class Comparison:
     difference_high: float
     p_value: float
     resamples: int
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Comparison:
-        """Read a row of `results.json`.
-
-        Raises:
-            ValueError: if a column is missing or unknown.
-        """
-        names = [field.name for field in fields(cls)]
-        if set(row) != set(names):
-            raise ValueError(f"a comparison has the columns {sorted(row)}: expected {names}")
-        return cls(**row)
 
 
 def bootstrap(
@@ -118,12 +107,15 @@ def _over(found: Resampled, sets: list[int], detector: int) -> list[Tensor]:
 
 
 def _bounded(row: Result, values: list[Tensor]) -> Result:
+    """The row with intervals of the three metrics that are resampled; the others keep their bare values."""
     from ood_lightning.functional.bootstrap import interval
 
-    bounds: dict[str, Any] = {}
-    for metric, drawn in zip(WITH_INTERVAL, values, strict=True):
-        bounds[f"{metric}_low"], bounds[f"{metric}_high"] = interval(drawn)
-    return replace(row, resamples=len(values[0]), **bounds)
+    metrics = dict(row.metrics)
+    for name, drawn in zip(RESAMPLED, values, strict=True):
+        low, high = interval(drawn)
+        metrics[name] = metrics[name]._replace(low=low, high=high)
+
+    return replace(row, metrics=metrics, resamples=len(values[0]))
 
 
 def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
@@ -135,7 +127,7 @@ def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
             free.id_set,
             free.detector,
             told.detector,
-            free.auroc - told.auroc,
+            free.metrics["auroc"].value - told.metrics["auroc"].value,
             *interval(of_free - of_told),
             paired_p_value(of_free, of_told),
             len(of_free),

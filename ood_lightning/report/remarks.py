@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.results import Result, single
 from ood_lightning.report.lost import lost_pictures
 
@@ -21,6 +22,20 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     return [*(gate if failed else []), *about.get("remarks", ())]
 
 
+def metric_lines(about: Mapping[str, Any]) -> list[str]:
+    """A line for each metric beyond the standard ones: what it measures, and its direction.
+
+    Args:
+        about: of `results.json`.
+    """
+    lines = []
+    for name, metric in about.get("metrics", {}).items():
+        if name not in ROW_COLUMNS:
+            direction = "higher" if metric["higher_is_better"] else "lower"
+            lines.append(f"{name}: {metric['title']}; {direction} is better.")
+    return lines
+
+
 def around(text: str, about: Mapping[str, Any]) -> str:
     """Tables in Markdown under a title, between the remarks and the pictures that were left out.
 
@@ -31,8 +46,8 @@ def around(text: str, about: Mapping[str, Any]) -> str:
     n_runs, encoder = len(about.get("runs", ())), about.get("encoder")
     of = f" of {n_runs} run{'s' * (n_runs > 1)}" if n_runs else f" of {encoder}" if encoder else ""
     before = [f"# Results{of}", *remarks(about)]
-    after = "\n".join(lost_pictures(about.get("bad_samples", {})))
-    return "".join(f"{line}\n\n" for line in before) + text + (f"\n{after}\n" if after else "")
+    after = ["\n".join(metric_lines(about)), "\n".join(lost_pictures(about.get("bad_samples", {})))]
+    return "".join(f"{line}\n\n" for line in before) + text + "".join(f"\n{lines}\n" for lines in after if lines)
 
 
 def joined(runs: Sequence[tuple[str, Sequence[Result], Mapping[str, Any]]]) -> dict[str, Any]:
@@ -42,6 +57,11 @@ def joined(runs: Sequence[tuple[str, Sequence[Result], Mapping[str, Any]]]) -> d
         runs: name, rows and `about` of each.
     """
     lines = [f"{run}: {line}" for run, _, about in runs for line in remarks(about)]
+    metrics: dict[str, Any] = {}
+    for run, _, about in runs:
+        for name, metric in about.get("metrics", {}).items():
+            if metrics.setdefault(name, metric) != metric:
+                lines.append(f"{name} is another metric in {run}: {metric['title']}")
     lost: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for _, _, about in runs for name in about.get("bad_samples", ())):
         found = [
@@ -57,7 +77,7 @@ def joined(runs: Sequence[tuple[str, Sequence[Result], Mapping[str, Any]]]) -> d
             f"{name}: {' and '.join(run for run, _ in found)} left out different pictures, so their rows are not about "
             f"the same pictures"
         )
-    return {"remarks": list(dict.fromkeys(lines)), "bad_samples": lost}
+    return {"remarks": list(dict.fromkeys(lines)), "metrics": metrics, "bad_samples": lost}
 
 
 def _picture(line: str) -> str:

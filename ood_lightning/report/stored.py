@@ -6,14 +6,23 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # typing's own is known to pydantic from Python 3.12 on
+)
+
+from typing_extensions import TypedDict
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
+from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
 from ood_lightning.errors import SourceError
+from ood_lightning.metrics.columns import ROW_COLUMNS, columns_of
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single
+from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
 
@@ -29,15 +38,24 @@ def write_results(
         about: plain data; remarks on it and its `bad_samples` stand in `results.md` too.
         comparisons: of label-free with names-based detectors.
     """
-    rows = [result.to_row() for result in [*single(results), *means(results)]]
+    rows = [to_row(result) for result in [*single(results), *means(results)]]
+    columns = dict.fromkeys(column for row in rows for column in row)  # one run may have a metric that another lacks
     content = {"about": about, "results": rows, "comparisons": [asdict(comparison) for comparison in comparisons]}
     write_json(folder / "results.json", content)
     sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(sheet, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(folder / "results.csv", sheet.getvalue().encode())
     atomic_write(folder / "results.md", around(markdown(results, comparisons), about).encode())
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What `results.json` holds; `about` is for :func:`read_about`, and older files have no comparisons."""
+
+    results: list[dict[str, Any]]
+    comparisons: list[Comparison] = field(default_factory=list)
 
 
 def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
@@ -46,21 +64,55 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     A CSV, or a file from before there were any, holds no comparisons.
 
     Raises:
-        SourceError: there is nothing to read, or it holds no results.
+        SourceError: there is nothing to read, or it holds no results; names the file and the field.
     """
     file = path / "results.json" if path.is_dir() else path
     try:
         text = file.read_text(encoding="utf-8")
-        content = {"results": list(csv.DictReader(io.StringIO(text)))} if file.suffix == ".csv" else json.loads(text)
-        results = [Result.from_row(row) for row in content["results"]]
-        comparisons = [Comparison.from_row(row) for row in content.get("comparisons", ())]
     except FileNotFoundError:
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{file} holds no results: {error}") from error
+    except ValueError as error:
+        raise SourceError(f"{file} holds no results: {error}") from None
+
+    if file.suffix == ".csv":
+        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(text))])
+    else:
+        content = decode_json(text, _Content, str(file), SourceError)
+    results = [from_row(row) for row in _checked_rows(content.results, file)]
+
     if not single(results):
         raise SourceError(f"{file} holds no results of single sets: run `test` again")
-    return results, comparisons
+    return results, content.comparisons
+
+
+def _plain(row: dict[str, str]) -> dict[str, object]:
+    """A row of a CSV, in which everything is text, with the numbers and truth values that JSON would hold.
+
+    What is neither stays text, so that the check that follows names it.
+    """
+    plain: dict[str, object] = {}
+    for column, cell in row.items():
+        plain[column] = cell
+        if ROW_COLUMNS.get(column) is not str:
+            with suppress(ValueError):
+                plain[column] = json.loads(cell.lower()) if cell else None
+
+    return plain
+
+
+def _checked_rows(rows: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
+    """The same rows, if every column is known and holds what it should; those that may be None may be missing too."""
+    kinds = dict(ROW_COLUMNS)
+    for metric in further_metrics(column for row in rows for column in row):
+        kinds |= dict.fromkeys(columns_of(metric), float | None)
+    columns = {column: NotRequired[kind] if kind == kind | None else kind for column, kind in kinds.items()}
+
+    typed_dict: Any = TypedDict  # type checkers want the columns written out; here the file says which there are
+    row_type = typed_dict("row_type", columns)
+    row_type.__pydantic_config__ = STRICT
+    kind: Any = dict[str, list[row_type]]  # type: ignore[valid-type]
+    valid: list[dict[str, Any]] = decode_plain({"results": rows}, kind, str(file), SourceError)["results"]
+    return valid
 
 
 def read_about(path: Path) -> dict[str, Any]:

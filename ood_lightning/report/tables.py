@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ood_lightning.metrics.columns import parts_of
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import MEAN, WITH_INTERVAL, Result, means, single
+from ood_lightning.metrics.results import MEAN, Result, means, single
 
 OURS, OTHER = "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"
-NAMES = dict(zip(WITH_INTERVAL, ("AUROC", OURS, OTHER), strict=True))
+IN_FILES_ALONE = ("aupr_in", "aupr_out")  # no table shows them: chance depends on the sizes of the two sets
 CONVENTION = (
     f"In percent. Higher score = more ID. {OURS}: the share of OOD pictures accepted by the strictest threshold that "
     f"keeps at least 95 % of the ID pictures. {OTHER}: the share of ID pictures rejected by the mildest threshold that "
@@ -25,18 +26,28 @@ class Table(NamedTuple):
     note: str = ""
 
 
+def shown_metrics(results: Sequence[Result]) -> dict[str, str]:
+    """Headings of the metrics that tables show, by name; further ones stand last."""
+    names = dict.fromkeys(name for result in results for name in result.metrics if name not in IN_FILES_ALONE)
+    return {name: "AUROC" if name == "auroc" else name for name in names}
+
+
 def percent(result: Result, metric: str, interval: bool = False) -> str:
-    """`95.72`, for a stream `95.72 ± 0.10` over its orders, on demand `95.72 [94.90, 96.50]`."""
-    value, spread = f"{100 * getattr(result, metric):.2f}", getattr(result, f"{metric}_std", None)
-    bounds = result.interval(metric) if interval else None
-    if bounds:
-        return f"{value} [{100 * bounds[0]:.2f}, {100 * bounds[1]:.2f}]"
-    return value if spread is None else f"{value} ± {100 * spread:.2f}"
+    """`95.72`, for a stream `95.72 ± 0.10` over its orders, on demand `95.72 [94.90, 96.50]`; `-` where missing."""
+    if metric not in result.metrics:
+        return "-"
+
+    estimate = result.metrics[metric]
+    value = f"{100 * estimate.value:.2f}"
+    if interval and estimate.interval:
+        low, high = estimate.interval
+        return f"{value} [{100 * low:.2f}, {100 * high:.2f}]"
+    return value if estimate.std is None else f"{value} ± {100 * estimate.std:.2f}"
 
 
 def auroc_and_fpr(result: Result) -> str:
     """`95.72 / 34.03`: AUROC and `fpr_ood@id_tpr95`."""
-    return f"{percent(result, 'auroc')} / {percent(result, 'fpr_ood_at_id_tpr95')}"
+    return f"{percent(result, 'auroc')} / {percent(result, OURS)}"
 
 
 def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] = auroc_and_fpr) -> list[list[str]]:
@@ -63,8 +74,11 @@ def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] =
 def summary(results: Sequence[Result], id_set: str) -> list[list[str]]:
     """Lines of one ID set's means over all OOD sets: a detector a line, AUROC and both FPR95s with their intervals."""
     averaged = [r for r in means(result for result in results if result.id_set == id_set) if not r.group]
-    lines = [["detector", "given", *NAMES.values()]]
-    return lines + [[r.detector, _given(r), *(percent(r, metric, interval=True) for metric in NAMES)] for r in averaged]
+    metrics = shown_metrics(averaged)
+    lines = [["detector", "given", *metrics.values()]]
+    for r in averaged:
+        lines.append([r.detector, _given(r), *(percent(r, metric, interval=True) for metric in metrics)])
+    return lines
 
 
 def shifts(results: Sequence[Result]) -> list[list[str]]:
@@ -104,7 +118,7 @@ def kinds(results: Sequence[Result]) -> list[tuple[list[Result], str]]:
 
 def over_orders(how: str, metric: str) -> str:
     """What a title says of the single sets of streams; only AUROC and our FPR95 have a deviation."""
-    return how + ", mean ± standard deviation" * bool(how and hasattr(Result, f"{metric}_std"))
+    return how + ", mean ± standard deviation" * bool(how and "std" in parts_of(metric))
 
 
 def summary_table(results: Sequence[Result], id_set: str, how: str) -> Table:
@@ -148,7 +162,7 @@ def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) 
                     f"ID set {id_set}: {name} (%){over_orders(how, metric)}",
                     grid(some, id_set, lambda r, m=metric: percent(r, m, interval=True)),  # type: ignore[misc]
                 )
-                for metric, name in NAMES.items()
+                for metric, name in shown_metrics(some).items()
             ]
         tables += shift_table(some, how)
     return "\n\n".join([*(paragraphs(table) for table in tables), CONVENTION]) + "\n"

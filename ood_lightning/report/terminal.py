@@ -13,10 +13,9 @@ from rich.table import Table as RichTable
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
 from ood_lightning.report.lost import FEW, lost_pictures
-from ood_lightning.report.remarks import remarks
+from ood_lightning.report.remarks import metric_lines, remarks
 from ood_lightning.report.tables import (
     CONVENTION,
-    OTHER,
     OURS,
     Table,
     comparison_table,
@@ -25,6 +24,7 @@ from ood_lightning.report.tables import (
     over_orders,
     percent,
     shift_table,
+    shown_metrics,
     summary_table,
 )
 
@@ -54,7 +54,8 @@ def print_results(
     for name, reason in (about or {}).get("not_run", {}).items():
         console.print(f"  {name}: not run, {reason}")
     print_remarks(about or {}, console)
-    console.print(CONVENTION, style="dim", highlight=False)
+    for line in [CONVENTION, *metric_lines(about or {})]:
+        console.print(line, style="dim", highlight=False, markup=False)
 
 
 def print_remarks(about: Mapping[str, Any], console: Console | None = None) -> None:
@@ -69,12 +70,11 @@ def _tables(some: Sequence[Result], how: str, comparisons: Sequence[Comparison])
     if len({result.detector for result in some}) > MOST:
         sets = [Table(f"ID set {id_set}: AUROC (%){both}", grid(some, id_set, lambda r: percent(r, "auroc")))]
     else:
-        sets = [
-            Table(f"ID set {id_set}: AUROC / {OURS} (%){both}", grid(some, id_set)),
-            Table(
-                f"ID set {id_set}: {OTHER} (%){how}", grid(some, id_set, lambda r: percent(r, "fpr_id_at_ood_tpr95"))
-            ),
-        ]
+        sets = [Table(f"ID set {id_set}: AUROC / {OURS} (%){both}", grid(some, id_set))]
+        for metric, heading in shown_metrics(some).items():
+            if metric not in ("auroc", OURS):
+                lines = grid(some, id_set, lambda r, m=metric: percent(r, m))  # type: ignore[misc]
+                sets.append(Table(f"ID set {id_set}: {heading} (%){over_orders(how, metric)}", lines))
     compared = [] if how else comparison_table(comparisons, id_set)
     return [*sets, *shift_table(some, how), summary_table(some, id_set, how), *compared]
 

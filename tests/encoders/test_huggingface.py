@@ -166,7 +166,7 @@ def test_a_commit_names_the_features_without_the_hub(tmp_path: Path):
 def test_embed_stores_what_the_encoder_gives(clip: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
     from ood_lightning.data.artifacts.features import FeatureFolder
     from ood_lightning.data.shards.manifest import read_manifest
-    from ood_lightning.data.shards.reader import read_samples
+    from ood_lightning.data.shards.samples import read_samples
 
     encoder = {"class_path": CLASS, "init_args": {"model": str(clip)}}
     settings = {"encoder": encoder, "shards": [str(sets / "blues")], "cache_dir": "cache", "num_workers": 1}

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ood_lightning.functional import roc
 from ood_lightning.functional.bootstrap import interval, paired_p_value
-from ood_lightning.metrics.intervals import Comparison, bootstrap
-from ood_lightning.metrics.results import MEAN, Result, evaluate, means, single
+from ood_lightning.metrics.intervals import bootstrap
+from ood_lightning.metrics.results import MEAN, Estimate, Result, evaluate, means, single
 
 GIVEN = {"free": ("id_images",), "named": ("id_names",), "noise": (), "labels": ("id_images", "id_labels")}
 OOD = {"a": "near", "b": "near", "c": "far"}
@@ -65,22 +65,29 @@ def test_rows_and_means_hold_the_intervals_of_literal_draws(rows: list[Result], 
         for key, far in ((("b", "near"), ["b"]), ((MEAN, "near"), ["a", "b"]), ((MEAN, ""), ["a", "b", "c"])):
             row = by["named", near, *key]
             expected = interval(literal(scores, near, 1, far, 30, 5))
-            assert row.interval("auroc") == pytest.approx(expected, abs=1e-12)
+            assert row.metrics["auroc"].interval == pytest.approx(expected, abs=1e-12)
             assert row.resamples == 30
+
+
+def without_intervals(row: Result) -> Result:
+    metrics = {name: estimate._replace(low=None, high=None) for name, estimate in row.metrics.items()}
+    return replace(row, metrics=metrics, resamples=None)
+
+
+def with_auroc(row: Result, value: float) -> Result:
+    return replace(row, metrics={**row.metrics, "auroc": row.metrics["auroc"]._replace(value=value)})
 
 
 def test_only_intervals_are_added_and_means_keep_them(rows: list[Result], scores: dict[str, Tensor]):
     found, _ = bootstrap(rows, scores, NAMES, resamples=20)
-    bounds = {name: None for name in vars(found[0]) if name.endswith(("_low", "_high"))} | {"resamples": None}
-    assert len(bounds) == 7
-    assert [replace(r, **bounds) for r in found] == [*rows, *means(rows)]
+    assert [without_intervals(r) for r in found] == [*rows, *means(rows)]
     for row in found:
-        for metric in ("auroc", "fpr_ood_at_id_tpr95", "fpr_id_at_ood_tpr95"):
-            low, high = row.interval(metric)
+        for metric in ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"):
+            low, high = row.metrics[metric].interval
             assert 0 <= low <= high <= 1
     assert means(found) == [r for r in found if r.ood_set == MEAN]
     assert {r.resamples for r in means(single(found))} == {None}  # an interval of a mean is no mean of intervals
-    changed = [replace(r, auroc=r.auroc / 2) if r.ood_set == "a" else r for r in found]
+    changed = [with_auroc(r, 0.01) if r.ood_set == "a" else r for r in found]
     kept = [r for r in means(changed) if r.resamples]
     assert {r.group for r in kept} == {"far"}  # means that no longer hold lend nothing
 
@@ -88,7 +95,7 @@ def test_only_intervals_are_added_and_means_keep_them(rows: list[Result], scores
 def test_a_mean_is_known_better_than_its_sets(rows: list[Result], scores: dict[str, Tensor]):
     found, _ = bootstrap(rows, scores, NAMES, resamples=200)
     widths = {
-        r.ood_set: r.auroc_high - r.auroc_low
+        r.ood_set: r.metrics["auroc"].high - r.metrics["auroc"].low
         for r in found
         if r.detector == "noise" and r.id_set == "id" and r.group in ("", OOD.get(r.ood_set))
     }
@@ -109,8 +116,8 @@ def test_label_free_detectors_are_compared_with_those_given_names_or_labels(
     assert better.p_value < 0.05
     assert worse.difference < 0
     assert worse.p_value == pytest.approx(2 / 201)
-    overall = {r.detector: r.auroc for r in found if r.id_set == "id" and r.ood_set == MEAN and not r.group}
-    assert better.difference == overall["free"] - overall["named"]
+    overall = {r.detector: r for r in found if r.id_set == "id" and r.ood_set == MEAN and not r.group}
+    assert better.difference == overall["free"].metrics["auroc"].value - overall["named"].metrics["auroc"].value
     drawn = [literal(scores, "id", k, list(OOD), 200, 5) for k in (0, 1)]
     assert better.p_value == paired_p_value(*drawn)
     assert (better.difference_low, better.difference_high) == pytest.approx(interval(drawn[0] - drawn[1]), abs=1e-12)
@@ -125,13 +132,9 @@ def test_other_detectors_and_other_id_sets_change_nothing(rows: list[Result], sc
 
 
 def test_streams_have_no_intervals(rows: list[Result], scores: dict[str, Tensor]):
-    stream = replace(rows[0], detector="AdaNeg", stream=True, orders=3, auroc_std=0.1)
+    metrics = {**rows[0].metrics, "auroc": Estimate(0.9, std=0.1)}
+    stream = replace(rows[0], detector="AdaNeg", stream=True, orders=3, metrics=metrics)
     found, _ = bootstrap([*rows, stream], scores, NAMES, resamples=5)
     assert stream in found
     assert {r.resamples for r in found if r.stream} == {None}
     assert bootstrap([stream], scores, NAMES, resamples=5) == ([stream, *means([stream])], [])
-
-
-def test_a_comparison_of_other_columns_is_refused():
-    with pytest.raises(ValueError, match=r"expected .*p_value"):
-        Comparison.from_row({"id_set": "id"})

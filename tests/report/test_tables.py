@@ -10,28 +10,29 @@ import pytest
 from ood_lightning.cli.main import main
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import MEAN, Result, means
+from ood_lightning.metrics.results import MEAN, Estimate, Result, means
+from ood_lightning.metrics.rows import to_row
 from ood_lightning.report.stored import read_results, write_results
 from ood_lightning.report.tables import CONVENTION, grid, markdown, matrix, shifts, summary
 
 
 def row(detector: str, ood_set: str, auroc: float, id_set: str = "birds", group: str = "", **change: object) -> Result:
-    base = Result(
-        detector,
-        id_set,
-        ood_set,
-        auroc=auroc,
-        fpr_ood_at_id_tpr95=1 - auroc,
-        fpr_id_at_ood_tpr95=0.111,
-        aupr_in=0.222,
-        aupr_out=0.333,
-        n_id=100,
-        n_ood=40,
-        supervision=("id_names",),
-        group=group,
-        recipe="abc",
-    )
+    """AUROC and the FPR of our convention add up to 1; the other metrics are the same in all rows."""
+    values = {
+        "auroc": auroc,
+        "fpr_ood@id_tpr95": 1 - auroc,
+        "fpr_id@ood_tpr95": 0.111,
+        "aupr_in": 0.222,
+        "aupr_out": 0.333,
+    }
+    metrics = {name: Estimate(value) for name, value in values.items()}
+    base = Result(detector, id_set, ood_set, metrics, 100, 40, supervision=("id_names",), group=group, recipe="abc")
     return replace(base, **change)  # type: ignore[arg-type]
+
+
+def changed(result: Result, metric: str, **parts: float) -> Result:
+    """With other parts of one metric's estimate."""
+    return replace(result, metrics={**result.metrics, metric: result.metrics[metric]._replace(**parts)})
 
 
 RESULTS = [
@@ -78,7 +79,10 @@ def test_a_set_that_a_detector_did_not_see_is_a_dash_and_nothing_given_is_said()
 
 
 def test_shifts_compare_the_means_of_all_id_sets():
-    shifted = [replace(result, id_set="sketches", auroc=result.auroc - 0.1) for result in RESULTS]
+    shifted = [
+        replace(changed(result, "auroc", value=result.metrics["auroc"].value - 0.1), id_set="sketches")
+        for result in RESULTS
+    ]
     found = cells([["detector", *line[1:]] if i == 0 else line for i, line in enumerate(shifts(RESULTS + shifted))])
     text = "\n".join(" ".join(line) for line in shifts(RESULTS + shifted))
     assert "83.00 / 17.00" in text
@@ -88,16 +92,10 @@ def test_shifts_compare_the_means_of_all_id_sets():
 
 def bounded(result: Result) -> Result:
     """With intervals that a reader can tell apart."""
-    return replace(
-        result,
-        auroc_low=0.1,
-        auroc_high=0.2,
-        fpr_ood_at_id_tpr95_low=0.3,
-        fpr_ood_at_id_tpr95_high=0.4,
-        fpr_id_at_ood_tpr95_low=0.5,
-        fpr_id_at_ood_tpr95_high=0.6,
-        resamples=1000,
-    )
+    result = changed(result, "auroc", low=0.1, high=0.2)
+    result = changed(result, "fpr_ood@id_tpr95", low=0.3, high=0.4)
+    result = changed(result, "fpr_id@ood_tpr95", low=0.5, high=0.6)
+    return replace(result, resamples=1000)
 
 
 COMPARED = [Comparison("birds", "ClusterMine", "MCM", 0.02, -0.01, 0.05, 0.25, 1000)]
@@ -125,7 +123,7 @@ def test_files_hold_fractions_and_say_the_same(tmp_path: Path):
     write_results(tmp_path, EVERY, {"encoder": "tiny"}, COMPARED)
     content = json.loads((tmp_path / "results.json").read_text())
     assert content["about"] == {"encoder": "tiny"}
-    assert content["results"] == [r.to_row() for r in EVERY]
+    assert content["results"] == [to_row(r) for r in EVERY]
     assert [r["resamples"] for r in content["results"] if r["ood_set"] == MEAN] == [1000] * 6
     assert all(0 <= entry["auroc"] <= 1 for entry in content["results"])
     with (tmp_path / "results.csv").open(newline="") as file:
@@ -137,9 +135,9 @@ def test_files_hold_fractions_and_say_the_same(tmp_path: Path):
 
 
 def test_files_from_before_there_were_intervals_are_read(tmp_path: Path):
-    new = {name for name in EVERY[0].to_row() if name.endswith(("_low", "_high"))} | {"resamples"}
+    new = {name for name in to_row(EVERY[0]) if name.endswith(("_low", "_high"))} | {"resamples"}
     assert len(new) == 7
-    rows = [{k: v for k, v in r.to_row().items() if k not in new} for r in [*RESULTS, *means(RESULTS)]]
+    rows = [{k: v for k, v in to_row(r).items() if k not in new} for r in [*RESULTS, *means(RESULTS)]]
     (tmp_path / "results.json").write_text(json.dumps({"about": {}, "results": rows}))
     assert read_results(tmp_path) == ([*RESULTS, *means(RESULTS)], [])
     assert main(["report", str(tmp_path)]) == 0
@@ -148,13 +146,13 @@ def test_files_from_before_there_were_intervals_are_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("results.json", "{", "holds no results"),
-        ("results.json", "{}", "holds no results"),
-        ("results.json", '{"results": [{"auroc": 1}]}', "lacks"),
+        ("results.json", "{", "not readable as JSON"),
+        ("results.json", "{}", "results is missing"),
+        ("results.json", '{"results": [{"auroc": 1}]}', "results.0.detector is missing"),
         ("results.json", '{"results": []}', "holds no results"),
-        ("results.csv", "detector,auroc\nMCM,0.5\n", "lacks"),
+        ("results.csv", "detector,auroc\nMCM,0.5\n", "results.0.id_set is missing"),
         ("results.csv", "", "holds no results"),
-        ("results.json", '{"results": [], "comparisons": [{}]}', "a comparison has the columns"),
+        ("results.json", '{"results": [], "comparisons": [{}]}', "comparisons.0.id_set is missing"),
     ],
 )
 def test_what_holds_no_results_is_refused(tmp_path: Path, name: str, text: str, words: str):
@@ -183,7 +181,8 @@ def test_markdown_has_every_table_and_says_what_fpr95_is():
 
 
 def test_detectors_that_learn_from_the_stream_never_share_a_table_with_the_others():
-    streamed = row("AdaNeg", "near1", 0.9, stream=True, auroc_std=0.01, fpr_ood_at_id_tpr95_std=0.002, orders=3)
+    streamed = row("AdaNeg", "near1", 0.9, stream=True, orders=3)
+    streamed = changed(changed(streamed, "auroc", std=0.01), "fpr_ood@id_tpr95", std=0.002)
     told = "; learns from the test stream; 3 orders"
     static, own = markdown([streamed, *EVERY], COMPARED).split(told, 1)
     assert "AdaNeg" not in static
@@ -197,7 +196,7 @@ def test_detectors_that_learn_from_the_stream_never_share_a_table_with_the_other
 def runs(tmp_path: Path) -> list[str]:
     """Two runs of one detector name, in folders of one name."""
     write_results(tmp_path / "a" / "eval", EVERY[:3], {}, COMPARED)
-    write_results(tmp_path / "b" / "eval", [replace(r, auroc=0.6) for r in RESULTS[:3]], {})
+    write_results(tmp_path / "b" / "eval", [changed(r, "auroc", value=0.6) for r in RESULTS[:3]], {})
     write_results(tmp_path / "c", RESULTS[3:], {})
     return [str(tmp_path / name) for name in ("a/eval", "b/eval", "c")]
 
@@ -246,13 +245,14 @@ def test_a_run_says_itself_that_its_model_did_not_pass_and_what_was_left_out(los
 def test_joined_runs_say_what_each_of_them_says(lossy: list[str], capsys: pytest.CaptureFixture[str]):
     a, b = lossy[0], f"{lossy[1]}/results.csv"
     assert main(["report", a, b, "--out", "joined"]) == 0
-    assert about_in("joined") == {"runs": [a, b], "remarks": [f"{a}: {GATE}"], "bad_samples": LOST}
+    assert about_in("joined") == {"runs": [a, b], "remarks": [f"{a}: {GATE}"], "metrics": {}, "bad_samples": LOST}
     for said in (capsys.readouterr().out, Path("joined/results.md").read_text()):
         assert said.count(f"{a}: {GATE}") == said.count("far1: 2 pictures") == said.count("- f.tar [x]: 0 bytes") == 1
         assert "left out different" not in said
     assert said.startswith("# Results of 2 runs\n\n")
     assert main(["report", "joined", "--names", '["again"]', "--out", "twice"]) == 0  # what was joined can be joined
-    assert about_in("twice") == {"runs": ["joined"], "remarks": [f"again: {a}: {GATE}"], "bad_samples": LOST}
+    again = {"runs": ["joined"], "remarks": [f"again: {a}: {GATE}"], "metrics": {}, "bad_samples": LOST}
+    assert about_in("twice") == again
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,20 @@ import pytest
 from rich.console import Console
 
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import Result
+from ood_lightning.metrics.results import Estimate, Result
 from ood_lightning.report.tables import Table
 from ood_lightning.report.terminal import MOST, fitted, print_results, print_tables
 
 Said = pytest.CaptureFixture[str]
 
 
+VALUES = {"auroc": 0.9, "fpr_ood@id_tpr95": 0.2, "fpr_id@ood_tpr95": 0.3, "aupr_in": 0.91, "aupr_out": 0.92}
+
+
 def results(detectors: int, sets: int = 8) -> list[Result]:
+    metrics = {name: Estimate(value) for name, value in VALUES.items()}
     return [
-        Result(f"Detector{d}", "pets", f"ood_set_{s}", 0.9, 0.2, 0.3, 0.9, 0.9, 10, 20, ("id_names",), group="near")
+        Result(f"Detector{d}", "pets", f"ood_set_{s}", metrics, 10, 20, ("id_names",), group="near")
         for d in range(detectors)
         for s in range(sets)
     ]
@@ -57,7 +61,11 @@ def test_many_detectors_have_the_auroc_of_every_set_and_all_means(capsys: Said):
 
 def test_streams_have_tables_of_their_own_without_comparisons(capsys: Said):
     compared = [Comparison("pets", "Detector0", "Detector1", 0.01, 0.0, 0.02, 0.04, 99)]
-    print_results([replace(r, stream=True, orders=3, auroc_std=0.01) for r in results(1)], compared)
+    streamed = []
+    for result in results(1):
+        metrics = {**result.metrics, "auroc": Estimate(0.9, std=0.01)}
+        streamed.append(replace(result, stream=True, orders=3, metrics=metrics))
+    print_results(streamed, compared)
     said = capsys.readouterr().out
     assert "90.00 ± 1.00 / 20.00" in said
     assert "p = " not in said

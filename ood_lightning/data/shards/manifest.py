@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ood_lightning.data.artifacts.files import write_json
+from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
@@ -150,8 +151,8 @@ def _instead(folder: Path, source: str) -> str:
 
 
 def _remote_set(source: str) -> Manifest:
-    if remote.file_name(source) != "manifest.json":
-        source = remote.below(source, "manifest.json")
+    if addresses.file_name(source) != "manifest.json":
+        source = addresses.below(source, "manifest.json")
     try:
         text = remote.text(source)
     except SourceError as error:
@@ -160,19 +161,19 @@ def _remote_set(source: str) -> Manifest:
         raise SourceError(
             f"{error} (A set without manifest is named by its tars: .../shard-{{000..009}}.tar)"
         ) from None
-    manifest = _parsed(text, remote.redacted(source))
-    return replace(manifest, origins={shard.path: remote.beside(source, shard.path) for shard in manifest.shards})
+    manifest = _parsed(text, addresses.redacted(source))
+    return replace(manifest, origins={shard.path: addresses.beside(source, shard.path) for shard in manifest.shards})
 
 
 def _is_tar(source: str) -> bool:
-    return remote.file_name(source).endswith(".tar")
+    return addresses.file_name(source).endswith(".tar")
 
 
 def _remote_tars(source: str, role: Role) -> Manifest:
     sources = expand(source)
     if not sources:
-        raise SourceError(f"{remote.redacted(source)!r} names no tar: its range runs backwards")
-    names = [remote.file_name(part) for part in sources]
+        raise SourceError(f"{addresses.redacted(source)!r} names no tar: its range runs backwards")
+    names = [addresses.file_name(part) for part in sources]
     if len(set(names)) < len(names):  # of two folders, or commands that name no tar
         names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
     rows = []
@@ -181,8 +182,8 @@ def _remote_tars(source: str, role: Role) -> Manifest:
             path = remote.fetch(part, scanned)
             rows.append(replace(_counted(path, path.parent), path=name))
             progress_bar.update()
-    folder = "pipe" if source.startswith("pipe:") else remote.file_name(sources[0].rpartition("/")[0])
-    name = _stem(Path(remote.file_name(sources[0]))) or folder
+    folder = "pipe" if source.startswith("pipe:") else addresses.file_name(sources[0].rpartition("/")[0])
+    name = _stem(Path(addresses.file_name(sources[0]))) or folder
     return Manifest(name, role, tuple(rows), origins=dict(zip(names, sources, strict=True)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,16 +16,13 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ood_lightning.data.artifacts.typed import decode_json
-from ood_lightning.errors import SettingsError, UserError
+from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, Answer, Judge, JudgeError, Question, wording, yes_or_no
+from ood_lightning.retries import GivenUpError, TransientError, retry
 
 MAX_REPLY_BYTES = 2**20
 MAX_PAUSE_S = 60.0
 TOO_MANY_REQUESTS = 429
-
-
-class TransientError(UserError):
-    """A failed request that may succeed when it is sent again."""
 
 
 class RefuseRedirects(HTTPRedirectHandler):
@@ -151,19 +147,15 @@ class OpenAICompatibleJudge(Judge):
 
     def _ask(self, question: Question, key: str | None, stop: Event) -> Answer:
         """Put one question, again after failures that may pass, until `stop` is set."""
-        for attempt in range(self.retries + 1):
-            try:
-                return self._request(question, key)
-            except TransientError as problem:
-                if attempt == self.retries or stop.is_set():
-                    raise JudgeError(
-                        f"{self.url} failed {attempt + 1} times on {wording(question, self.misspelt)!r}: {problem}. "
-                        f"Check that the server is up; the same command then goes on from the answers it has."
-                    ) from None
-
-            pause_s = self.backoff_s * 2**attempt * random.uniform(0.5, 1.5)
-            stop.wait(min(pause_s, MAX_PAUSE_S))
-        raise AssertionError("the last attempt returns or raises")
+        try:
+            return retry(
+                lambda: self._request(question, key), self.retries + 1, self.backoff_s, MAX_PAUSE_S, wait=stop.wait
+            )
+        except GivenUpError as error:
+            raise JudgeError(
+                f"{self.url} failed {error.tries} times on {wording(question, self.misspelt)!r}: {error}. Check that "
+                f"the server is up; the same command then goes on from the answers it has."
+            ) from None
 
     def _request(self, question: Question, key: str | None) -> Answer:
         """Send one request and read its reply.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import FeatureFolder, StoredColumn
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip

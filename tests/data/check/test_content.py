@@ -25,7 +25,7 @@ from ood_lightning.data.check.exact_duplicates import duplicates
 from ood_lightning.data.check.near_duplicates import near_duplicates
 from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
 from ood_lightning.data.shards.members import located
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.hashes import sha256_of
 
 BLOCK = 512
