@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import encoded, write_tar
+from shard_files import encoded, write_tar
 
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.read_manifest import index, read_manifest
