@@ -59,9 +59,7 @@ class UnwritableError(UserError, RuntimeError):
 
 
 class RefusedError(SourceError):
-    """A file that a server refuses; `status` is its HTTP status, such as 403."""
-
-    status = 0
+    """A file that a server refuses to send."""
 
 
 class ManifestError(UserError, ValueError):

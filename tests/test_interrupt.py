@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 EPOCHS = 8
 STOPS = {signal.SIGINT: 3, signal.SIGTERM: 6}  # epochs that are finished then
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-WANDB = Path(__file__).parent.parent / "configs/wandb.yaml"
+WANDB = Path(__file__).parent.parent / "configs/with_wandb.yaml"
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

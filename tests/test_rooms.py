@@ -22,13 +22,13 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "__init__"}  # may be imported from anywhere
+HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "__init__"}  # may be imported from anywhere
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
     "transformers": "encoders/huggingface.py",
     "nltk": "corpora/wordnet.py",
-    "webdataset": "data/shards/reader.py",
+    "webdataset": "data/shards/samples.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/artifacts/scores.py",
     "imagecorruptions": "data/pack/corruptions.py",
@@ -191,6 +191,7 @@ WHOLE = {
     "interrupt",
     "killed",
     "reading",
+    "retries",
     "rooms",
     "slurm",
     "slurm_lines",

@@ -14,7 +14,7 @@ from ood_lightning.callbacks.wandb import log_picture
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.functional.votes import elect
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 

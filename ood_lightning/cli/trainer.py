@@ -23,6 +23,17 @@ from ood_lightning.cli.parser import PlainErrors
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
+# what every run has unless its config says otherwise, so that no config repeats it
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # our own samplers share the data out; Lightning's would pad
+    "deterministic": True,
+    "enable_model_summary": False,
+    "logger": [
+        {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "log"}},
+    ],
+    "callbacks": [SafeStop()],
+}
+
 
 class SaveConfig(SaveConfigCallback):
     """The run's settings as `config.yaml`, and to every logger."""
@@ -118,19 +129,13 @@ def run(argv: list[str] | None) -> int:
 
 def _cli(argv: list[str] | None) -> OODCLI:
     """Read the settings and run the command; LightningCLI does both when it is built."""
-    trainer_defaults = {
-        "use_distributed_sampler": False,  # our samplers share the data out; Lightning's would pad
-        "deterministic": True,
-        "callbacks": [SafeStop()],
-    }
-
     return OODCLI(
         L.LightningModule,
         L.LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,
-        trainer_defaults=trainer_defaults,
+        trainer_defaults=TRAINER_DEFAULTS,
         save_config_callback=SaveConfig,
         save_config_kwargs={"overwrite": True},
         parser_class=OODParser,

@@ -12,7 +12,7 @@ from ood_lightning.cli.main import main
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
-CONFIG = Path(__file__).parents[2] / "configs/wandb.yaml"
+CONFIG = Path(__file__).parents[2] / "configs/with_wandb.yaml"
 
 
 def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):

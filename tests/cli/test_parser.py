@@ -176,7 +176,7 @@ def test_a_misspelt_key_in_a_steps_yaml_names_the_nearest(tmp_path: Path, capsys
             ["test", "--config", f"{CONFIGS}/eval.yaml", "--data.ood_shards", "[a]"],
             "expected a mapping, `{KEY: VALUE}`",
         ),
-        (["test", "--config", f"{CONFIGS}/pictograms/label_free.yaml"], "--config FIRST --config SECOND"),
+        (["test", "--config", f"{CONFIGS}/pictograms/with_label_free.yaml"], "--config FIRST --config SECOND"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )

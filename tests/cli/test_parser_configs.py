@@ -1,92 +1,65 @@
-"""The shipped configs: each parses and builds what it names."""
+"""The shipped configs as a collection: an index that names them all, and nothing that the code defaults already."""
 
-import functools
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
 import pytest
 import yaml
-from command_line import CONFIGS, command_of
 
-from ood_lightning.cli.main import TRAINER, main
-from ood_lightning.cli.parser import run_step
-from ood_lightning.corpora.prompts import Prompts
-from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.base import Detector
-from ood_lightning.detectors.stream import StreamDetector
-from ood_lightning.encoders.base import Encoder
-from ood_lightning.filtering.judges.base import Judge
-
-SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
-PARTS = {
-    "encoders": Encoder,
-    "detectors": Detector,
-    "streams": StreamDetector,
-    "corpora": Corpus,
-    "prompts": Prompts,
-    "judges": Judge,
-}
-WHOLE = [path for path in SHIPPED if path.parent.name not in PARTS]
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
+PARTS = {"encoders", "corpora", "prompts", "detectors", "streams", "judges"}
+WHOLE = [name for name in FILES if Path(name).parent.name not in PARTS]
 
 
-def short(path: Path) -> str:
-    return str(path.relative_to(CONFIGS).with_suffix(""))
+def test_the_index_names_every_whole_config_and_every_folder_of_parts():
+    index = (CONFIGS / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)`", index, re.MULTILINE)
+
+    assert sorted(name for name in rows if name.endswith(".yaml")) == WHOLE
+    assert {name.rstrip("/") for name in rows if name.endswith("/")} == PARTS
+    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == PARTS | {"compat", "imagenet", "pictograms"}
 
 
-@pytest.mark.parametrize("path", WHOLE, ids=short)
-def test_every_shipped_config_parses_under_the_command_on_its_first_line(
-    path: Path, capsys: pytest.CaptureFixture[str]
-):
-    with pytest.raises(SystemExit) as stop:
-        main([*command_of(path), "--print_config"])
-    out = capsys.readouterr()
-    assert stop.value.code == 0, out.err
-    assert isinstance(yaml.safe_load(out.out), dict)
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_that_changes_another_is_named_so(name: str):
+    command = (CONFIGS / name).read_text(encoding="utf-8").splitlines()[0]
+    is_overlay = command.count("--config") == 2
+    assert is_overlay == (Path(name).name.startswith("with_") or name.startswith("compat/"))
 
 
-@pytest.mark.parametrize("path", [p for p in WHOLE if command_of(p)[0] in TRAINER], ids=short)
-@pytest.mark.slow
-def test_every_trainer_config_builds_trainer_data_and_model(path: Path, monkeypatch: pytest.MonkeyPatch):
-    calls = []
-    command = command_of(path)
-    original = getattr(L.Trainer, command[0])
+def classes(content: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each class path of a config, and its settings."""
+    if isinstance(content, dict):
+        if "class_path" in content:
+            yield content["class_path"], content.get("init_args") or {}
+        content = list(content.values())
 
-    @functools.wraps(original)
-    def instead(self: L.Trainer, *args: Any, **options: Any) -> None:
-        calls.append((self, options["model"], options["datamodule"]))
-
-    monkeypatch.setattr(L.Trainer, command[0], instead)
-    assert main([*command, "--trainer.accelerator", "cpu", "--trainer.devices", "1"]) == 0
-
-    ((trainer, model, data),) = calls
-    assert type(model).__module__.startswith("ood_lightning.")
-    assert type(data).__module__.startswith("ood_lightning.")
-    assert trainer.default_root_dir.startswith("runs/")
-    if hasattr(model, "encoder"):  # the link: loaded once
-        assert model.encoder is data.encoder
+    if isinstance(content, list):
+        for value in content:
+            yield from classes(value)
 
 
-@pytest.mark.parametrize("path", [p for p in SHIPPED if p.parent.name in PARTS], ids=short)
-def test_every_shipped_part_builds(path: Path):
-    built: list[object] = []
-    kind = PARTS[path.parent.name]
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("compat/")])
+def test_a_config_repeats_nothing_that_the_code_defaults(name: str):
+    content = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
 
-    def build(part: Any) -> None:
-        built.append(part)
-
-    build.__annotations__["part"] = kind
-    assert run_step(build, ["--part", str(path)], "build") == 0
-    assert isinstance(built[0], kind)
+    for class_path, settings in classes(content):
+        module, _, kind = class_path.rpartition(".")
+        parameters = signature(getattr(import_module(module), kind)).parameters
+        repeated = [key for key, value in settings.items() if parameters[key].default == value]
+        assert not repeated, f"{class_path} defaults to the same {', '.join(repeated)}"
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=short)
-def test_every_shipped_config_begins_with_a_comment(path: Path):
-    assert path.read_text(encoding="utf-8").startswith("# ")
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_every_trainer_has_stands_in_the_code_alone(name: str):
+    content = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
+    trainer = content.get("trainer", {})
 
-
-def test_a_part_of_the_experiments_is_not_written_twice():
-    """`detectors/NAME.yaml` holds what several experiments share."""
-    parts = [path for path in SHIPPED if path.parent.name in PARTS]
-    contents = [yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in parts]
-    assert len(set(contents)) == len(contents)
+    assert not {"use_distributed_sampler", "enable_model_summary", "deterministic"} & trainer.keys()
+    assert "CSVLogger" not in str(trainer)
+    assert content.get("seed_everything") != 0  # 0 is the default

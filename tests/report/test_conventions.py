@@ -26,12 +26,14 @@ def run(eval_yaml: Path, capsys: Said) -> str:
 def test_every_convention_is_computed_from_stored_scores_and_named(run: str, convention: str, capsys: Said):
     assert main(["report", run, "--convention", convention, "--out", "out"]) == 0
     said = capsys.readouterr().out
-    metric, told = CONVENTIONS[convention]
-    assert f"ID set id_test: AUROC / FPR95 (%) by the convention '{convention}': {told}" in said
+    metric, description = CONVENTIONS[convention]
+    assert f"ID set id_test: AUROC / FPR95 (%) by the convention '{convention}': {description}" in said
     assert "ID set shifted" in said
+
     detectors, scores = read_scores(Path(run) / "scores.parquet")
     fprs = [float(metric(scores["id_test"][:, 0], scores[name][:, 0], 0.95)) for name in ("blues", "greys")]
     lines = {line.split()[0]: line.split() for line in said.split("ID set shifted")[0].splitlines() if line.strip()}
+
     assert detectors == ["MCM", "NegLabel"]
     assert [lines[name][3] for name in ("blues", "greys")] == [f"{100 * fpr:.2f}" for fpr in fprs]
     mean = next(line for line in said.splitlines() if line.split()[:1] == ["mean"] and "/" in line.split()[2])
@@ -73,6 +75,7 @@ def test_resamples_can_be_fewer_or_none(eval_yaml: Path, capsys: Said):
 def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
     assert main(["report", run, "--convention", "stabel"]) == 2
     assert "no convention 'stabel': expected one of ours, stable" in capsys.readouterr().err
+
     stored = Path(run) / "results.json"
     content = json.loads(stored.read_text())
     for row in content["results"]:
@@ -80,11 +83,13 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
     stored.write_text(json.dumps(content))
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "lacks scores of Other on id_test" in capsys.readouterr().err
+
     for row in content["results"]:
         row["stream"] = True
     stored.write_text(json.dumps(content))
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "all detectors learn from the test stream" in capsys.readouterr().err
+
     (Path(run) / "scores.parquet").unlink()
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "run `test` first" in capsys.readouterr().err
