@@ -42,8 +42,8 @@ def publish(
         folders: whose files are listed by themselves.
     """
     server.commit = commit
-    asked = f"{API}/revision/{revision}" if revision else API
-    server.files[asked] = json.dumps({"id": "me/set", "sha": commit}).encode()
+    info = f"{API}/revision/{revision}" if revision else API
+    server.files[info] = json.dumps({"id": "me/set", "sha": commit}).encode()
 
     for folder in ("", *folders):
         rows = [_row(path, data) for path, data in files.items() if path.startswith(folder)]

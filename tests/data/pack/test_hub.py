@@ -137,25 +137,6 @@ def test_a_commit_and_a_folder_may_be_named_and_several_splits_taken(hub: Faulty
     assert read_manifest("all").source == f"hf:me/set@{COMMIT}/data split train+test"
 
 
-def test_a_folder_of_parquet_files_has_splits_where_its_names_say_so(
-    tables: dict[str, bytes], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
-    copy_to("copy", tables)
-    assert "copy has 2 splits: choose one by --split" in refused(capsys, "copy")
-    assert "copy has no split 'val'" in refused(capsys, "copy", "--split=val")
-
-    assert pack("copy", "test", "--split=test") == 0
-    assert (read_manifest("test").n_samples, read_manifest("test").source) == (8, "copy split test")
-    assert pack("copy", "test", "--split=train") == 2, "another split in the folder of the first"
-
-    for path in tables:
-        new_name = Path(path).name.replace("test", "part") if "test" in path else "more.parquet"
-        Path("copy", path).rename(Path("copy", new_name))
-    assert pack("copy", "unnamed") == 0, "these names speak of no splits"
-    assert read_manifest("unnamed").n_samples == 12
-
-
 def test_an_interrupted_download_goes_on_with_what_is_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]):
     hub.faults[resolved(FILES[1])] = ["", "close", "500"]  # headers, half of the bytes, no more of them
     said = refused(capsys, "hf:me/set", "--split=test")
@@ -269,12 +250,6 @@ def test_what_is_not_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]
 
     publish(hub, {"../data/test.parquet": b""})
     assert "lists a file outside the data set" in refused(capsys, "hf:me/set")
-
-
-def test_options_of_other_sources_are_refused(hub: FaultyServer, capsys: pytest.CaptureFixture[str]):
-    assert "root is 'x': it goes with a list file" in refused(capsys, "hf:me/set", "--root=x")
-    said = refused(capsys, str(Path.cwd()), "--split=test")
-    assert "split is 'test': it goes with hf: and with folders of .parquet files" in said
 
 
 @pytest.mark.parametrize(
