@@ -22,12 +22,23 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.timing import best_s, peak_mib
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.detectors.adaneg import AdaNeg
-from ood_lightning.detectors.base import Detector, Evidence, ImageTower, LabelFeatures, StreamDetector
+from ood_lightning.detectors.base import Detector
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
+from ood_lightning.detectors.evidence import (
+    Evidence,
+    IDFeatures,
+    IDLabels,
+    ImageTower,
+    Inputs,
+    LabelFeatures,
+    ReadyLabelSet,
+    Texts,
+)
 from ood_lightning.detectors.glmcm import GLMCM
 from ood_lightning.detectors.knn import KNN
 from ood_lightning.detectors.label_mass import LabelMass
@@ -38,6 +49,7 @@ from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.negrefine import NegRefine
 from ood_lightning.detectors.plp import PLP, PROVENANCE_KEY, names_sha256
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
+from ood_lightning.detectors.stream import StreamDetector
 from ood_lightning.detectors.tanl import TANL
 from ood_lightning.detectors.variance import Variance
 from ood_lightning.functional.similarity import unit
@@ -71,27 +83,36 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
         "corpus": LabelFeatures(names, corpus, 100.0),
     }
     texts = {
-        name: ([f"p{i}" for i in range(len(p))], [f"n{i}" for i in range(len(n))]) for name, (p, n, _) in labels.items()
+        name: Texts([f"p{i}" for i in range(len(p))], [f"n{i}" for i in range(len(n))])
+        for name, (p, n, _) in labels.items()
     }
     id_labels = torch.arange(N_NAMES).repeat_interleave(SHOTS)
     id_features = unit(names[id_labels] + torch.randn(len(id_labels), dim, generator=draw))
     known = unit(torch.randn(4096, dim, generator=draw))
-    return Evidence(
-        labels,
-        id_features,
-        id_labels,
-        texts,
-        encode=dict.fromkeys(labels, lambda some: known[torch.arange(len(some)) % len(known)]),
-        positives_under=lambda make, name: known[: len(labels[name].positives)],
-        encoder="random",
-        image_tower=ImageTower((3, 8, 8), lambda pictures: known[: len(pictures)]),
-    )
+    label_sets = {
+        name: ReadyLabelSet(
+            LabelSet((Positive("random"),), (), {}),
+            features,
+            texts[name],
+            prompts="random",
+            encode=lambda some: known[torch.arange(len(some)) % len(known)],
+            positives_under=partial(_known, known[: len(features.positives)]),
+        )
+        for name, features in labels.items()
+    }
+    tower = ImageTower((3, 8, 8), lambda images: known[: len(images)])
+    return Evidence(label_sets, "random", tower, Inputs.of(IDFeatures(id_features), IDLabels(id_labels)))
+
+
+def _known(features: Tensor, make: object) -> Tensor:
+    return features
 
 
 def rows(given: Evidence, probe: str) -> Iterator[Row]:
     """Every detector with the number of vectors it compares an image with."""
-    assert given.id_features is not None
-    counts = {name: len(found.positives) + len(found.negatives) for name, found in given.labels.items()}
+    counts = {
+        name: len(ready.features.positives) + len(ready.features.negatives) for name, ready in given.label_sets.items()
+    }
     static: list[tuple[str, Detector, int]] = [
         ("ClusterMine (equation 1)", LabelMass(), counts["clustermine"]),
         ("MaxLogit", MaxLogit(), counts["names"]),
@@ -103,7 +124,7 @@ def rows(given: Evidence, probe: str) -> Iterator[Row]:
         ("PLP", PLP(probe=probe), counts["names"]),
         ("NegLabel, 100 groups", NegLabel(), counts["neglabel"]),
         ("NegRefine, pair texts known", NegRefine(), counts["neglabel"]),
-        ("KNN", KNN(), len(given.id_features)),
+        ("KNN", KNN(), len(given[IDFeatures].image)),
         ("Mahalanobis", Mahalanobis(), N_NAMES),
         ("RelativeMahalanobis", RelativeMahalanobis(), N_NAMES),
     ]
@@ -170,10 +191,10 @@ def measure(row: Row, images: Tensor, vectors: Tensor) -> list[str]:
 
 def write_probe(given: Evidence, folder: str) -> str:
     """A PLP probe of the right size."""
-    names = given.labels["names"].positives
+    names = given.labels("names").positives
     dim = names.shape[1]
     tensors = {"weight": names, "bias": torch.zeros(len(names)), "mean": torch.zeros(dim), "std": torch.ones(dim)}
-    texts = (given.texts or {})["names"][0]
+    texts = given.label_sets["names"].texts.positives
     made = {"encoder": given.encoder, "features": "image", "names": names_sha256(texts)}
     path = f"{folder}/probe.safetensors"
     save_file(tensors, path, {PROVENANCE_KEY: json.dumps(made)})

@@ -16,7 +16,7 @@ from torch import Tensor
 from ood_lightning.corpora.prompts import SIMPLE_7, Prompts, ensemble
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.wordnet import WordNet
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.detectors.negrefine import PairTexts
 from ood_lightning.encoders.openclip import OpenClip

@@ -32,9 +32,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from benchmarks.loader import photographs, timed, write
 from ood_lightning.data.remote.fetch import CACHE_VARIABLE
-from ood_lightning.data.shards.manifest import Manifest, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, plan
 from ood_lightning.data.shards.pixels import Split, split
-from ood_lightning.data.shards.reader import ShardParts, loader, read_samples
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.data.shards.reader import ShardParts, loader
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.preprocess import preset
 from ood_lightning.hashes import sha256_of

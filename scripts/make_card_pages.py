@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_lightning.data.cards.cards import NOT_STATED, card_names, find, read_group
+from ood_lightning.data.cards.card import NOT_STATED
+from ood_lightning.data.cards.cards import card_names, find, read_group
 from ood_lightning.report.cards import LEGEND, embedding, lines, packing, shards, total
 
 PAGES = Path(__file__).parents[1] / "docs" / "data"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
 
 FIRST = "/s/s-000000.tar"  # of the set that the fixture `folder` puts on the server

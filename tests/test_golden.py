@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_lightning.clustering.heads import TEMIHeads
-from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.functional import conventions, roc

@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.shards.manifest import plan, read_manifest
+from ood_lightning.data.shards.manifest import plan
+from ood_lightning.data.shards.read_manifest import read_manifest
 
 pytestmark = pytest.mark.slow
 TWO = ("--trainer.devices=2", "--trainer.accelerator=cpu")

@@ -40,7 +40,7 @@ def check(
     from ood_lightning.data.cards.compare import differences
     from ood_lightning.data.check.content import Problem, content
     from ood_lightning.data.check.exact_duplicates import duplicates, key_at
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.checked import as_json, print_check
 

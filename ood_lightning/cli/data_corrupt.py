@@ -35,7 +35,8 @@ def corrupt(
     from ood_lightning.cli.checks import check_least
     from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
     from ood_lightning.data.pack.packing import pack
-    from ood_lightning.data.shards.manifest import Manifest, read_manifest
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.plurals import many
 

@@ -63,7 +63,7 @@ def embed(
     """
     from ood_lightning.cli.device import pick
     from ood_lightning.data.artifacts.precision import FromFP32
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     if not shards:

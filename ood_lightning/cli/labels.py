@@ -60,7 +60,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
     check_out(out, ".svg")
     fits = read_fits(runs)
     try:
-        found = bend([fit.asked for fit in fits], [fit.measures["label_ratio"] for fit in fits])
+        found = bend([fit.n_clusters for fit in fits], [fit.measures["label_ratio"] for fit in fits])
     except ValueError as error:
         raise SettingsError(
             f"these {len(fits)} fits have no elbow: {error}. Fit with other numbers of clusters."

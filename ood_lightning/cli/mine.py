@@ -40,7 +40,7 @@ def mine(
 
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed
     from ood_lightning.errors import SettingsError
     from ood_lightning.label_sets.clustermine import clustermine

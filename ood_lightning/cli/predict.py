@@ -16,7 +16,8 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
-    from ood_lightning.detectors.base import LabelFeatures, Scorer
+    from ood_lightning.detectors.base import Scorer
+    from ood_lightning.detectors.evidence import LabelFeatures
 
 
 def predict(
@@ -45,15 +46,13 @@ def predict(
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
-    from functools import partial
-
     from ood_lightning.cli.checks import check_least, check_out
     from ood_lightning.cli.device import pick
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.pack.folder import find_pictures
-    from ood_lightning.detectors.base import Evidence
+    from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs, needed
     from ood_lightning.errors import SettingsError
-    from ood_lightning.label_sets.features import label_features, negative_words, positives_under
+    from ood_lightning.label_sets.ready import ready
     from ood_lightning.label_sets.sources import Stored
     from ood_lightning.label_sets.vocabulary import build_vocabularies
 
@@ -67,8 +66,8 @@ def predict(
     source = Stored(label_set)
     vocabulary = build_vocabularies({label_set: source}, corpus, prompts, bank)[label_set]
     labels = source.label_set(vocabulary)
-    found = label_features(labels, vocabulary, encoder.logit_scale, device)
-    if detector.needs_negatives and not len(found.negatives):
+    found = ready(labels, vocabulary, device)
+    if detector.needs_negatives and not len(found.features.negatives):
         raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
     if unnamed := detector.missing():
         raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
@@ -78,22 +77,13 @@ def predict(
             f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.extra_features: "
             f"[{', '.join(absent)}]"
         )
-    under = positives_under({detector.labels: labels}, {detector.labels: vocabulary})
-    named = (labels.words, negative_words(labels, vocabulary))
-    evidence = Evidence(
-        {detector.labels: found},
-        texts={detector.labels: named},
-        encode={detector.labels: partial(bank.encode, prompts=prompts)},
-        positives_under=under,
-        encoder=encoder.fingerprint,
-        prompts={detector.labels: prompts.fingerprint},
-    )
-    if evidence.lacks(detector.required_inputs):
-        raise SettingsError(
-            f"{type(detector).__name__} needs ID images, which `predict` does not have: name another detector"
-        )
+    tower = ImageTower(encoder.image_shape, encoder.encode_image)
+    evidence = Evidence({detector.labels: found}, encoder.fingerprint, tower, Inputs())
+    if lacking := evidence.available.lacking(detector.required_inputs):
+        raise SettingsError(f"{type(detector).__name__} {needed(lacking)}, which `predict` does not have")
     score = detector.bind(evidence)
-    rows = _scored(files, encoder, score, detector.columns, found, named, min(concepts, len(labels.words)), batch_size)
+    concepts = min(concepts, len(labels.words))
+    rows = _scored(files, encoder, score, detector.columns, found.features, found.texts, concepts, batch_size)
     _print(rows)
     if passed_over:
         print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))

@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
-from ood_lightning.data.shards.manifest import Manifest, Role, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.features import FeatureData
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError

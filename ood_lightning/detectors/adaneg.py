@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.grouping import group_members, mean_share_log_odds
@@ -83,7 +84,7 @@ class AdaNeg(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """A memory that holds the texts and no image."""
-        return Proxies(self, evidence.labels[self.labels])
+        return Proxies(self, evidence.labels(self.labels))
 
 
 class Proxies:

@@ -16,11 +16,12 @@ Expected: ImageNet, ViT-B-16 laion2b_s34b_b88k, clipn128, AUROC / FPR95, the cod
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.encoders.clipn import NoTexts
 from ood_lightning.functional.similarity import cosines
 from ood_lightning.functional.yes_no import agreeing_to_differ, competing_to_win
@@ -36,8 +37,6 @@ class CLIPN(Detector):
         score: `atd` weighs all names by their probability, `ctw` asks for the likeliest name alone.
     """
 
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"positives_under"})
-
     labels: str = "names"
     checkpoint: str = ""
     score: Literal["atd", "ctw"] = "atd"
@@ -48,9 +47,8 @@ class CLIPN(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Encode the names once more, under the "no" tower."""
-        assert evidence.positives_under is not None  # `required_inputs` says so
-        yes, _, scale = evidence.labels[self.labels]
-        no = evidence.positives_under(partial(NoTexts, checkpoint=self.checkpoint), self.labels).to(yes)
+        yes, _, scale = evidence.labels(self.labels)
+        no = evidence.label_sets[self.labels].positives_under(partial(NoTexts, checkpoint=self.checkpoint)).to(yes)
         formula = agreeing_to_differ if self.score == "atd" else competing_to_win
 
         def score(features: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, one_hot
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines, log_mass, top_k
 
@@ -42,7 +43,7 @@ class CLIPScope(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """Counts of one for every class."""
-        return ClassCounts(evidence.labels[self.labels], self.sharpness)
+        return ClassCounts(evidence.labels(self.labels), self.sharpness)
 
 
 class ClassCounts:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.similarity import cosines
 

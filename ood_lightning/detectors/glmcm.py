@@ -14,7 +14,8 @@ from functools import partial
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.patches import local_match
 from ood_lightning.functional.similarity import cosines
@@ -41,7 +42,7 @@ class GLMCM(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """The score on the label set that `labels` names."""
-        return partial(self._score, names=evidence.labels[self.labels].positives)
+        return partial(self._score, names=evidence.labels(self.labels).positives)
 
     def _score(self, features: Tensor, patches: Tensor, names: Tensor) -> Tensor:
         whole = log_max_softmax(cosines(features, names).double() / self.temperature).exp()

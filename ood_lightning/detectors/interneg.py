@@ -25,7 +25,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
+from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Input, LabelFeatures, SoftTokens
+from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
@@ -53,7 +54,7 @@ class InterNeg(StreamDetector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"soft_tokens", "class_bounds"})
+    required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({ClassBoundsBySet, SoftTokens})
 
     labels: str = "interneg"
     groups: int = 5
@@ -76,14 +77,14 @@ class InterNeg(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """An empty bank."""
-        assert evidence.soft_tokens is not None
-        assert evidence.class_bounds is not None
-        if self.labels not in evidence.class_bounds:
+        bounds = evidence[ClassBoundsBySet].bounds
+        if self.labels not in bounds:
             raise SettingsError(
                 f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(evidence.class_bounds)})"
+                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(bounds)})"
             )
-        return Inversions(self, evidence.labels[self.labels], evidence.class_bounds[self.labels], evidence.soft_tokens)
+        templates = evidence[SoftTokens].templates
+        return Inversions(self, evidence.labels(self.labels), bounds[self.labels], templates)
 
 
 class Inversions:

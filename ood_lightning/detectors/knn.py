@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import nearest_neighbours
 
@@ -26,14 +27,14 @@ class KNN(Detector):
     """
 
     supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
+    required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({IDFeatures})
 
     k: int = 1
     temperature: float = 0.02
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Keep the ID images."""
-        assert evidence.id_features is not None  # `required_inputs` says so
-        if self.k > len(evidence.id_features):
-            raise SettingsError(f"KNN asks for {self.k} neighbours, there are {len(evidence.id_features)} ID images")
-        return partial(nearest_neighbours, bank=evidence.id_features, k=self.k, temperature=self.temperature)
+        bank = evidence[IDFeatures].image
+        if self.k > len(bank):
+            raise SettingsError(f"KNN asks for {self.k} neighbours, there are {len(bank)} ID images")
+        return partial(nearest_neighbours, bank=bank, k=self.k, temperature=self.temperature)

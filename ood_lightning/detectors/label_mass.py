@@ -14,7 +14,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import log_mass
 
 

@@ -15,7 +15,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Input, TowerFeatures
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import Gaussians, fit_gaussians, mahalanobis
 from ood_lightning.functional.similarity import top_k
@@ -43,9 +44,14 @@ class Mahalanobis(Detector):
         return frozenset({"id_images"} if self.labels else {"id_images", "id_labels"})
 
     @property
-    def required_inputs(self) -> frozenset[str]:
-        """Training images, and their labels where no label set stands in for them."""
-        return frozenset({"id_features"} if self.labels else {"id_features", "id_labels"})
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """Features of training images, and their labels where no label set stands in for them."""
+        kinds: set[type[Input]] = {IDFeatures}
+        if not self.labels:
+            kinds.add(IDLabels)
+        if self.features == "tower":
+            kinds.add(TowerFeatures)
+        return frozenset(kinds)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -62,16 +68,13 @@ class Mahalanobis(Detector):
         Raises:
             SettingsError: if no class has two images, or a covariance is singular.
         """
-        given = evidence.id_features if self.features == "image" else evidence.id_tower
-        assert given is not None  # `required_inputs` and `columns` say so
         try:
-            return fit_gaussians(given, self._classes(evidence), self.ridge)
+            image = evidence[IDFeatures].image if self.features == "image" else evidence[TowerFeatures].image
+            return fit_gaussians(image, self._classes(evidence), self.ridge)
         except ValueError as error:
             raise SettingsError(f"{type(self).__name__} on {self.features} features: {error}") from error
 
     def _classes(self, evidence: Evidence) -> Tensor:
         if self.labels:
-            assert evidence.id_features is not None
-            return top_k(evidence.id_features, evidence.labels[self.labels].positives, 1).indices[:, 0]
-        assert evidence.id_labels is not None
-        return evidence.id_labels
+            return top_k(evidence[IDFeatures].image, evidence.labels(self.labels).positives, 1).indices[:, 0]
+        return evidence[IDLabels].label

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.grouping import grouped_log_odds, grouped_share_half
 
 

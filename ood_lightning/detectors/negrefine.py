@@ -20,7 +20,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import Detector, Evidence, LabelFeatures, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.multimatch import multi_match
 from ood_lightning.functional.similarity import top_k
@@ -41,7 +42,6 @@ class NegRefine(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
 
     labels: str = "neglabel"
     groups: int = 100
@@ -53,11 +53,9 @@ class NegRefine(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Keep the label set and an empty store of pair texts."""
-        assert evidence.texts is not None  # `required_inputs` says so
-        assert evidence.encode is not None
-        labels = evidence.labels[self.labels]
-        pairs = PairTexts(*evidence.texts[self.labels], evidence.encode[self.labels], self.cached_pairs)
-        return lambda features: self._score(features, labels, pairs)
+        ready = evidence.label_sets[self.labels]
+        pairs = PairTexts(*ready.texts, ready.encode, self.cached_pairs)
+        return lambda features: self._score(features, ready.features, pairs)
 
     def _score(self, features: Tensor, labels: LabelFeatures, pairs: "PairTexts") -> Tensor:
         scale = self.sharpness * labels.logit_scale

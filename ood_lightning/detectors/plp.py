@@ -19,7 +19,8 @@ from typing import ClassVar, Literal
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Evidence, Scorer
+from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
 
@@ -40,7 +41,6 @@ class PLP(Detector):
     """
 
     supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "texts"})
 
     labels: str = "names"
     probe: str = "runs/plp/probe.safetensors"
@@ -63,7 +63,6 @@ class PLP(Detector):
         Raises:
             SettingsError: if it is no probe, or one of other names, features or another encoder.
         """
-        assert evidence.texts is not None  # `required_inputs` says so
         path = Path(self.probe)
         try:
             with safe_open(path, framework="pt") as stored:
@@ -71,7 +70,7 @@ class PLP(Detector):
                 made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
         except (SafetensorError, KeyError, ValueError) as error:
             raise SettingsError(f"{path} is no probe: {error}") from None
-        names = evidence.texts[self.labels][0]
+        names = evidence.label_sets[self.labels].texts.positives
         run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
         if differs := [what for what, value in run.items() if made.get(what) != value]:
             raise SettingsError(

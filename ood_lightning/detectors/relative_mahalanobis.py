@@ -11,7 +11,8 @@ Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 91.25 / 42.58 in ClusterM
 from dataclasses import dataclass
 from functools import partial
 
-from ood_lightning.detectors.base import Evidence, Scorer
+from ood_lightning.detectors.base import Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.detectors.mahalanobis import Mahalanobis
 from ood_lightning.functional.density import relative_mahalanobis
 

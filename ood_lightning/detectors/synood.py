@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Evidence, Scorer
+from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
 
@@ -49,7 +50,6 @@ class SynOOD(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"encoder", "prompts", "texts"})
 
     labels: str = "neglabel"
     head: str = ""
@@ -71,20 +71,15 @@ class SynOOD(Detector):
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, refuse one of another encoder, other prompts or other labels, and put its negatives in."""
         tensors, made = self._read()
-        assert evidence.texts is not None  # `required_inputs` says so
-        assert evidence.prompts is not None
-        here = {
-            "encoder": evidence.encoder,
-            "prompts": evidence.prompts[self.labels],
-            "labels": texts_sha256(*evidence.texts[self.labels]),
-        }
+        ready = evidence.label_sets[self.labels]
+        here = {"encoder": evidence.encoder, "prompts": ready.prompts, "labels": texts_sha256(*ready.texts)}
         for what, value in here.items():
             if made[what] != value:
                 raise SettingsError(
                     f"{self.head} was trained with {what} {str(made[what])[:16]}, the run has {str(value)[:16]} (label "
                     f"set {self.labels!r}): name in both the same encoder, prompts and labels, or train again"
                 )
-        labels = evidence.labels[self.labels]
+        labels = ready.features
         device = labels.negatives.device
         *parts, used, tuned = (tensors[name].to(device) for name in HEAD)
         adapter = Adapter(*parts)

@@ -22,7 +22,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures, Stream, StreamDetector
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import mean_share_log_odds
 from ood_lightning.functional.noise import noise_images
@@ -52,7 +53,6 @@ class TANL(StreamDetector):
     """
 
     needs_negatives: ClassVar[bool] = True
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"image_tower"})  # a run always has one
 
     labels: str = "neglabel"
     sharpness: float = 1.0
@@ -75,9 +75,8 @@ class TANL(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """Queues that know the positives' texts and noise."""
-        assert evidence.image_tower is not None
         noise = evidence.image_tower.encode(noise_images(evidence.image_tower.shape, NOISE_OF_A_KIND, self.seed))
-        return Activations(self, evidence.labels[self.labels], noise)
+        return Activations(self, evidence.labels(self.labels), noise)
 
 
 class Activations:

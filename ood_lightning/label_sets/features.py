@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ood_lightning.corpora.texts import TextBank
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from ood_lightning.corpora.words import Words
-    from ood_lightning.encoders.base import Encoder
     from ood_lightning.label_sets.sources import Vocabulary
 
 
@@ -50,17 +48,3 @@ def _rest(words: Words, labels: LabelSet) -> Tensor:
 
     rows = rest_of(words.words, labels.words)
     return rows if words.counts is None else rows.repeat_interleave(torch.tensor(words.counts)[rows])
-
-
-def positives_under(
-    label_sets: Mapping[str, LabelSet], build_vocabularies: Mapping[str, Vocabulary]
-) -> Callable[[Callable[[Encoder], Encoder], str], Tensor]:
-    """See :class:`Evidence`: features of a label set's positives under a tower made of the run's encoder, cached."""
-
-    def features(make: Callable[[Encoder], Encoder], name: str) -> Tensor:
-        bank, prompts = build_vocabularies[name].bank, build_vocabularies[name].prompts.without_adjectives()
-        tower = make(bank.encoder)
-        words = label_sets[name].words
-        return TextBank(tower, bank.cache_dir).features(words, prompts, f"positives under {tower.name}")
-
-    return features

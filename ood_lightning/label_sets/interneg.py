@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.class_names import read_names
+from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds, shots
 from ood_lightning.functional.similarity import unit
@@ -37,8 +38,8 @@ class InterNegNegatives(LabelSource):
     pseudo_labels: bool = False
 
     @property
-    def required_inputs(self) -> frozenset[str]:  # noqa: D102
-        return frozenset({"id_features"} if self.pseudo_labels else {"id_labels"})
+    def required_inputs(self) -> frozenset[type[Input]]:  # noqa: D102
+        return frozenset({IDFeatures if self.pseudo_labels else IDLabels})
 
     def label_set(self, vocabulary: Vocabulary) -> LabelSet:
         """Rank what stays below the border."""

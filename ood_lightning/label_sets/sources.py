@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.data.artifacts.features import Features
+    from ood_lightning.detectors.evidence import Input
     from ood_lightning.functional.intermodal import ClassBounds
 
 
@@ -72,8 +73,8 @@ class LabelSource(ABC):
     """Something that yields a label set."""
 
     @property
-    def required_inputs(self) -> frozenset[str]:
-        """Of :class:`Evidence`'s `id_features` and `id_labels`, what it needs; else its detectors are not run."""
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """Kinds of input that it cannot do without; where the run lacks one, the set is not made."""
         return frozenset()
 
     @property
@@ -153,7 +154,7 @@ class WithCorpus(LabelSource):
         return self._source.terms(self.corpus or corpus, self.prompts or prompts)
 
     @property
-    def required_inputs(self) -> frozenset[str]:
+    def required_inputs(self) -> frozenset[type[Input]]:
         """The source's."""
         return self._source.required_inputs
 

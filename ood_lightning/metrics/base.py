@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 class Metric(ABC):
     """A fraction computed from the raw scores of one ID set and one OOD set.
 
-    A metric of your own is one class in one file, named in `model.metrics` by its class path; `title` and
-    `higher_is_better` may be plain class attributes::
+    A metric of your own is one class in one file, named in `model.metrics` by its class path::
 
         class FPR80(Metric):
             title = "OOD pictures accepted while 80 % of the ID pictures are kept"
@@ -21,17 +20,14 @@ class Metric(ABC):
 
             def __call__(self, id_scores, ood_scores):
                 return fpr_ood_at_id_tpr(id_scores, ood_scores, 0.8)
+
+    Attributes:
+        title: what it measures, in one line that stands below the tables.
+        higher_is_better: its direction.
     """
 
-    @property
-    @abstractmethod
-    def title(self) -> str:
-        """What it measures, in one line below the tables."""
-
-    @property
-    @abstractmethod
-    def higher_is_better(self) -> bool:
-        """Its direction."""
+    title: str
+    higher_is_better: bool
 
     @abstractmethod
     def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:

@@ -45,8 +45,3 @@ def parts_of(metric: str) -> tuple[str, ...]:
     if metric not in ROW_COLUMNS:
         return ESTIMATE_PARTS
     return tuple(part for part in ESTIMATE_PARTS if f"{metric}_{part}" in ROW_COLUMNS)
-
-
-def columns_of(metric: str) -> list[str]:
-    """Columns of a further metric: its value, then its parts."""
-    return [metric, *(f"{metric}_{part}" for part in ESTIMATE_PARTS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ood_lightning.metrics.columns import ROW_COLUMNS, columns_of, parts_of
+from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS, parts_of
 from ood_lightning.metrics.results import Estimate, Result
 
 Cell = str | float | int | bool | None
@@ -42,7 +42,8 @@ def from_row(row: Mapping[str, Any]) -> Result:
     return Result(metrics=metrics, supervision=supervision, **plain)
 
 
-def further_metrics(columns: Iterable[str]) -> list[str]:
-    """Names of the metrics beyond the standard ones: each has a column of its own and one for each of its parts."""
+def further_metrics(columns: Iterable[str]) -> dict[str, set[str]]:
+    """Metrics beyond the standard ones, with their columns: the value, and all parts, without which it is no metric."""
     present = dict.fromkeys(columns)
-    return [name for name in present if name not in ROW_COLUMNS and all(c in present for c in columns_of(name))]
+    with_parts = {name: {name, *(f"{name}_{part}" for part in ESTIMATE_PARTS)} for name in present}
+    return {name: parts for name, parts in with_parts.items() if name not in ROW_COLUMNS and parts <= present.keys()}

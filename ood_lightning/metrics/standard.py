@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -13,93 +14,31 @@ from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS
 
 
-class AUROC(Metric):
-    """Chance that an ID image outscores an OOD image; a tie counts half, 0.5 is chance."""
-
-    title = "chance that an ID picture outscores an OOD picture"
-    higher_is_better = True
-
-    def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """See :func:`ood_lightning.functional.roc.auroc`."""
-        return roc.auroc(id_scores, ood_scores)
-
-
 @dataclass(frozen=True)
-class FPROodAtIdTPR(Metric):
-    """OOD images accepted by the strictest threshold that keeps a share of the ID images.
+class ROCMetric(Metric):
+    """A function of :mod:`ood_lightning.functional.roc` with its title and direction."""
 
-    Args:
-        tpr: the share of ID images to keep, in (0, 1].
-    """
-
-    tpr: float
-    higher_is_better = False
-
-    def __post_init__(self) -> None:
-        roc.check_fraction(self.tpr)
-
-    @property
-    def title(self) -> str:
-        """With the share in percent."""
-        return f"OOD pictures accepted while at least {100 * self.tpr:g} % of the ID pictures are kept"
+    function: Callable[[Tensor, Tensor], Tensor]
+    title: str
+    higher_is_better: bool
 
     def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """See :func:`ood_lightning.functional.roc.fpr_ood_at_id_tpr`."""
-        return roc.fpr_ood_at_id_tpr(id_scores, ood_scores, self.tpr)
-
-
-@dataclass(frozen=True)
-class FPRIdAtOodTPR(Metric):
-    """ID images rejected by the mildest threshold that catches a share of the OOD images.
-
-    Args:
-        tpr: the share of OOD images to catch, in (0, 1].
-    """
-
-    tpr: float
-    higher_is_better = False
-
-    def __post_init__(self) -> None:
-        roc.check_fraction(self.tpr)
-
-    @property
-    def title(self) -> str:
-        """With the share in percent."""
-        return f"ID pictures rejected while at least {100 * self.tpr:g} % of the OOD pictures are caught"
-
-    def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """See :func:`ood_lightning.functional.roc.fpr_id_at_ood_tpr`."""
-        return roc.fpr_id_at_ood_tpr(id_scores, ood_scores, self.tpr)
-
-
-class AUPRIn(Metric):
-    """Area under the precision-recall curve by the step rule, ID positive."""
-
-    title = "area under the precision-recall curve, ID positive"
-    higher_is_better = True
-
-    def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """See :func:`ood_lightning.functional.roc.aupr_in`."""
-        return roc.aupr_in(id_scores, ood_scores)
-
-
-class AUPROut(Metric):
-    """Area under the precision-recall curve by the step rule, OOD positive."""
-
-    title = "area under the precision-recall curve, OOD positive"
-    higher_is_better = True
-
-    def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """See :func:`ood_lightning.functional.roc.aupr_out`."""
-        return roc.aupr_out(id_scores, ood_scores)
+        """The function's value."""
+        return self.function(id_scores, ood_scores)
 
 
 STANDARD: dict[str, Metric] = {
-    "auroc": AUROC(),
-    "fpr_ood@id_tpr95": FPROodAtIdTPR(0.95),
-    "fpr_id@ood_tpr95": FPRIdAtOodTPR(0.95),
-    "aupr_in": AUPRIn(),
-    "aupr_out": AUPROut(),
+    "auroc": ROCMetric(roc.auroc, "chance that an ID picture outscores an OOD picture", True),
+    "fpr_ood@id_tpr95": ROCMetric(
+        partial(roc.fpr_ood_at_id_tpr, tpr=0.95), "OOD pictures accepted while 95 % of the ID pictures are kept", False
+    ),
+    "fpr_id@ood_tpr95": ROCMetric(
+        partial(roc.fpr_id_at_ood_tpr, tpr=0.95),
+        "ID pictures rejected while 95 % of the OOD pictures are caught",
+        False,
+    ),
+    "aupr_in": ROCMetric(roc.aupr_in, "area under the precision-recall curve, ID positive", True),
+    "aupr_out": ROCMetric(roc.aupr_out, "area under the precision-recall curve, OOD positive", True),
 }
 
 
@@ -107,13 +46,17 @@ def with_standard(further: Mapping[str, Metric]) -> dict[str, Metric]:
     """The standard metrics, then further ones.
 
     Raises:
-        SettingsError: a further metric has the name of a column that result files hold already.
+        SettingsError: a further metric has the name of a column that result files hold already, or does not say what
+            it is.
     """
-    for name in further:
-        if name in ROW_COLUMNS or name.endswith(tuple(f"_{part}" for part in ESTIMATE_PARTS)):
+    endings = tuple(f"_{part}" for part in ESTIMATE_PARTS)
+    for name, metric in further.items():
+        if name in ROW_COLUMNS or name.endswith(endings):
             raise SettingsError(
                 f"no further metric may be called {name!r}: results.csv has, or could have, a column of that name with "
-                f"another meaning. Take a name that does not end in {', '.join('_' + part for part in ESTIMATE_PARTS)}"
+                f"another meaning. Take a name that does not end in {', '.join(endings)}"
             )
+        if not hasattr(metric, "title") or not hasattr(metric, "higher_is_better"):
+            raise SettingsError(f"metric {name!r} lacks title or higher_is_better: both are shown below the tables")
 
     return STANDARD | dict(further)

@@ -14,11 +14,13 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
-from ood_lightning.detectors.base import Detector, Evidence, Scorer, StreamDetector, StreamProtocol
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence, needed
+from ood_lightning.detectors.stream import StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, checked
-from ood_lightning.evaluation.prepare import check_dimensions, prepare, reason
+from ood_lightning.evaluation.prepare import check_dimensions, prepare
 from ood_lightning.evaluation.streams import evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.sources import LabelSource, Stored
@@ -111,13 +113,11 @@ class DetectModule(L.LightningModule):
     def _prepare(self, device: torch.device) -> None:
         self.encoder.load(device)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        asked = frozenset(field for found in self._every.values() for field in found.required_inputs)
-        asked |= {column for detector in self.detectors.values() for column in detector.columns}
         bank = TextBank(self.encoder, self.cache_dir)
         self.label_sets, self.unmade, self.evidence = prepare(
-            self.encoder, self.sources, self.corpus, self.prompts, bank, data.id_train, device, asked
+            self.encoder, self.sources, self.corpus, self.prompts, bank, data.id_train, device
         )
-        self.labels = self.evidence.labels
+        self.labels = {name: found.features for name, found in self.evidence.label_sets.items()}
         wanted = self.explain or ""
         self.explained = wanted if wanted in self.labels else next(iter(self.labels))
         if wanted in self.unmade:
@@ -138,12 +138,12 @@ class DetectModule(L.LightningModule):
                 continue
             if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
                 raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking, unnamed = self.evidence.lacks(detector.required_inputs), detector.missing()
-            lacking += [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.extra_features)]
+            lacking, unnamed = self.evidence.available.lacking(detector.required_inputs), detector.missing()
+            absent = [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.extra_features)]
             if unnamed:
                 self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
-            elif lacking:
-                self.not_run[name] = reason(lacking)
+            elif lacking or absent:
+                self.not_run[name] = needed(lacking, absent)
             elif isinstance(detector, Detector):
                 self.scorers[name] = _bound(name, detector, self.evidence)
         read = {column for name in self.scorers for column in self.columns[name]}
@@ -228,9 +228,8 @@ class DetectModule(L.LightningModule):
         if len(ids) != promised or duplicates:
             raise ShardCountError(f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), promised)
         features, scores = eval_set.features, scores.cpu()
-        rows, named = scores[:, len(self.scorers) :].long().T.tolist(), self.evidence.texts
-        assert named is not None  # prepare() gives them
-        sides = zip(named[self.explained], rows, strict=True)
+        rows = scores[:, len(self.scorers) :].long().T.tolist()
+        sides = zip(self.evidence.label_sets[self.explained].texts, rows, strict=True)
         nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in sides]
         return SetScores(
             features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.scorers)], *nearest

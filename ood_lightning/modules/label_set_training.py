@@ -11,7 +11,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.features import label_features

@@ -10,7 +10,7 @@ import torch
 from shard_files import MakeSet
 
 from ood_lightning.callbacks.checkpoint import LAST, RUN, checkpoint_of, settings
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.features import TrainFeatures
 from ood_lightning.errors import SettingsError
 from ood_lightning.modules.temi import TEMIModule

@@ -130,7 +130,7 @@ def test_repeated_and_overlapping_words_are_kept_and_told(eval_yaml: Path, capsy
 
 
 def test_a_word_given_twice_counts_twice():
-    from ood_lightning.detectors.base import LabelFeatures
+    from ood_lightning.detectors.evidence import LabelFeatures
     from ood_lightning.detectors.label_mass import LabelMass
 
     eye = torch.eye(3)

@@ -17,7 +17,8 @@ from PIL import Image
 from shard_files import write_tar
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.hashes import sha256_of
 
 pytestmark = pytest.mark.slow  # whole commands

@@ -85,7 +85,7 @@ def other_hash(shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (lambda s: next((s / "blues").glob("*1.tar")).unlink(), r"set 'blues': shard .*blues-000001\.tar is missing"),
         (lambda s: (s / "blues" / "manifest.json").unlink(), r"blues holds no manifest\.json"),
         (lambda s: shutil.rmtree(s / "blues"), r"there is no set .*blues: expected a folder with"),
-        (lambda s: (s / "blues" / "manifest.json").write_text("{"), r"manifest\.json is no manifest"),
+        (lambda s: (s / "blues" / "manifest.json").write_text("{"), r"manifest\.json is not readable as JSON"),
         (lambda s: edit_manifest(s / "blues", role="id"), r"'blues' is given as ood, its manifest says id"),
         (lambda s: edit_manifest(s / "blues", name="greys"), r"two sets are called greys"),
         (lambda s: edit_manifest(s / "blues", shards=more_samples), r"yielded 4 samples, its manifest promises 5"),
@@ -271,7 +271,7 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
             ["--label_set", "names.json", "--detector", MASS],
             r"LabelMass needs negatives, the label set names\.json has none",
         ),
-        (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID images"),
+        (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
         (["--detector", NEGLABEL], r"2 negatives do not fill 100 groups"),
     ],
 )

@@ -11,10 +11,11 @@ import pytest
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.union import Union
 from ood_lightning.corpora.without import Without
-from ood_lightning.corpora.wordnet import WordNet, clean, frozen_lines
+from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.errors import CorpusError
 from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.frozen import frozen_text
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -83,7 +84,7 @@ def test_the_frozen_lists_have_the_papers_sizes(
 
 
 def test_adjectives_alone_have_the_known_counts():
-    lines = [line.split(" ", 2) for line in frozen_lines(wordnet.ADJ_LEMMAS, wordnet.ADJ_LEMMAS_SHA256)]
+    lines = [line.split(" ", 2) for line in frozen_text(wordnet.ADJ_LEMMAS, wordnet.ADJ_LEMMAS_SHA256).splitlines()]
     heads, entries = ([int(fields[column]) for fields in lines] for column in (0, 1))
     assert (sum(heads), sum(map(bool, heads)), len(lines), sum(entries)) == (18_156, 14_006, 21_479, 30_004)
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.errors import SettingsError
 

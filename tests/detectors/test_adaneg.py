@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bare_evidence import evidence_of
 from torch import Tensor
 
 from ood_lightning.detectors.adaneg import AdaNeg, ImageMemory, Proxies
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
@@ -35,7 +36,7 @@ def images(labels: LabelFeatures) -> Tensor:
 
 
 def run(detector: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[Tensor, Proxies]:
-    stream = detector.open(Evidence({"neglabel": labels}))
+    stream = detector.open(evidence_of({"neglabel": labels}))
     assert isinstance(stream, Proxies)
     return torch.cat([stream(batch) for batch in images.split(batch_size)]), stream
 
@@ -164,7 +165,9 @@ def test_two_streams_share_nothing(labels: LabelFeatures, images: Tensor):
 
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_an_empty_batch_changes_nothing(adaptive: bool, labels: LabelFeatures, images: Tensor):
-    stream, other = (replace(DETECTOR, sample_adaptive=adaptive).open(Evidence({"neglabel": labels})) for _ in range(2))
+    stream, other = (
+        replace(DETECTOR, sample_adaptive=adaptive).open(evidence_of({"neglabel": labels})) for _ in range(2)
+    )
     for batch in images.split(8):
         assert stream(torch.empty(0, 8)).shape == (0,)
         assert torch.equal(stream(batch), other(batch))

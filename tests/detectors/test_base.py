@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import ood_lightning.detectors
-from ood_lightning.detectors.base import Detector, LabelDetector, StreamDetector
+from ood_lightning.detectors.base import Detector, LabelDetector
+from ood_lightning.detectors.stream import StreamDetector
 
 ROOT = Path(__file__).parents[2]
 ABSTRACT = (Detector, LabelDetector, StreamDetector)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from bare_evidence import evidence_of, ready
 from shard_files import COLOURS, encoded
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -17,8 +18,8 @@ from torch.nn.functional import normalize
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.detectors.base import Evidence, LabelFeatures
 from ood_lightning.detectors.clipn import CLIPN
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.clipn import NoTexts
 from ood_lightning.encoders.openclip import OpenClip
@@ -34,14 +35,14 @@ YES, NO, PICTURES = unit(4, 1), unit(4, 2), unit(9, 3)
 
 
 def evidence(no: Tensor = NO) -> Evidence:
-    def under(make: Callable[[Encoder], Encoder], labels: str) -> Tensor:
-        assert labels == "names"
+    def positives_under(make: Callable[[Encoder], Encoder]) -> Tensor:
         made = make(OpenClip("local-dir:none"))
         assert isinstance(made, NoTexts)
         assert made.checkpoint == Path("clipn.pt")
         return no
 
-    return Evidence({"names": LabelFeatures(YES, unit(2, 4), SCALE)}, positives_under=under)
+    labels = LabelFeatures(YES, unit(2, 4), SCALE)
+    return evidence_of({"names": ready(labels, positives_under=positives_under)})
 
 
 def probability(picture: Tensor, score: str) -> float:

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from bare_evidence import evidence_of
 from torch import Tensor
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
 from ood_lightning.detectors.clipscope import ClassCounts, CLIPScope
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import unit
 
 
@@ -40,7 +41,7 @@ def by_hand(images: Tensor, labels: LabelFeatures, scale: float) -> list[float]:
 @pytest.mark.parametrize("batch_size", [1, 7, 40])
 @pytest.mark.parametrize("sharpness", [1.0, 0.5])
 def test_equals_a_loop_over_single_images(images: Tensor, labels: LabelFeatures, batch_size: int, sharpness: float):
-    stream = CLIPScope(sharpness=sharpness).open(Evidence({"neglabel": labels}))
+    stream = CLIPScope(sharpness=sharpness).open(evidence_of({"neglabel": labels}))
     found = torch.cat([stream(batch) for batch in images.split(batch_size)])
     expected = torch.tensor(by_hand(images, labels, sharpness * 14.3), dtype=torch.float64)
     torch.testing.assert_close(found, expected.log(), atol=1e-4, rtol=0)
@@ -79,7 +80,7 @@ def test_the_order_counts_and_an_empty_batch_does_not(images: Tensor, labels: La
 
 
 def test_two_streams_share_nothing(images: Tensor, labels: LabelFeatures):
-    detector, evidence = CLIPScope(), Evidence({"neglabel": labels})
+    detector, evidence = CLIPScope(), evidence_of({"neglabel": labels})
     first = detector.open(evidence)(images)
     torch.testing.assert_close(detector.open(evidence)(images), first, atol=0, rtol=0)
 
@@ -93,7 +94,7 @@ def test_images_that_are_certain_do_not_tie():
 
 
 def test_an_image_like_a_positive_outscores_one_like_a_negative(labels: LabelFeatures):
-    positive, negative = CLIPScope().open(Evidence({"neglabel": labels}))(
+    positive, negative = CLIPScope().open(evidence_of({"neglabel": labels}))(
         torch.stack([labels.positives[0], labels.negatives[0]])
     )
     assert positive > negative

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from bare_evidence import evidence_of
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.glmcm import GLMCM
 from ood_lightning.detectors.mcm import MCM
 from ood_lightning.functional.patches import local_match
@@ -26,7 +27,7 @@ def sides() -> Sides:
 
 def score(detector: GLMCM, sides: Sides) -> Tensor:
     features, patches, labels = sides
-    return detector.bind(Evidence({"names": labels}))(features, patches)
+    return detector.bind(evidence_of({"names": labels}))(features, patches)
 
 
 def largest_share(vector: Tensor, names: Tensor, temperature: float) -> float:

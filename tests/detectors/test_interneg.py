@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 import torch
+from bare_evidence import evidence_of
 from torch import Tensor
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, LabelFeatures, SoftTokens
 from ood_lightning.detectors.interneg import InterNeg, Inversions, invert
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.encoders.openclip import OpenClip
@@ -52,12 +53,12 @@ def evidence() -> Evidence:
     bounds = class_bounds(
         labels.positives, unit(0.8 * draw(12, D, seed=4) + labels.positives.repeat(3, 1)), torch.arange(12) % 4
     )
-    return Evidence({"interneg": labels}, soft_tokens=cast(Any, BLANKS), class_bounds={"interneg": bounds})
+    return evidence_of({"interneg": labels}, SoftTokens(cast(Any, BLANKS)), ClassBoundsBySet({"interneg": bounds}))
 
 
 @pytest.fixture
 def images(evidence: Evidence) -> Tensor:
-    labels = evidence.labels["interneg"]
+    labels = evidence.labels("interneg")
     texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
     return unit(0.8 * draw(40, D, seed=3) + texts[torch.arange(40) % 4])
 
@@ -97,7 +98,7 @@ def inverted_by_hand(d: InterNeg, strange: Tensor, generator: torch.Generator) -
 
 def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> tuple[list[float], list[float]]:
     """S of all images, and the gaps in the bank, one image and one label at a time."""
-    labels, bounds = evidence.labels["interneg"], (evidence.class_bounds or {})["interneg"]
+    labels, bounds = evidence.labels("interneg"), evidence[ClassBoundsBySet].bounds["interneg"]
     positives, words = labels.positives.double(), list(labels.negatives.double())
     generator = torch.Generator().manual_seed(d.seed)
     bank: list[tuple[float, Tensor]] = []
@@ -183,11 +184,9 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
 
 def test_with_an_empty_bank_it_is_neglabel(evidence: Evidence, images: Tensor):
     found = run(replace(DETECTOR, threshold=0.0), evidence, images, 8)
-    assert torch.equal(found, NegLabel(groups=2)(images, evidence.labels["interneg"]))
-    nobody = replace(
-        evidence,
-        class_bounds={"interneg": evidence.class_bounds["interneg"]._replace(thresholds=torch.full((4,), -1.0))},
-    )  # type: ignore[index]
+    assert torch.equal(found, NegLabel(groups=2)(images, evidence.labels("interneg")))
+    unreachable = evidence[ClassBoundsBySet].bounds["interneg"]._replace(thresholds=torch.full((4,), -1.0))
+    nobody = evidence_of(evidence.label_sets, evidence[SoftTokens], ClassBoundsBySet({"interneg": unreachable}))
     assert torch.equal(run(DETECTOR, nobody, images, 8), found)
 
 
@@ -242,15 +241,14 @@ def test_an_empty_batch_changes_nothing(evidence: Evidence, images: Tensor):
 
 
 def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):
-    labels = {**evidence.labels, "neglabel": evidence.labels["interneg"]}
+    label_sets = {**evidence.label_sets, "neglabel": evidence.label_sets["interneg"]}
     with pytest.raises(SettingsError, match=r"'neglabel', which looks at no images.*InterNegNegatives \(interneg\)"):
-        InterNeg(labels="neglabel").open(replace(evidence, labels=labels))
+        InterNeg(labels="neglabel").open(replace(evidence, label_sets=label_sets))
 
 
 def test_it_lacks_what_a_run_without_images_or_blanks_has_not(evidence: Evidence):
-    bare = Evidence(evidence.labels)
-    assert bare.lacks(InterNeg.required_inputs) == ["class_bounds", "soft_tokens"]
-    assert evidence.lacks(InterNeg.required_inputs) == []
+    assert Inputs().lacking(InterNeg.required_inputs) == [ClassBoundsBySet, SoftTokens]
+    assert evidence.available.lacking(InterNeg.required_inputs) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector, LabelFeatures
+from ood_lightning.detectors.base import LabelDetector
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.mcm import MCM
 from ood_lightning.detectors.neglabel import NegLabel

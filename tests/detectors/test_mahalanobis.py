@@ -1,13 +1,13 @@
 """Mahalanobis, relative Mahalanobis and KNN: what they bind, and what they are given."""
 
-from dataclasses import replace
-
 import pytest
 import torch
+from bare_evidence import evidence_of
 from torch import Tensor
 from torch.nn.functional import layer_norm, normalize
 
-from ood_lightning.detectors.base import Detector, Evidence, LabelFeatures
+from ood_lightning.detectors.base import Detector
+from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Inputs, LabelFeatures, TowerFeatures
 from ood_lightning.detectors.knn import KNN
 from ood_lightning.detectors.mahalanobis import Mahalanobis
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
@@ -19,12 +19,13 @@ def evidence() -> Evidence:
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(90) % 3
     centres = 3 * torch.eye(6)[:3]
-    return Evidence({}, normalize(centres[labels] + torch.randn(90, 6, generator=draw), dim=1), labels)
+    features = normalize(centres[labels] + torch.randn(90, 6, generator=draw), dim=1)
+    return evidence_of({}, IDFeatures(features), IDLabels(labels))
 
 
 def _mean_pictures(evidence: Evidence) -> Tensor:
-    assert evidence.id_features is not None
-    inside = torch.stack([evidence.id_features[evidence.id_labels == c].mean(0) for c in range(3)])
+    features, labels = evidence[IDFeatures].image, evidence[IDLabels].label
+    inside = torch.stack([features[labels == c].mean(0) for c in range(3)])
     return normalize(torch.cat([inside, -inside]), dim=1)
 
 
@@ -35,14 +36,16 @@ def test_pictures_like_the_id_images_outscore_their_opposites(detector: Detector
 
 
 def test_what_is_missing_is_named():
-    assert Evidence({}).lacks(Mahalanobis().required_inputs) == ["id_features", "id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(Mahalanobis().required_inputs) == ["id_labels"]
-    assert Evidence({}, torch.eye(3)).lacks(KNN().required_inputs) == []
+    nothing, images = Inputs(), Inputs.of(IDFeatures(torch.eye(3)))
+    assert nothing.lacking(Mahalanobis().required_inputs) == [IDFeatures, IDLabels]
+    assert images.lacking(Mahalanobis().required_inputs) == [IDLabels]
+    assert images.lacking(KNN().required_inputs) == []
+    assert images.lacking(Mahalanobis(labels="mined", features="tower").required_inputs) == [TowerFeatures]
 
 
 def test_more_neighbours_than_images_are_refused():
     with pytest.raises(SettingsError, match="4 neighbours, there are 3 ID images"):
-        KNN(k=4).bind(Evidence({}, torch.eye(3)))
+        KNN(k=4).bind(evidence_of({}, IDFeatures(torch.eye(3))))
 
 
 KINDS = pytest.mark.parametrize("kind", [Mahalanobis, RelativeMahalanobis])
@@ -52,7 +55,7 @@ KINDS = pytest.mark.parametrize("kind", [Mahalanobis, RelativeMahalanobis])
 def test_what_an_option_needs_is_said_by_the_instance(kind: type[Mahalanobis]):
     assert kind().supervision == {"id_images", "id_labels"}
     assert kind(labels="mined").supervision == {"id_images"}
-    assert kind(labels="mined").required_inputs == {"id_features"}
+    assert kind(labels="mined").required_inputs == {IDFeatures}
     assert kind().columns == ("image",)
     assert kind(features="tower").columns == ("tower",)
 
@@ -60,26 +63,26 @@ def test_what_an_option_needs_is_said_by_the_instance(kind: type[Mahalanobis]):
 @KINDS
 def test_a_label_set_stands_in_for_labels(kind: type[Mahalanobis], evidence: Evidence):
     """The nearest positive of each training picture is its class; own labels are not looked at."""
-    assert evidence.id_features is not None
     positives = torch.eye(6)[[2, 0, 1, 5]]
-    guessed = (evidence.id_features @ positives.T).argmax(dim=1)
-    labelled = replace(evidence, id_labels=guessed)
-    named = replace(evidence, labels={"mined": LabelFeatures(positives, positives[:0], 10.0)})
+    features, labels = evidence[IDFeatures], evidence[IDLabels].label
+    labelled = evidence_of({}, features, IDLabels((features.image @ positives.T).argmax(dim=1)))
+    named = {"mined": LabelFeatures(positives, positives[:0], 10.0)}
     queries = normalize(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)), dim=1)
     expected = kind().bind(labelled)(queries)
-    for own in (evidence.id_labels, None, evidence.id_labels.flip(0)):  # type: ignore[union-attr]
-        found = kind(labels="mined").bind(replace(named, id_labels=own))(queries)
+    for further in ([IDLabels(labels)], [], [IDLabels(labels.flip(0))]):
+        found = kind(labels="mined").bind(evidence_of(named, features, *further))(queries)
         torch.testing.assert_close(found, expected, atol=0, rtol=0)
     assert (kind().bind(evidence)(queries) - expected).abs().max() > 0
 
 
 @KINDS
 def test_the_tower_is_read_as_it_is(kind: type[Mahalanobis], evidence: Evidence):
-    assert evidence.id_features is not None
-    tower = 7 + 3 * evidence.id_features @ torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
+    features, labels = evidence[IDFeatures], evidence[IDLabels]
+    tower = 7 + 3 * features.image @ torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
     queries = 5 * torch.randn(20, 6, generator=torch.Generator().manual_seed(3))
-    found = kind(features="tower").bind(replace(evidence, id_tower=tower))(queries)
-    torch.testing.assert_close(found, kind().bind(replace(evidence, id_features=tower))(queries), atol=0, rtol=0)
+    found = kind(features="tower").bind(evidence_of({}, features, labels, TowerFeatures(tower)))(queries)
+    expected = kind().bind(evidence_of({}, IDFeatures(tower), labels))(queries)
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
 
 
 def test_a_singular_covariance_is_a_users_error_that_names_the_cure(evidence: Evidence):
@@ -87,8 +90,8 @@ def test_a_singular_covariance_is_a_users_error_that_names_the_cure(evidence: Ev
     draw = torch.Generator().manual_seed(4)
     tower = torch.randn(90, 12, generator=draw, dtype=torch.float64) + 3
     tower = layer_norm(tower, (12,), torch.rand(12, generator=draw, dtype=torch.float64) + 0.5)
-    given = replace(evidence, id_tower=tower)
+    with_tower = evidence_of({}, evidence[IDFeatures], evidence[IDLabels], TowerFeatures(tower))
     with pytest.raises(SettingsError, match=r"Mahalanobis on tower features: .*singular.*a ridge above 0"):
-        Mahalanobis(features="tower").bind(given)
-    scores = [Mahalanobis(features="tower", ridge=ridge).bind(given)(tower) for ridge in (1e-8, 1e-6)]
+        Mahalanobis(features="tower").bind(with_tower)
+    scores = [Mahalanobis(features="tower", ridge=ridge).bind(with_tower)(tower) for ridge in (1e-8, 1e-6)]
     torch.testing.assert_close(*scores, atol=1e-2, rtol=1e-2)  # any tiny one will do

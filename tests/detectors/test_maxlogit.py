@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelFeatures
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.maxlogit import MaxLogit
 from ood_lightning.detectors.mcm import MCM
 from ood_lightning.detectors.variance import Variance

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelFeatures
+from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.functional.similarity import unit
 

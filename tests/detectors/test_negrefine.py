@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from bare_evidence import evidence_of, ready
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.detectors.negrefine import NegRefine, PairTexts
 
 POSITIVES, NEGATIVES = ["cat", "dog", "cow"], ["car", "sky", "rock", "sand", "wind", "lamp"]
@@ -36,7 +37,7 @@ def encode() -> Encoder:
 @pytest.fixture
 def evidence(encode: Encoder) -> Evidence:
     labels = LabelFeatures(Encoder()(POSITIVES), Encoder()(NEGATIVES), 10.0)
-    return Evidence({"neglabel": labels}, texts={"neglabel": (POSITIVES, NEGATIVES)}, encode={"neglabel": encode})
+    return evidence_of({"neglabel": ready(labels, (POSITIVES, NEGATIVES), encode=encode)})
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def _by_hand(h: Tensor, labels: LabelFeatures, k: int, alpha: float) -> float:
 
 def test_equals_a_loop_over_single_pictures(evidence: Evidence, pictures: Tensor):
     detector = NegRefine(groups=2, permutation_seed=None, k=2, alpha=2.0)
-    expected = [_by_hand(h, evidence.labels["neglabel"], 2, 2.0) for h in pictures]
+    expected = [_by_hand(h, evidence.labels("neglabel"), 2, 2.0) for h in pictures]
     torch.testing.assert_close(detector.bind(evidence)(pictures), torch.tensor(expected, dtype=torch.float64))
 
 

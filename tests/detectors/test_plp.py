@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from bare_evidence import evidence_of, ready
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import PROVENANCE_KEY, Evidence, LabelFeatures
+from ood_lightning.detectors.base import PROVENANCE_KEY
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.detectors.plp import PLP, names_sha256
 from ood_lightning.errors import SettingsError
 
@@ -33,8 +35,8 @@ def save_probe(tensors: dict[str, Tensor], path: str, names: Sequence[str] = ("0
 
 def _evidence(names: int = 3) -> Evidence:
     positives = normalize(torch.randn(names, 6, generator=torch.Generator().manual_seed(1)), dim=1)
-    texts = {"names": ([str(i) for i in range(names)], ())}
-    return Evidence({"names": LabelFeatures(positives, positives[:0], 10.0)}, texts=texts, encoder="tiny")
+    labels = LabelFeatures(positives, positives[:0], 10.0)
+    return evidence_of({"names": ready(labels, ([str(i) for i in range(names)], ()))}, encoder="tiny")
 
 
 def test_equals_a_loop_one_can_check_by_hand(trained: dict[str, Tensor]):

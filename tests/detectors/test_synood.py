@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from bare_evidence import evidence_of, ready
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.detectors.base import Evidence, LabelFeatures
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.synood import SynOOD, texts_sha256
 from ood_lightning.errors import SettingsError
@@ -34,8 +35,7 @@ def draw(*shape: int, seed: int) -> Tensor:
 @pytest.fixture
 def evidence() -> Evidence:
     positives, negatives = (normalize(draw(n, DIM, seed=n), dim=1) for n in (3, 9))
-    labels = {"neglabel": LabelFeatures(positives, negatives, SCALE)}
-    return Evidence(labels, texts={"neglabel": WORDS}, encoder="e" * 16, prompts={"neglabel": "p" * 64})
+    return evidence_of({"neglabel": ready(LabelFeatures(positives, negatives, SCALE), WORDS)})
 
 
 def idle(evidence: Evidence) -> dict[str, Tensor]:
@@ -47,7 +47,7 @@ def idle(evidence: Evidence) -> dict[str, Tensor]:
         "gain": torch.ones(DIM),
         "shift": -draw(DIM, seed=2).abs(),
         "used": used,
-        "tuned": evidence.labels["neglabel"].negatives[used].clone(),
+        "tuned": evidence.labels("neglabel").negatives[used].clone(),
     }
 
 
@@ -77,12 +77,12 @@ def test_tuned_negatives_take_the_places_of_the_used_ones_and_the_run_keeps_its_
     tensors = idle(evidence)
     tensors["tuned"] = draw(3, DIM, seed=5)
     write(tensors)
-    before = evidence.labels["neglabel"].negatives.clone()
+    before = evidence.labels("neglabel").negatives.clone()
     found = DETECTOR.bind(evidence)(pictures)
-    assert torch.equal(evidence.labels["neglabel"].negatives, before)
+    assert torch.equal(evidence.labels("neglabel").negatives, before)
     negatives = before.clone()
     negatives[[1, 4, 8]] = normalize(tensors["tuned"], dim=1)
-    labels = evidence.labels["neglabel"]._replace(negatives=negatives)
+    labels = evidence.labels("neglabel")._replace(negatives=negatives)
     torch.testing.assert_close(found, NegLabel(groups=2)(pictures, labels), rtol=0, atol=1e-5)
 
 
@@ -114,17 +114,23 @@ def test_without_a_head_it_says_what_is_missing(evidence: Evidence):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"encoder": "x" * 16}, "trained with encoder e+, the run has x+ "),
-        ({"prompts": {"neglabel": "x" * 64}}, "trained with prompts p+, the run has x+ "),
-        ({"texts": {"neglabel": (WORDS[0], WORDS[1][::-1])}}, "trained with labels .* the same encoder, prompts and"),
-        ({"texts": {"neglabel": (WORDS[0][:2], WORDS[1])}}, "trained with labels"),
+        ({"prompts": "x" * 64}, "trained with prompts p+, the run has x+ "),
+        ({"texts": (WORDS[0], WORDS[1][::-1])}, "trained with labels .* the same encoder, prompts and"),
+        ({"texts": (WORDS[0][:2], WORDS[1])}, "trained with labels"),
     ],
-    ids=["encoder", "prompts", "order of negatives", "positives"],
+    ids=["prompts", "order of negatives", "positives"],
 )
-def test_a_head_of_another_encoder_or_other_labels_is_refused(evidence: Evidence, change: dict[str, Any], words: str):
+def test_a_head_of_other_labels_is_refused(evidence: Evidence, change: dict[str, Any], words: str):
     write(idle(evidence))
+    label_sets = {"neglabel": replace(evidence.label_sets["neglabel"], **change)}
     with pytest.raises(SettingsError, match=words):
-        DETECTOR.bind(replace(evidence, **change))
+        DETECTOR.bind(replace(evidence, label_sets=label_sets))
+
+
+def test_a_head_of_another_encoder_is_refused(evidence: Evidence):
+    write(idle(evidence))
+    with pytest.raises(SettingsError, match=r"trained with encoder e+, the run has x+ "):
+        DETECTOR.bind(replace(evidence, encoder="x" * 16))
 
 
 def test_what_is_no_head_is_refused(evidence: Evidence):

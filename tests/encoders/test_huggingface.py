@@ -399,7 +399,7 @@ def test_code_of_a_models_own_is_not_run(clip: Path, tmp_path: Path):
 
 def test_embed_stores_what_the_encoder_gives(clip: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
     from ood_lightning.data.artifacts.features import FeatureFolder
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.data.shards.samples import read_samples
 
     given = {"encoder": {"class_path": CLASS, "init_args": {"model": str(clip)}}, "shards": [str(sets / "blues")]}

@@ -11,10 +11,12 @@ from typing import ClassVar
 import pytest
 import torch
 import yaml
+from bare_evidence import evidence_of
 from torch import Tensor
 
 from ood_lightning.cli.main import main
-from ood_lightning.detectors.base import Evidence, Stream, StreamDetector, StreamProtocol
+from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input
+from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.evaluation.streams import evaluate_streams, stream_scores
 from ood_lightning.functional.roc import auroc
@@ -27,7 +29,7 @@ CPU = torch.device("cpu")
 class Drift(StreamDetector):
     """How like the mean of what came before, this batch included."""
 
-    required_inputs: ClassVar[frozenset[str]] = frozenset()
+    required_inputs: ClassVar[frozenset[type[Input]]] = frozenset()
 
     def open(self, evidence: Evidence) -> Stream:
         total = torch.zeros(1)
@@ -44,7 +46,7 @@ class Drift(StreamDetector):
 class Hungry(Drift):
     """Wants ID images."""
 
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"id_features"})
+    required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({IDFeatures})
 
 
 def eval_set(name: str, role: str, n: int, seed: int, group: str = "") -> SimpleNamespace:
@@ -67,7 +69,7 @@ SETS = [
 
 def run(streams: dict[str, StreamDetector], protocol: StreamProtocol = StreamProtocol()) -> list:  # noqa: B008
     about = dict.fromkeys(streams, (("test_stream",), "abc"))
-    return evaluate_streams(streams, Evidence({}), SETS, protocol, CPU, about)  # type: ignore[arg-type]
+    return evaluate_streams(streams, evidence_of({}), SETS, protocol, CPU, about)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -101,7 +103,7 @@ def test_a_row_is_the_mean_over_orders_each_from_a_fresh_stream():
     each = []
     for order in range(4):
         rows = protocol.rows(30, 9, order)
-        sides = stream_scores(Drift().open(Evidence({})), near, far, rows, 5, CPU)
+        sides = stream_scores(Drift().open(evidence_of({})), near, far, rows, 5, CPU)
         each.append(float(auroc(*sides)))
     assert found.metrics["auroc"].value == fmean(each)
     assert found.metrics["auroc"].std == stdev(each) > 0

@@ -146,12 +146,12 @@ def test_top_k_is_the_same_bit_for_bit_on_one_thread_and_two():
 
 
 def test_top_k_is_right_when_float32_products_are_allowed_to_be_coarse(monkeypatch: pytest.MonkeyPatch):
-    from ood_lightning.functional import similarity
+    from ood_lightning.functional import exact_top
 
     images = random_unit(9)
     texts = unit(images[0] + 0.02 * random_unit(200, seed=1))  # closer to one another than bfloat16 can tell
     expected = top_k(images, texts, 4)
-    monkeypatch.setattr(similarity, "_product", lambda a, b: (a.bfloat16() @ b.bfloat16().T).float())
+    monkeypatch.setattr(exact_top, "product", lambda a, b: (a.bfloat16() @ b.bfloat16().T).float())
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     coarse = top_k(images, texts, 4)
     assert torch.equal(coarse.indices, expected.indices)

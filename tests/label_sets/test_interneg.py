@@ -15,6 +15,7 @@ from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.features import Features
+from ood_lightning.detectors.evidence import IDFeatures, IDLabels
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import class_bounds
@@ -80,8 +81,8 @@ def test_what_it_was_given_is_declared(source: InterNegNegatives, given: tuple[s
 
 
 def test_inputs_say_what_is_missing():
-    assert InterNegNegatives("names.txt").required_inputs == {"id_labels"}
-    assert InterNegNegatives("names.txt", pseudo_labels=True).required_inputs == {"id_features"}
+    assert InterNegNegatives("names.txt").required_inputs == {IDLabels}
+    assert InterNegNegatives("names.txt", pseudo_labels=True).required_inputs == {IDFeatures}
     assert IDNames("names.txt").required_inputs == frozenset()
     assert IDNames("names.txt").class_bounds(vocabulary(LABELS)) is None
 

@@ -17,7 +17,8 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus, Part, WordFile, Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
-from ood_lightning.detectors.base import Detector, Evidence, Scorer
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.features import label_features, negative_words
@@ -303,14 +304,12 @@ def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: 
 class Asks(Detector):
     """Scores with a further text; what it was given is kept for the test."""
 
-    required_inputs: ClassVar[frozenset[str]] = frozenset({"texts", "encode"})
     seen: ClassVar[dict[str, tuple[Tensor, Evidence]]] = {}
 
     labels: str = "names"
 
     def bind(self, evidence: Evidence) -> Scorer:
-        assert evidence.encode is not None
-        text = evidence.encode[self.labels](["a dog and a cat"])[0]
+        text = evidence.label_sets[self.labels].encode(["a dog and a cat"])[0]
         self.seen[self.labels] = (text, evidence)
         return lambda features: (features @ text).double()
 
@@ -355,13 +354,13 @@ def test_a_run_holds_sets_under_several_lexica_and_each_has_its_own_texts(
     torch.testing.assert_close(csp, bank.encode(["a dog and a cat"], own)[0])
     torch.testing.assert_close(plain, bank.encode(["a dog and a cat"], PLAIN)[0])
     evidence = Asks.seen["csp"][1]
-    positives, words = evidence.texts["csp"]  # type: ignore[index]
+    positives, words = evidence.label_sets["csp"].texts
     assert positives == ["red", "green"]
     phrases = [word for word in words if word.split()[0] in {"red", "wide", "loud", "sad"}]
     assert (len(words), len(phrases)) == (7, 2)
     expected = torch.cat([bank.encode(words[:5], own), bank.encode(words[5:], Prompts(("{}",)))])
-    torch.testing.assert_close(evidence.labels["csp"].negatives, expected)
-    torch.testing.assert_close(evidence.labels["csp"].positives, bank.encode(positives, own))
+    torch.testing.assert_close(evidence.labels("csp").negatives, expected)
+    torch.testing.assert_close(evidence.labels("csp").positives, bank.encode(positives, own))
 
     # read back from what the run stored
     (stored,) = Path("run/eval/labels").glob("csp*.json")

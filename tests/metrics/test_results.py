@@ -1,11 +1,11 @@
 """Rows of one detector and two sets: every metric under its name, and means over sets and orders."""
 
-from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from statistics import fmean, stdev
 
 import pytest
 import torch
+from result_rows import changed
 from torch import Tensor
 
 from ood_lightning.errors import SettingsError
@@ -28,11 +28,6 @@ def row() -> Result:
         group="near",
         recipe="abc",
     )
-
-
-def changed(row: Result, metric: str, **parts: float) -> Result:
-    """With other parts of one metric's estimate."""
-    return replace(row, metrics={**row.metrics, metric: row.metrics[metric]._replace(**parts)})
 
 
 def with_values(row: Result, auroc: float, fpr: float) -> Result:
@@ -170,10 +165,3 @@ def test_rows_that_do_not_belong_together_are_refused(row: Result):
         means([row, changed(row, "auroc", value=0.1)])
     with pytest.raises(ValueError, match="counts 50 ID images in one row and 49"):
         means([row, replace(row, ood_set="other", n_id=49)])
-
-
-@pytest.mark.parametrize("metric", STANDARD.values(), ids=STANDARD)
-def test_a_standard_metric_says_its_direction(metric: Metric):
-    apart, together = (torch.tensor([2.0, 3.0]), torch.tensor([0.0, 1.0])), (torch.ones(2), torch.ones(2))
-    better: Callable[[float, float], bool] = float.__gt__ if metric.higher_is_better else float.__lt__
-    assert better(float(metric(*apart)), float(metric(*together)))

@@ -12,7 +12,7 @@ import yaml
 from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.features import StoredColumn
+from ood_lightning.data.artifacts.columns import StoredColumn
 from ood_lightning.datamodules.blocks import Blocks
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets

@@ -11,7 +11,7 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.cards.cards import card_names, find, group_names, read_card, read_group
-from ood_lightning.report import cards, labels
+from ood_lightning.report import cards, console
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "data").glob("*.md"))
@@ -42,7 +42,7 @@ def cells(text: str) -> list[list[str]]:
 def test_the_pages_show_the_table_that_is_printed(
     group: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(labels, "WIDTH", 400)  # so that no cell is folded
+    monkeypatch.setattr(console, "WIDTH", 400)  # so that no cell is folded
     printed = cells(said(capsys, "list", *(["--group", group] if group else [])))
     assert [row[0] for row in printed] == (card_names() if group is None else list(read_group(group).sets))
     mark = f"<!-- cards: table {group or 'all'} -->"
@@ -135,7 +135,7 @@ def test_neither_torch_nor_lightning_is_imported():
 
 
 def test_a_narrow_terminal_cuts_no_word_short(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(labels, "WIDTH", 80)
+    monkeypatch.setattr(console, "WIDTH", 80)
     table = said(capsys, "list", "--group=clustermine").partition("Stated sizes")[0]
     assert "…" not in table
     assert max(len(line) for line in table.splitlines() if "─" in line) <= 80

@@ -48,7 +48,7 @@ def test_a_set_is_shown_with_its_recipe_by_falling_support(two: tuple[Path, Path
     assert [row for row in shown if row in expected] == expected
     assert ["corpus", "words, 22 words, sha256 abababababab"] in shown
     assert ["TEMI", "n_clusters 8, epochs 3"] in shown
-    assert ["negatives the rest of the corpus"] in shown
+    assert ["negatives", "the rest of the corpus"] in shown
     assert "as it was written" in told
     assert "more:" not in told
     told = said(capsys, "show", two[0], "--top", "2")
@@ -73,10 +73,10 @@ def test_true_names_are_counted_and_marked(two: tuple[Path, Path], capsys: pytes
     assert "2 of 3 are positives: overlap 66.7 %, precision 66.7 %, F1 66.7 %; not mined: horse\n" in told
     assert ["cat", "1", "20", "25.0 %", "*"] in rows(told)
     hops = "0.00 on average to the nearest name (2 at 0; 1 are no nouns); 3 of 3 names are nouns of WordNet 3.0\n"
-    assert f"hops      {hops}" in told
+    assert f"hops         {hops}" in told
     Path("names.txt").write_text("x y z\n")
     told = said(capsys, "show", two[0], "--names", "names.txt")
-    assert "hops      none: 0 of 1 names are nouns of WordNet 3.0, and no positive leads to one\n" in told
+    assert "hops         none: 0 of 1 names are nouns of WordNet 3.0, and no positive leads to one\n" in told
     assert ["[bold]", "2", "30", "75.0 %"] in rows(told)
 
 

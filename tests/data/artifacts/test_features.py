@@ -14,7 +14,8 @@ from torch import Tensor
 from ood_lightning.data.artifacts import files
 from ood_lightning.data.artifacts.features import FeatureFolder, TextFile
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError, ShardContentError, UnwritableError

@@ -13,7 +13,8 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.precision import FromFP32
-from ood_lightning.data.shards.manifest import Manifest, read_manifest
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError
@@ -163,11 +164,30 @@ def test_embed_prints_it_and_prints_it_again(tiny_model: Path, sets: Path, capsy
     assert said[1] == said[0]
 
 
-def test_a_damaged_statement_says_what_to_do(tmp_path: Path):
-    for text in ("{", json.dumps({"precision": "bf16"})):
-        (tmp_path / "precision.json").write_text(text)
-        with pytest.raises(FeatureError, match=r"precision\.json is damaged .*: remove it"):
-            FromFP32.read(tmp_path)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"device": ...}, "device is missing"),
+        ({"pictures": -1}, "pictures is -1: input should be greater than or equal to 0"),
+        ({"largest_rounding": "0.1"}, "largest_rounding is '0.1'"),
+        ({"median": 0.5}, "median is a key that nothing here knows"),
+    ],
+)
+def test_a_damaged_statement_names_the_field_and_says_what_to_do(tmp_path: Path, change: dict[str, object], words: str):
+    FromFP32("bf16", "float16", "cpu", 5, 0.1, 0.9, 0.01).write(tmp_path)
+    assert FromFP32.read(tmp_path) == FromFP32("bf16", "float16", "cpu", 5, 0.1, 0.9, 0.01)
+
+    content = json.loads((tmp_path / "precision.json").read_text()) | change
+    kept = {key: value for key, value in content.items() if value is not ...}
+    (tmp_path / "precision.json").write_text(json.dumps(kept))
+    with pytest.raises(FeatureError, match=rf"precision\.json: {words}.*\. The file is damaged: remove it"):
+        FromFP32.read(tmp_path)
+
+
+def test_a_statement_cut_short_is_damaged_too(tmp_path: Path):
+    (tmp_path / "precision.json").write_text("{")
+    with pytest.raises(FeatureError, match=r"precision\.json is not readable as JSON.*: remove it"):
+        FromFP32.read(tmp_path)
 
 
 @pytest.mark.slow

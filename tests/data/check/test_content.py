@@ -23,8 +23,9 @@ from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import SetContent, ShardContent, content
 from ood_lightning.data.check.exact_duplicates import duplicates
 from ood_lightning.data.check.near_duplicates import near_duplicates
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.members import located
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.hashes import sha256_of
 
@@ -194,7 +195,7 @@ def test_what_the_machine_denies_is_said_without_a_traceback(
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied", "manifest.json")
 
-    monkeypatch.setattr("ood_lightning.data.shards.manifest.Path.read_text", denied)
+    monkeypatch.setattr("ood_lightning.data.shards.manifest.Path.read_bytes", denied)
     assert main(["data", "check", str(whole)]) == 2
     assert capsys.readouterr().err == "error: manifest.json: Permission denied\n"
 

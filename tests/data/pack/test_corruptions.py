@@ -18,7 +18,7 @@ from ood_lightning.cli.data_corrupt import _severities
 from ood_lightning.cli.main import main
 from ood_lightning.data.pack import corruptions
 from ood_lightning.data.pack.corruptions import NAMES, SEEDED, central, drawn
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import SettingsError
 

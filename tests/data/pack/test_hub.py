@@ -18,7 +18,7 @@ from faulty_server import FaultyServer
 from huggingface_hub import constants
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 
 OTHER = "bad" + "1" * 37
 FILES = ("data/test-00000-of-00002.parquet", "data/test-00001-of-00002.parquet", "data/train-00000-of-00001.parquet")

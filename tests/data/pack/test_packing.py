@@ -27,7 +27,7 @@ from ood_lightning.data.class_names import read_folders, read_names
 from ood_lightning.data.pack.classes import in_order, numbered
 from ood_lightning.data.pack.keys import keys_of
 from ood_lightning.data.shards.decode import decode, suffix_of
-from ood_lightning.data.shards.manifest import index, read_manifest
+from ood_lightning.data.shards.read_manifest import index, read_manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import LabelSetError, SourceError
 

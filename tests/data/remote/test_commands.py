@@ -11,7 +11,7 @@ from remote_sets import cached, keys
 from waiting import wait_until
 
 from ood_lightning.data.remote import fetch as remote
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import ShardContentError, SourceError
 
 

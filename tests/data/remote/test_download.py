@@ -12,7 +12,7 @@ from remote_sets import FIRST, cached
 
 from ood_lightning.data.remote import download
 from ood_lightning.data.remote import fetch as remote
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import ShardContentError, SourceError
 
 MENDED = ["reset", "close", "500", "503", "429", "garbage", "slow", "stall", "short", "long", "flip", "html", "unsized"]

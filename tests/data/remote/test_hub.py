@@ -15,7 +15,7 @@ from ood_lightning.hashes import sha256_of
 
 READ_SETS = """
 import sys
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import UserError
 from ood_lightning.hashes import sha256_of
 

@@ -12,8 +12,8 @@ from PIL import Image
 from shard_files import write_tar
 
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.manifest import read_manifest
 from ood_lightning.data.shards.pixels import Decoded
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.preprocess import preset

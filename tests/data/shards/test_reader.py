@@ -15,7 +15,8 @@ from shard_files import COLOURS, encoded, write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, loader
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import ShardContentError, ShardCountError

@@ -17,9 +17,10 @@ from PIL import Image
 from shard_files import write_tar
 from torch import Tensor
 
-from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.pixels import Decoded
 from ood_lightning.data.shards.prefetch import ReaderAlive
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, loader
 
 MAX_IMAGES = 5

@@ -9,9 +9,11 @@ from safetensors.torch import load_file, save_file
 from shard_files import encoded, write_tar
 from torch import Tensor
 
-from ood_lightning.data.artifacts.features import FeatureFolder, StoredColumn
+from ood_lightning.data.artifacts.columns import StoredColumn
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed

@@ -1,0 +1,258 @@
+"""What a run offers to its detectors: label sets with their text features, and further inputs asked for by type.
+
+Every run has label sets, an encoder and an image tower: they are plain attributes of :class:`Evidence`. What only some
+runs have, such as ID training images, is an :class:`Input`, and each kind of input is a class:
+
+    >>> evidence[IDFeatures].image  # unit-norm features of the ID training images, (n, D)
+
+mypy knows the type of the answer, and sees a misspelt kind. A detector names in `required_inputs` the kinds that it
+cannot do without; where the run lacks one, the detector is listed as not run, with the kind's `how_to_provide`.
+
+A new kind of input is one subclass of :class:`Input` and one line where a run offers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
+
+from ood_lightning.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.encoders.base import Encoder
+    from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
+    from ood_lightning.functional.intermodal import ClassBounds
+
+
+# How a run gets the columns that are stored beside the image features.
+COLUMNS = {
+    "patches": "patch features (data.encoder.extra_features: [patches])",
+    "tower": "tower features (data.encoder.extra_features: [tower])",
+}
+
+
+class LabelFeatures(NamedTuple):
+    """Text features of a label set.
+
+    Attributes:
+        positives: unit-norm, shape (P, D).
+        negatives: unit-norm, shape (N, D); N = 0 where the set has none.
+        logit_scale: CLIP's multiplier, read from the encoder.
+    """
+
+    positives: Tensor
+    negatives: Tensor
+    logit_scale: float
+
+
+class Texts(NamedTuple):
+    """The words of a label set, in the order of their features.
+
+    Attributes:
+        positives: P words.
+        negatives: N words.
+    """
+
+    positives: Sequence[str]
+    negatives: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ReadyLabelSet:
+    """A label set that images can be compared with.
+
+    Args:
+        label_set: its content, with the recipe that made it.
+        features: of its words, on the device where detectors compute.
+        texts: its words.
+        prompts: fingerprint of the prompts around each word.
+        encode: unit-norm features (n, D) of further texts under the same encoder and prompts, all taken for nouns.
+        positives_under: unit-norm features (P, D) of the positives under another text tower, which the argument makes
+            of the run's encoder; kept on disk.
+    """
+
+    label_set: LabelSet
+    features: LabelFeatures
+    texts: Texts
+    prompts: str
+    encode: Callable[[Sequence[str]], Tensor]
+    positives_under: Callable[[Callable[[Encoder], Encoder]], Tensor]
+
+
+class ImageTower(NamedTuple):
+    """A way to features of images that no set holds.
+
+    Attributes:
+        shape: of an image, (3, H, W).
+        encode: images (n, 3, H, W), taken without preprocessing, to unit-norm features (n, D).
+    """
+
+    shape: tuple[int, ...]
+    encode: Callable[[Tensor], Tensor]
+
+
+class Input:
+    """Base of the kinds of input that only some runs have.
+
+    Attributes:
+        how_to_provide: completes 'needs ...' in the line that says why a detector was not run.
+    """
+
+    how_to_provide: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class IDFeatures(Input):
+    """Features of ID training images.
+
+    Args:
+        image: unit-norm, float32, shape (n, D).
+    """
+
+    how_to_provide: ClassVar[str] = "ID training images (data.id_train_shards)"
+
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class IDLabels(Input):
+    """Classes of ID training images, in the order of their features.
+
+    Args:
+        label: int64, shape (n,), -1 where unknown; at least one is known.
+    """
+
+    how_to_provide: ClassVar[str] = "labels of ID training images (.cls in data.id_train_shards)"
+
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class TowerFeatures(Input):
+    """Outputs of the vision tower before the projection, for the same ID training images as :class:`IDFeatures`.
+
+    Args:
+        image: float32, not normalised, shape (n, D_pre).
+    """
+
+    how_to_provide: ClassVar[str] = COLUMNS["tower"]
+
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class ClassBoundsBySet(Input):
+    """How similar their images the names of a label set are, for the label sets that measure it.
+
+    Args:
+        bounds: by name of the label set.
+    """
+
+    how_to_provide: ClassVar[str] = (
+        "a label set that looks at ID images (ood_lightning.label_sets.interneg.InterNegNegatives)"
+    )
+
+    bounds: Mapping[str, ClassBounds]
+
+
+@dataclass(frozen=True)
+class SoftTokens(Input):
+    """OpenAI's 80 templates, with a vector in the place of the word.
+
+    Args:
+        templates: of the run's text tower.
+    """
+
+    how_to_provide: ClassVar[str] = "a text tower that takes vectors for tokens (open_clip's causal ones)"
+
+    templates: SoftTokenTemplates
+
+
+Kind = TypeVar("Kind", bound=Input)
+
+
+class Inputs:
+    """The inputs that a run has, by kind. One that is costly is made when somebody first asks for it, and kept.
+
+    >>> known = Inputs.of(IDFeatures(torch.eye(3)))
+    >>> known[IDFeatures].image.shape
+    torch.Size([3, 3])
+    >>> known.lacking({IDFeatures, IDLabels})
+    [<class 'ood_lightning.detectors.evidence.IDLabels'>]
+
+    Args:
+        makers: a function for each kind, which returns the input of that kind.
+    """
+
+    def __init__(self, makers: Mapping[type[Input], Callable[[], Input]] | None = None) -> None:
+        self._makers = dict(makers or {})
+
+    @classmethod
+    def of(cls, *ready: Input) -> Self:
+        """The inputs of these values, each under its own class."""
+        return cls({type(value): partial(_itself, value) for value in ready})
+
+    def offering(self, kind: type[Kind], make: Callable[[], Kind]) -> Self:
+        """The same inputs and one more, which `make` returns; it is called once, when somebody asks for the input."""
+        return type(self)({**self._makers, kind: cache(make)})
+
+    def __contains__(self, kind: type[Input]) -> bool:
+        return kind in self._makers
+
+    def __getitem__(self, kind: type[Kind]) -> Kind:
+        if kind not in self._makers:
+            raise SettingsError(
+                f"{kind.__name__} is not there: it needs {kind.how_to_provide}. Whoever reads it names it in its "
+                f"required_inputs and is then left out of such a run"
+            )
+        value = self._makers[kind]()
+        assert isinstance(value, kind)  # `of` and `offering` file each value under its class
+        return value
+
+    def lacking(self, kinds: Iterable[type[Input]]) -> list[type[Input]]:
+        """Those of the kinds that are not there, in the order of their names."""
+        return sorted((kind for kind in kinds if kind not in self), key=lambda kind: kind.__name__)
+
+
+def _itself(value: Input) -> Input:
+    return value
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run offers to its detectors.
+
+    Args:
+        label_sets: by name.
+        encoder: fingerprint of the run's encoder.
+        image_tower: the run's.
+        available: inputs that only some runs have; `evidence[IDFeatures]` reads one.
+    """
+
+    label_sets: Mapping[str, ReadyLabelSet]
+    encoder: str
+    image_tower: ImageTower
+    available: Inputs
+
+    def labels(self, name: str) -> LabelFeatures:
+        """Text features of a label set."""
+        return self.label_sets[name].features
+
+    def __getitem__(self, kind: type[Kind]) -> Kind:
+        return self.available[kind]
+
+
+def needed(lacking: Iterable[type[Input]], columns: Iterable[str] = ()) -> str:
+    """The words 'needs ...' for inputs and columns of the test images that a run does not have.
+
+    Args:
+        lacking: kinds of input.
+        columns: `tower` or `patches`.
+    """
+    provided = [*(kind.how_to_provide for kind in lacking), *(COLUMNS[column] for column in columns)]
+    return f"needs {' and '.join(dict.fromkeys(provided))}"
