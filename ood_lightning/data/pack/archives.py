@@ -11,30 +11,13 @@ from typing import NamedTuple
 
 from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.tars import ends_well
+from ood_lightning.data.shards.tars import Slice, ends_well
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
-
-
-class Slice(NamedTuple):
-    """Bytes within a file, such as a member of a tar."""
-
-    path: str
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """Those bytes."""
-        with open(self.path, "rb") as file:
-            file.seek(self.offset)
-            data = file.read(self.size)
-        if len(data) < self.size:
-            raise ValueError("the archive ends within it")
-        return data
 
 
 class ZipMember(NamedTuple):

@@ -92,10 +92,10 @@ def test_a_worker_decodes_a_bounded_number_of_parts_ahead(tmp_path: Path):
 
     read = loader(ShardParts(manifest, list(manifest.shards), counted, batch_size=2), 1)
     next(read)
-    limit = 2 * (1 + PARTS_AHEAD)  # what the reader has, and what waits for it
-    wait_until(lambda: decoded.stat().st_size >= limit, "the worker has decoded what it may")
+    n_allowed = 2 * (1 + PARTS_AHEAD)  # the images that the reader has, and those that wait for it
+    wait_until(lambda: decoded.stat().st_size >= n_allowed, "the worker has decoded what it may")
     time.sleep(0.3)
-    assert decoded.stat().st_size == limit
+    assert decoded.stat().st_size == n_allowed
     read.close()
 
 
