@@ -58,6 +58,12 @@ def test_a_checkpoint_of_open_clips_own_training_is_read(weights: dict[str, Tens
     torch.testing.assert_close(OpenClip(NAME, "epoch_3.pt").encode_text(TEXTS), expected)
 
 
+def test_a_scale_that_is_a_list_of_one_number_is_that_number(weights: dict[str, Tensor], tiny_model: Path):
+    torch.save({**weights, "logit_scale": weights["logit_scale"].reshape(1)}, "w.pt")
+    encoder = OpenClip(NAME, "w.pt")
+    assert encoder.logit_scale == OpenClip(f"local-dir:{tiny_model}").logit_scale
+
+
 class Bomb:
     """Unpickling it makes a file."""
 

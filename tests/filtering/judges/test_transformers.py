@@ -149,6 +149,14 @@ def test_the_budget_bounds_a_batch_and_changes_no_answer(chat: Path):
         assert in_small_batches.yes == all_at_once.yes
 
 
+def test_a_batch_may_fill_the_budget(chat: Path):
+    questions = [Question(word) for word in ("xqz", "zqx", "qzx")]
+    (length,) = {answer.tokens for answer in answers(TransformersJudge(str(chat)), questions)}
+    for tokens, sizes in ((2 * length, [2, 1]), (3 * length - 1, [2, 1]), (3 * length, [3])):
+        judge = TransformersJudge(str(chat), tokens_per_batch=tokens)
+        assert [len(batch) for batch in judge.answer(questions)] == sizes
+
+
 def test_a_killed_run_repeats_no_question(chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen: list[int] = []
     read = TransformersJudge._read
@@ -244,3 +252,20 @@ def test_the_identity_follows_the_weights_and_the_wording(chat: Path, tmp_path: 
     assert len({judge.identity for judge in [*ids, TransformersJudge(str(other))]}) == 4
     assert TransformersJudge(str(chat)).identity == one.identity
     assert TransformersJudge("Qwen/Qwen2.5-14B-Instruct").identity == "Qwen/Qwen2.5-14B-Instruct, logits, auto"
+
+
+@pytest.mark.parametrize("size", [2**20, 2**20 + 1, 2**21 - 1, 3 * 2**20])
+def test_the_identity_follows_size_and_both_ends_of_large_weights(tmp_path: Path, size: int):
+    weights = tmp_path / "model.safetensors"
+
+    def identity(content: bytearray) -> str:
+        weights.write_bytes(content)
+        return TransformersJudge(str(tmp_path)).identity
+
+    whole = bytearray(size)
+    changed = []
+    for position in (0, 2**20 - 1, size - 1):
+        changed.append(bytearray(size))
+        changed[-1][position] = 1
+    identities = {identity(whole), identity(whole[:-1]), *map(identity, changed)}
+    assert len(identities) == 1 + 1 + len({bytes(content) for content in changed})

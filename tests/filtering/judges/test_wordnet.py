@@ -67,6 +67,13 @@ def test_cousins_share_a_small_class(judge: WordNetJudge):
     assert judge.identity != close.identity
 
 
+def test_cousins_are_counted_with_the_class_itself():
+    """WordNet 3.0 has 14 synsets of shepherd dogs, the shepherd dog itself among them."""
+    questions = [Question("komondor", "kelpie")]
+    assert JudgeSession(WordNetJudge(cousins=14), None)(questions) == [True]
+    assert JudgeSession(WordNetJudge(cousins=13), None)(questions) == [False]
+
+
 def test_another_wordnet_may_be_named(tmp_path: Path):
     (tmp_path / "data.noun").write_text(
         "00000001 03 n 01 thing 0 000 | all\n00000002 05 n 01 Zork 0 001 @i 00000001 n 0000 | one\n"
