@@ -162,6 +162,20 @@ def test_label_free_detectors_are_compared_with_those_given_names_or_labels(
     assert (better.difference_low, better.difference_high) == pytest.approx(interval(drawn[0] - drawn[1]), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("supervision", "is_named"),
+    [("id_names", True), ("ood_names", True), ("id_labels", True), ("id_images", False), ("llm", False)],
+)
+def test_names_and_labels_make_a_detector_names_based(supervision: str, is_named: bool, scores: dict[str, Tensor]):
+    pairs = {"free": (), "other": ("id_images", supervision)}
+    rows = [
+        evaluate(name, "id", "a", scores["id"][:, k], scores["a"][:, k], supervision=pairs[name])
+        for k, name in enumerate(pairs)
+    ]
+    _, comparisons = bootstrap(rows, {name: s[:, :2] for name, s in scores.items()}, list(pairs), resamples=2)
+    assert [(c.label_free, c.names_based) for c in comparisons] == [("free", "other")] * is_named
+
+
 def test_other_detectors_and_other_id_sets_change_nothing(rows: list[Result], scores: dict[str, Tensor]):
     results, _ = bootstrap(rows, scores, NAMES, resamples=20)
     few = [r for r in rows if r.detector == "named" and r.id_set == "shifted"]

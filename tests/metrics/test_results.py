@@ -143,6 +143,16 @@ def test_detectors_id_sets_and_recipes_have_means_of_their_own(row: Result):
     assert means([]) == []
 
 
+def test_detectors_of_one_name_are_averaged_apart_by_supervision_and_stream(row: Result):
+    plain = replace(row, group="")
+    named, streamed = replace(plain, supervision=("id_images",)), replace(plain, stream=True)
+    assert [(mean.supervision, mean.stream) for mean in means([plain, named, streamed])] == [
+        (("id_names", "llm"), False),
+        (("id_images",), False),
+        (("id_names", "llm"), True),
+    ]
+
+
 def test_a_set_in_two_groups_counts_once_in_the_mean_over_all(row: Result):
     again = replace(row, group="far")
     other = changed(replace(row, ood_set="other"), "auroc", value=0.25)

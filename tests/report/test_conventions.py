@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from result_rows import RESULTS, result
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.scores import read_scores
 from ood_lightning.functional.conventions import CONVENTIONS
 from ood_lightning.metrics.intervals import bootstrap
 from ood_lightning.metrics.results import MEAN, single
+from ood_lightning.report.conventions import convention_tables
 from ood_lightning.report.stored import read_results
 
 Said = pytest.CaptureFixture[str]
@@ -93,3 +96,28 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
     (Path(run) / "scores.parquet").unlink()
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "run `test` first" in capsys.readouterr().err
+
+
+def test_means_are_over_the_sets_of_their_group():
+    metric = CONVENTIONS["rank"][0]
+    draw = torch.Generator().manual_seed(4)
+    scores = {}
+    for row in RESULTS:
+        pair = torch.randn(40, generator=draw) + 1, torch.randn(30, generator=draw)
+        scores[row.detector, row.id_set, row.ood_set] = pair
+
+    (table,) = convention_tables(RESULTS, scores, "rank")
+    fprs = [float(metric(*scores["MCM", "birds", name], 0.95)) for name in ("near1", "near2", "far1")]
+    expected = [*fprs, sum(fprs[:2]) / 2, fprs[2], sum(fprs) / 3]
+    assert [line[1].split(" / ")[1] for line in table.lines[2:]] == [f"{100 * fpr:.2f}" for fpr in expected]
+    assert len({*fprs, expected[3], expected[5]}) == 5
+    assert table.note == ""
+
+
+def test_streams_are_named_and_left_out():
+    streamed = result("AdaNeg", "near1", 0.9, stream=True, orders=3)
+    pair = torch.tensor([1.0, 2.0]), torch.tensor([0.0])
+    scores = {(row.detector, row.id_set, row.ood_set): pair for row in RESULTS}
+    (table,) = convention_tables([streamed, *RESULTS], scores, "ours")
+    assert table.note == "Without AdaNeg: the scores of test streams are not stored."
+    assert "AdaNeg" not in str(table.lines)

@@ -9,6 +9,7 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.report.labels import by_support, print_difference, summary
 
 RECIPE = {
     "method": "ClusterMine",
@@ -128,3 +129,36 @@ def test_the_light_commands_import_no_torch(two: tuple[Path, Path]):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_positives_stand_by_images_then_clusters_then_as_they_were():
+    positives = [
+        Positive("few images", 9, 1),
+        Positive("few clusters", 1, 5),
+        Positive("unknown"),
+        Positive("first of equals", 2, 5),
+        Positive("second of equals", 2, 5),
+    ]
+    order = ["first of equals", "second of equals", "few clusters", "few images", "unknown"]
+    assert [positive.label for positive in by_support(positives)] == order
+
+
+def test_long_values_are_cut_and_long_lists_end_in_dots():
+    recipe = {**RECIPE, "method": "m" * 61, "prompts": {"order": "o" * 60}}
+    lines = summary(LabelSet((Positive("oak"),), tuple("abcdefghijkl"), recipe))
+    assert lines["method"] == "m" * 57 + "..."
+    assert lines["prompts"] == "o" * 60
+    assert lines["negatives"] == "12 words (a, b, c, d, e, f, g, h, i, j, k, l)"
+    lines = summary(LabelSet((Positive("oak"),), tuple("abcdefghijklm"), recipe))
+    assert lines["negatives"] == "13 words (a, b, c, d, e, f, g, h, i, j, k, l, ...)"
+    assert lines["supervision"] == "id_images"
+    assert "versions" not in lines
+
+
+def test_words_whose_support_changed_most_come_first(capsys: pytest.CaptureFixture[str]):
+    a = LabelSet((Positive("oak", 1, 10), Positive("cat", 1, 20), Positive("elm", 1, 30)), None, RECIPE)
+    b = LabelSet((Positive("oak", 1, 12), Positive("cat", 1, 5), Positive("elm", 1, 31)), None, RECIPE)
+    print_difference(("a", "b"), (a, b), top=2)
+    printed = capsys.readouterr().out
+    assert "support, A > B, by change of images, the first 2" in " ".join(printed.split())  # long titles are wrapped
+    assert [row[0] for row in rows(printed) if len(row) == 4 and ">" in row[2]] == ["cat", "oak"]

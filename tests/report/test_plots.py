@@ -14,7 +14,19 @@ import pytest
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.artifacts.quality import write_quality
-from ood_lightning.report.plots import Histogram, Panel, curves, histograms, ticks
+from ood_lightning.report.plots import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Histogram,
+    Panel,
+    curves,
+    histograms,
+    ticks,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVE = {500: 0.98, 1000: 0.95, 2000: 0.55, 4000: 0.4, 8000: 0.3}
@@ -139,6 +151,25 @@ def test_hops_are_drawn_beside_where_they_were_measured(fit: Fit, capsys: pytest
 def alone(*folders: Path) -> str:
     assert main(["labels", "plot", *map(str, folders), "--out", "one.svg"]) == 0
     return Path("one.svg").read_text()
+
+
+def test_points_of_a_curve_lie_between_the_ends_of_its_axes():
+    picture = curves([Panel("t", [10, 15, 20], [1.0, 3.0, 2.0], marked=1)], "x")
+    dots = [(float(str(dot.get("cx"))), float(str(dot.get("cy")))) for dot in elements(picture, "circle")]
+    left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
+    middle = (left + right) / 2
+    assert [x for x, _ in dots[:3]] == pytest.approx([left, middle, right])
+    assert [y for _, y in dots[:3]] == pytest.approx([bottom, top, (top + bottom) / 2])
+    assert dots[3:] == [dots[1]]
+
+
+def test_bins_of_a_histogram_lie_at_their_cosines():
+    picture = histograms([Histogram("t", "x", {"a": [0, 0, 1, 3]})])
+    (outline,) = [e for e in elements(picture, "polyline") if e.get("stroke") == "#0072b2"]
+    xs = [float(point.split(",")[0]) for point in str(outline.get("points")).split()]
+    left, right = LEFT, 2 * WIDTH - RIGHT  # of cosines 0 and 1
+    middle = (left + right) / 2
+    assert xs == pytest.approx([left, left, middle, middle, right, right], abs=0.01)
 
 
 def test_heights_of_a_histogram_are_shares():

@@ -50,6 +50,19 @@ def test_pictures_that_cannot_be_decoded_are_listed_whatever_their_names(capsys:
     assert "- and 2 more" in said
 
 
+def test_the_most_detectors_that_fit_have_both_fprs_of_every_set(capsys: Said):
+    print_results(results(MOST))
+    said = capsys.readouterr().out
+    assert "90.00 / 20.00" in said
+    assert "results.md" not in said
+
+
+def test_streams_do_not_count_among_the_detectors_that_fit(capsys: Said):
+    streams = [replace(result, stream=True, detector=f"S {result.detector}") for result in results(2)]
+    print_results([*results(MOST - 1), *streams])
+    assert "results.md" not in capsys.readouterr().out
+
+
 def test_many_detectors_have_the_auroc_of_every_set_and_all_means(capsys: Said):
     print_results(results(MOST + 1))
     said = capsys.readouterr().out
@@ -85,8 +98,18 @@ def test_no_table_is_cut_or_wider_than_the_terminal(width: int, capsys: Said):
 
 
 def test_a_column_wider_than_the_terminal_is_wrapped_and_not_cut(capsys: Said):
-    print_tables([Table("title", [["a", "b" * 50], ["c", "d"]])], Console(width=30))
-    assert capsys.readouterr().out.count("b") == 50
+    lines = [["a", "b" * 50], ["c", "d"]]
+    print_tables([Table("title", lines)], Console(width=30))
+    said = capsys.readouterr().out
+    assert said.count("b") == 50
+    assert said.count("title") == 1
+    assert fitted(lines, 30) == [lines]
+
+
+def test_titles_and_names_are_no_markup(capsys: Said):
+    print_tables([Table("[red]title", [["detector", "[bold]set"], ["[dim]MCM", "1"]], "[i]note")])
+    said = capsys.readouterr().out
+    assert all(text in said for text in ("[red]title", "[bold]set", "[dim]MCM", "[i]note"))
 
 
 def test_columns_keep_their_order_and_the_first_is_in_every_part():
