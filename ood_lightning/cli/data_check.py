@@ -54,10 +54,8 @@ def check(
 
     sources = [*sets, *(ood or [])]
     manifests = [read_manifest(source, whole=False) for source in sets]
-    roles: list[Role] = [manifest.role for manifest in manifests]
-    for source in ood or []:
-        manifests.append(read_manifest(source, role="ood", whole=False))
-        roles.append("ood")
+    manifests += [read_manifest(source, role="ood", whole=False) for source in ood or []]
+    roles: list[Role] = [manifest.role if i < len(sets) else "ood" for i, manifest in enumerate(manifests)]
 
     from_card = differences(manifests[0], card) if card is not None else []
     encoder = None
@@ -69,8 +67,7 @@ def check(
     contents = content(list(zip(_with_distinct_names(sources, manifests), roles, strict=True)), workers)
     problems: list[Problem] = []
     for of_set in contents:
-        problems += of_set.problems
-        problems += [problem for shard in of_set.shards for problem in shard.problems]
+        problems += [*of_set.problems, *(problem for shard in of_set.shards for problem in shard.problems)]
 
     groups = duplicates(contents)
     keys = key_at(contents, [image for group in groups for image in group])

@@ -49,12 +49,10 @@ def report(
     # a run given twice counts once
     results = list(dict.fromkeys(row for rows in by_run for row in rows))
     comparisons = list(dict.fromkeys(compared))
-    titles = names or runs
     metadata = joined(
-        [(title, rows, read_about(Path(run))) for title, run, (rows, _) in zip(titles, runs, stored, strict=True)]
+        [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)]
     )
 
-    tables = []
     try:
         if convention:
             scores = {
