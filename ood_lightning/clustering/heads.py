@@ -12,7 +12,7 @@ INIT_STD = 0.02
 
 
 class TEMIHeads(nn.Module):
-    """H heads on the same features; every parameter carries H as its first dimension.
+    """H heads on the same features; the first dimension of every parameter is H.
 
     Args:
         n_heads: H.
@@ -20,7 +20,7 @@ class TEMIHeads(nn.Module):
         n_clusters: C.
         hidden: width of the hidden layer.
         bottleneck: width of the unit-norm layer before the last one.
-        seed: of the initial weights, drawn from a generator of their own.
+        seed: of the initial weights, which do not depend on torch's global generator.
     """
 
     def __init__(
@@ -28,10 +28,12 @@ class TEMIHeads(nn.Module):
     ) -> None:
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
+
         self.weight1 = nn.Parameter(_truncated_normal(draw, n_heads, dim, hidden))
         self.bias1 = nn.Parameter(torch.zeros(n_heads, 1, hidden))
         self.weight2 = nn.Parameter(_truncated_normal(draw, n_heads, hidden, bottleneck))
         self.bias2 = nn.Parameter(torch.zeros(n_heads, 1, bottleneck))
+
         bound = bottleneck**-0.5  # what nn.Linear would draw from; only the direction matters, the gain starts at 1
         last = torch.empty(n_heads, n_clusters, bottleneck).uniform_(-bound, bound, generator=draw)
         self.last_direction = nn.Parameter(last)
@@ -40,14 +42,15 @@ class TEMIHeads(nn.Module):
     def forward(self, features: Tensor, head: int | None = None) -> Tensor:
         """Logits, shape (H, B, C), of features of shape (B, D); of one head, shape (1, B, C), if `head` is given."""
         pick = slice(None) if head is None else slice(head, head + 1)
-        batch = features.expand(len(self.weight1[pick]), -1, -1)
-        hidden = F.gelu(torch.baddbmm(self.bias1[pick], batch, self.weight1[pick]))
-        codes = F.normalize(torch.baddbmm(self.bias2[pick], hidden, self.weight2[pick]), dim=-1)
-        last = self.last_gain[pick] * F.normalize(self.last_direction[pick], dim=-1)
+        batch = features.expand(len(self.weight1[pick]), -1, -1)  # (H, B, D), no copy
+
+        hidden = F.gelu(torch.baddbmm(self.bias1[pick], batch, self.weight1[pick]))  # (H, B, hidden)
+        codes = F.normalize(torch.baddbmm(self.bias2[pick], hidden, self.weight2[pick]), dim=-1)  # (H, B, bottleneck)
+        last = self.last_gain[pick] * F.normalize(self.last_direction[pick], dim=-1)  # (H, C, bottleneck)
         return codes @ last.transpose(1, 2)
 
     def last_layer(self) -> list[nn.Parameter]:
-        """Parameters that stay as they are during the first epoch."""
+        """Parameters that are not trained during the first epoch."""
         return [self.last_direction, self.last_gain]
 
 

@@ -1,4 +1,4 @@
-"""Pairs of like images: every epoch each image meets one of its nearest neighbours, drawn anew."""
+"""Pairs of similar images: in every epoch each image is paired with one of its nearest neighbours, drawn anew."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ from ood_lightning.data.shards.epoch_order import EpochBatches
 class EpochPairs(EpochBatches):
     """One rank's share of every batch of pairs, a pure function of (seed, epoch, number of images).
 
-    The batches are those of the whole run, cut afterwards, so that every number of ranks sees the same batches in the
-    same order.
+    The batches of the whole run are drawn first and then cut into shares, so that the batches and their order do not
+    depend on the number of ranks.
 
     Args:
         n_images: N.
         n_neighbours: k.
         batch_size: pairs in a batch over all ranks; the last, partial batch is dropped, as in TEMI.
         seed: of the order and of the draws.
-        rank: this process.
+        rank: number of this process.
         world_size: number of processes; divides `batch_size`.
     """
 
@@ -34,20 +34,20 @@ class EpochPairs(EpochBatches):
         return self.n_rows // self.batch_size
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Rows (image, column of its neighbour list), shape (batch_size / world_size, 2) a step."""
+        """Of each step, (image, column of its list of neighbours), int64, shape (batch_size / world_size, 2)."""
         share = self.batch_size // self.world_size
         for pairs in super().__iter__():
             yield pairs[self.rank * share : (self.rank + 1) * share]
 
     def drawn(self, draw: torch.Generator) -> Tensor:
-        """Every image once, beside a column, shape (N, 2)."""
+        """Every image once, each with a random column, shape (N, 2)."""
         images = super().drawn(draw)
         column = torch.randint(self.n_neighbours, (self.n_rows,), generator=draw)
         return torch.stack([images, column[images]], dim=1)
 
 
 class PairFeatures(Dataset[dict[str, Tensor]]):
-    """Features of pairs.
+    """Features of both members of pairs.
 
     Args:
         image: (N, D) features in any float dtype.
@@ -60,4 +60,5 @@ class PairFeatures(Dataset[dict[str, Tensor]]):
     def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
         """Features of the images and of their neighbours, each (b, D) float32."""
         images, columns = rows.unbind(1)
-        return {"image": self.image[images].float(), "neighbour": self.image[self.neighbours[images, columns]].float()}
+        neighbours = self.neighbours[images, columns]
+        return {"image": self.image[images].float(), "neighbour": self.image[neighbours].float()}

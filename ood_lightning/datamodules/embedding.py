@@ -11,8 +11,9 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.files import make_folder
 from ood_lightning.data.artifacts.sets import FeatureSet
-from ood_lightning.data.shards.manifest import Manifest, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, plan
 from ood_lightning.data.shards.pixels import split
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder

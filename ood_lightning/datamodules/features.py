@@ -16,7 +16,8 @@ from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.data.artifacts.features import FeatureFolder, Features
 from ood_lightning.data.artifacts.precision import FromFP32
 from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
-from ood_lightning.data.shards.manifest import Manifest, Role, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder

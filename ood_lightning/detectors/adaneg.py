@@ -5,15 +5,16 @@
     S_ada(x) = the same with proxies v:  v_j = unit( mean over slots F_jl ),  or, `sample_adaptive`,
                v_j(x) = unit( sum_l exp(-beta (1 - h.F_jl)) F_jl )
 
-Slot 0 of label j is its text; L more hold images. Before a batch is scored by S_ada, its confident images are filed one
-by one, under the nearest positive where S_nl > gamma + g (1 - gamma), under the nearest negative where S_nl < gamma -
-g gamma. Where all slots are taken, the image replaces the one of largest entropy (softmax over the positives, or over
-the negatives) if its own is smaller, and is left out otherwise. So scores depend on order and size of the batches.
+Slot 0 of label j is its text; L more slots hold images. Before a batch is scored by S_ada, its confident images are
+stored one by one: under the nearest positive where S_nl > gamma + g (1 - gamma), under the nearest negative where
+S_nl < gamma - g gamma. Where all slots of a label are taken, the new image replaces the image of largest entropy
+(softmax over the positives, or over the negatives) if its own entropy is smaller, and is left out otherwise. So scores
+depend on order and size of the batches.
 
 Source: Zhang and Zhang, NeurIPS 2024, https://arxiv.org/abs/2410.20149, and its code, which adds
     lambda times the static score.
-Differs: the log-odds of S / (1 + lambda) are returned, strictly monotone in S and not rounded to it being 1 + lambda;
-    float64 where the code computes in float16; all L slots are filled, the code leaves the last one empty
+Differs: the log-odds of S / (1 + lambda) are returned, strictly monotone in S, and not tied where S rounds to
+    1 + lambda; float64 where the code computes in float16; all L slots are filled, the code leaves the last one empty
     (`spare_slot`); beta is 5.5 as configured, the code casts it to 5; the permutation before grouping is
     drawn on the CPU.
 Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, Textures 96.66 / 18.92 in the paper.
@@ -41,18 +42,18 @@ _PIECE = 2**22  # float64 numbers held at once: 32 MiB
 class AdaNeg(StreamDetector):
     """Log-odds of the adaptive share plus lambda times the static share, in nats.
 
-    Memory beside the label set: (P + N) * slots * D * 4 bytes.
+    Memory beside the label set: (P + N) * L * D * 4 bytes.
 
     Args:
         labels: name of a label set with negatives, ordered from the least similar one on.
         groups: of negatives; the last `N mod groups` are dropped and have no slots.
         permutation_seed: of the shuffle before grouping; None keeps the order.
         sharpness: times the encoder's own logit_scale.
-        slots: L, images kept per label.
+        images_per_label: L, images kept for each label.
         gamma: static share that parts ID from OOD, in (0, 1).
-        gap: g, width of the unsure band around gamma, from 0 (none) to 1 (all).
+        gap: g, width of the band around gamma whose images are not stored, from 0 (no band) to 1 (all shares).
         weight: lambda, of the static share; 0 or more.
-        sample_adaptive: weigh the slots by their likeness to the image that is scored.
+        sample_adaptive: weigh the slots by their similarity to the image that is scored.
         beta: sharpness of these weights; the official code runs with 5.
         spare_slot: keep the last slot empty, as the official code does.
     """
@@ -63,7 +64,7 @@ class AdaNeg(StreamDetector):
     groups: int = 5
     permutation_seed: int | None = 0
     sharpness: float = 1.0
-    slots: int = 10
+    images_per_label: int = 10
     gamma: float = 0.5
     gap: float = 0.5
     weight: float = 0.1
@@ -72,9 +73,10 @@ class AdaNeg(StreamDetector):
     spare_slot: bool = False
 
     def __post_init__(self) -> None:
-        if self.slots - self.spare_slot < 1:
+        if self.images_per_label - self.spare_slot < 1:
             raise SettingsError(
-                f"AdaNeg has {self.slots} slots, of which {int(self.spare_slot)} stays empty: give more"
+                f"AdaNeg has images_per_label {self.images_per_label}, of which {int(self.spare_slot)} stays empty: "
+                f"give more"
             )
         if not (0 < self.gamma < 1 and 0 <= self.gap <= 1 and self.weight >= 0):
             raise SettingsError(
@@ -96,62 +98,73 @@ class Proxies:
     """
 
     def __init__(self, settings: AdaNeg, labels: LabelFeatures) -> None:
-        self.settings, self.scale = settings, settings.sharpness * labels.logit_scale
-        self.members = group_members(len(labels.negatives), settings.groups, settings.permutation_seed)
-        self.members = self.members.to(labels.negatives.device)
-        self.positives, self.negatives = labels.positives, labels.negatives[: self.members.numel()]
-        self.memory = ImageMemory(torch.cat([self.positives, self.negatives]), settings.slots - settings.spare_slot)
+        self.settings = settings
+        self.scale = settings.sharpness * labels.logit_scale
+
+        members = group_members(len(labels.negatives), settings.groups, settings.permutation_seed)
+        self.members = members.to(labels.negatives.device)  # (G, n)
+        self.positives = labels.positives
+        self.negatives = labels.negatives[: members.numel()]  # without the remainder that no group holds
+
+        texts = torch.cat([self.positives, self.negatives])
+        self.memory = ImageMemory(texts, settings.images_per_label - settings.spare_slot)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Scores, shape (b,), after the batch's confident images were filed."""
-        near, far = cosines(features, self.positives), cosines(features, self.negatives)
-        static = self._odds(near, far)
-        self._file(features, near, far, static.sigmoid())
+        """Scores, shape (b,), after the batch's confident images were stored."""
+        to_positives = cosines(features, self.positives)  # (b, P)
+        to_negatives = cosines(features, self.negatives)  # (b, N)
+        static = self._log_odds(to_positives, to_negatives)  # (b,)
+        self._store(features, to_positives, to_negatives, static.sigmoid())
+
         if self.settings.sample_adaptive:
-            proxies = self.memory.adaptive_cosines(features, self.settings.beta)
+            to_proxies = self.memory.adaptive_cosines(features, self.settings.beta)
         else:
-            proxies = cosines(features, self.memory.proxies)
-        adaptive = self._odds(*proxies.split([len(self.positives), len(self.negatives)], dim=1))
+            to_proxies = cosines(features, self.memory.proxies)
+        adaptive = self._log_odds(*to_proxies.split([len(self.positives), len(self.negatives)], dim=1))
+
         return _sum_log_odds(adaptive, static, self.settings.weight)
 
-    def _odds(self, near: Tensor, far: Tensor) -> Tensor:
-        """Log-odds of the grouped share of the positives."""
-        mass = (self.scale * near.double()).logsumexp(dim=1)
-        masses = (self.scale * far.double())[:, self.members].logsumexp(dim=2)
+    def _log_odds(self, to_positives: Tensor, to_negatives: Tensor) -> Tensor:
+        """Log-odds of the grouped share of the positives, (b,), from cosines (b, P) and (b, N)."""
+        mass = (self.scale * to_positives.double()).logsumexp(dim=1)
+        masses = (self.scale * to_negatives.double())[:, self.members].logsumexp(dim=2)  # (b, G, n) -> (b, G)
         return mean_share_log_odds(mass[:, None] - masses)
 
-    def _file(self, features: Tensor, near: Tensor, far: Tensor, share: Tensor) -> None:
+    def _store(self, features: Tensor, to_positives: Tensor, to_negatives: Tensor, share: Tensor) -> None:
+        """Store the images whose static share is far enough from gamma."""
         gamma, gap = self.settings.gamma, self.settings.gap
-        is_id, is_ood = share > gamma + gap * (1 - gamma), share < gamma - gap * gamma
+        is_id = share > gamma + gap * (1 - gamma)
+        is_ood = share < gamma - gap * gamma
         sure = (is_id | is_ood).nonzero()[:, 0]
-        chosen, is_id = features[sure], is_id[sure]
-        rows = torch.where(
-            is_id,
-            top_k(chosen, self.positives, 1).indices[:, 0],
-            top_k(chosen, self.negatives, 1).indices[:, 0] + len(self.positives),
-        )
-        inside, outside = (-negative_entropy(self.scale * side[sure].double()) for side in (near, far))
-        self.memory.add(chosen, rows, torch.where(is_id, inside, outside))
+        features, is_id = features[sure], is_id[sure]
+
+        nearest_positive = top_k(features, self.positives, 1).indices[:, 0]
+        nearest_negative = top_k(features, self.negatives, 1).indices[:, 0]
+        rows = torch.where(is_id, nearest_positive, nearest_negative + len(self.positives))
+
+        over_positives = -negative_entropy(self.scale * to_positives[sure].double())
+        over_negatives = -negative_entropy(self.scale * to_negatives[sure].double())
+        self.memory.add(features, rows, torch.where(is_id, over_positives, over_negatives))
 
 
 class ImageMemory:
-    """Slot 0 of every label is its text and stays; the others take images, the surest of each label.
+    """Slot 0 of every label is its text and stays; the other slots hold the images of smallest entropy.
 
     Args:
         texts: unit vectors, shape (V, D).
-        slots: images per label, at least 1.
+        size: images per label, at least 1.
 
     Attributes:
         proxies: unit mean of each label's slots, shape (V, D); the texts while no image is kept.
-        images: shape (V, slots, D); zero where none is kept.
-        filled: number of images of each label that has any.
+        images: shape (V, size, D); zero in empty slots.
+        filled: number of images of each label that has at least one.
     """
 
-    def __init__(self, texts: Tensor, slots: int) -> None:
-        self.texts, self.slots = texts, slots
+    def __init__(self, texts: Tensor, size: int) -> None:
+        self.texts, self.size = texts, size
         self.proxies = texts.clone()
-        self.images = texts.new_zeros(len(texts), slots, texts.shape[1])
-        self._entropies: dict[int, list[float]] = {}
+        self.images = texts.new_zeros(len(texts), size, texts.shape[1])
+        self._entropies: dict[int, list[float]] = {}  # of the images of each label, slot by slot
 
     @property
     def filled(self) -> dict[int, int]:
@@ -159,57 +172,67 @@ class ImageMemory:
         return {row: len(kept) for row, kept in self._entropies.items()}
 
     def add(self, features: Tensor, rows: Tensor, entropies: Tensor) -> None:
-        """File images one by one, in the order given.
+        """Store images one by one, in their order.
 
-        Where a label's slots are taken, an image replaces the one of largest entropy (of equal ones the first) if its
-        own is smaller, and is left out otherwise.
+        Where a label has no free slot, an image replaces the image of largest entropy (of equally large ones the one in
+        the first slot) if its own entropy is smaller, and is left out otherwise.
 
         Args:
             features: unit vectors, shape (b, D).
             rows: label of each image, int64, shape (b,).
             entropies: how unsure each image is, shape (b,).
         """
-        placed: dict[tuple[int, int], int] = {}  # the last image to be put into a slot is the one that stays
+        stored: dict[tuple[int, int], int] = {}  # (label, slot): the last image of the batch that took it
         for image, (row, entropy) in enumerate(zip(rows.tolist(), entropies.tolist(), strict=True)):
             kept = self._entropies.setdefault(row, [])
-            if len(kept) < self.slots:
+            if len(kept) < self.size:
                 kept.append(entropy)
-                placed[row, len(kept) - 1] = image
+                stored[row, len(kept) - 1] = image
                 continue
+
             largest = max(kept)
             if entropy < largest:
                 slot = kept.index(largest)
                 kept[slot] = entropy
-                placed[row, slot] = image
-        if not placed:
+                stored[row, slot] = image
+
+        if not stored:
             return
-        where = torch.tensor(list(placed), device=self.images.device)
-        self.images[where[:, 0], where[:, 1]] = features[torch.tensor(list(placed.values()), device=features.device)]
-        changed = where[:, 0].unique()
-        total = self.texts[changed].double() + self.images[changed].double().sum(dim=1)
+
+        label, slot_of = torch.tensor(list(stored), device=self.images.device).unbind(dim=1)
+        self.images[label, slot_of] = features[torch.tensor(list(stored.values()), device=features.device)]
+
+        changed = label.unique()
+        total = self.texts[changed].double() + self.images[changed].double().sum(dim=1)  # (v, D)
         self.proxies[changed] = unit(total).to(self.proxies.dtype)
 
     def adaptive_cosines(self, features: Tensor, beta: float) -> Tensor:
         """Cosines to ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, float64, shape (b, V).
 
-        The proxies of an image are never held: with the weights w and the Gram matrix G of a label's slots, the cosine
-        is ``w.(h.F) / sqrt(w' G w)``. Empty slots are zero vectors and add nothing.
+        Every image has proxies of its own, (b, V, D) numbers that would not fit. They are not needed: with the weights
+        w and the Gram matrix G of a label's S slots, the cosine is ``w.(h.F) / sqrt(w' G w)``. Empty slots are zero
+        vectors and add nothing.
         """
-        found = cosines(features, self.texts).double()
-        rows = torch.tensor(list(self._entropies), dtype=torch.int64, device=features.device)
-        for some in rows.split(max(1, _PIECE // ((self.slots + 1) * (len(features) + self.texts.shape[1]) + 1))):
-            slots = torch.cat([self.texts[some, None], self.images[some]], dim=1).double()  # (v, S, D)
-            likeness = torch.einsum("bd,vsd->vbs", features.double(), slots)
-            weights = (-beta * (1 - likeness)).exp()
-            squared = (weights @ (slots @ slots.mT) * weights).sum(dim=2)
-            found[:, some] = ((weights * likeness).sum(dim=2) / squared.sqrt()).T
-        return found
+        result = cosines(features, self.texts).double()  # right for labels without an image
+
+        with_images = torch.tensor(list(self._entropies), dtype=torch.int64, device=features.device)
+        per_label = (self.size + 1) * (len(features) + self.texts.shape[1]) + 1  # numbers held for one label
+        for rows in with_images.split(max(1, _PIECE // per_label)):
+            members = torch.cat([self.texts[rows, None], self.images[rows]], dim=1).double()  # (v, S, D)
+            similarity = torch.einsum("bd,vsd->vbs", features.double(), members)
+            weights = (-beta * (1 - similarity)).exp()  # (v, b, S)
+
+            squared_length = (weights @ (members @ members.mT) * weights).sum(dim=2)  # w' G w, (v, b)
+            result[:, rows] = ((weights * similarity).sum(dim=2) / squared_length.sqrt()).T
+
+        return result
 
 
 def _sum_log_odds(adaptive: Tensor, static: Tensor, weight: float) -> Tensor:
     """Log-odds of (sigmoid(adaptive) + weight * sigmoid(static)) / (1 + weight)."""
     if weight == 0:
         return adaptive
-    shift = math.log(weight)
-    yes = torch.logaddexp(logsigmoid(adaptive), shift + logsigmoid(static))
-    return yes - torch.logaddexp(logsigmoid(-adaptive), shift + logsigmoid(-static))
+    log_weight = math.log(weight)
+    inside = torch.logaddexp(logsigmoid(adaptive), log_weight + logsigmoid(static))
+    outside = torch.logaddexp(logsigmoid(-adaptive), log_weight + logsigmoid(-static))
+    return inside - outside

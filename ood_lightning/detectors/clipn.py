@@ -34,7 +34,7 @@ class CLIPN(Detector):
     Args:
         labels: name of the label set; its negatives are not used.
         checkpoint: CLIPN's, trained beside the run's encoder; a file of `torch.save` or `.safetensors`.
-        score: `atd` weighs all names by their probability, `ctw` asks for the likeliest name alone.
+        score: `atd` (agreeing to differ) averages over all names, `ctw` (competing to win) reads the likeliest one.
     """
 
     labels: str = "names"
@@ -47,11 +47,14 @@ class CLIPN(Detector):
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Encode the names once more, under the "no" tower."""
-        yes, _, scale = evidence.labels(self.labels)
-        no = evidence.label_sets[self.labels].positives_under(partial(NoTexts, checkpoint=self.checkpoint)).to(yes)
+        ready = evidence.label_sets[self.labels]
+        yes, _, scale = ready.features  # (K, D)
+        no = ready.positives_under(partial(NoTexts, checkpoint=self.checkpoint)).to(yes)  # (K, D)
         formula = agreeing_to_differ if self.score == "atd" else competing_to_win
 
         def score(features: Tensor) -> Tensor:
-            return formula(scale * cosines(features, yes).double(), scale * cosines(features, no).double())
+            yes_logits = scale * cosines(features, yes).double()  # (B, K)
+            no_logits = scale * cosines(features, no).double()
+            return formula(yes_logits, no_logits)
 
         return score

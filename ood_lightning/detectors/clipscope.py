@@ -1,4 +1,4 @@
-"""CLIPScope: the share of the ID names, weighed against how often the stream has shown the class it points to.
+"""CLIPScope: the share of the ID names, divided by how often the stream has contained the predicted class so far.
 
     S(x) = p_k* sigmoid( log sum_P exp(s c(x, y)) - log sum_N exp(s c(x, y)) ) / ( n_k* / sum_j n_j )
     p = softmax(s c(x, y_1..K)),   k* = argmax p,   then n_k* <- n_k* + 1
@@ -55,17 +55,21 @@ class ClassCounts:
     """
 
     def __init__(self, labels: LabelFeatures, sharpness: float) -> None:
-        self.labels, self.scale = labels, sharpness * labels.logit_scale
+        self.labels = labels
+        self.scale = sharpness * labels.logit_scale
         self.counts = torch.ones(len(labels.positives), dtype=torch.int64, device=labels.positives.device)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Scores, shape (b,), each with the counts that its predecessors left; all are counted afterwards."""
+        """Scores, shape (b,), each with the counts after all earlier images; the batch is counted afterwards."""
         positives, negatives, _ = self.labels
-        near = cosines(features, positives).double() * self.scale
-        share = log_mass(features, positives, self.scale) - log_mass(features, negatives, self.scale)
+        logits = cosines(features, positives).double() * self.scale  # (b, P)
+        log_odds = log_mass(features, positives, self.scale) - log_mass(features, negatives, self.scale)
+
         predicted = top_k(features, positives, 1).indices[:, 0]
-        shown = one_hot(predicted, len(positives))
-        own = self.counts[predicted] + (shown.cumsum(dim=0) - shown).gather(1, predicted[:, None])[:, 0]
+        votes = one_hot(predicted, len(positives))  # (b, P)
+        earlier = votes.cumsum(dim=0) - votes  # predictions of the images before each one in the batch
+        class_count = self.counts[predicted] + earlier.gather(1, predicted[:, None])[:, 0]
         total = int(self.counts.sum()) + torch.arange(len(features), device=features.device)
-        self.counts += shown.sum(dim=0)
-        return log_max_softmax(near) + logsigmoid(share) - (own.double().log() - total.double().log())
+        self.counts += votes.sum(dim=0)
+
+        return log_max_softmax(logits) + logsigmoid(log_odds) - (class_count.double().log() - total.double().log())

@@ -1,4 +1,4 @@
-"""GLMCM: does the whole picture match a concept, or any place in it?
+"""GLMCM: does the whole image match a concept, or any patch of it?
 
     S(x) = max_k softmax(c(x, y_k) / T)_k + lambda max_p max_k softmax(c(x_p, y_k) / T)_k
 
@@ -23,7 +23,7 @@ from ood_lightning.functional.similarity import cosines
 
 @dataclass(frozen=True)
 class GLMCM(Detector):
-    """MCM of the picture plus MCM of its best patch, in (0, 1 + local_weight).
+    """MCM of the image plus MCM of its best patch, in (0, 1 + local_weight).
 
     Args:
         labels: name of the label set; its negatives are not used.
@@ -37,7 +37,7 @@ class GLMCM(Detector):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The picture's features and its patches'."""
+        """Features of the image and of its patches."""
         return ("image", "patches")
 
     def bind(self, evidence: Evidence) -> Scorer:

@@ -3,18 +3,18 @@
     S(x) = mean_g  sum_P exp(s h.z) / ( sum_P exp(s h.z) + sum_{N_g} exp(s h.z) ),   N: the label set's, then the bank
 
 Images of a batch with S < threshold are inverted: a vector takes the place of the word in one of OpenAI's 80 templates,
-drawn anew for each image and step, and AdamW turns the text towards the image (loss: 1 - cosine). What comes out, in
-the last step's template, joins the bank if it passes the test that the words of the label set passed: less like the
-image prototype m_k of every class k than the class's own name, z.m_k < b_k. The bank keeps the texts with the largest
-mean gap b_k - z.m_k. If any joined, the whole batch is scored again, so that each image has a say in its own score;
-images of earlier batches keep theirs. A fresh stream has an empty bank. So scores depend on order and size of the
+drawn anew for each image and step, and AdamW turns the text towards the image (loss: 1 - cosine). The result, in the
+last step's template, joins the bank if it passes the test that the words of the label set passed: it is less similar to
+the image prototype m_k of every class k than the name of that class is, z.m_k < b_k. The bank keeps the texts with the
+largest mean gap b_k - z.m_k. If any joined, the whole batch is scored again, so that an image influences its own score;
+scores of earlier batches do not change. A fresh stream has an empty bank. So scores depend on order and size of the
 batches.
 
 Source: Xu et al., CVPR 2026 ("Mind the Way You Select Negative Texts"), and its code,
     https://github.com/ZhikangXu0112/InterNeg.
 Differs: the log-odds of S are returned, strictly monotone in S; nothing is computed or kept in float16; the losses of a
-    batch are added, the code takes their mean, so that here an image's text depends on no other image but for the
-    random draws; these and the permutation before grouping are drawn on the CPU.
+    batch are added, the code takes their mean, so that here the text of an image does not depend on other images except
+    through the random draws; these and the permutation before grouping are drawn on the CPU.
 Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, Textures 97.43 / 14.04, in batches of
     256; this FPR95 counts OOD as positive, on 45,000 ID images. The scripts have `groups` 5, and 1 for near OOD.
 """
@@ -38,7 +38,7 @@ from ood_lightning.functional.similarity import unit
 class InterNeg(StreamDetector):
     """Log-odds of the grouped share of the positives against words and inverted images, in nats.
 
-    An inversion costs `steps` passes of the text tower, forth and back.
+    An inversion costs `steps` forward and backward passes of the text tower.
 
     Args:
         labels: name of a label set of :class:`ood_lightning.label_sets.interneg.InterNegNegatives`.
@@ -48,9 +48,9 @@ class InterNeg(StreamDetector):
         threshold: share below which an image is inverted, in [0, 1]; 0: never, which is NegLabel's score.
         bank: inverted images that are kept.
         steps: of AdamW.
-        lr: its rate.
-        weight_decay: decoupled, on the vector.
-        seed: of first vectors and templates.
+        lr: AdamW's learning rate.
+        weight_decay: AdamW's, on the vector.
+        seed: of the initial vectors and the templates.
     """
 
     needs_negatives: ClassVar[bool] = True
@@ -88,13 +88,13 @@ class InterNeg(StreamDetector):
 
 
 class Inversions:
-    """A stream's state: texts of images that looked foreign, the farthest below the border first.
+    """A stream's state: the bank of texts of images that looked foreign, those with the largest mean gap first.
 
     Args:
         settings: the detector.
         labels: on the device of the images.
         bounds: on the same device.
-        soft_tokens: templates for a vector.
+        soft_tokens: templates with a place for a vector.
     """
 
     def __init__(
@@ -102,29 +102,38 @@ class Inversions:
     ) -> None:
         self.settings, self.labels, self.bounds, self.soft_tokens = settings, labels, bounds, soft_tokens
         self.draw = torch.Generator().manual_seed(settings.seed)
-        self.texts, self.gaps = labels.negatives[:0], bounds.thresholds[:0]
+        self.texts = labels.negatives[:0]  # (bank, D)
+        self.gaps = bounds.thresholds[:0]  # (bank,), descending
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's foreign images joined the bank."""
         scores = self._scores(features)
         strange = features[scores.sigmoid() < self.settings.threshold]
-        if len(strange) and self._file(invert(strange, self.soft_tokens, self.settings, self.draw)):
-            scores = self._scores(features)
+        if len(strange):
+            texts = invert(strange, self.soft_tokens, self.settings, self.draw)
+            if self._store(texts):
+                scores = self._scores(features)
         return scores
 
     def _scores(self, features: Tensor) -> Tensor:
-        negatives, settings = torch.cat([self.labels.negatives, self.texts]), self.settings
-        scale = settings.sharpness * self.labels.logit_scale
-        positives, groups, seed = self.labels.positives, settings.groups, settings.permutation_seed
-        return grouped_log_odds(features, positives, negatives, scale, groups, seed)
+        return grouped_log_odds(
+            features,
+            self.labels.positives,
+            torch.cat([self.labels.negatives, self.texts]),
+            self.settings.sharpness * self.labels.logit_scale,
+            self.settings.groups,
+            self.settings.permutation_seed,
+        )
 
-    def _file(self, texts: Tensor) -> bool:
-        """Keep the best of the old and the new; whether any new one was admissible."""
-        found = gaps(texts, self.bounds)
-        ranked = torch.cat([self.gaps, found.mean[found.admissible]])
-        kept = ranked.argsort(descending=True, stable=True)[: self.settings.bank]
-        self.texts, self.gaps = torch.cat([self.texts, texts[found.admissible]])[kept], ranked[kept]
-        return bool(found.admissible.any())
+    def _store(self, texts: Tensor) -> bool:
+        """Keep the best of the bank and the new texts, shape (n, D); returns whether a new text was admissible."""
+        mean, admissible = gaps(texts, self.bounds)
+        all_texts = torch.cat([self.texts, texts[admissible]])
+        all_gaps = torch.cat([self.gaps, mean[admissible]])
+
+        kept = all_gaps.argsort(descending=True, stable=True)[: self.settings.bank]
+        self.texts, self.gaps = all_texts[kept], all_gaps[kept]
+        return bool(admissible.any())
 
 
 def invert(images: Tensor, soft_tokens: SoftTokenTemplates, settings: InterNeg, draw: torch.Generator) -> Tensor:
@@ -132,20 +141,22 @@ def invert(images: Tensor, soft_tokens: SoftTokenTemplates, settings: InterNeg, 
 
     Args:
         images: unit-norm, shape (n, D).
-        soft_tokens: templates for a vector.
-        settings: steps, rate and decay.
-        draw: first vectors N(0, 0.02^2), then n templates a step, on the CPU.
+        soft_tokens: templates with a place for a vector.
+        settings: steps, learning rate and weight decay.
+        draw: the initial vectors N(0, 0.02^2), then n templates in each step, on the CPU.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        wanted = images.clone()  # one that was made under inference mode could not take part in a backward pass
-        start = 0.02 * torch.randn(len(wanted), soft_tokens.width, generator=draw)
-        vectors = nn.Parameter(start.to(wanted.device))
+        targets = images.clone()  # a tensor made under inference mode cannot take part in a backward pass
+        start = 0.02 * torch.randn(len(targets), soft_tokens.width, generator=draw)
+        vectors = nn.Parameter(start.to(targets.device))  # (n, width)
         optimizer = torch.optim.AdamW([vectors], lr=settings.lr, weight_decay=settings.weight_decay)
+
         for _ in range(settings.steps):
-            rows = torch.randint(len(soft_tokens), (len(wanted),), generator=draw)
+            templates = torch.randint(len(soft_tokens), (len(targets),), generator=draw)
             optimizer.zero_grad()
-            loss = (1 - torch.cosine_similarity(soft_tokens.fill(rows, vectors), wanted)).sum()
+            loss = (1 - torch.cosine_similarity(soft_tokens.fill(templates, vectors), targets)).sum()
             loss.backward()
             optimizer.step()
+
         with torch.no_grad():
-            return unit(soft_tokens.fill(rows, vectors))
+            return unit(soft_tokens.fill(templates, vectors))

@@ -33,7 +33,7 @@ class KNN(Detector):
     temperature: float = 0.02
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """Keep the ID images."""
+        """The score against the run's ID images."""
         bank = evidence[IDFeatures].image
         if self.k > len(bank):
             raise SettingsError(f"KNN asks for {self.k} neighbours, there are {len(bank)} ID images")

@@ -2,7 +2,7 @@
 
     S(x) = sigmoid( log sum_P exp(s c(x, y)) - log sum_N exp(s c(x, y)) ),   s = sharpness * logit_scale
 
-ClusterMine and PosMine are this score on label sets mined from pictures; on true names it is NegLabel without groups.
+ClusterMine and PosMine are this score on label sets mined from images; on true names it is NegLabel without groups.
 
 Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068, equation 1.
 Differs: the log-odds are returned, strictly monotone in S; S itself rounds to 1 and ties.

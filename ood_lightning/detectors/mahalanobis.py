@@ -27,11 +27,11 @@ class Mahalanobis(Detector):
     """Negated squared distance to the nearest class mean under one shared covariance; at most 0.
 
     Args:
-        labels: name of a label set of the run whose nearest positive is each ID training image's class; the images' own
-            labels are then not looked at. Empty: their own labels, which the run must have.
+        labels: name of a label set of the run; the class of each ID training image is then its nearest positive, and
+            the images' true labels are not read. Empty: the true labels, which the run must have.
         ridge: added to the diagonal of the covariances; without it, fewer images than dimensions are refused. A ViT's
             tower ends in a layer norm, so its outputs lie in a hyperplane but for rounding: give a tiny one, 1e-6.
-        features: `image`, projected and unit-norm, or `tower`, before the projection and as they are.
+        features: `image`, projected and unit-norm, or `tower`, before the projection and not normalised.
     """
 
     labels: str = ""
@@ -40,12 +40,12 @@ class Mahalanobis(Detector):
 
     @property
     def supervision(self) -> frozenset[str]:
-        """Labels only where no label set stands in for them."""
+        """ID images; their labels too, unless a label set takes their place."""
         return frozenset({"id_images"} if self.labels else {"id_images", "id_labels"})
 
     @property
     def required_inputs(self) -> frozenset[type[Input]]:
-        """Features of training images, and their labels where no label set stands in for them."""
+        """Features of training images, and their labels unless a label set takes their place."""
         kinds: set[type[Input]] = {IDFeatures}
         if not self.labels:
             kinds.add(IDLabels)
@@ -59,7 +59,7 @@ class Mahalanobis(Detector):
         return (self.features,)
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """Estimate the Gaussians."""
+        """The score under Gaussians that are estimated here."""
         return partial(mahalanobis, fitted=self.fit(evidence))
 
     def fit(self, evidence: Evidence) -> Gaussians:

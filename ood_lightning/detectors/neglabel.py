@@ -3,8 +3,8 @@
     S(x) = mean_g  sum_P exp(s c(x, y)) / ( sum_P exp(s c(x, y)) + sum_{N_g} exp(s c(x, y)) )
 
 Source: Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078 and its code.
-Differs: the log-odds of that mean are returned, strictly monotone in it and never rounded to 1; the rest is
-    said in functional/grouping.py.
+Differs: the log-odds of that mean are returned, which rank like it and do not tie where it rounds to 1; further
+    differences stand in functional/grouping.py.
 Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, Textures 94.21 / 25.40.
 """
 
@@ -24,11 +24,11 @@ class NegLabel(LabelDetector):
 
     Args:
         labels: name of a label set with negatives, ordered from the least similar one on.
-        groups: how many; the last `N mod groups` negatives are dropped, as the official code does. 1: no grouping.
+        groups: G; the last `N mod G` negatives are dropped, as the official code does. 1: no grouping.
         permutation_seed: of the shuffle before grouping (`seed 0` in the official code); None keeps the order.
         sharpness: times the encoder's own logit_scale.
-        half: give the share itself, rounded to float16 at every step as OpenOOD-VLM's code does (`fp16` of its CLIP);
-            many images then tie at 1. Only to compare with its numbers.
+        half: return the share itself, rounded to float16 after every step as in OpenOOD-VLM's code (`fp16` of its
+            CLIP); many images then tie at 1. Only to compare with its numbers.
     """
 
     needs_negatives: ClassVar[bool] = True

@@ -35,9 +35,9 @@ class PLP(Detector):
     """Logarithm of the probe's largest softmax probability, in nats; at most 0.
 
     Args:
-        labels: name of the label set whose positives the probe was trained to tell apart.
+        labels: name of the label set whose positives are the probe's classes.
         probe: `probe.safetensors` of a fit.
-        features: those that it was trained on: `image`, projected and unit-norm, or `tower`, before the projection.
+        features: what the probe was trained on: `image`, projected and unit-norm, or `tower`, before the projection.
     """
 
     supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
@@ -52,7 +52,7 @@ class PLP(Detector):
         return (self.features,)
 
     def missing(self) -> str:
-        """The probe, where there is no such file."""
+        """The probe, if there is no such file."""
         if Path(self.probe).is_file():
             return ""
         return f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
@@ -61,7 +61,7 @@ class PLP(Detector):
         """Read the probe.
 
         Raises:
-            SettingsError: if it is no probe, or one of other names, features or another encoder.
+            SettingsError: if the file is no probe, or one of other names, other features or another encoder.
         """
         path = Path(self.probe)
         try:
@@ -70,16 +70,18 @@ class PLP(Detector):
                 made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
         except (SafetensorError, KeyError, ValueError) as error:
             raise SettingsError(f"{path} is no probe: {error}") from None
+
         names = evidence.label_sets[self.labels].texts.positives
         run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
-        if differs := [what for what, value in run.items() if made.get(what) != value]:
+        differs = [what for what, value in run.items() if made.get(what) != value]
+        if differs:
             raise SettingsError(
                 f"{path} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of label "
                 f"set {self.labels!r}, {self.features} features): train it again, or name what it was trained with"
             )
 
         def score(features: Tensor) -> Tensor:
-            standardised = (features.float() - mean.to(features.device)) / std.to(features.device)
+            standardised = (features.float() - mean.to(features.device)) / std.to(features.device)  # (B, D)
             return log_max_softmax(standardised @ weight.T.to(features.device) + bias.to(features.device))
 
         return score

@@ -1,4 +1,4 @@
-"""RelativeMahalanobis: distance to the nearest class, less the distance to all of them together.
+"""RelativeMahalanobis: distance to the nearest class, minus the distance to all ID images taken as one class.
 
     S(x) = - min_k [ (x - mu_k)' Sigma^-1 (x - mu_k) - (x - mu_0)' Sigma_0^-1 (x - mu_0) ]
 
@@ -22,11 +22,11 @@ class RelativeMahalanobis(Mahalanobis):
     """The Mahalanobis score relative to one Gaussian for all ID images.
 
     Args:
-        labels: as :class:`Mahalanobis`, all three.
-        ridge: see there.
-        features: see there.
+        labels: as in :class:`Mahalanobis`.
+        ridge: as in :class:`Mahalanobis`.
+        features: as in :class:`Mahalanobis`.
     """
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """Estimate the Gaussians."""
+        """The score under Gaussians that are estimated here."""
         return partial(relative_mahalanobis, fitted=self.fit(evidence))

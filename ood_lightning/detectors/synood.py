@@ -1,16 +1,16 @@
-"""SynOOD: NegLabel's score of adapted image features against negatives tuned on synthetic pictures.
+"""SynOOD: NegLabel's score of adapted image features against negatives tuned on synthetic images.
 
     f' = f + relu(layer_norm(W f + b)),   S(x) = mean_g  sum_P e^(s c(f', y)) / ( sum_P e^(s c(f', y)) + sum_{N_g} ... )
 
-where the embeddings of those negatives that some synthetic picture was labelled with are the tuned ones.
+where the embeddings of the negatives that are the label of at least one synthetic image are the tuned ones.
 
 Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code; trained by
-    `fit --config configs/synood.yaml` from given synthetic pictures. The code of the inference was never published:
-    this rule is inferred from the two trainings.
+    `fit --config configs/synood.yaml` from synthetic images that the user has. The code of the inference was never
+    published: this rule is inferred from the two trainings.
 Differs: on unit-norm features, where the code feeds the adapter what leaves the projection. The log-odds of the mean
     are returned, as in NegLabel. One set of prompts, the run's.
 Expected: ImageNet, ViT-B/16, AUROC / FPR95 on iNaturalist 99.57 / 1.57, Textures 95.29 / 22.94, near-OOD 77.6 / 71.7,
-    far-OOD 96.2 / 17.1, with the authors' synthetic pictures; not run by us.
+    far-OOD 96.2 / 17.1, with the authors' synthetic images; not run by us.
 """
 
 import hashlib
@@ -59,18 +59,25 @@ class SynOOD(Detector):
 
     @property
     def supervision(self) -> frozenset[str]:
-        """What the head says it was trained from: `id_labels` only where true labels named the ID pictures."""
+        """What the head was trained from, as its file says: `id_labels` only if true labels named the ID images."""
         return frozenset(self._read()[1]["supervision"])
 
     def missing(self) -> str:
-        """Whether there is a head."""
-        if self.head and Path(self.head).is_file():
-            return ""
-        return f"a SynOOD head ({TRAIN})" + (f": there is no file {self.head}" if self.head else "")
+        """The head, if none is named or there is no such file."""
+        if not self.head:
+            return f"a SynOOD head ({TRAIN})"
+        if not Path(self.head).is_file():
+            return f"a SynOOD head ({TRAIN}): there is no file {self.head}"
+        return ""
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """Read the head, refuse one of another encoder, other prompts or other labels, and put its negatives in."""
+        """Read the head, and put its tuned negatives in the place of the label set's.
+
+        Raises:
+            SettingsError: if the file is no head, or one of another encoder, other prompts or other labels.
+        """
         tensors, made = self._read()
+
         ready = evidence.label_sets[self.labels]
         here = {"encoder": evidence.encoder, "prompts": ready.prompts, "labels": texts_sha256(*ready.texts)}
         for what, value in here.items():
@@ -79,18 +86,20 @@ class SynOOD(Detector):
                     f"{self.head} was trained with {what} {str(made[what])[:16]}, the run has {str(value)[:16]} (label "
                     f"set {self.labels!r}): name in both the same encoder, prompts and labels, or train again"
                 )
+
         labels = ready.features
-        device = labels.negatives.device
-        *parts, used, tuned = (tensors[name].to(device) for name in HEAD)
+        *parts, used, tuned = (tensors[name].to(labels.negatives.device) for name in HEAD)
         adapter = Adapter(*parts)
+
         count, dim = labels.negatives.shape
         shapes = [tuple(part.shape) for part in (*adapter, tuned)]
-        wanted = [(dim, dim), (dim,), (dim,), (dim,), (len(used), dim)]
-        if shapes != wanted or not ((used >= 0) & (used < count)).all():
+        expected = [(dim, dim), (dim,), (dim,), (dim,), (len(used), dim)]
+        if shapes != expected or not ((used >= 0) & (used < count)).all():
             raise SettingsError(
                 f"{self.head} is no SynOOD head for {dim} dimensions and {count} negatives: its tensors are {shapes}, "
                 f"or a row of `used` is none of the negatives"
             )
+
         negatives = labels.negatives.clone()
         negatives[used] = tuned.to(negatives.dtype)
         scale = self.sharpness * labels.logit_scale
@@ -103,11 +112,11 @@ class SynOOD(Detector):
         return score
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors of the head, and what it was made from."""
+        """Tensors of the head, and the metadata that says what it was made from."""
         try:
             with safe_open(self.head, framework="pt") as stored:
-                found = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
-                made = {name: found[name] for name in ("encoder", "prompts", "labels", "supervision")}
+                provenance = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
+                made = {name: provenance[name] for name in ("encoder", "prompts", "labels", "supervision")}
                 tensors = {name: stored.get_tensor(name) for name in HEAD}
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise SettingsError(f"{self.head} is no SynOOD head: {error}. Train one with `{TRAIN}`") from None

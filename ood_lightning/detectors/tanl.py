@@ -1,4 +1,4 @@
-"""TANL: the negatives that the test stream's OOD images activate, and its ID images do not.
+"""TANL: the negatives that the OOD images of the test stream activate, and its ID images do not.
 
     a_j    = mean over OOD of p_j - mean over ID of p_j,   p = softmax over all positives and negatives
     S(x)   = mean over k = g, 2g, ..., B of  sum_P exp(s c) / ( sum_P exp(s c) + sum of the k most activated exp(s c) )
@@ -6,9 +6,8 @@
 Each batch gets a provisional score from queues of earlier confident images. An Otsu threshold t on the scores so far
 parts it: above t + gap (1 - t) is ID, below t - gap t is OOD. From these images and the queues (weight `history`) the
 negatives are ranked again, the batch is scored, and its confident images join the queues. At first the ID queue holds
-the positives' texts and the OOD queue 15 pictures of noise in [0, 1] as the image tower sees them without CLIP's own
-normalisation; the scores of both stand among those that the threshold is found from. So scores depend on order and size
-of the batches.
+the positives' texts and the OOD queue 15 images of noise in [0, 1], encoded without CLIP's own normalisation; the
+scores of both are among those that the threshold is computed from. So scores depend on order and size of the batches.
 
 Source: Activation Matters, 2026, https://arxiv.org/abs/2603.25250, and its code.
 Differs: the log-odds of S are returned, strictly monotone in S; noise and orders are drawn on the CPU.
@@ -38,17 +37,18 @@ _PIECE = 256  # texts whose logits over all negatives are held at once
 class TANL(StreamDetector):
     """Log-odds of the positives' share, averaged over prefixes of the most activated negatives; in nats.
 
-    Memory: 2 * queue * N * 4 bytes, and some 4 * b * N * 8 for a batch of b images.
+    Memory: 2 * queue * N * 4 bytes, and about 4 * b * N * 8 for a batch of b images.
 
     Args:
-        labels: name of a label set with negatives; the method means a whole corpus.
+        labels: name of a label set with negatives; the paper uses a whole corpus.
         sharpness: times the encoder's own logit_scale.
-        count: B, negatives that a score looks at; at most as many as there are.
-        step: g, from prefix to prefix, at most `count`; 0: all of them at once. The code's script tries 2, 1 and 0.
-        gap: width of the unsure band around the threshold, from 0 (none) to 1 (all).
+        count: B, the number of negatives in a score; all of them where there are fewer.
+        step: g, from one prefix to the next, at most `count`; 0: one prefix of all B. The code's script tries 2, 1
+            and 0.
+        gap: width of the band around the threshold whose images join no queue, from 0 (no band) to 1 (all shares).
         history: weight of the queues against the batch itself, in [0, 1]; 0 in the official code.
-        queue: confident images of each kind that are remembered.
-        scores: provisional scores that the threshold is found from.
+        queue: number of confident images of each kind that are kept, the latest ones.
+        scores: number of provisional scores that the threshold is computed from, the latest ones.
         seed: of the noise, and of the order in which texts and noise enter their queues; the last ones stay.
     """
 
@@ -74,8 +74,9 @@ class TANL(StreamDetector):
             raise SettingsError(f"TANL has gap {self.gap} and history {self.history}: expected both in [0, 1]")
 
     def open(self, evidence: Evidence) -> Stream:
-        """Queues that know the positives' texts and noise."""
-        noise = evidence.image_tower.encode(noise_images(evidence.image_tower.shape, NOISE_OF_A_KIND, self.seed))
+        """Queues that hold the positives' texts and noise."""
+        tower = evidence.image_tower
+        noise = tower.encode(noise_images(tower.shape, NOISE_OF_A_KIND, self.seed))
         return Activations(self, evidence.labels(self.labels), noise)
 
 
@@ -85,36 +86,43 @@ class Activations:
     Args:
         settings: the detector.
         labels: on the device of the images.
-        noise: unit-norm features of pictures of noise, shape (n, D), on the same device.
+        noise: unit-norm features of images of noise, shape (n, D), on the same device.
     """
 
     def __init__(self, settings: TANL, labels: LabelFeatures, noise: Tensor) -> None:
         self.settings, self.labels = settings, labels
         self.scale = settings.sharpness * labels.logit_scale
         self.count = min(settings.count, len(labels.negatives))
+
         draw = torch.Generator().manual_seed(settings.seed)
-        known, unknown = (
+        texts, noise = (
             side[torch.randperm(len(side), generator=draw).to(side.device)] for side in (labels.positives, noise)
         )
-        self.id_queue = self._activations(*self._logits(known[-settings.queue :]))
-        self.ood_queue = self._activations(*self._logits(unknown[-settings.queue :]))
-        activated = _mean(self.ood_queue) - _mean(self.id_queue)
-        first = [self._log_odds(*self._logits(some), activated) for some in torch.cat([known, unknown]).split(_PIECE)]
-        self.shares = torch.cat(first).sigmoid()[-settings.scores :]
+        self.id_queue = self._activations(*self._logits(texts[-settings.queue :]))  # (queue, N)
+        self.ood_queue = self._activations(*self._logits(noise[-settings.queue :]))  # (queue, N)
+
+        activated = _mean(self.ood_queue) - _mean(self.id_queue)  # (N,)
+        parts = torch.cat([texts, noise]).split(_PIECE)
+        log_odds = torch.cat([self._log_odds(*self._logits(part), activated) for part in parts])
+        self.shares = log_odds.sigmoid()[-settings.scores :]
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Scores, shape (b,), after the batch's confident images had their say."""
+        """Scores, shape (b,), with the negatives ranked anew by the batch's confident images."""
+        settings = self.settings
         mass, logits = self._logits(features)
-        id_mean, ood_mean = _mean(self.id_queue), _mean(self.ood_queue)
-        share = self._log_odds(mass, logits, ood_mean - id_mean).sigmoid()
-        self.shares = torch.cat([self.shares, share])[-self.settings.scores :]
-        middle = otsu_threshold(self.shares)
-        activations = self._activations(mass, logits)
-        is_id = activations[share > middle + self.settings.gap * (1 - middle)]
-        is_ood = activations[share < middle - self.settings.gap * middle]
-        activated = self._blend(ood_mean, is_ood) - self._blend(id_mean, is_id)
-        self.id_queue = torch.cat([self.id_queue, is_id])[-self.settings.queue :]
-        self.ood_queue = torch.cat([self.ood_queue, is_ood])[-self.settings.queue :]
+        id_mean, ood_mean = _mean(self.id_queue), _mean(self.ood_queue)  # (N,)
+
+        provisional = self._log_odds(mass, logits, ood_mean - id_mean).sigmoid()  # (b,)
+        self.shares = torch.cat([self.shares, provisional])[-settings.scores :]
+        threshold = otsu_threshold(self.shares)
+
+        activations = self._activations(mass, logits)  # (b, N)
+        of_id = activations[provisional > threshold + settings.gap * (1 - threshold)]
+        of_ood = activations[provisional < threshold - settings.gap * threshold]
+        activated = self._blend(ood_mean, of_ood) - self._blend(id_mean, of_id)
+
+        self.id_queue = torch.cat([self.id_queue, of_id])[-settings.queue :]
+        self.ood_queue = torch.cat([self.ood_queue, of_ood])[-settings.queue :]
         return self._log_odds(mass, logits, activated)
 
     def _logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,15 +131,20 @@ class Activations:
         return mass, self.scale * cosines(features, self.labels.negatives).double()
 
     def _activations(self, mass: Tensor, logits: Tensor) -> Tensor:
-        """The negatives' part of the softmax over all labels, float32, (b, N)."""
-        return (logits - torch.logaddexp(mass, logits.logsumexp(dim=1))[:, None]).exp().float()
+        """Probabilities of the negatives in the softmax over all labels, float32, (b, N)."""
+        total = torch.logaddexp(mass, logits.logsumexp(dim=1))  # (b,)
+        return (logits - total[:, None]).exp().float()
 
-    def _blend(self, queued: Tensor, batch: Tensor) -> Tensor:
-        return torch.lerp(_mean(batch), queued, self.settings.history) if len(batch) else queued
+    def _blend(self, queue_mean: Tensor, of_batch: Tensor) -> Tensor:
+        """``history * queue_mean + (1 - history) * mean of the batch``; the former where the batch adds nothing."""
+        if not len(of_batch):
+            return queue_mean
+        return torch.lerp(_mean(of_batch), queue_mean, self.settings.history)
 
     def _log_odds(self, mass: Tensor, logits: Tensor, activated: Tensor) -> Tensor:
+        """Log-odds of S, shape (b,), with the negatives ranked by their activation (N,)."""
         chosen = activated.argsort(descending=True, stable=True)[: self.count]
-        prefixes = logits[:, chosen].logcumsumexp(dim=1)  # of the 1, 2, ... most activated ones
+        prefixes = logits[:, chosen].logcumsumexp(dim=1)  # of the 1, 2, ... most activated negatives, (b, B)
         step = min(self.settings.step, self.count) or self.count
         return mean_share_log_odds(mass[:, None] - prefixes[:, step - 1 :: step])
 

@@ -1,7 +1,5 @@
 """How often an image's nearest text is the right one."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -11,9 +9,9 @@ from ood_lightning.functional.similarity import top_k, unit
 def top1(features: Tensor, texts: Tensor, labels: Tensor, *, row_block: int = 8192) -> float:
     """Zero-shot top-1: the share of labelled images of which the nearest text is that of their class.
 
-    Of equal texts the first is the nearest, so images of a class whose name repeats an earlier one's are never right;
-    nor are those of a class that has no text. The answer does not depend on the block. Peak memory beside the inputs:
-    ``row_block`` features in float32, and what :func:`top_k` takes.
+    Of equal texts the first counts as the nearest, so images of a class whose name repeats an earlier class's name are
+    never right; nor are those of a class that has no text. The answer does not depend on the block. Peak memory beside
+    the inputs: ``row_block`` features in float32, and what :func:`top_k` takes.
 
     Args:
         features: image features of any length but zero, shape ``(n, D)``.
@@ -36,7 +34,9 @@ def top1(features: Tensor, texts: Tensor, labels: Tensor, *, row_block: int = 81
     rows = (labels >= 0).nonzero()[:, 0]
     if not len(rows):
         raise ValueError(f"none of {len(labels)} images has a label, so there is no top-1")
+
     right = torch.zeros((), dtype=torch.long, device=labels.device)
-    for some in rows.split(row_block):
-        right += (top_k(unit(features[some]), texts, 1).indices[:, 0] == labels[some]).sum()
+    for block in rows.split(row_block):
+        nearest = top_k(unit(features[block]), texts, 1).indices[:, 0]
+        right += (nearest == labels[block]).sum()
     return int(right) / len(rows)

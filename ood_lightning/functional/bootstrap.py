@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.roc import check_fraction, checked, n_kept
+from ood_lightning.functional.roc import as_float64_scores, check_fraction, n_kept
 
 
 class Resampled(NamedTuple):
@@ -34,7 +34,7 @@ class _Ranked(NamedTuple):
     oods: Tensor  # (n_ood,) ascending
     ood_order: Tensor  # (n_ood,)
     below: Tensor  # (n_ood,) ID images below each OOD image, in the order of `oods`
-    tied: Tensor  # places in `oods` of those with an equal among the ID images
+    tied: Tensor  # positions in `oods` of those with an equal among the ID images
     up_to: Tensor  # ID images below or equal, for those
 
 
@@ -63,11 +63,12 @@ def resampled(
         resamples: R.
         tpr: share kept of the ID images, and caught of the OOD images, in (0, 1].
         block: resamples counted at once.
-        on_progress: told the number of resamples done since it was last told.
+        on_progress: called with the number of resamples that each block adds.
 
     Raises:
         EmptySideError, NotFiniteScoresError: as in :mod:`ood_lightning.functional.roc`.
-        ValueError: if there are no resamples, tpr is no fraction, there is not one seed a set, or columns differ.
+        ValueError: if there are no resamples, tpr is no fraction, sets and seeds are not as many, or
+            columns differ.
     """
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}, expected 1 or more")
@@ -76,36 +77,45 @@ def resampled(
     for oods in ood_scores:
         if oods.shape[1:] != id_scores.shape[1:]:
             raise ValueError(f"scores of {id_scores.shape[1]} detectors and {oods.shape[1]}: expected the same columns")
+
     id_scores, ood_scores = id_scores.cpu(), [scores.cpu() for scores in ood_scores]
     id_order = id_scores.argsort(dim=0)
     ranked = [[_ranked(id_scores[:, k], oods[:, k]) for oods in ood_scores] for k in range(id_scores.shape[1])]
     draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [len(id_scores), *map(len, ood_scores)]
-    found = torch.empty(3, resamples, len(ood_scores), id_scores.shape[1], dtype=torch.float64)
+
+    metrics = torch.empty(3, resamples, len(ood_scores), id_scores.shape[1], dtype=torch.float64)
     for start in range(0, resamples, block):
-        done = slice(start, min(start + block, resamples))
-        id_counts, *ood_counts = [_drawn(n, done, draw) for n, draw in zip(sizes, draws, strict=True)]
+        count = min(block, resamples - start)
+        done = slice(start, start + count)
+        id_counts, *ood_counts = [_drawn(n, count, draw) for n, draw in zip(sizes, draws, strict=True)]  # (count, n)
+
         for k, by_set in enumerate(ranked):
             id_sums = _sums(id_counts[:, id_order[:, k]])
-            for s, one in enumerate(by_set):
-                found[:, done, s, k] = _metrics(one, id_sums, ood_counts[s][:, one.ood_order], tpr)
-        on_progress(done.stop - done.start)
-    return Resampled(*found)
+            for s, pair in enumerate(by_set):
+                metrics[:, done, s, k] = _metrics(pair, id_sums, ood_counts[s][:, pair.ood_order], tpr)
+
+        on_progress(count)
+
+    return Resampled(*metrics)
 
 
 def _ranked(ids: Tensor, oods: Tensor) -> _Ranked:
-    ids, oods = checked(ids, oods)
-    ids, (oods, order) = ids.sort().values, oods.sort()
-    below, up_to = (torch.searchsorted(ids, oods, side=side) for side in ("left", "right"))
+    """Sort both sides, and find for each OOD image how many ID images it beats or ties with."""
+    ids, oods = as_float64_scores(ids, oods)
+    ids = ids.sort().values
+    oods, order = oods.sort()
+
+    below = torch.searchsorted(ids, oods, side="left")
+    up_to = torch.searchsorted(ids, oods, side="right")
     tied = (below != up_to).nonzero()[:, 0]
     return _Ranked(ids, oods, order, below, tied, up_to[tied])
 
 
-def _drawn(n: int, resamples: slice, draw: torch.Generator) -> Tensor:
+def _drawn(n: int, resamples: int, draw: torch.Generator) -> Tensor:
     """How often each of n images is drawn; int32, shape (resamples, n)."""
-    some = range(resamples.start, resamples.stop)
-    # one call a resample, so that the numbers do not depend on the block
-    return torch.stack([torch.randint(n, (n,), generator=draw).bincount(minlength=n).int() for _ in some])
+    # one call of the generator for each resample, so that the numbers do not depend on the block
+    return torch.stack([torch.randint(n, (n,), generator=draw).bincount(minlength=n).int() for _ in range(resamples)])
 
 
 def _sums(counts: Tensor) -> Tensor:
@@ -115,19 +125,30 @@ def _sums(counts: Tensor) -> Tensor:
     return sums
 
 
-def _metrics(one: _Ranked, id_sums: Tensor, ood_counts: Tensor, tpr: float) -> Tensor:
-    """The three metrics of one detector and OOD set, shape (3, resamples)."""
-    n_id, n_ood = len(one.ids), len(one.oods)
-    id_below = id_sums[:, one.below]
-    lost = 2 * (ood_counts * id_below).sum(1)  # halves of pairs that the OOD image wins; int32 until the sum
-    if len(one.tied):
-        lost += (ood_counts[:, one.tied] * (id_sums[:, one.up_to] - id_below[:, one.tied])).sum(1)
+def _metrics(pair: _Ranked, id_sums: Tensor, ood_counts: Tensor, tpr: float) -> Tensor:
+    """The three metrics of one detector and OOD set, shape (3, resamples).
+
+    Args:
+        pair: the sorted scores.
+        id_sums: see :func:`_sums`, shape (resamples, n_id + 1).
+        ood_counts: how often each OOD image is drawn, lowest score first, shape (resamples, n_ood).
+        tpr: share that both FPRs keep or catch.
+    """
+    n_id, n_ood = len(pair.ids), len(pair.oods)
+
+    # AUROC, in half pairs: a pair that the OOD image wins counts 2, a tie 1. int32 until the sum.
+    id_below = id_sums[:, pair.below]  # (resamples, n_ood)
+    lost = 2 * (ood_counts * id_below).sum(1)
+    if len(pair.tied):
+        lost += (ood_counts[:, pair.tied] * (id_sums[:, pair.up_to] - id_below[:, pair.tied])).sum(1)
+
+    # The thresholds: the lowest of the ID images kept, and the highest of the OOD images caught.
     ood_sums = _sums(ood_counts)
-    # the lowest of the ID images kept, and the highest of the OOD images caught
-    id_place = _first(id_sums, n_id - n_kept(tpr, n_id) + 1)
-    ood_place = _first(ood_sums, n_kept(tpr, n_ood))
-    rejected_oods = torch.searchsorted(one.oods, one.ids[id_place], side="left")
-    rejected_ids = torch.searchsorted(one.ids, one.oods[ood_place], side="right")
+    id_threshold = pair.ids[_first(id_sums, n_id - n_kept(tpr, n_id) + 1)]
+    ood_threshold = pair.oods[_first(ood_sums, n_kept(tpr, n_ood))]
+    rejected_oods = torch.searchsorted(pair.oods, id_threshold, side="left")
+    rejected_ids = torch.searchsorted(pair.ids, ood_threshold, side="right")
+
     return torch.stack([
         (2 * n_id * n_ood - lost).double() / (2 * n_id * n_ood),
         (n_ood - _at(ood_sums, rejected_oods)).double() / n_ood,
@@ -135,14 +156,15 @@ def _metrics(one: _Ranked, id_sums: Tensor, ood_counts: Tensor, tpr: float) -> T
     ])  # fmt: skip
 
 
-def _first(sums: Tensor, wanted: int) -> Tensor:
-    """Place of the lowest image up to which `wanted` images are drawn; int64, shape (resamples,)."""
-    level = sums.new_full((len(sums), 1), wanted)
+def _first(sums: Tensor, count: int) -> Tensor:
+    """Position of the lowest image up to which `count` images are drawn; int64, shape (resamples,)."""
+    level = sums.new_full((len(sums), 1), count)
     return torch.searchsorted(sums, level, side="left")[:, 0] - 1
 
 
-def _at(sums: Tensor, places: Tensor) -> Tensor:
-    return sums.gather(1, places[:, None])[:, 0]
+def _at(sums: Tensor, positions: Tensor) -> Tensor:
+    """``sums[r, positions[r]]`` of each resample r."""
+    return sums.gather(1, positions[:, None])[:, 0]
 
 
 def interval(values: Tensor, coverage: float = 0.95) -> tuple[float, float]:
@@ -153,7 +175,7 @@ def interval(values: Tensor, coverage: float = 0.95) -> tuple[float, float]:
         (5.0, 95.0)
     """
     check_fraction(coverage)
-    tail = (1 - coverage) / 2
+    tail = (1 - coverage) / 2  # left out on either side
     low, high = values.double().quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
     return round(low, 12), round(high, 12)
 
@@ -176,6 +198,7 @@ def paired_p_value(first: Tensor, second: Tensor) -> float:
     """
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f"{tuple(first.shape)} and {tuple(second.shape)}: expected the same resamples, (R,) each")
+
     difference = first.double() - second.double()
     smaller = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
     return min(1.0, 2 * (smaller + 1) / (len(difference) + 1))

@@ -1,4 +1,4 @@
-"""Mahalanobis and nearest-neighbour scores: how far a feature lies from labelled, or any, ID features."""
+"""Distances to ID features: Mahalanobis and relative Mahalanobis (labelled images), nearest neighbours (any images)."""
 
 import math
 from typing import NamedTuple
@@ -10,12 +10,14 @@ from ood_lightning.functional.similarity import top_k
 
 
 class Gaussians(NamedTuple):
-    """Class means under one shared covariance, and one Gaussian for all samples together.
+    """Class means under one shared covariance, and one Gaussian for all images together.
+
+    A whitener W of a covariance S has ``W W' = S^-1``, so ``|(x - mu) W|^2`` is the squared Mahalanobis distance.
 
     Attributes:
-        means: (K, D) float64, one row per class with at least two samples, in the order of the classes.
-        whitener: (D, D) float64; squared lengths of whitened differences are Mahalanobis distances.
-        mean: (D,) float64, of all samples.
+        means: (K, D) float64, one row per class with at least two images, in the order of the classes.
+        whitener: (D, D) float64, of the shared covariance.
+        mean: (D,) float64, of all images.
         global_whitener: (D, D) float64, of the global covariance.
     """
 
@@ -28,44 +30,48 @@ class Gaussians(NamedTuple):
 def fit_gaussians(features: Tensor, labels: Tensor, ridge: float = 0.0) -> Gaussians:
     """Estimate class means, the unweighted mean of the class covariances, and the global Gaussian.
 
-    Covariances are unbiased (n - 1). Classes with fewer than two samples are left out, negative labels are unlabelled
-    and left out too.
+    Covariances are unbiased (n - 1). Classes with fewer than two images have none and are left out of the means and of
+    the shared covariance; images without a label (-1) are left out altogether.
 
     Args:
         features: shape (n, D), any float dtype; computed in float64.
-        labels: class of each sample, int64, shape (n,).
+        labels: class of each image, int64, shape (n,).
         ridge: added to the diagonals of both covariances.
 
     Returns:
         The estimate.
 
     Raises:
-        ValueError: if shapes do not fit, no class has two samples, or a covariance is singular.
+        ValueError: if shapes do not fit, no class has two images, or a covariance is singular.
+
+    Source: Lee et al., NeurIPS 2018, https://arxiv.org/abs/1807.03888; the estimator of PLP's code, TMLR 2024.
     """
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"features {tuple(features.shape)} and labels {tuple(labels.shape)} must be (n, D) and (n,)")
+
     labelled = labels >= 0
     features, labels = features[labelled].double(), labels[labelled]
     classes, counts = labels.unique(return_counts=True)
     classes = classes[counts > 1]
     if not len(classes):
-        raise ValueError("no class has two labelled samples: a covariance needs them")
+        raise ValueError("no class has two labelled images: a covariance needs them")
+
     dim = features.shape[1]
-    means = torch.stack([features[labels == c].mean(dim=0) for c in classes])
+    diagonal = ridge * torch.eye(dim, dtype=torch.float64, device=features.device)
+
+    means = torch.stack([features[labels == c].mean(dim=0) for c in classes])  # (K, D)
     shared = features.new_zeros(dim, dim)
     for c, mean in zip(classes, means, strict=True):
-        centred = features[labels == c] - mean
-        shared += centred.T @ centred / (len(centred) - 1)
-    eye = torch.eye(dim, dtype=torch.float64, device=features.device)
-    mean = features.mean(dim=0)
-    centred = features - mean
-    total = centred.T @ centred / (len(centred) - 1)
-    shared_whitener = _whitener(shared / len(classes) + ridge * eye, "mean of the class covariances")
-    return Gaussians(means, shared_whitener, mean, _whitener(total + ridge * eye, "global covariance"))
+        shared += _covariance(features[labels == c], mean)
+    whitener = _whitener(shared / len(classes) + diagonal, "mean of the class covariances")
+
+    mean = features.mean(dim=0)  # (D,)
+    global_whitener = _whitener(_covariance(features, mean) + diagonal, "global covariance")
+    return Gaussians(means, whitener, mean, global_whitener)
 
 
 def mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
-    """Negated squared Mahalanobis distance to the nearest class mean; at most 0.
+    """``- min_k (x - mu_k)' S^-1 (x - mu_k)``: negated squared distance to the nearest class mean; at most 0.
 
     Args:
         features: shape (B, D).
@@ -73,6 +79,8 @@ def mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
 
     Returns:
         float64, shape (B,); higher = more in-distribution.
+
+    Source: Lee et al., NeurIPS 2018, https://arxiv.org/abs/1807.03888.
 
     Example:
         >>> fitted = fit_gaussians(torch.tensor([[-1.0], [1.0], [9.0], [11.0]]), torch.tensor([0, 0, 1, 1]))
@@ -83,7 +91,7 @@ def mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
 
 
 def relative_mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
-    """Mahalanobis score relative to one Gaussian for all ID samples.
+    """``(x - mu)' S_0^-1 (x - mu) - min_k (x - mu_k)' S^-1 (x - mu_k)``, mu and S_0 of all ID images together.
 
     Args:
         features: shape (B, D).
@@ -91,24 +99,26 @@ def relative_mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
 
     Returns:
         float64, shape (B,); higher = more in-distribution; 0 everywhere where there is one class.
+
+    Source: Ren et al., 2021, https://arxiv.org/abs/2106.09022.
     """
-    background = ((features.double() - fitted.mean) @ fitted.global_whitener).square().sum(dim=1)
+    background = ((features.double() - fitted.mean) @ fitted.global_whitener).square().sum(dim=1)  # (B,)
     return background - _nearest(features, fitted)
 
 
 def nearest_neighbours(features: Tensor, bank: Tensor, k: int = 1, temperature: float = 0.02) -> Tensor:
-    """Logarithm of the mean of ``exp(cosine / temperature)`` over the k nearest ID features.
+    """``log mean_i exp(cosine_i / temperature)`` over the k nearest ID features i.
 
     With k = 1 it ranks like the largest cosine.
 
     Args:
         features: unit vectors, shape (B, D).
-        bank: unit vectors of ID pictures, shape (n, D).
+        bank: unit vectors of ID images, shape (n, D).
         k: neighbours, at most n.
         temperature: divides cosines.
 
     Returns:
-        float64, shape (B,); higher = more in-distribution; ``1 / temperature`` for a picture of the bank at k = 1.
+        float64, shape (B,); higher = more in-distribution; ``1 / temperature`` for an image of the bank at k = 1.
 
     Raises:
         ValueError: if k exceeds the bank or the temperature is not positive.
@@ -122,25 +132,34 @@ def nearest_neighbours(features: Tensor, bank: Tensor, k: int = 1, temperature: 
     """
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}, expected above 0")
-    near = top_k(features, bank, k).values / temperature
-    return near.logsumexp(dim=1) - math.log(k)
+
+    nearest = top_k(features, bank, k).values / temperature  # (B, k)
+    return nearest.logsumexp(dim=1) - math.log(k)
 
 
 def _nearest(features: Tensor, fitted: Gaussians) -> Tensor:
     """Squared distance to the nearest class mean, (B,); whitened once, so that a class costs D and not D^2."""
-    white, means = features.double() @ fitted.whitener, fitted.means @ fitted.whitener
-    # by differences: the faster product of both cancels digits near a mean
-    distances: Tensor = torch.cdist(white, means, compute_mode="donot_use_mm_for_euclid_dist")
+    white_features = features.double() @ fitted.whitener  # (B, D)
+    white_means = fitted.means @ fitted.whitener  # (K, D)
+    # By differences: the faster way, over a product of both, cancels digits near a mean.
+    distances: Tensor = torch.cdist(white_features, white_means, compute_mode="donot_use_mm_for_euclid_dist")  # (B, K)
     return distances.square().amin(dim=1)
 
 
+def _covariance(features: Tensor, mean: Tensor) -> Tensor:
+    """Unbiased covariance, (D, D)."""
+    centred = features - mean
+    return centred.T @ centred / (len(centred) - 1)
+
+
 def _whitener(covariance: Tensor, what: str) -> Tensor:
-    """Matrix W with W W' = inverse of the covariance."""
+    """Matrix W with ``W W'`` the inverse of the covariance; `what` names the covariance in the error."""
     values, vectors = torch.linalg.eigh(covariance)
     if values[0] <= values[-1] * len(values) * torch.finfo(torch.float64).eps:
         raise ValueError(
             f"the {what} is singular ({len(values)} dimensions, smallest eigenvalue {float(values[0]):.3g}): "
-            f"give more samples, or a ridge above 0"
+            f"give more images, or a ridge above 0"
         )
+
     whitener: Tensor = vectors / values.sqrt()
     return whitener

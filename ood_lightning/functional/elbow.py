@@ -26,11 +26,14 @@ class Elbow(NamedTuple):
 
 
 def elbow(x: Sequence[float], y: Sequence[float]) -> Elbow:
-    """The point farthest from the chord of the first and last, both axes scaled to [0, 1]; the earliest of equals.
+    """The point farthest from the chord between the first and the last point; of equally far ones the earliest.
+
+    Both axes are scaled to [0, 1] first. Where ``Y(a)`` is the chord's height at ``a`` and ``m`` its slope, the point
+    ``(a, b)`` lies ``(Y(a) - b) / sqrt(1 + m^2)`` below it.
 
     Args:
         x: strictly ascending, such as numbers of clusters; at least five.
-        y: one value each, such as labels per cluster.
+        y: a value for each x, such as labels per cluster.
 
     Raises:
         ValueError: if there are fewer points, x does not ascend, a value is not finite, or all points lie on a line.
@@ -43,16 +46,21 @@ def elbow(x: Sequence[float], y: Sequence[float]) -> Elbow:
         raise ValueError(f"{len(x)} x and {len(y)} y: at least {FEWEST} points are needed")
     if not all(math.isfinite(v) for v in (*x, *y)) or any(b <= a for a, b in pairwise(x)):
         raise ValueError("x must ascend strictly, and all values must be finite")
+
     low, high = min(y), max(y)
     if high == low:
         raise ValueError(f"y is {low} everywhere: the curve has no bend")
+
     across = [(v - x[0]) / (x[-1] - x[0]) for v in x]
     up = [(v - low) / (high - low) for v in y]
     slope = up[-1] - up[0]
-    # 12 digits: on a straight line all are equally far, and rounding shall not choose
-    distances = [
-        round((up[0] + slope * a - b) / math.hypot(1, slope), 12) + 0.0 for a, b in zip(across, up, strict=True)
-    ]
+
+    distances = []
+    for a, b in zip(across, up, strict=True):
+        below = (up[0] + slope * a - b) / math.hypot(1, slope)
+        # 12 digits: points on a straight line are all equally far, and rounding must not choose one. + 0.0: no -0.0.
+        distances.append(round(below, 12) + 0.0)
+
     sizes = [abs(d) for d in distances]
     if not any(sizes):
         raise ValueError("all points lie on one line: the curve has no bend")

@@ -1,4 +1,4 @@
-"""NegLabel's grouped share: positives against random groups of negatives, averaged."""
+"""NegLabel's grouped score: the positives' share against random groups of negatives, averaged over the groups."""
 
 import torch
 from torch import Tensor
@@ -14,12 +14,13 @@ def grouped_log_odds(
 ) -> Tensor:
     """Log-odds of the mean, over groups of negatives, of the positives' share of the softmax mass.
 
-    Strictly monotone in that mean, and never rounded to it being 1.
+    ``share = mean_g  sum_P exp(s c) / (sum_P exp(s c) + sum_{N_g} exp(s c))``, and ``log share - log(1 - share)`` is
+    returned: it ranks like the share, and does not tie where the share rounds to 1.
 
     Args:
         features: unit image features, shape (B, D).
         positives: unit text features, shape (P, D).
-        negatives: unit text features, shape (N, D), the least similar to the positives first.
+        negatives: unit text features, shape (N, D), those least similar to the positives first.
         scale: multiplier of the cosines.
         groups: G; the last ``N mod G`` negatives are dropped, as the official code does. 1: no grouping.
         permutation_seed: of the shuffle before grouping (0 in the official code); None keeps the order.
@@ -42,7 +43,7 @@ def grouped_log_odds(
 def grouped_share_half(
     features: Tensor, positives: Tensor, negatives: Tensor, scale: float, groups: int, permutation_seed: int | None
 ) -> Tensor:
-    """The mean share itself with the rounding of a code that keeps every step in float16. For comparison only.
+    """The mean share itself, rounded to float16 after every step. Only to compare with codes that run so.
 
     Above 1/2 the result moves in steps of 2^-11, and it is 1 once the log-odds pass about 8.3: many images tie, and an
     AUROC of them is another number.
@@ -59,11 +60,19 @@ def grouped_share_half(
         In [0, 1], each value one of float16, float64, shape (B,).
 
     Source: OpenOOD-VLM, https://github.com/YBZh/OpenOOD-VLM, where NegLabel and AdaNeg run so.
-    Differs: sums are taken in float32 and rounded afterwards, as GPUs do; so every device gives the same to a step.
+    Differs: sums are taken in float32 and rounded afterwards, as GPUs do, so all devices agree to one step of 2^-11.
     """
-    members = group_members(len(negatives), groups, permutation_seed).to(features.device)
-    near, far = (_half(scale * _half(_half(features) @ _half(side).T)) for side in (positives, negatives))
-    shares = [_half(torch.cat([near, far[:, own]], dim=1).softmax(dim=1))[:, : near.shape[1]].sum(1) for own in members]
+    members = group_members(len(negatives), groups, permutation_seed).to(features.device)  # (G, n)
+    features = _half(features)
+    positive_logits, negative_logits = (  # (B, P) and (B, N)
+        _half(scale * _half(features @ _half(texts).T)) for texts in (positives, negatives)
+    )
+
+    shares = []
+    for rows in members:
+        logits = torch.cat([positive_logits, negative_logits[:, rows]], dim=1)  # (B, P + n)
+        probabilities = _half(logits.softmax(dim=1))
+        shares.append(probabilities[:, : len(positives)].sum(dim=1))
     return _half(_half(torch.stack(shares)).mean(dim=0)).double()
 
 
@@ -73,11 +82,12 @@ def _half(values: Tensor) -> Tensor:
 
 
 def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:
-    """Rows of each group of negatives, int64, shape (G, K // G), on the CPU; see :func:`grouped_log_odds`."""
+    """Rows of each group of negatives, int64, shape (G, N // G), on the CPU; see :func:`grouped_log_odds`."""
     if not 1 <= groups <= count:
         raise SettingsError(
             f"{count} negatives do not fill {groups} groups: mine more negatives, or lower groups (1: no grouping)"
         )
+
     kept = count - count % groups
     shuffle = None
     if permutation_seed is not None:
@@ -86,8 +96,12 @@ def group_members(count: int, groups: int, permutation_seed: int | None) -> Tens
 
 
 def mean_share_log_odds(odds: Tensor) -> Tensor:
-    """Log-odds of the mean of shares, from the log-odds (B, G) of each; shape (B,).
+    """Log-odds of the mean of G shares, shape (B,), from the log-odds of each share, shape (B, G).
 
-    The logarithm of the number of groups is in both terms and cancels.
+    ``log sum_g sigmoid(odds_g) - log sum_g sigmoid(-odds_g)``: the mean's 1/G is in both terms and cancels.
+
+    Example:
+        >>> mean_share_log_odds(torch.tensor([[2.0, 2.0]]))
+        tensor([2.])
     """
     return logsigmoid(odds).logsumexp(dim=1) - logsigmoid(-odds).logsumexp(dim=1)

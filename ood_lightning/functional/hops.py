@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 
 def hops(links: Sequence[Iterable[int]], sources: Iterable[int]) -> list[int | None]:
-    """Steps to the nearest source, by breadth-first search from all sources at once.
+    """Steps from each node to the nearest source, by breadth-first search from all sources at once.
 
     Args:
-        links: neighbours of each node; a link leads both ways, so it stands at both of its ends.
+        links: neighbours of each node; a link between two nodes is listed at both of them.
         sources: nodes at 0 steps.
 
     Returns:
@@ -20,11 +20,13 @@ def hops(links: Sequence[Iterable[int]], sources: Iterable[int]) -> list[int | N
         >>> hops([[1], [0, 2], [1], []], [0])
         [0, 1, 2, None]
     """
-    found: list[int | None] = [None] * len(links)
-    edge, steps = set(sources), 0
-    while edge:
-        for node in edge:
-            found[node] = steps
+    steps_to: list[int | None] = [None] * len(links)
+    frontier = set(sources)
+    steps = 0
+    while frontier:
+        for node in frontier:
+            steps_to[node] = steps
+
         steps += 1
-        edge = {near for node in edge for near in links[node] if found[near] is None}
-    return found
+        frontier = {neighbour for node in frontier for neighbour in links[node] if steps_to[neighbour] is None}
+    return steps_to

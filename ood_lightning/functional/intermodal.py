@@ -1,4 +1,8 @@
-"""Which texts stay farther from the ID images of every class than the class's own name does.
+"""Which texts are farther from the ID images of every class than the name of that class is.
+
+    prototype_k = unit(mean of the image features of class k),   threshold_k = cosine(name_k, prototype_k)
+    a text is admissible where cosine(text, prototype_k) < threshold_k for every k
+    its mean gap is mean_k (threshold_k - cosine(text, prototype_k))
 
 Source: Xu et al., CVPR 2026 ("Mind the Way You Select Negative Texts"), and its code,
 https://github.com/ZhikangXu0112/InterNeg.
@@ -11,7 +15,7 @@ from torch import Tensor
 
 from ood_lightning.functional.similarity import unit
 
-_GRID = 2.0**40  # differences are rounded to it, so that the class's own name is never below itself
+_GRID = 2.0**40  # differences are rounded to multiples of 1 / _GRID, so that a name is never below its own threshold
 
 
 class ClassBounds(NamedTuple):
@@ -27,10 +31,10 @@ class ClassBounds(NamedTuple):
 
 
 class Gaps(NamedTuple):
-    """How far texts stay below a border."""
+    """How far texts stay below the class names: ``threshold_k - cosine(text, prototype_k)`` over the classes k."""
 
-    mean: Tensor  # over the classes, of base minus cosine; float64, (V,)
-    admissible: Tensor  # whether every class's difference is above 0; bool, (V,)
+    mean: Tensor  # of the differences; float64, (V,)
+    admissible: Tensor  # whether all differences are above 0; bool, (V,)
 
 
 def shots(labels: Tensor, count: int, seed: int) -> Tensor:
@@ -38,8 +42,8 @@ def shots(labels: Tensor, count: int, seed: int) -> Tensor:
 
     Args:
         labels: classes, int64, shape (n,), on the CPU; below 0 is no class.
-        count: at least 1.
-        seed: of a generator of its own.
+        count: images per class, at least 1.
+        seed: of a generator made here.
 
     Returns:
         Rows, int64, ascending.
@@ -50,14 +54,15 @@ def shots(labels: Tensor, count: int, seed: int) -> Tensor:
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     order = order[labels[order] >= 0]
-    order = order[labels[order].argsort(stable=True)]
+    order = order[labels[order].argsort(stable=True)]  # class by class, in random order inside each
+
     classes = labels[order]
-    place = torch.arange(len(order)) - torch.searchsorted(classes, classes)
-    return order[place < count].sort().values
+    rank = torch.arange(len(order)) - torch.searchsorted(classes, classes)  # 0, 1, 2, ... inside each class
+    return order[rank < count].sort().values
 
 
 def class_bounds(names: Tensor, images: Tensor, labels: Tensor) -> ClassBounds:
-    """The border that class names and their images draw; classes without an image have no part in it.
+    """Prototypes and thresholds of the classes that have an image; the other classes bound nothing.
 
     Args:
         names: unit text features in class order, shape (P, D).
@@ -69,14 +74,16 @@ def class_bounds(names: Tensor, images: Tensor, labels: Tensor) -> ClassBounds:
     """
     if not len(labels) or labels.min() < 0 or labels.max() >= len(names):
         raise ValueError(f"{len(labels)} images of classes that must lie in 0..{len(names) - 1}")
+
     classes, row = labels.unique(return_inverse=True)
-    sums = images.new_zeros(len(classes), images.shape[1], dtype=torch.float64).index_add_(0, row, images.double())
-    prototypes = unit(sums)
-    return ClassBounds(prototypes, (names[classes].double() * prototypes).sum(dim=1))
+    sums = images.new_zeros(len(classes), images.shape[1], dtype=torch.float64)
+    prototypes = unit(sums.index_add_(0, row, images.double()))  # (K, D)
+    thresholds = (names[classes].double() * prototypes).sum(dim=1)  # (K,)
+    return ClassBounds(prototypes, thresholds)
 
 
 def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:
-    """How far texts stay below a border: differences of cosines, rounded to 2^-40.
+    """How far texts stay below the class names: differences of cosines, rounded to 2^-40.
 
     Peak memory beside the inputs: about ``block * K * 24`` bytes.
 
@@ -90,9 +97,14 @@ def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:
         >>> gaps(torch.tensor([[0.6, -0.8], [0.0, 0.25]]), bounds).admissible
         tensor([False,  True])
     """
-    mean, admissible = [bounds.thresholds[:0]], [bounds.thresholds[:0].bool()]
+    mean = [bounds.thresholds[:0]]  # empty, so that no texts have no gaps
+    admissible = [bounds.thresholds[:0].bool()]
     for part in texts.split(block):
-        below = ((bounds.thresholds - part.double() @ bounds.prototypes.T) * _GRID).round() / _GRID
-        mean.append((below.mean(dim=1) * _GRID).round() / _GRID)
+        below = _rounded(bounds.thresholds - part.double() @ bounds.prototypes.T)  # (block, K)
+        mean.append(_rounded(below.mean(dim=1)))
         admissible.append((below > 0).all(dim=1))
     return Gaps(torch.cat(mean), torch.cat(admissible))
+
+
+def _rounded(differences: Tensor) -> Tensor:
+    return (differences * _GRID).round() / _GRID

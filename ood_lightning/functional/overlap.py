@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class Overlap(NamedTuple):
-    """Mined words against true names, both as sets without regard to case.
+    """Mined words compared with true names, both as sets without regard to case.
 
     Attributes:
-        mined: different words mined, |P|.
-        names: different true names, |Y|.
-        hits: words that are both, |P and Y|.
+        mined: number of different words mined, |P|.
+        names: number of different true names, |Y|.
+        hits: number of words that are in both sets.
     """
 
     mined: int
@@ -37,7 +37,7 @@ class Overlap(NamedTuple):
 
 
 def folded(word: str) -> str:
-    """A word as sets of words compare it: lower case, no blanks at the ends."""
+    """The form in which words are compared: lower case, no blanks at the ends."""
     return word.strip().lower()
 
 
@@ -52,11 +52,12 @@ def overlap(mined: Iterable[str], names: Iterable[str]) -> Overlap:
         ValueError: if a side is empty.
 
     Example:
-        >>> found = overlap(["Cat", "dog", "oak"], ["cat", "horse", "cat"])
-        >>> found.hits, found.overlap, round(found.precision, 2), found.f1
+        >>> result = overlap(["Cat", "dog", "oak"], ["cat", "horse", "cat"])
+        >>> result.hits, result.overlap, round(result.precision, 2), result.f1
         (1, 0.5, 0.33, 0.4)
     """
-    sides = {folded(word) for word in mined}, {folded(name) for name in names}
-    if not all(sides):
-        raise ValueError(f"{len(sides[0])} mined words and {len(sides[1])} names: at least one of each is needed")
-    return Overlap(len(sides[0]), len(sides[1]), len(sides[0] & sides[1]))
+    mined_set = {folded(word) for word in mined}
+    name_set = {folded(name) for name in names}
+    if not (mined_set and name_set):
+        raise ValueError(f"{len(mined_set)} mined words and {len(name_set)} names: at least one of each is needed")
+    return Overlap(len(mined_set), len(name_set), len(mined_set & name_set))

@@ -1,4 +1,4 @@
-"""Concept matching of single patches: does any place of a picture show an ID name?"""
+"""GL-MCM's local score: does any patch of an image show an ID name?"""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from ood_lightning.functional.similarity import cosines, unit
 
 
 def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, block: int = 4096) -> Tensor:
-    """``max_p max_k softmax(c(patch p, name k) / T)``, the local term of GL-MCM.
+    """``max_p max_k softmax_k(c(patch p, name k) / T)``, the local term of GL-MCM.
 
-    The softmax runs over the names, for each patch alone. Peak memory beside the inputs: about ``block * K * 24`` and
-    ``block * D * 12`` bytes.
+    The softmax runs over the names, separately for each patch. Peak memory beside the inputs: about ``block * K * 24``
+    and ``block * D * 12`` bytes.
 
     Args:
-        patches: local features of the L patches of each picture, shape (B, L, D), any float dtype; brought to length
-            one here, since half precision leaves them a little off it.
+        patches: local features of the L patches of each image, shape (B, L, D), any float dtype; normalised here,
+            since the lengths of unit vectors in half precision are a little off 1.
         names: unit-norm text features of the ID names, shape (K, D).
         temperature: divides raw cosines.
         block: patches per product.
@@ -23,7 +23,7 @@ def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, blo
         float64, shape (B,), in (0, 1]; higher = more in-distribution. More patches never lower it.
 
     Raises:
-        ValueError: if shapes do not fit, a picture has no patches, or a patch is zero.
+        ValueError: if shapes do not fit, an image has no patches, or a patch is zero.
 
     Source: Miyai et al., IJCV 2025 (GL-MCM), https://arxiv.org/abs/2304.04521.
 
@@ -35,16 +35,16 @@ def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, blo
         raise ValueError(
             f"patches {tuple(patches.shape)} must be (B, L, D) with L of at least 1, names {tuple(names.shape)}"
         )
-    every = patches.flatten(0, 1)
-    # one result, made beforehand: small ones kept between large temporary ones would keep malloc from reusing these
-    best = torch.empty(len(every), dtype=torch.float64, device=patches.device)
-    for part, share in zip(every.split(block), best.split(block), strict=True):
-        share.copy_(_largest_share(part, names, temperature))
+
+    flat = patches.flatten(0, 1)  # (B * L, D)
+    # One result, allocated beforehand: small results between large temporary ones would keep malloc from reusing these.
+    best = torch.empty(len(flat), dtype=torch.float64, device=patches.device)
+    for part, result in zip(flat.split(block), best.split(block), strict=True):
+        result.copy_(_largest_share(part, names, temperature))
     return best.view(patches.shape[:2]).amax(dim=1)
 
 
 def _largest_share(patches: Tensor, names: Tensor, temperature: float) -> Tensor:
-    """Largest softmax probability of each patch, (n,) float64."""
-    logits = cosines(unit(patches), names).double() / temperature
-    shares = (logits - logits.amax(dim=1, keepdim=True)).exp_().sum(dim=1)
-    return shares.reciprocal()
+    """Largest softmax probability of each patch, float64, shape (n,): ``1 / sum_k exp(logit_k - largest logit)``."""
+    logits = cosines(unit(patches), names).double() / temperature  # (n, K)
+    return (logits - logits.amax(dim=1, keepdim=True)).exp_().sum(dim=1).reciprocal()

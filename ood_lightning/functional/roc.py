@@ -28,7 +28,7 @@ def auroc(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> auroc(torch.tensor([3.0, 2.0]), torch.tensor([1.0, 2.0]))
         tensor(0.8750, dtype=torch.float64)
     """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
     ranked = ood_scores.sort().values
     beaten = torch.searchsorted(ranked, id_scores, side="left").sum()
     beaten_or_tied = torch.searchsorted(ranked, id_scores, side="right").sum()
@@ -51,7 +51,7 @@ def aupr_in(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> aupr_in(torch.tensor([0.9]), torch.tensor([0.1, 0.95]))
         tensor(0.5000, dtype=torch.float64)
     """
-    return _average_precision(*checked(id_scores, ood_scores))
+    return _average_precision(*as_float64_scores(id_scores, ood_scores))
 
 
 def aupr_out(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def aupr_out(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         >>> aupr_out(torch.tensor([0.9]), torch.tensor([0.1, 0.95]))
         tensor(0.8333, dtype=torch.float64)
     """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
     return _average_precision(-ood_scores, -id_scores)
 
 
@@ -90,7 +90,7 @@ def fpr_ood_at_id_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_ood_at_id_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.3333, dtype=torch.float64)
     """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
     return _fpr(id_scores, ood_scores, tpr)
 
 
@@ -114,7 +114,7 @@ def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_id_at_ood_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.2000, dtype=torch.float64)
     """
-    id_scores, ood_scores = checked(id_scores, ood_scores)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
     return _fpr(-ood_scores, -id_scores, tpr)
 
 
@@ -125,6 +125,7 @@ def _fpr(positives: Tensor, others: Tensor, tpr: float) -> Tensor:
 
 
 def _average_precision(positives: Tensor, others: Tensor) -> Tensor:
+    """``sum_t (recall_t - recall_{t-1}) * precision_t`` over the distinct thresholds t, from the highest down."""
     caught, accepted = counts_by_threshold(positives, others)
     precision = caught.double() / (caught + accepted)
     gained = torch.cat([caught[:1], caught.diff()]).double()
@@ -140,7 +141,7 @@ def counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tens
 
 
 def n_kept(tpr: float, n: int) -> int:
-    """Fewest of `n` images that are a share of `tpr` or more.
+    """The smallest number of images that is at least a share `tpr` of `n`.
 
     Raises:
         ValueError: if ``tpr`` is not a fraction.
@@ -154,18 +155,19 @@ def n_kept(tpr: float, n: int) -> int:
     return math.ceil(Fraction(repr(float(tpr))) * n)
 
 
-def checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sides as contiguous float64, refused where they cannot be compared.
+def as_float64_scores(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides as contiguous float64; refuses what cannot be ranked.
 
     Raises:
         EmptySideError: if a side holds no scores.
         NotFiniteScoresError: if a score is NaN or infinite.
-        ValueError: if a side is no list of scores.
+        ValueError: if a side has more than one dimension, or none.
     """
     if id_scores.ndim != 1 or ood_scores.ndim != 1:
         raise ValueError(f"scores have shapes {tuple(id_scores.shape)} and {tuple(ood_scores.shape)}, expected one dim")
     if not len(id_scores) or not len(ood_scores):
         raise EmptySideError(len(id_scores), len(ood_scores))
+
     for name, scores in (("ID", id_scores), ("OOD", ood_scores)):
         bad = int((~scores.isfinite()).sum())
         if bad:
@@ -173,11 +175,12 @@ def checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
                 f"{bad} of {len(scores)} {name} scores are NaN or infinite and cannot be ranked: look for "
                 f"half-precision overflow or a zero feature vector where they were made"
             )
+
     # contiguous: searchsorted would copy a column of a table each time
     return id_scores.detach().double().contiguous(), ood_scores.detach().double().contiguous()
 
 
 def check_fraction(tpr: float) -> None:
-    """Refuse what is no fraction in (0, 1], percent most of all."""
+    """Refuse what is no fraction in (0, 1], above all percent."""
     if not 0 < tpr <= 1:
         raise ValueError(f"tpr is {tpr}, expected a fraction in (0, 1]: 0.95, not 95")

@@ -8,23 +8,23 @@ import math
 import torch
 from torch import Tensor
 
-_GRID = 2.0**40  # cosines are rounded to it, so that equal words tie whichever block they fell into
+_GRID = 2.0**40  # cosines are rounded to multiples of 1 / _GRID, so that equal words tie in whichever block they are
 
 
 def quantile_cosine(
     candidates: Tensor, positives: Tensor, q: float = 0.95, *, interpolate: bool = True, block: int = 4096
 ) -> Tensor:
-    """How like the positives each candidate is: a high quantile of its cosines to them.
+    """How similar each candidate is to the positives: the q-quantile of its cosines to them.
 
-    A quantile rather than the maximum, so that one misplaced positive does not strike a word out.
+    A high quantile rather than the maximum, so that one misplaced positive does not exclude a word.
     Peak memory beside the inputs: about ``block * P * 24`` bytes.
 
     Args:
         candidates: unit text features, shape ``(V, D)``.
         positives: unit text features, shape ``(P, D)``.
         q: quantile in [0, 1]; 1 is the maximum.
-        interpolate: linearly at the 0-based place ``q * (P - 1)`` of the ascending cosines, as NegLabel does; otherwise
-            the value at place ``int(q * P)``, as OpenOOD-VLM does (950 of 0 to 999 for 1,000 positives).
+        interpolate: linearly at the 0-based position ``q * (P - 1)`` of the ascending cosines, as NegLabel does;
+            otherwise the value at position ``int(q * P)``, as OpenOOD-VLM does (950 of 0 to 999 for 1,000 positives).
         block: candidates per product.
 
     Returns:
@@ -46,19 +46,21 @@ def quantile_cosine(
         )
     if block < 1:
         raise ValueError(f"block is {block}, expected at least 1")
+
     n = len(positives)
-    place = q * (n - 1) if interpolate else min(int(q * n), n - 1)
-    below, above = math.floor(place), math.ceil(place)
-    texts = positives.double().T
+    position = q * (n - 1) if interpolate else min(int(q * n), n - 1)
+    below, above = math.floor(position), math.ceil(position)
+
+    texts = positives.double().T  # (D, P)
     quantiles = [torch.empty(0, dtype=torch.float64, device=candidates.device)]
     for part in candidates.split(block):
-        ranked = (part.double() @ texts).sort(dim=1).values  # torch.quantile refuses more than 16 million values
-        quantiles.append(torch.lerp(ranked[:, below], ranked[:, above], place - below))
+        ranked = (part.double() @ texts).sort(dim=1).values  # (block, P); torch.quantile refuses over 16 million values
+        quantiles.append(torch.lerp(ranked[:, below], ranked[:, above], position - below))
     return (torch.cat(quantiles) * _GRID).round() / _GRID
 
 
 def farthest(distances: Tensor, count: int) -> Tensor:
-    """The candidates least like the positives.
+    """The candidates least similar to the positives.
 
     Args:
         distances: what :func:`quantile_cosine` gave, shape ``(V,)``; **smaller = farther from the positives**.
@@ -87,12 +89,12 @@ def shared_out(n_nouns: int, n_adjectives: int, *, share: float = 0.15, count: i
     Args:
         n_nouns: candidates that are nouns.
         n_adjectives: candidates that are adjectives.
-        share: of each kind, rounded down; NegLabel's way.
-        count: of both together, split as the candidates are, adjectives rounded down; OpenOOD-VLM's way. None: by
-            share.
+        share: of each kind, rounded down, as NegLabel does.
+        count: of both kinds together, split in the candidates' proportion, adjectives rounded down, as OpenOOD-VLM
+            does. None: by share.
 
     Raises:
-        ValueError: if the share lies outside [0, 1], or more are wanted than there are.
+        ValueError: if the share lies outside [0, 1], or count is more than there are candidates.
 
     Example:
         >>> shared_out(58_546, 11_454)
@@ -113,13 +115,13 @@ def shared_out(n_nouns: int, n_adjectives: int, *, share: float = 0.15, count: i
 def farthest_by_part(
     distances: Tensor, is_adjective: Tensor, counts: tuple[int, int], *, adjectives_first: bool = False
 ) -> Tensor:
-    """The nouns and the adjectives least like the positives, each kind ranked on its own.
+    """The nouns and the adjectives least similar to the positives, each kind ranked separately.
 
     Args:
         distances: what :func:`quantile_cosine` gave, shape ``(V,)``; **smaller = farther from the positives**.
         is_adjective: of each candidate, bool, shape ``(V,)``.
         counts: nouns and adjectives to keep.
-        adjectives_first: they precede the nouns in the result.
+        adjectives_first: the adjectives come before the nouns in the result.
 
     Returns:
         Rows, int64, shape ``(sum(counts),)``: one kind ascending in ``distances``, then the other.
@@ -131,20 +133,23 @@ def farthest_by_part(
         >>> farthest_by_part(torch.tensor([0.3, 0.1, 0.2, 0.0]), torch.tensor([False, True, False, True]), (1, 2))
         tensor([2, 3, 1])
     """
-    kinds = [(rows.nonzero()[:, 0], count) for rows, count in zip((~is_adjective, is_adjective), counts, strict=True)]
-    chosen = [rows[farthest(distances[rows], count)] if count else rows[:0] for rows, count in kinds]
+    chosen = []
+    for of_kind, count in zip((~is_adjective, is_adjective), counts, strict=True):
+        rows = of_kind.nonzero()[:, 0]
+        chosen.append(rows[farthest(distances[rows], count)] if count else rows[:0])
     return torch.cat(chosen[::-1] if adjectives_first else chosen)
 
 
 def contiguous_groups(count: int, groups: int, *, permutation: Tensor | None = None) -> Tensor:
     """Split negatives into groups of equal size, as NegLabel does.
 
-    The last ``count % groups`` are dropped first (they are the least far), then the rest is permuted and cut.
+    The last ``count % groups`` are dropped first (the negatives nearest to the positives come last), then the rest is
+    permuted and cut into groups.
 
     Args:
         count: negatives, K.
         groups: G, 1 to K.
-        permutation: order of the rows that remain, int64, shape ``(K - K % G,)``; None keeps them as they are.
+        permutation: order of the rows that remain, int64, shape ``(K - K % G,)``; None keeps their order.
 
     Returns:
         Rows of the negatives, int64, shape ``(G, K // G)``.
@@ -161,6 +166,7 @@ def contiguous_groups(count: int, groups: int, *, permutation: Tensor | None = N
     """
     if not 1 <= groups <= count:
         raise ValueError(f"groups is {groups}, expected 1 to {count} (the number of negatives)")
+
     kept = count - count % groups
     if permutation is None:
         return torch.arange(kept).view(groups, -1)

@@ -1,20 +1,42 @@
-"""Image-text and image-image products in blocks: log-mass, top-k, neighbours.
+"""Cosines in blocks: unit vectors, log-mass of texts, best texts of an image, nearest images of an image.
 
-Nothing here holds all images times all texts: of each block's product only what is wanted is kept. All functions but
-:func:`unit` take unit vectors, and ignore autocast.
+Every score of the package begins with cosines between B images and V texts. All of them at once would not fit (50,000
+images and 80,000 texts are 16 GB in float32), so these functions multiply a block at a time and keep of it only what
+the result needs: a running sum, or the best few. All but :func:`unit` take unit vectors, and ignore autocast.
+
+One image, two ID names and two negatives, in two dimensions, at a scale of 10 (CLIP's is about 100):
+
+    >>> image = unit(torch.tensor([[3.0, 4.0]]))  # of length 5 before, (0.6, 0.8) now
+    >>> names = torch.tensor([[0.0, 1.0], [0.6, 0.8]])
+    >>> negatives = torch.tensor([[1.0, 0.0], [0.8, -0.6]])
+    >>> cosines(image, names)
+    tensor([[0.8000, 1.0000]])
+    >>> id_mass = log_mass(image, names, 10.0)  # log(exp(8) + exp(10))
+    >>> ood_mass = log_mass(image, negatives, 10.0)  # log(exp(6) + exp(0))
+    >>> (id_mass - ood_mass).sigmoid()  # the names' share of the softmax over all four texts
+    tensor([0.9841], dtype=torch.float64)
+    >>> top_k(image, names, 1).indices  # the second name is the nearest
+    tensor([[1]])
+
+What is computed in which precision, and why:
+
+- **Products in float32** (float64 if an input is): in bfloat16 the cosines 0.901 and 0.903 are one number. Leave
+  ``torch.set_float32_matmul_precision`` at ``"highest"``: at a scale of 1000 a cosine that is off by 1e-7 moves a
+  log-mass by 1e-4 nats, and TF32's cosines, off by 1e-3, move it by one nat.
+- **Sums of exponentials in float64**, so that they add no error of their own, however many texts there are.
+- **The best k exactly**: float32 only chooses candidates, see :mod:`ood_lightning.functional.exact_top`.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-_SPARE = 8  # candidates beyond k; eight times more where they turn out too few
-_CACHED = 2**19  # float64 numbers: 4 MiB
-_PIECE = 2**22  # float64 products held at once while candidates are scored again: 32 MiB
-_INPUT_ROUNDING = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}  # float32, TF32, bfloat16
+from ood_lightning.functional.exact_top import exact_top
+from ood_lightning.functional.products import product, same_precision
+
+_CACHED = 2**19  # float64 numbers that stay in a processor's cache: 4 MiB
 
 
 class Top(NamedTuple):
@@ -37,16 +59,20 @@ def unit(x: Tensor) -> Tensor:
         ValueError: if a vector is zero or not finite; names the first one.
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    norms: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
+
     bad = ((norms == 0) | ~norms.isfinite()).flatten().nonzero()[:, 0]
     if len(bad):
         kind = "is zero" if norms.flatten()[bad[0]] == 0 else "holds NaN or infinity"
         raise ValueError(f"row {int(bad[0])} {kind} ({len(bad)} of {norms.numel()} rows are bad): it has no direction")
+
     return x / norms
 
 
 def cosines(features: Tensor, texts: Tensor) -> Tensor:
-    """All products of few texts, such as the ID names; holds B * V * 4 bytes, so use the functions below for a corpus.
+    """All products with a few texts, such as the ID names; holds ``B * V * 4`` bytes.
+
+    For a whole corpus use :func:`log_mass` or :func:`top_k`, which hold one block at a time.
 
     Args:
         features: unit vectors, shape ``(B, D)``.
@@ -58,17 +84,13 @@ def cosines(features: Tensor, texts: Tensor) -> Tensor:
     Raises:
         ValueError: if there are no texts or the dimensions differ.
     """
-    features, texts = _matching(features, texts, 1)
-    return _product(features, texts)
+    return product(*same_precision(features, texts))
 
 
 def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192) -> Tensor:
     """Log of the softmax mass that texts receive: ``log sum_v exp(scale * cosine_v)``.
 
-    The product is taken in the features' float32 (half is cast, float64 kept), the sum in float64: at a scale of 1000
-    a cosine off by 1e-7 moves the result by 1e-4 nats. TF32 would make that one nat, so leave
-    ``torch.set_float32_matmul_precision`` at ``"highest"``. Peak memory beside the inputs: ``B * block * 4`` bytes
-    and 8 MiB on a processor, three times the former on a GPU.
+    Peak memory beside the inputs: ``B * block * 4`` bytes and 8 MiB on a processor, three times the former on a GPU.
 
     Args:
         features: unit image features, shape ``(B, D)``.
@@ -88,15 +110,18 @@ def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192
         >>> log_mass(torch.eye(2), torch.eye(2), 1.0)  # log(e + 1)
         tensor([1.3133, 1.3133], dtype=torch.float64)
     """
-    features, texts = _matching(features, texts, block, scale)
+    features, texts = same_precision(features, texts, block)
+    _check_scale(scale)
+
     total = torch.full((len(features),), -torch.inf, dtype=torch.float64, device=features.device)
     for part in texts.split(block):
-        total = torch.logaddexp(total, _log_sum_exp(_product(features, part), scale))
+        products = product(features, part)  # (B, D) @ (D, block) -> (B, block)
+        total = torch.logaddexp(total, _log_sum_exp(products, scale))
     return total
 
 
 def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor, block: int = 8192) -> Tensor:
-    """Log-mass of each group of texts, see :func:`log_mass` (precision and memory too).
+    """Log-mass of each group of texts; see :func:`log_mass`, also for precision and memory.
 
     Args:
         features: unit image features, shape ``(B, D)``.
@@ -109,34 +134,36 @@ def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor,
         Nats, float64, shape ``(B, G)``.
 
     Raises:
-        ValueError: as :func:`log_mass`; if a group is empty or names a row that is not there.
+        ValueError: as :func:`log_mass`; if a group is empty or names a row that does not exist.
 
     Source: NegLabel, Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078 (grouping).
     """
-    features, texts = _matching(features, texts, block, scale)
+    features, texts = same_precision(features, texts, block)
+    _check_scale(scale)
     if groups.ndim != 2 or not groups.numel() or groups.min() < 0 or groups.max() >= len(texts):
         raise ValueError(f"groups {tuple(groups.shape)} must be (G, n) rows of the {len(texts)} texts, none empty")
+
     size = groups.shape[1]
-    if size > block:
+    if size > block:  # one group is more than a product may hold
         return torch.stack([log_mass(features, texts[rows], scale, block=block) for rows in groups], dim=1)
+
     masses = []
-    for some in groups.split(block // size):  # whole groups, at most `block` texts together
-        product = _product(features, texts[some.flatten()])
-        masses.append(_log_sum_exp(product.view(len(features), len(some), size), scale))
+    for members in groups.split(block // size):  # whole groups, at most `block` texts together
+        products = product(features, texts[members.flatten()])  # (B, g * n)
+        by_group = products.view(len(features), len(members), size)  # (B, g, n)
+        masses.append(_log_sum_exp(by_group, scale))
     return torch.cat(masses, dim=1)
 
 
 def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_block: int = 1024) -> Top:
     """The k texts of highest cosine, the same for every block size, thread count and device.
 
-    Float32 products choose candidates; these are scored again in float64 in a fixed order of additions. Where float32
-    cannot tell the k-th from what was left out (many equal texts), more candidates are taken.
     Peak memory beside the inputs: about ``row_block * block * 4`` bytes, and 64 MiB.
 
     Args:
         features: unit features, shape ``(B, D)``.
         texts: unit features, shape ``(V, D)``.
-        k: how many of them, 1 to V.
+        k: texts per image, 1 to V.
         block: texts per product.
         row_block: features per product.
 
@@ -148,7 +175,9 @@ def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_blo
     """
     if not 1 <= k <= len(texts):
         raise ValueError(f"k is {k}, expected 1 to {len(texts)} (the number of texts)")
-    return _exact_top(features, texts, k, block, torch.arange(len(features)).split(row_block), exclude=False)
+
+    rows = torch.arange(len(features)).split(row_block)
+    return Top(*exact_top(features, texts, k, block, rows, exclude_self=False))
 
 
 def neighbours(
@@ -158,10 +187,10 @@ def neighbours(
 
     Args:
         features: unit features, shape ``(n_all, D)``.
-        k: neighbours each, less than ``n_all``.
+        k: neighbours of each image, less than ``n_all``.
         block: features per product on the side that is searched.
-        row_block: features per product on the side that asks.
-        rows: the images that ask, so that ranks can share the work; all of them if None.
+        row_block: features per product on the side whose neighbours are searched.
+        rows: images whose neighbours are searched, so that ranks can share the work; all of them if None.
 
     Returns:
         Rows of ``features``, int64, shape ``(n, k)``, nearest first.
@@ -178,97 +207,29 @@ def neighbours(
     rows = range(len(features)) if rows is None else rows
     if len(rows) and (min(rows) < 0 or max(rows) >= len(features)):
         raise ValueError(f"rows {rows} lie outside the {len(features)} images")
-    asking = torch.tensor(rows, dtype=torch.long).split(row_block)
-    return _exact_top(features, features, k, block, asking, exclude=True).indices
+
+    row_blocks = torch.tensor(rows, dtype=torch.long).split(row_block)
+    _, indices = exact_top(features, features, k, block, row_blocks, exclude_self=True)
+    return indices
 
 
-def _exact_top(queries: Tensor, bank: Tensor, k: int, block: int, asking: Sequence[Tensor], exclude: bool) -> Top:
-    """The best k rows of ``bank`` for rows ``asking`` of ``queries``; ``exclude`` bars a query's own row."""
-    queries, bank = _matching(queries, bank, block)
-    query_norms, bank_norms = (torch.linalg.vector_norm(side, dim=1).double() for side in (queries, bank))
-    if not (query_norms.isfinite().all() and bank_norms.isfinite().all()):
-        raise ValueError("features hold NaN or infinity: such a row has no nearest one")
-    try:
-        rounding = _INPUT_ROUNDING[torch.get_float32_matmul_precision()]
-    except RuntimeError:  # set through the newer per-backend switch: torch then refuses to say, so assume the worst
-        rounding = _INPUT_ROUNDING["medium"]
-    # A row left out errs in its float32 product by at most D roundings of the sum and one of each factor.
-    slack = (bank.shape[1] * 2.0**-24 + 2 * rounding) * bank_norms.max() * query_norms
-    parts = []
-    for rows in asking:
-        rows = rows.to(queries.device)
-        part = Top(slack.new_empty(len(rows), k), slack.new_empty(len(rows), k, dtype=torch.long))
-        pending, spare = torch.arange(len(rows), device=rows.device), _SPARE
-        while len(pending):
-            width, own = min(k + spare, len(bank)), rows[pending]
-            asked = queries[own]
-            coarse, found = _candidates(asked, bank, width, block)
-            found = found.sort(dim=1).values  # the stable sort below then puts the lowest of equals first
-            exact = _dots(asked, bank, found)
-            exact = exact.masked_fill((found == own[:, None]) & exclude, -torch.inf)
-            exact, order = exact.sort(dim=1, descending=True, stable=True)
-            sure = (exact[:, k - 1] > coarse.amin(dim=1).double() + slack[own]) | (width == len(bank))
-            part.values[pending[sure]] = exact[sure, :k]
-            part.indices[pending[sure]] = found.gather(1, order)[sure, :k]
-            pending, spare = pending[~sure], spare * 8
-        parts.append(part)
-    return Top(*(torch.cat(column) for column in zip(*parts, strict=True)))
+def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
+    """``log sum exp(scale * products)`` over the last dimension, in float64.
 
-
-def _candidates(queries: Tensor, bank: Tensor, width: int, block: int) -> tuple[Tensor, Tensor]:
-    """The ``width`` largest float32 products of each query, in no order, and their rows of ``bank``."""
-    best = queries.new_empty(len(queries), 0)
-    found = torch.empty_like(best, dtype=torch.long)
-    for start in range(0, len(bank), block):
-        product = _product(queries, bank[start : start + block])
-        best_here, found_here = product.topk(min(width, product.shape[1]), dim=1, sorted=False)
-        best, found = torch.cat([best, best_here], dim=1), torch.cat([found, found_here + start], dim=1)
-        best, kept = best.topk(min(width, best.shape[1]), dim=1, sorted=False)
-        found = found.gather(1, kept)
-    return best, found
-
-
-def _dots(queries: Tensor, bank: Tensor, found: Tensor) -> Tensor:
-    """Products of query i with rows ``found[i]`` in float64, added in an order that depends on D alone."""
-    rows = max(1, _PIECE // (found.shape[1] * bank.shape[1]))
-    pieces = []
-    for asked, some in zip(queries.split(rows), found.split(rows), strict=True):
-        terms = asked.double()[:, None] * bank[some].double()  # exact: float32 has 24 bits, float64 has 53
-        width = terms.shape[-1]
-        while width > 1:  # `sum` may order its additions by shape, threads and device; halving does not
-            half = (width + 1) // 2
-            terms[..., : width - half] += terms[..., half:width]
-            width = half
-        pieces.append(terms[..., 0].clone())
-    return torch.cat(pieces)
-
-
-def _product(features: Tensor, texts: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):  # a mixed-precision Trainer would make it bfloat16
-        return features @ texts.T
-
-
-def _log_sum_exp(cosines: Tensor, scale: float) -> Tensor:
-    """Over the last dim in float64; ``torch.logsumexp`` would hold one more copy.
-
-    On a processor a few rows at a time: float64 copies that stay in its cache made this four times faster.
+    The largest product is subtracted first, so that no exponential overflows. ``torch.logsumexp`` would hold one copy
+    more. On a processor a few rows at a time: float64 copies that stay in its cache made this four times faster.
     """
-    rows = max(1, _CACHED // cosines[:1].numel()) if cosines.device.type == "cpu" and len(cosines) else len(cosines)
-    if rows < len(cosines):
-        return torch.cat([_log_sum_exp(part, scale) for part in cosines.split(rows)])
-    top = cosines.amax(dim=-1, keepdim=True).double()
-    return (cosines - top).mul_(scale).exp_().sum(dim=-1).log() + scale * top[..., 0]
+    rows_at_once = len(products)
+    if products.device.type == "cpu" and len(products):
+        rows_at_once = max(1, _CACHED // products[:1].numel())
+    if rows_at_once < len(products):
+        return torch.cat([_log_sum_exp(part, scale) for part in products.split(rows_at_once)])
+
+    largest = products.amax(dim=-1, keepdim=True).double()
+    powers = (products - largest).mul_(scale).exp_()  # float64, at most 1
+    return powers.sum(dim=-1).log() + scale * largest[..., 0]
 
 
-def _matching(features: Tensor, texts: Tensor, block: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    if features.ndim != 2 or texts.ndim != 2 or features.shape[1] != texts.shape[1]:
-        raise ValueError(
-            f"features {tuple(features.shape)} and texts {tuple(texts.shape)} must be (B, D) and (V, D) with one D: "
-            f"were they made by the same encoder?"
-        )
-    if not len(texts) or block < 1:
-        raise ValueError(f"{len(texts)} texts in blocks of {block}: expected at least one of each")
+def _check_scale(scale: float) -> None:
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"scale is {scale}, expected CLIP's multiplier itself (about 100), finite and above 0")
-    dtype = torch.promote_types(torch.promote_types(features.dtype, texts.dtype), torch.float32)
-    return features.to(dtype), texts.to(dtype)

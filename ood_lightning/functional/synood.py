@@ -1,4 +1,4 @@
-"""SynOOD: an adapter of image features and tuned negatives, both learned from synthetic pictures that stand for OOD.
+"""SynOOD: an adapter of image features and tuned negatives, both learned from synthetic OOD images.
 
 Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code, which leaves out the inference.
 """
@@ -25,7 +25,7 @@ class Adapter(NamedTuple):
 def adapted(features: Tensor, adapter: Adapter) -> Tensor:
     """``f + relu(layer_norm(W f + b) * gain + shift)``, not re-normalised.
 
-    Without linear weights the layer normalisation gives 0, and the features pass through wherever ``shift <= 0``.
+    With ``W = 0`` the layer normalisation gives 0, and the features do not change where ``shift <= 0``.
 
     Args:
         features: image features, shape ``(B, D)``.
@@ -46,25 +46,27 @@ def adapted(features: Tensor, adapter: Adapter) -> Tensor:
     shapes = [tuple(part.shape) for part in adapter]
     if features.ndim != 2 or shapes != [(dim, dim), (dim,), (dim,), (dim,)]:
         raise ValueError(f"features {tuple(features.shape)} must be (B, D), the adapter {shapes} (D, D) and three (D,)")
+
     with torch.autocast(features.device.type, enabled=False):
-        hidden = F.layer_norm(F.linear(features, adapter.weight, adapter.bias), (dim,), adapter.gain, adapter.shift)
+        hidden = F.linear(features, adapter.weight, adapter.bias)  # (B, D)
+        hidden = F.layer_norm(hidden, (dim,), adapter.gain, adapter.shift)
         return features + hidden.relu()
 
 
 def nearest_used(images: Tensor, negatives: Tensor, block: int = 8192) -> tuple[Tensor, Tensor]:
-    """Label each synthetic picture with the negative it is most similar to.
+    """Label each synthetic image with the negative it is most similar to.
 
     Args:
-        images: unit features of synthetic pictures, shape ``(n, D)``.
+        images: unit features of synthetic images, shape ``(n, D)``.
         negatives: unit text features, shape ``(N, D)``.
-        block: pictures at a time.
+        block: images at a time.
 
     Returns:
-        Rows of the negatives that are some picture's nearest, ascending, int64, shape ``(U,)``; and for each picture
-        the place of its own among them, int64, shape ``(n,)``.
+        Rows of the negatives that are the nearest of at least one image, ascending, int64, shape ``(U,)``; and for each
+        image the position of its nearest negative among these, int64, shape ``(n,)``.
 
     Raises:
-        ValueError: if there are no pictures or no negatives, or D differs.
+        ValueError: if there are no images or no negatives, or D differs.
 
     Example:
         >>> nearest_used(torch.eye(4)[[3, 1, 3]], torch.eye(4))
@@ -72,34 +74,37 @@ def nearest_used(images: Tensor, negatives: Tensor, block: int = 8192) -> tuple[
     """
     if not len(images):
         raise ValueError("there are no synthetic pictures to label")
-    nearest = torch.cat([top_k(some, negatives, 1).indices[:, 0] for some in images.split(block)])
-    used, place = nearest.unique(sorted=True, return_inverse=True)
-    return used, place
+
+    nearest = torch.cat([top_k(part, negatives, 1).indices[:, 0] for part in images.split(block)])
+    used, position = nearest.unique(sorted=True, return_inverse=True)
+    return used, position
 
 
 def image_side_loss(features: Tensor, classes: Tensor, texts: Tensor, adapter: Adapter, scale: float) -> Tensor:
     """Cross-entropy of re-normalised adapted features against fixed texts, in nats, averaged over the batch.
 
     Args:
-        features: unit features of ID and synthetic pictures, shape ``(B, D)``.
+        features: unit features of ID and synthetic images, shape ``(B, D)``.
         classes: rows of ``texts``, int64, shape ``(B,)``.
         texts: unit features of the ID names, then of the used negatives, shape ``(P + U, D)``.
         adapter: what is trained.
         scale: CLIP's multiplier of the cosines.
     """
-    return F.cross_entropy(scale * cosines(unit(adapted(features, adapter)), texts), classes)
+    logits = scale * cosines(unit(adapted(features, adapter)), texts)  # (B, P + U)
+    return F.cross_entropy(logits, classes)
 
 
 def text_side_loss(features: Tensor, classes: Tensor, tuned: Tensor, scale: float) -> Tensor:
     """Cross-entropy of plain features against the tuned negatives alone, in nats, averaged over the batch.
 
     Args:
-        features: unit features of synthetic pictures, shape ``(B, D)``; the adapter plays no part.
+        features: unit features of synthetic images, shape ``(B, D)``; the adapter is not applied.
         classes: rows of ``tuned``, int64, shape ``(B,)``.
-        tuned: what is trained: embeddings of the used negatives of any length, shape ``(U, D)``.
+        tuned: what is trained: embeddings of the used negatives, not normalised, shape ``(U, D)``.
         scale: CLIP's multiplier of the cosines.
     """
-    return F.cross_entropy(scale * cosines(features, unit(tuned)), classes)
+    logits = scale * cosines(features, unit(tuned))  # (B, U)
+    return F.cross_entropy(logits, classes)
 
 
 def adapted_log_odds(
@@ -116,14 +121,14 @@ def adapted_log_odds(
     Args:
         features: unit image features, shape ``(B, D)``.
         positives: unit text features, shape ``(P, D)``.
-        negatives: text features of any length, tuned or not, shape ``(N, D)``; made unit vectors here.
-        adapter: of the image features, which are made unit vectors again after it.
+        negatives: text features, tuned or not, shape ``(N, D)``; normalised here.
+        adapter: of the image features, which are normalised again after it.
         scale: multiplier of the cosines.
         groups: as in :func:`grouped_log_odds`.
         permutation_seed: as in :func:`grouped_log_odds`.
 
     Returns:
-        Nats, float64, shape ``(B,)``; NegLabel's own where the adapter and the tuning changed nothing.
+        Nats, float64, shape ``(B,)``; equal to NegLabel's where the adapter and the tuning changed nothing.
     """
     image = unit(adapted(features, adapter))
     return grouped_log_odds(image, positives, unit(negatives), scale, groups, permutation_seed)

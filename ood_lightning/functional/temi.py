@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def pair_weights(teacher_a: Tensor, teacher_b: Tensor) -> Tensor:
-    """How surely the teacher puts both members of a pair into one cluster, averaged over the heads.
+    """``w_i = mean_h sum_c q_t(c|a_i) q_t(c|b_i)``: how surely the teacher puts both members into one cluster.
 
     Args:
         teacher_a: cluster probabilities of the first members, shape ``(H, B, C)``.
@@ -32,7 +32,7 @@ def pair_weights(teacher_a: Tensor, teacher_b: Tensor) -> Tensor:
 
 
 def updated_prior(prior: Tensor, batch_mean: Tensor, momentum: float = 0.9) -> Tensor:
-    """Move each head's running cluster prior towards this batch; done before the loss is taken.
+    """``m * prior + (1 - m) * batch_mean``: each head's running cluster prior, moved before the loss is taken.
 
     Args:
         prior: probabilities, shape ``(H, C)``; starts at ``1 / C``.
@@ -53,6 +53,7 @@ def updated_prior(prior: Tensor, batch_mean: Tensor, momentum: float = 0.9) -> T
         raise ValueError(f"prior {tuple(prior.shape)} and batch_mean {tuple(batch_mean.shape)} must both be (H, C)")
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum}, expected 0 to 1 (0.9 keeps nine tenths of the old prior)")
+
     return (momentum * prior + (1 - momentum) * batch_mean).detach()
 
 
@@ -69,9 +70,10 @@ def head_losses(
 ) -> Tensor:
     """Weighted pointwise mutual information of the pairs, negated; one loss per head.
 
-    ``- mean_i w_i log sum_c (q_s(c|a_i) q_t(c|b_i))^beta / prior(c)``, averaged over the two directions. All of it in
-    log space. The gradient runs through the students only. Given one prior, the losses of equal slices of a batch
-    average to the loss of the batch.
+    ``- mean_i w_i log sum_c (q_s(c|a_i) q_t(c|b_i))^beta / prior(c)``, averaged with the same formula where a and b
+    change places. ``q_s`` and ``q_t`` are the softmax of the student's and the teacher's logits, each divided by its
+    temperature, and ``w_i`` is :func:`pair_weights`. Computed in log space. Only the students have a gradient. Under
+    one prior, the mean of the losses of equal slices of a batch is the loss of the batch.
 
     Args:
         student_a: logits of the student's heads for the first members, shape ``(H, B, C)``.
@@ -101,13 +103,17 @@ def head_losses(
         raise ValueError("the batch holds no pairs: its mean loss is undefined")
     if student_temperature <= 0 or teacher_temperature <= 0:
         raise ValueError(f"temperatures are {student_temperature} and {teacher_temperature}, expected above 0")
+
+    # All (H, B, C).
     log_student_a = (student_a / student_temperature).log_softmax(dim=-1)
     log_student_b = (student_b / student_temperature).log_softmax(dim=-1)
     log_teacher_a = (teacher_a.detach() / teacher_temperature).log_softmax(dim=-1)
     log_teacher_b = (teacher_b.detach() / teacher_temperature).log_softmax(dim=-1)
+
     weights = pair_weights(log_teacher_a.exp(), log_teacher_b.exp())  # (B,)
-    # A cluster that no image comes near underflows to 0, whose log would make every loss infinite.
+    # The prior of a cluster that gets no image underflows to 0, whose log would make every loss infinite.
     log_prior = prior.detach().clamp_min(torch.finfo(prior.dtype).tiny).log()[:, None]  # (H, 1, C)
+
     forth = (beta * (log_student_a + log_teacher_b) - log_prior).logsumexp(dim=-1)  # (H, B)
     back = (beta * (log_student_b + log_teacher_a) - log_prior).logsumexp(dim=-1)
     return -(weights * (forth + back) / 2).mean(dim=-1)
@@ -116,13 +122,13 @@ def head_losses(
 def warmup_cosine(step: int, *, total: int, warmup: int, peak: float, final: float = 0.0) -> float:
     """Learning rate of one optimiser step: a line from 0 to the peak, then half a cosine to the final value.
 
-    Step 0 has rate 0 and step ``warmup - 1``, the last of the warm-up, has the peak (with one warm-up step, step 1
-    has it). Step ``total - 1`` and any later one have ``final``.
+    Step 0 has rate 0. Step ``warmup - 1``, the last of the warm-up, has the peak (step 1, if the warm-up has one step).
+    Step ``total - 1`` and any later step have ``final``.
 
     Args:
         step: steps taken before this one.
         total: steps of the whole run.
-        warmup: steps of the line; 0 begins at the peak. May exceed ``total``: the run then ends on the line.
+        warmup: steps of the line; with 0 the run begins at the peak. If it exceeds ``total``, the run ends on the line.
         peak: highest rate.
         final: last rate.
 
@@ -140,6 +146,7 @@ def warmup_cosine(step: int, *, total: int, warmup: int, peak: float, final: flo
     """
     if step < 0 or total < 1 or warmup < 0:
         raise ValueError(f"step {step} of {total}, {warmup} of them warm-up: expected counts, and a total of 1 or more")
+
     top = max(warmup - 1, min(warmup, 1))  # the step that has the peak
     if step < top:
         return peak * step / top
@@ -148,6 +155,8 @@ def warmup_cosine(step: int, *, total: int, warmup: int, peak: float, final: flo
 
 def cosine(step: int, *, total: int, start: float, end: float) -> float:
     """Half a cosine from one value to another, such as the teacher's momentum from 0.996 to 1.
+
+    ``end + (start - end) (1 + cos(pi step / (total - 1))) / 2``.
 
     Args:
         step: steps taken before this one; past the last step the value stays at ``end``.
@@ -169,6 +178,7 @@ def cosine(step: int, *, total: int, start: float, end: float) -> float:
     """
     if step < 0 or total < 1:
         raise ValueError(f"step {step} of {total}: expected a step of at least 0 and a total of at least 1")
+
     done = min(step / max(total - 1, 1), 1.0)
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 

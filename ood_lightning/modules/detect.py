@@ -26,8 +26,10 @@ from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import as_source
 from ood_lightning.label_sets.training_images import inputs_of
+from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
+from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class DetectModule(L.LightningModule):
         streams: detectors that learn from the test stream, by the name that tables show.
         protocol: how test streams are put together.
         gate: what to do where the zero-shot top-1 of a set that has a card is not what was published for the encoder.
+        metrics: further metrics by the name that tables show, beside the five standard ones.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class DetectModule(L.LightningModule):
         streams: dict[str, StreamDetector] | None = None,
         protocol: StreamProtocol = StreamProtocol(),  # noqa: B008
         gate: Gate = "refuse",
+        metrics: dict[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.sources = {name: as_source(source) for name, source in label_sets.items()}
         self.detectors = detectors
         self.streams, self.protocol, self.gate = streams or {}, protocol, gate
+        self.metrics = with_standard(metrics or {})
         self.collectors = nn.ModuleList()
         self.results: list[Result] = []
         self.scores: list[SetScores] = []
@@ -195,6 +200,7 @@ class DetectModule(L.LightningModule):
                 supervision=self.supervision(name),
                 group=group,
                 recipe=self._recipe(name),
+                metrics=self.metrics,
             )
             for column, name in enumerate(self.scorers)
             for id_scores in id_sets
@@ -202,10 +208,11 @@ class DetectModule(L.LightningModule):
         ]
         self.results += self._streamed()
         logged = {
-            f"test/{mean.id_set}/{mean.detector}/{metric}": value
+            f"test/{mean.id_set}/{mean.detector}/{metric}": estimate.value
             for mean in means(self.results)
             if not mean.group
-            for metric, value in (("auroc", mean.auroc), ("fpr_ood@id_tpr95", mean.fpr_ood_at_id_tpr95))
+            for metric, estimate in mean.metrics.items()
+            if metric in ("auroc", "fpr_ood@id_tpr95") or metric not in STANDARD
         }
         # equal on every rank: the scores were gathered; sync_dist would only average equal numbers
         self.log_dict(logged, rank_zero_only=True)
@@ -221,7 +228,9 @@ class DetectModule(L.LightningModule):
             provenance = {name: (self.supervision(name), self._recipe(name)) for name in running}
             device = self.trainer.strategy.root_device
             try:
-                results = evaluate_streams(running, self.evidence, self.data.sets, self.protocol, device, provenance)
+                results = evaluate_streams(
+                    running, self.evidence, self.data.sets, self.protocol, device, provenance, self.metrics
+                )
             except ValueError as error:
                 raise SettingsError(f"test streams: {error}") from error
         return self.trainer.strategy.broadcast(results)

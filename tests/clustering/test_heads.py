@@ -40,11 +40,13 @@ def test_logits_and_gradients_are_those_of_separate_heads(heads: TEMIHeads):
     logits = heads(features)
     assert logits.shape == (3, 9, 7)
     logits.square().sum().backward()
+
     for i in range(3):
         alone = separate(heads, i)
         expected = alone(features)
         torch.testing.assert_close(logits[i], expected, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(heads(features, i)[0], expected, atol=1e-5, rtol=1e-5)
+
         expected.square().sum().backward()
         torch.testing.assert_close(heads.weight1.grad[i].T, alone[0].weight.grad, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(heads.bias2.grad[i, 0], alone[2].bias.grad, atol=1e-4, rtol=1e-4)

@@ -69,7 +69,7 @@ def test_neighbours_are_drawn_evenly_and_anew_every_epoch():
 def test_features_of_pairs_are_those_of_image_and_neighbour():
     image = torch.arange(12.0).view(4, 3).half()
     neighbours = torch.tensor([[1, 2], [0, 3], [3, 0], [2, 1]])
-    found = PairFeatures(image, neighbours)[torch.tensor([[3, 1], [0, 0]])]
-    assert found["image"].dtype == found["neighbour"].dtype == torch.float32
-    torch.testing.assert_close(found["image"], image[[3, 0]].float())
-    torch.testing.assert_close(found["neighbour"], image[[1, 1]].float())
+    pairs = PairFeatures(image, neighbours)[torch.tensor([[3, 1], [0, 0]])]
+    assert pairs["image"].dtype == pairs["neighbour"].dtype == torch.float32
+    torch.testing.assert_close(pairs["image"], image[[3, 0]].float())
+    torch.testing.assert_close(pairs["neighbour"], image[[1, 1]].float())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from bare_evidence import evidence_of
+from random_features import random_unit
 from torch import Tensor
 
 from ood_lightning.detectors.adaneg import AdaNeg, ImageMemory, Proxies
@@ -15,16 +16,12 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 
 SCALE = 9.0
-DETECTOR = AdaNeg(groups=3, slots=2, permutation_seed=None)
-
-
-def draw(*shape: int, seed: int) -> Tensor:
-    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+DETECTOR = AdaNeg(groups=3, images_per_label=2, permutation_seed=None)
 
 
 @pytest.fixture
 def labels() -> LabelFeatures:
-    return LabelFeatures(draw(4, 8, seed=1), draw(13, 8, seed=2), SCALE)
+    return LabelFeatures(random_unit(4, 8, seed=1), random_unit(13, 8, seed=2), SCALE)
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def images(labels: LabelFeatures) -> Tensor:
     """Near few of the texts, so that slots run full; some near none."""
     texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
     pull = torch.linspace(0, 2, 60)[torch.randperm(60, generator=torch.Generator().manual_seed(4))]
-    return unit(draw(60, 8, seed=3) + pull[:, None] * texts[torch.arange(60) % 4])
+    return unit(random_unit(60, 8, seed=3) + pull[:, None] * texts[torch.arange(60) % 4])
 
 
 def run(detector: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[Tensor, Proxies]:
@@ -52,9 +49,10 @@ def normal(a: list[float]) -> list[float]:
 def share(image: list[float], texts: list[list[float]], p: int, order: list[int], groups: int) -> float:
     """Mean over groups of the positives' share."""
     mass = [math.exp(SCALE * dot(image, text)) for text in texts]
-    size, near = len(order) // groups, sum(mass[:p])
-    parts = [sum(mass[p + i] for i in order[g * size : (g + 1) * size]) for g in range(groups)]
-    return sum(near / (near + part) for part in parts) / groups
+    positive = sum(mass[:p])
+    size = len(order) // groups
+    negative = [sum(mass[p + i] for i in order[g * size : (g + 1) * size]) for g in range(groups)]
+    return sum(positive / (positive + m) for m in negative) / groups
 
 
 def entropy(image: list[float], texts: list[list[float]]) -> float:
@@ -62,22 +60,31 @@ def entropy(image: list[float], texts: list[list[float]]) -> float:
     return -sum(m / sum(mass) * math.log(m / sum(mass)) for m in mass)
 
 
+def proxy(d: AdaNeg, h: list[float], members: list[list[float]]) -> list[float]:
+    """The unit mean of a label's slots, weighed by their similarity to the image h if the detector is adaptive."""
+    weights = [math.exp(-d.beta * (1 - dot(h, f))) if d.sample_adaptive else 1.0 for f in members]
+    return normal([sum(w * f[i] for w, f in zip(weights, members, strict=True)) for i in range(8)])
+
+
 def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[list[float], dict[int, int]]:
     """S itself, as the official code goes: slot by slot, with a pointer that starts at 1."""
-    p, kept = len(labels.positives), len(labels.negatives) - len(labels.negatives) % d.groups
+    p = len(labels.positives)
+    kept = len(labels.negatives) - len(labels.negatives) % d.groups
     order = list(range(kept))
     if d.permutation_seed is not None:
         order = torch.randperm(kept, generator=torch.Generator().manual_seed(d.permutation_seed)).tolist()
+
     texts = torch.cat([labels.positives, labels.negatives[:kept]]).double().tolist()
-    memory = [[text] + [[0.0] * 8 for _ in range(d.slots)] for text in texts]
-    entropies = [[0.0] * (1 + d.slots) for _ in texts]
+    memory = [[text] + [[0.0] * 8 for _ in range(d.images_per_label)] for text in texts]
+    entropies = [[0.0] * (1 + d.images_per_label) for _ in texts]
     pointer = [1] * len(texts)
-    last = d.slots if d.spare_slot else d.slots + 1
+    last = d.images_per_label if d.spare_slot else d.images_per_label + 1
+
     scores = []
-    pictures = images.double().tolist()
-    for start in range(0, len(pictures), batch_size):
-        batch = pictures[start : start + batch_size]
+    for part in images.double().split(batch_size):
+        batch = part.tolist()
         static = [share(h, texts, p, order, d.groups) for h in batch]
+
         for h, s in zip(batch, static, strict=True):
             if s > d.gamma + d.gap * (1 - d.gamma):
                 rows = range(p)
@@ -85,6 +92,7 @@ def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -
                 rows = range(p, len(texts))
             else:
                 continue
+
             row = max(rows, key=lambda j: dot(h, texts[j]))
             new = entropy(h, [texts[j] for j in rows])
             if pointer[row] == last:
@@ -96,40 +104,47 @@ def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -
             else:
                 slot, pointer[row] = pointer[row], pointer[row] + 1
             memory[row][slot], entropies[row][slot] = h, new
+
         for h, s in zip(batch, static, strict=True):
-            proxies = []
-            for slots in memory:
-                weights = [math.exp(-d.beta * (1 - dot(h, f))) if d.sample_adaptive else 1.0 for f in slots]
-                proxies.append(normal([sum(w * f[i] for w, f in zip(weights, slots, strict=True)) for i in range(8)]))
+            proxies = [proxy(d, h, members) for members in memory]
             scores.append(share(h, proxies, p, order, d.groups) + d.weight * s)
+
     return scores, {j: n - 1 for j, n in enumerate(pointer) if n > 1}
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 60])
 @pytest.mark.parametrize("sample_adaptive", [False, True])
 @pytest.mark.parametrize(
-    "change", [{}, {"spare_slot": True}, {"permutation_seed": 0, "beta": 5.0, "weight": 1.5}, {"gap": 0.1, "slots": 4}]
+    "change",
+    [
+        {},
+        {"spare_slot": True},
+        {"permutation_seed": 0, "beta": 5.0, "weight": 1.5},
+        {"gap": 0.1, "images_per_label": 4},
+        {"gamma": 0.3},
+        {"gamma": 0.7, "gap": 0.4},
+    ],
 )
 def test_equals_a_slow_loop(
     labels: LabelFeatures, images: Tensor, batch_size: int, sample_adaptive: bool, change: dict[str, float]
 ):
     detector = replace(DETECTOR, sample_adaptive=sample_adaptive, **change)
-    found, stream = run(detector, labels, images, batch_size)
+    scores, stream = run(detector, labels, images, batch_size)
     expected, filled = by_hand(detector, labels, images, batch_size)
     total = torch.tensor(expected, dtype=torch.float64) / (1 + detector.weight)
-    torch.testing.assert_close(found.sigmoid(), total, atol=1e-5, rtol=0)
-    torch.testing.assert_close(found, total.logit(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores.sigmoid(), total, atol=1e-5, rtol=0)
+    torch.testing.assert_close(scores, total.logit(), atol=1e-4, rtol=1e-4)
     assert stream.memory.filled == filled
-    assert max(filled.values()) == detector.slots - detector.spare_slot  # some labels ran full
+    assert max(filled.values()) == detector.images_per_label - detector.spare_slot  # some labels ran full
 
 
 @pytest.mark.parametrize("sample_adaptive", [False, True])
 def test_with_an_empty_memory_the_score_ranks_as_neglabel(labels: LabelFeatures, images: Tensor, sample_adaptive: bool):
-    found, stream = run(replace(DETECTOR, gap=1.0, sample_adaptive=sample_adaptive), labels, images, 7)
+    scores, stream = run(replace(DETECTOR, gap=1.0, sample_adaptive=sample_adaptive), labels, images, 7)
     assert stream.memory.filled == {}
     assert torch.equal(stream.memory.proxies, stream.memory.texts)
     static = NegLabel(groups=3, permutation_seed=None)(images, labels)  # S = 1.1 S_nl
-    torch.testing.assert_close(found, static, atol=1e-4, rtol=0)
+    torch.testing.assert_close(scores, static, atol=1e-4, rtol=0)
 
 
 def test_unsure_images_leave_no_trace(labels: LabelFeatures, images: Tensor):
@@ -138,7 +153,7 @@ def test_unsure_images_leave_no_trace(labels: LabelFeatures, images: Tensor):
     assert 0 < len(unsure) < len(images)
     assert run(DETECTOR, labels, unsure, 1)[1].memory.filled == {}
     sure = images[(static < 0.25) | (static > 0.75)]
-    assert sum(run(replace(DETECTOR, slots=99), labels, sure, 1)[1].memory.filled.values()) == len(sure)
+    assert sum(run(replace(DETECTOR, images_per_label=99), labels, sure, 1)[1].memory.filled.values()) == len(sure)
 
 
 def test_confident_id_images_go_to_positives_and_ood_images_to_negatives(labels: LabelFeatures):
@@ -174,36 +189,60 @@ def test_an_empty_batch_changes_nothing(adaptive: bool, labels: LabelFeatures, i
 
 
 def test_a_weight_of_zero_leaves_the_adaptive_share(labels: LabelFeatures, images: Tensor):
-    found, _ = run(replace(DETECTOR, weight=0.0), labels, images, 8)
+    scores, _ = run(replace(DETECTOR, weight=0.0), labels, images, 8)
     expected, _ = by_hand(replace(DETECTOR, weight=0.0), labels, images, 8)
-    torch.testing.assert_close(found.sigmoid(), torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(scores.sigmoid(), torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
 def test_scores_do_not_saturate():
     labels = LabelFeatures(torch.eye(8)[:3], torch.eye(8)[3:6], 100.0)  # log-odds near 100: S rounds to 1.1
-    scores, _ = run(AdaNeg(groups=1), labels, unit(labels.positives[:1] + 0.05 * draw(6, 8, seed=5)), 1)
+    scores, _ = run(AdaNeg(groups=1), labels, unit(labels.positives[:1] + 0.05 * random_unit(6, 8, seed=5)), 1)
     assert len(scores.sigmoid().unique()) == 1
     assert len(scores.unique()) == 6
 
 
 def test_a_full_label_gives_up_its_least_sure_image_and_never_its_text():
-    memory = ImageMemory(torch.eye(4)[:2], slots=2)
-    pictures = draw(5, 4, seed=0)
-    memory.add(pictures, torch.zeros(5, dtype=torch.int64), torch.tensor([0.5, 0.9, 0.9, 0.7, 0.6]))
+    memory = ImageMemory(torch.eye(4)[:2], size=2)
+    images = random_unit(5, 4, seed=0)
+    memory.add(images, torch.zeros(5, dtype=torch.int64), torch.tensor([0.5, 0.9, 0.9, 0.7, 0.6]))
     assert memory.filled == {0: 2}
-    torch.testing.assert_close(memory.images[0], pictures[[0, 4]])  # 0.9 gave way to 0.7, which gave way to 0.6
-    torch.testing.assert_close(memory.proxies[0], unit(memory.texts[0] + pictures[0] + pictures[4]))
+    torch.testing.assert_close(memory.images[0], images[[0, 4]])  # 0.9 gave way to 0.7, which gave way to 0.6
+    torch.testing.assert_close(memory.proxies[0], unit(memory.texts[0] + images[0] + images[4]))
     assert torch.equal(memory.proxies[1], memory.texts[1])
-    memory.add(pictures[:2], torch.zeros(2, dtype=torch.int64), torch.zeros(2))  # as sure as a text
-    assert torch.equal(memory.images[0], pictures[[1, 0]])
+    memory.add(images[:2], torch.zeros(2, dtype=torch.int64), torch.zeros(2))  # as sure as a text
+    assert torch.equal(memory.images[0], images[[1, 0]])
     assert torch.equal(memory.texts, torch.eye(4)[:2])
+
+
+def test_the_memory_equals_a_loop_that_breaks_ties_as_stated():
+    """Three entropies only, so that most images tie: the first of the largest gives way, and only to a smaller one."""
+    draw = torch.Generator().manual_seed(6)
+    images, rows = random_unit(80, 4, seed=7), torch.randint(0, 3, (80,), generator=draw)
+    entropies = torch.randint(1, 4, (80,), generator=draw) / 4
+    memory = ImageMemory(torch.eye(4)[:3], size=3)
+    kept: dict[int, list[int]] = {0: [], 1: [], 2: []}  # images in the slots of each label
+
+    for start in (0, 5, 6, 40):
+        batch = slice(start, {0: 5, 5: 6, 6: 40, 40: 80}[start])
+        memory.add(images[batch], rows[batch], entropies[batch])
+        for image in range(batch.start, batch.stop):
+            slots_of_label = kept[int(rows[image])]
+            if len(slots_of_label) < 3:
+                slots_of_label.append(image)
+                continue
+            worst = max(range(3), key=lambda slot, held=slots_of_label: (float(entropies[held[slot]]), -slot))
+            if entropies[image] < entropies[slots_of_label[worst]]:
+                slots_of_label[worst] = image
+
+        for label, members in kept.items():
+            assert torch.equal(memory.images[label, : len(members)], images[members])
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"slots": 0}, "give more"),
-        ({"slots": 1, "spare_slot": True}, "of which 1 stays empty"),
+        ({"images_per_label": 0}, "give more"),
+        ({"images_per_label": 1, "spare_slot": True}, "of which 1 stays empty"),
         ({"gamma": 1.0}, r"gamma in \(0, 1\)"),
         ({"gap": 2.0}, r"gap in \[0, 1\]"),
         ({"weight": -0.1}, "weight of 0 or more"),

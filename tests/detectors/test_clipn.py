@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 from bare_evidence import evidence_of, ready
-from conftest import COLOURS, encoded
+from random_features import random_unit
+from shard_files import COLOURS, encoded
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -27,11 +28,7 @@ from ood_lightning.encoders.openclip import OpenClip
 SCALE = 14.3
 
 
-def unit(n: int, seed: int) -> Tensor:
-    return normalize(torch.randn(n, 8, generator=torch.Generator().manual_seed(seed)), dim=1)
-
-
-YES, NO, PICTURES = unit(4, 1), unit(4, 2), unit(9, 3)
+YES, NO, IMAGES = random_unit(4, 8, seed=1), random_unit(4, 8, seed=2), random_unit(9, 8, seed=3)
 
 
 def evidence(no: Tensor = NO) -> Evidence:
@@ -41,23 +38,24 @@ def evidence(no: Tensor = NO) -> Evidence:
         assert made.checkpoint == Path("clipn.pt")
         return no
 
-    labels = LabelFeatures(YES, unit(2, 4), SCALE)
+    labels = LabelFeatures(YES, random_unit(2, 8, seed=4), SCALE)
     return evidence_of({"names": ready(labels, positives_under=positives_under)})
 
 
-def probability(picture: Tensor, score: str) -> float:
-    l, m = ([SCALE * float(picture.double() @ z.double()) for z in side] for side in (YES, NO))  # noqa: E741
-    q = [math.exp(a) / (math.exp(a) + math.exp(b)) for a, b in zip(l, m, strict=True)]
+def probability(image: Tensor, score: str) -> float:
+    """The paper's probability of an ID image, one name at a time."""
+    yes, no = ([SCALE * float(image.double() @ z.double()) for z in side] for side in (YES, NO))
+    q = [math.exp(a) / (math.exp(a) + math.exp(b)) for a, b in zip(yes, no, strict=True)]
     if score == "ctw":
-        return q[l.index(max(l))]
-    return sum(math.exp(a) * share for a, share in zip(l, q, strict=True)) / sum(math.exp(a) for a in l)
+        return q[yes.index(max(yes))]
+    return sum(math.exp(a) * share for a, share in zip(yes, q, strict=True)) / sum(math.exp(a) for a in yes)
 
 
 @pytest.fixture
 def checkpoint(clipn_tensors: dict[str, Tensor], tmp_path: Path) -> Path:
     """A tiny checkpoint of the published layout, as parallel training leaves it."""
-    held = {"epoch": 10, "state_dict": {f"module.{key}": value for key, value in clipn_tensors.items()}}
-    torch.save(held, tmp_path / "clipn.pt")
+    saved = {"epoch": 10, "state_dict": {f"module.{key}": value for key, value in clipn_tensors.items()}}
+    torch.save(saved, tmp_path / "clipn.pt")
     return tmp_path / "clipn.pt"
 
 
@@ -81,18 +79,18 @@ def with_clipn(eval_yaml: Path) -> Callable[..., list[str]]:
 @pytest.mark.parametrize("score", ["atd", "ctw"])
 def test_scores_are_the_log_odds_of_loops_one_can_check_by_hand(score: Any):
     Path("clipn.pt").touch()
-    found = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence())(PICTURES)
-    expected = [probability(picture, score) for picture in PICTURES]
+    scores = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence())(IMAGES)
+    expected = [probability(image, score) for image in IMAGES]
     log_odds = torch.tensor([math.log(p) - math.log1p(-p) for p in expected], dtype=torch.float64)
-    torch.testing.assert_close(found, log_odds, rtol=1e-5, atol=1e-5)
-    assert found.sigmoid().tolist() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(scores, log_odds, rtol=1e-5, atol=1e-5)
+    assert scores.sigmoid().tolist() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("score", ["atd", "ctw"])
 def test_no_texts_that_are_the_yes_texts_decide_nothing(score: Any):
     Path("clipn.pt").touch()
-    found = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence(YES))(PICTURES)
-    torch.testing.assert_close(found, torch.zeros(9, dtype=torch.float64), rtol=0, atol=1e-12)
+    scores = CLIPN(checkpoint="clipn.pt", score=score).bind(evidence(YES))(IMAGES)
+    torch.testing.assert_close(scores, torch.zeros(9, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def test_it_misses_a_checkpoint_where_none_is_named():
@@ -118,23 +116,28 @@ def test_a_run_lists_both_scores_and_keeps_the_no_features(
 
 
 @pytest.mark.slow
-def test_the_scores_of_a_run_are_those_of_its_pictures_and_both_towers(
+def test_the_scores_of_a_run_are_those_of_its_images_and_both_towers(
     with_clipn: Callable[..., list[str]], checkpoint: Path, tiny_model: Path
 ):
     assert main(with_clipn(str(checkpoint), '--model.prompts.templates=["a {}.", "the {}"]')) == 0
     table = pq.read_table("run/eval/scores.parquet").to_pylist()
     encoder = OpenClip(f"local-dir:{tiny_model}")
-    sides = []
+
+    text_features = []
     for tower in (encoder, NoTexts(encoder, str(checkpoint))):
         texts = tower.encode_text(["a red.", "the red", "a green.", "the green"]).double()
-        sides.append(normalize(normalize(texts, dim=1).view(2, 2, -1).mean(dim=1), dim=1))
+        text_features.append(normalize(normalize(texts, dim=1).view(2, 2, -1).mean(dim=1), dim=1))
+
     for n, name in enumerate(("red", "green")):
-        picture = encoder.transform(decode(encoded(COLOURS[name], 1000 + n)))
-        (l, m) = (encoder.logit_scale * side @ encoder.encode_image(picture[None])[0].double() for side in sides)  # noqa: E741
+        pixels = encoder.transform(decode(encoded(COLOURS[name], 1000 + n)))
+        feature = encoder.encode_image(pixels[None])[0].double()
+        yes, no = (encoder.logit_scale * texts @ feature for texts in text_features)
+        q = (yes.exp() / (yes.exp() + no.exp())).tolist()
+        ctw = q[int(yes.argmax())]
+        atd = sum(float(p) * share for p, share in zip(yes.exp() / yes.exp().sum(), q, strict=True))
+
         row = next(row for row in table if row["key"] == f"id_test{n:04d}")
-        q = (l.exp() / (l.exp() + m.exp())).tolist()
-        atd = sum(float(p) * share for p, share in zip(l.exp() / l.exp().sum(), q, strict=True))
-        assert row["CLIPN CTW"] == pytest.approx(math.log(q[int(l.argmax())] / (1 - q[int(l.argmax())])), abs=1e-4)
+        assert row["CLIPN CTW"] == pytest.approx(math.log(ctw / (1 - ctw)), abs=1e-4)
         assert row["CLIPN ATD"] == pytest.approx(math.log(atd / (1 - atd)), abs=1e-4)
 
 
@@ -162,14 +165,15 @@ def test_a_checkpoint_of_another_encoder_stops_the_run_without_a_traceback(
     assert "Traceback" not in error
 
 
-def test_predict_scores_single_pictures(
+def test_predict_scores_single_images(
     checkpoint: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ):
     Path("pictures").mkdir()
     Path("pictures/a.png").write_bytes(encoded(COLOURS["red"], 1))
     fingerprint = OpenClip(**encoder_yaml["init_args"]).fingerprint
-    about = {"encoder": {"fingerprint": fingerprint, "name": "tiny"}}
-    LabelSet((Positive("red"), Positive("green")), (), about).write("labels.json")
+    recipe = {"encoder": {"fingerprint": fingerprint, "name": "tiny"}}
+    LabelSet((Positive("red"), Positive("green")), (), recipe).write("labels.json")
+
     detector = {"class_path": "ood_lightning.detectors.clipn.CLIPN", "init_args": {"checkpoint": str(checkpoint)}}
     settings = {
         "encoder": encoder_yaml,
@@ -180,10 +184,12 @@ def test_predict_scores_single_pictures(
         "images": "pictures",
         "cache_dir": "cache",
     }
+
     for path, code in ((str(checkpoint), 0), ("", 2)):
         detector["init_args"]["checkpoint"] = path
         Path("predict.yaml").write_text(yaml.safe_dump(settings))
         assert main(["predict", "--config", "predict.yaml"]) == code
+
     said = capsys.readouterr()
     assert "a.png" in said.out
     assert "CLIPN needs a CLIPN checkpoint" in said.err

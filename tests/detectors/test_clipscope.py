@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from bare_evidence import evidence_of
+from random_features import random_unit
 from torch import Tensor
 
 from ood_lightning.detectors.clipscope import ClassCounts, CLIPScope
@@ -12,28 +13,25 @@ from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import unit
 
 
-def draw(*shape: int, seed: int) -> Tensor:
-    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
-
-
 @pytest.fixture
 def labels() -> LabelFeatures:
-    return LabelFeatures(draw(5, 8, seed=1), draw(23, 8, seed=2), 14.3)
+    return LabelFeatures(random_unit(5, 8, seed=1), random_unit(23, 8, seed=2), 14.3)
 
 
 @pytest.fixture
 def images() -> Tensor:
-    return draw(40, 8, seed=3)
+    return random_unit(40, 8, seed=3)
 
 
 def by_hand(images: Tensor, labels: LabelFeatures, scale: float) -> list[float]:
     """The formula, one image after another."""
-    counts, scores = [1] * len(labels.positives), []
+    counts = [1] * len(labels.positives)
+    scores = []
     for image in images.double():
-        near, far = ([math.exp(scale * float(image @ text.double())) for text in side] for side in labels[:2])
-        k = near.index(max(near))
-        share = sum(near) / (sum(near) + sum(far))
-        scores.append(near[k] / sum(near) * share / (counts[k] / sum(counts)))
+        inside, outside = ([math.exp(scale * float(image @ text.double())) for text in side] for side in labels[:2])
+        k = inside.index(max(inside))
+        share = sum(inside) / (sum(inside) + sum(outside))
+        scores.append(inside[k] / sum(inside) * share / (counts[k] / sum(counts)))
         counts[k] += 1
     return scores
 
@@ -42,10 +40,10 @@ def by_hand(images: Tensor, labels: LabelFeatures, scale: float) -> list[float]:
 @pytest.mark.parametrize("sharpness", [1.0, 0.5])
 def test_equals_a_loop_over_single_images(images: Tensor, labels: LabelFeatures, batch_size: int, sharpness: float):
     stream = CLIPScope(sharpness=sharpness).open(evidence_of({"neglabel": labels}))
-    found = torch.cat([stream(batch) for batch in images.split(batch_size)])
+    scores = torch.cat([stream(batch) for batch in images.split(batch_size)])
     expected = torch.tensor(by_hand(images, labels, sharpness * 14.3), dtype=torch.float64)
-    torch.testing.assert_close(found, expected.log(), atol=1e-4, rtol=0)
-    assert found.dtype == torch.float64
+    torch.testing.assert_close(scores, expected.log(), atol=1e-4, rtol=0)
+    assert scores.dtype == torch.float64
 
 
 def test_the_first_image_meets_uniform_counts(images: Tensor, labels: LabelFeatures):
@@ -61,7 +59,7 @@ def test_an_image_that_returns_scores_lower_each_time(images: Tensor, labels: La
     assert (scores.diff() < 0).all()
 
 
-def test_counts_are_one_a_class_and_one_an_image(images: Tensor, labels: LabelFeatures):
+def test_counts_are_one_for_each_class_and_one_for_each_image(images: Tensor, labels: LabelFeatures):
     stream = ClassCounts(labels, 1.0)
     for seen in (0, 15, 40):
         assert int(stream.counts.sum()) == 5 + seen
@@ -86,9 +84,9 @@ def test_two_streams_share_nothing(images: Tensor, labels: LabelFeatures):
 
 
 def test_images_that_are_certain_do_not_tie():
-    far = LabelFeatures(torch.eye(8)[:3], torch.eye(8)[3:6], 28.0)  # log-odds near 28: 1 in float32, not in float64
-    alike = unit(far.positives[:1] + 0.02 * draw(6, 8, seed=5))
-    scores = torch.cat([ClassCounts(far, 1.0)(image[None]) for image in alike])
+    labels = LabelFeatures(torch.eye(8)[:3], torch.eye(8)[3:6], 28.0)  # log-odds near 28: 1 in float32, not in float64
+    alike = unit(labels.positives[:1] + 0.02 * random_unit(6, 8, seed=5))
+    scores = torch.cat([ClassCounts(labels, 1.0)(image[None]) for image in alike])
     assert len((scores - math.log(3)).exp().float().unique()) == 1
     assert len(scores.unique()) == 6
 

@@ -40,19 +40,20 @@ def largest_share(vector: Tensor, names: Tensor, temperature: float) -> float:
 def test_equals_a_loop_one_can_check_by_hand(sides: Sides, temperature: float, weight: float):
     features, patches, labels = sides
     expected = []
-    for x, places in zip(features, patches, strict=True):
-        best = max(largest_share(place, labels.positives, temperature) for place in places)
+    for x, patches_of_x in zip(features, patches, strict=True):
+        best = max(largest_share(patch, labels.positives, temperature) for patch in patches_of_x)
         expected.append(largest_share(x, labels.positives, temperature) + weight * best)
-    found = score(GLMCM(temperature=temperature, local_weight=weight), sides)
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=1e-6)
+
+    scores = score(GLMCM(temperature=temperature, local_weight=weight), sides)
+    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=1e-6)
 
 
 def test_weight_zero_is_mcm_and_all_scores_lie_between_0_and_1_plus_weight(sides: Sides):
     features, _, labels = sides
     torch.testing.assert_close(score(GLMCM(local_weight=0.0), sides), MCM()(features, labels).exp())
     for weight in (0.5, 1.0, 3.0):
-        found = score(GLMCM(local_weight=weight, temperature=0.01), sides)
-        assert ((found > 0) & (found <= 1 + weight)).all()
+        scores = score(GLMCM(local_weight=weight, temperature=0.01), sides)
+        assert ((scores > 0) & (scores <= 1 + weight)).all()
 
 
 def test_more_patches_never_lower_it_and_their_order_and_length_do_not_count(sides: Sides):
@@ -73,8 +74,8 @@ def test_equal_patches_count_as_one(sides: Sides):
 @pytest.mark.parametrize("block", [1, 2, 5, 36, 4096])
 def test_the_block_size_does_not_count(sides: Sides, block: int):
     _, patches, labels = sides
-    found = local_match(patches, labels.positives, 0.1, block=block)
-    torch.testing.assert_close(found, local_match(patches, labels.positives, 0.1), atol=1e-7, rtol=1e-6)
+    matched = local_match(patches, labels.positives, 0.1, block=block)
+    torch.testing.assert_close(matched, local_match(patches, labels.positives, 0.1), atol=1e-7, rtol=1e-6)
 
 
 def test_half_precision_patches_score_nearly_the_same(sides: Sides):

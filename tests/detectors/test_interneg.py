@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 from bare_evidence import evidence_of
+from random_features import random_unit
 from torch import Tensor
 
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, LabelFeatures, SoftTokens
@@ -22,45 +23,41 @@ SCALE, D, W = 9.0, 8, 5
 DETECTOR = InterNeg(groups=2, bank=6, threshold=0.4, lr=0.05)
 
 
-def draw(*shape: int, seed: int) -> Tensor:
-    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
-
-
 @dataclass
 class Linear:
-    """A text tower that anybody can differentiate: features are a template's own, plus the vector times a matrix."""
+    """A text tower that one can differentiate by hand: a constant of the template, plus the vector times a matrix."""
 
     matrix: Tensor
-    own: Tensor
+    constants: Tensor
 
     @property
     def width(self) -> int:
         return len(self.matrix)
 
     def __len__(self) -> int:
-        return len(self.own)
+        return len(self.constants)
 
     def fill(self, rows: Tensor, vectors: Tensor) -> Tensor:
-        return self.own[rows] + vectors @ self.matrix
+        return self.constants[rows] + vectors @ self.matrix
 
 
-BLANKS = Linear(0.5 * draw(W, D, seed=11), 0.1 * draw(3, D, seed=12))
+TEMPLATES = Linear(0.5 * random_unit(W, D, seed=11), 0.1 * random_unit(3, D, seed=12))
 
 
 @pytest.fixture
 def evidence() -> Evidence:
-    labels = LabelFeatures(draw(4, D, seed=1), draw(13, D, seed=2), SCALE)
+    labels = LabelFeatures(random_unit(4, D, seed=1), random_unit(13, D, seed=2), SCALE)
     bounds = class_bounds(
-        labels.positives, unit(0.8 * draw(12, D, seed=4) + labels.positives.repeat(3, 1)), torch.arange(12) % 4
+        labels.positives, unit(0.8 * random_unit(12, D, seed=4) + labels.positives.repeat(3, 1)), torch.arange(12) % 4
     )
-    return evidence_of({"interneg": labels}, SoftTokens(cast(Any, BLANKS)), ClassBoundsBySet({"interneg": bounds}))
+    return evidence_of({"interneg": labels}, SoftTokens(cast(Any, TEMPLATES)), ClassBoundsBySet({"interneg": bounds}))
 
 
 @pytest.fixture
 def images(evidence: Evidence) -> Tensor:
     labels = evidence.labels("interneg")
     texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
-    return unit(0.8 * draw(40, D, seed=3) + texts[torch.arange(40) % 4])
+    return unit(0.8 * random_unit(40, D, seed=3) + texts[torch.arange(40) % 4])
 
 
 def run(detector: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> Tensor:
@@ -69,7 +66,7 @@ def run(detector: InterNeg, evidence: Evidence, images: Tensor, batch_size: int)
 
 
 def adamw(d: InterNeg, start: Tensor, gradients: Any) -> Tensor:
-    """The rule as its paper has it, one number at a time; `gradients(step, v)` is given the vector."""
+    """AdamW's rule as its paper has it; `gradients(step, v)` returns the gradient at the vector v."""
     v, m, s = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
     for step in range(1, d.steps + 1):
         g = gradients(step - 1, v)
@@ -82,18 +79,19 @@ def adamw(d: InterNeg, start: Tensor, gradients: Any) -> Tensor:
 def inverted_by_hand(d: InterNeg, strange: Tensor, generator: torch.Generator) -> list[Tensor]:
     start = 0.02 * torch.randn(len(strange), W, generator=generator)
     rows = [torch.randint(3, (len(strange),), generator=generator).tolist() for _ in range(d.steps)]
-    own, matrix = BLANKS.own.double(), BLANKS.matrix.double()
-    found = []
+    constants, matrix = TEMPLATES.constants.double(), TEMPLATES.matrix.double()
+
+    texts = []
     for i, h in enumerate(strange.double()):
 
         def gradient(step: int, v: Tensor, i: int = i, h: Tensor = h) -> Tensor:
-            f = own[rows[step][i]] + v @ matrix
+            f = constants[rows[step][i]] + v @ matrix
             return -matrix @ (h / f.norm() - (f @ h) * f / f.norm() ** 3)
 
         v = adamw(d, start[i].double(), gradient)
-        f = own[rows[-1][i]] + v @ matrix
-        found.append(f / f.norm())
-    return found
+        f = constants[rows[-1][i]] + v @ matrix
+        texts.append(f / f.norm())
+    return texts
 
 
 def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> tuple[list[float], list[float]]:
@@ -109,7 +107,10 @@ def by_hand(d: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) ->
         order = list(range(kept))
         if d.permutation_seed is not None:
             order = torch.randperm(kept, generator=torch.Generator().manual_seed(d.permutation_seed)).tolist()
-        size, mass, shares = kept // d.groups, sum(math.exp(SCALE * float(h @ z)) for z in positives), []
+
+        size = kept // d.groups
+        mass = sum(math.exp(SCALE * float(h @ z)) for z in positives)
+        shares = []
         for g in range(d.groups):
             others = sum(math.exp(SCALE * float(h @ negatives[i])) for i in order[g * size : (g + 1) * size])
             shares.append(mass / (mass + others))
@@ -137,10 +138,10 @@ def test_equals_a_slow_loop(evidence: Evidence, images: Tensor, batch_size: int,
     scores, bank = by_hand(detector, evidence, images, batch_size)
     assert bank
     stream = cast(Inversions, detector.open(evidence))
-    found = torch.cat([stream(batch) for batch in images.split(batch_size)])
+    log_odds = torch.cat([stream(batch) for batch in images.split(batch_size)])
     expected = torch.tensor(scores, dtype=torch.float64)
-    torch.testing.assert_close(found.sigmoid(), expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(found, expected.logit(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(log_odds.sigmoid(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(log_odds, expected.logit(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(stream.gaps, torch.tensor(bank, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
@@ -150,8 +151,8 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
     encoder.load(torch.device("cpu"))
     model, _, tokenizer = encoder._towers
     texts = ["a photo of a $ .", "the $", "a $ in a video game"]
-    images, settings = draw(3, 16, seed=5), InterNeg(steps=3)
-    found = invert(images, encoder.soft_token_templates(texts), settings, torch.Generator().manual_seed(2))
+    images, settings = random_unit(3, 16, seed=5), InterNeg(steps=3)
+    inverted = invert(images, encoder.soft_token_templates(texts), settings, torch.Generator().manual_seed(2))
 
     model.double()
     generator = torch.Generator().manual_seed(2)
@@ -160,7 +161,7 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
     tokens = tokenizer(texts)
 
     def text(row: int, v: Tensor) -> Tensor:
-        def put_in(module: Any, given: Any, embedded: Tensor) -> Tensor:
+        def put_in(module: Any, arguments: Any, embedded: Tensor) -> Tensor:
             changed = embedded.clone()
             changed[0, tokens[row].tolist().index(int(tokenizer(["$"])[0, 1]))] = v
             return changed
@@ -178,16 +179,17 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
             return torch.stack([(text(row, v - move) - text(row, v + move)) @ h / 2e-5 for move in moves])
 
         expected = text(rows[-1][i], adamw(settings, start[i].double(), gradient))
-        torch.testing.assert_close(found[i].double(), expected, atol=2e-4, rtol=0)
+        torch.testing.assert_close(inverted[i].double(), expected, atol=2e-4, rtol=0)
         assert float(expected @ h) > float(text(rows[-1][i], start[i].double()) @ h)  # it went towards the image
 
 
 def test_with_an_empty_bank_it_is_neglabel(evidence: Evidence, images: Tensor):
-    found = run(replace(DETECTOR, threshold=0.0), evidence, images, 8)
-    assert torch.equal(found, NegLabel(groups=2)(images, evidence.labels("interneg")))
+    scores = run(replace(DETECTOR, threshold=0.0), evidence, images, 8)
+    assert torch.equal(scores, NegLabel(groups=2)(images, evidence.labels("interneg")))
     unreachable = evidence[ClassBoundsBySet].bounds["interneg"]._replace(thresholds=torch.full((4,), -1.0))
-    nobody = evidence_of(evidence.label_sets, evidence[SoftTokens], ClassBoundsBySet({"interneg": unreachable}))
-    assert torch.equal(run(DETECTOR, nobody, images, 8), found)
+    none_admissible = ClassBoundsBySet({"interneg": unreachable})
+    elsewhere = evidence_of(evidence.label_sets, evidence[SoftTokens], none_admissible)
+    assert torch.equal(run(DETECTOR, elsewhere, images, 8), scores)
 
 
 def test_the_bank_is_bounded_sorted_and_admissible(evidence: Evidence, images: Tensor):
@@ -197,21 +199,22 @@ def test_the_bank_is_bounded_sorted_and_admissible(evidence: Evidence, images: T
         stream(batch)
         assert len(stream.texts) == len(stream.gaps) <= 6
     assert len(stream.texts) == 6
-    found = gaps(stream.texts, stream.bounds)
-    assert found.admissible.all()
+
+    mean, admissible = gaps(stream.texts, stream.bounds)
+    assert admissible.all()
     assert torch.equal(stream.gaps, stream.gaps.sort(descending=True).values)
-    torch.testing.assert_close(found.mean, stream.gaps, atol=1e-9, rtol=0)
+    torch.testing.assert_close(mean, stream.gaps, atol=1e-9, rtol=0)
     torch.testing.assert_close(stream.texts.norm(dim=1), torch.ones(6), atol=1e-6, rtol=0)
 
 
-def test_a_foreign_image_has_a_say_in_its_own_score(evidence: Evidence, images: Tensor):
+def test_a_foreign_image_influences_its_own_score(evidence: Evidence, images: Tensor):
     static = run(replace(DETECTOR, threshold=0.0), evidence, images, 40)
-    found = run(replace(DETECTOR, groups=1, bank=100), evidence, images, 40)
+    scores = run(replace(DETECTOR, groups=1, bank=100), evidence, images, 40)
     plain = run(replace(DETECTOR, groups=1, threshold=0.0), evidence, images, 40)
     strange = static.sigmoid() < 0.2
     assert strange.any()
-    assert (found <= plain).all()  # more negatives, less share
-    assert (found[strange] < plain[strange] - 1e-3).any()
+    assert (scores <= plain).all()  # more negatives, less share
+    assert (scores[strange] < plain[strange] - 1e-3).any()
 
 
 def test_the_seed_decides_and_two_streams_share_nothing(evidence: Evidence, images: Tensor):
@@ -246,7 +249,7 @@ def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):
         InterNeg(labels="neglabel").open(replace(evidence, label_sets=label_sets))
 
 
-def test_it_lacks_what_a_run_without_images_or_blanks_has_not(evidence: Evidence):
+def test_it_needs_class_bounds_and_soft_tokens(evidence: Evidence):
     assert Inputs().lacking(InterNeg.required_inputs) == [ClassBoundsBySet, SoftTokens]
     assert evidence.available.lacking(InterNeg.required_inputs) == []
 

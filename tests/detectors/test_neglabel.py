@@ -1,52 +1,135 @@
-"""NegLabel in float16, as OpenOOD-VLM computes it: against NumPy's own halves, and its ties."""
+"""NegLabel against slow loops: log-odds in float64, and the share in float16 as OpenOOD-VLM computes it."""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from random_features import random_unit
+from small_label_set import (
+    IMAGES,
+    LABELS,
+    SCALE,
+    check_a_positive_outscores_a_negative,
+    check_each_image_is_scored_alone,
+    check_more_texts_move_every_score,
+    check_negatives_without_groups_have_no_order,
+    cosines_by_loop,
+    nearly_sure_images,
+)
 from torch import Tensor
 
 from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
-from ood_lightning.functional.similarity import unit
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.roc import auroc
+
+HALF_LABELS = LabelFeatures(random_unit(5, 16, seed=1), random_unit(23, 16, seed=2), 100.0)
 
 
-def draw(*shape: int, seed: int) -> Tensor:
-    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+@pytest.mark.parametrize("groups", [1, 2, 5, 23])
+@pytest.mark.parametrize("permuted", [False, True])
+def test_it_is_the_log_odds_of_the_mean_share_over_groups(groups: int, permuted: bool):
+    kept = 23 - 23 % groups
+    order = list(range(kept))
+    if permuted:
+        order = torch.randperm(kept, generator=torch.Generator().manual_seed(0)).tolist()
+    size = kept // groups
+
+    expected = []
+    to_positives = cosines_by_loop(IMAGES, LABELS.positives)
+    to_negatives = cosines_by_loop(IMAGES, LABELS.negatives)
+    for inside, outside in zip(to_positives, to_negatives, strict=True):
+        positive = sum(math.exp(SCALE * c) for c in inside)
+        shares = []
+        for g in range(groups):
+            negative = sum(math.exp(SCALE * outside[i]) for i in order[g * size : (g + 1) * size])
+            shares.append(positive / (positive + negative))
+        mean = sum(shares) / groups
+        expected.append(math.log(mean) - math.log1p(-mean))
+
+    scores = NegLabel(groups=groups, permutation_seed=0 if permuted else None)(IMAGES, LABELS)
+    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
 
 
-@pytest.fixture
-def labels() -> LabelFeatures:
-    return LabelFeatures(draw(5, 16, seed=1), draw(23, 16, seed=2), 100.0)
+@pytest.mark.parametrize("detector", [NegLabel(groups=4), NegLabel(groups=1)], ids=repr)
+def test_scores_do_not_depend_on_the_batch_or_the_order_of_positives(detector: NegLabel):
+    check_each_image_is_scored_alone(detector)
 
 
-def by_loop(image: Tensor, labels: LabelFeatures, groups: int) -> float:
+def test_without_groups_negatives_have_no_order():
+    check_negatives_without_groups_have_no_order(NegLabel(groups=1))
+
+
+def test_texts_pull_scores_in_the_right_direction():
+    check_a_positive_outscores_a_negative(NegLabel(groups=4))
+    check_more_texts_move_every_score(NegLabel(groups=4, permutation_seed=None))
+
+
+def test_in_one_group_it_is_label_mass():
+    one_group = NegLabel(groups=1, permutation_seed=None)(IMAGES, LABELS)
+    torch.testing.assert_close(one_group, LabelMass(sharpness=1.0)(IMAGES, LABELS), atol=1e-9, rtol=0)
+
+
+def test_the_remainder_is_dropped_from_the_end_and_the_seed_counts():
+    detector = NegLabel(groups=4)
+    scores = detector(IMAGES, LABELS)
+    torch.testing.assert_close(detector(IMAGES, LABELS._replace(negatives=LABELS.negatives[:20])), scores)
+    assert (replace(detector, permutation_seed=1)(IMAGES, LABELS) != scores).any()
+
+
+def test_more_groups_than_negatives_is_an_error_that_says_what_to_do():
+    with pytest.raises(SettingsError, match=r"23 negatives do not fill 24 groups: .*lower groups"):
+        NegLabel(groups=24)(IMAGES, LABELS)
+    with pytest.raises(SettingsError, match="do not fill 0 groups"):
+        NegLabel(groups=0)(IMAGES, LABELS)
+
+
+def test_scores_do_not_tie_where_the_share_rounds_to_one():
+    id_images, ood_images, labels = nearly_sure_images()
+    detector = NegLabel(groups=2)
+    assert float(auroc(detector(id_images, labels), detector(ood_images, labels))) == 1.0
+
+
+def test_it_reads_a_set_with_negatives_and_no_supervision():
+    detector = NegLabel()
+    assert (detector.needs_negatives, detector.labels, detector.supervision) == (True, "neglabel", frozenset())
+
+
+def half_by_loop(image: Tensor, labels: LabelFeatures, groups: int) -> float:
     """Without a permutation; every value that the code stores is a half."""
     h, p, n = (x.numpy().astype(np.float16).astype(np.float64) for x in (image, labels.positives, labels.negatives))
     size = len(n) // groups
+
     shares = []
     for g in range(groups):
         texts = np.concatenate([p, n[g * size : (g + 1) * size]])
         logits = np.float16(100) * (texts @ h).astype(np.float16)
-        e = np.exp(logits.astype(np.float64) - float(logits.max()))
-        softmax = (e / e.sum()).astype(np.float16)
+        powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+        softmax = (powers / powers.sum()).astype(np.float16)
         shares.append(np.float16(softmax[: len(p)].astype(np.float64).sum()))
     return float(np.float16(np.mean(np.array(shares), dtype=np.float64)))
 
 
 @pytest.mark.parametrize("groups", [1, 4])
-def test_every_step_is_rounded_to_a_half(labels: LabelFeatures, groups: int):
-    images = draw(40, 16, seed=3)
-    found = NegLabel(groups=groups, permutation_seed=None, half=True)(images, labels)
-    expected = torch.tensor([by_loop(image, labels, groups) for image in images], dtype=torch.float64)
-    assert found.dtype == torch.float64
-    assert found.equal(found.half().double())
-    torch.testing.assert_close(found, expected, atol=2.0**-10, rtol=2e-3)  # one step, where float32 and float64 part
-    assert (found == expected).float().mean() > 0.8
+def test_with_half_every_step_is_rounded_to_float16(groups: int):
+    images = random_unit(40, 16, seed=3)
+    scores = NegLabel(groups=groups, permutation_seed=None, half=True)(images, HALF_LABELS)
+    expected = torch.tensor([half_by_loop(image, HALF_LABELS, groups) for image in images], dtype=torch.float64)
+
+    assert scores.dtype == torch.float64
+    assert scores.equal(scores.half().double())
+    torch.testing.assert_close(scores, expected, atol=2.0**-10, rtol=2e-3)  # one step, where float32 and float64 part
+    assert (scores == expected).float().mean() > 0.8
 
 
-def test_halves_saturate_where_the_log_odds_do_not(labels: LabelFeatures):
-    images = unit(labels.positives.repeat(8, 1) + 0.2 * draw(40, 16, seed=4))
-    exact, half = (NegLabel(groups=1, half=half)(images, labels) for half in (False, True))
+def test_halves_saturate_where_the_log_odds_do_not():
+    noisy = HALF_LABELS.positives.repeat(8, 1) + 0.2 * random_unit(40, 16, seed=4)
+    images = torch.nn.functional.normalize(noisy)
+    exact, half = (NegLabel(groups=1, half=half)(images, HALF_LABELS) for half in (False, True))
+
     sure = exact > 8.4
     assert sure.sum() > 10
     assert (half[sure] == 1).all()

@@ -1,4 +1,4 @@
-"""NegRefine: batches equal single pictures, pair texts are encoded once, and the score is what the paper says."""
+"""NegRefine: batches equal single images, pair texts are encoded once, and the score is what the paper says."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ POSITIVES, NEGATIVES = ["cat", "dog", "cow"], ["car", "sky", "rock", "sand", "wi
 
 
 class Encoder:
-    """Random but fixed features of texts, and a count of what was asked."""
+    """Random but fixed features of texts, and a list of the texts that were encoded."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.encoded: list[str] = []
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        self.asked += texts
+        self.encoded += texts
         seeds = [sum(map(ord, text)) for text in texts]
         return normalize(
             torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in seeds]), dim=1
@@ -41,60 +41,62 @@ def evidence(encode: Encoder) -> Evidence:
 
 
 @pytest.fixture
-def pictures() -> Tensor:
+def images() -> Tensor:
     return normalize(torch.randn(9, 8, generator=torch.Generator().manual_seed(3)), dim=1)
 
 
 def _by_hand(h: Tensor, labels: LabelFeatures, k: int, alpha: float) -> float:
     h, text = h.double(), Encoder()
-    near = [sorted(range(len(side)), key=lambda i: -float(h @ side[i].double()))[:k] for side in labels[:2]]
+    nearest = [sorted(range(len(side)), key=lambda i: -float(h @ side[i].double()))[:k] for side in labels[:2]]
+
     mass = [[math.exp(10 * float(h @ z.double())) for z in side] for side in labels[:2]]
     groups = [mass[1][:3], mass[1][3:]]
     share = sum(sum(mass[0]) / (sum(mass[0]) + sum(group)) for group in groups) / 2
+
     matches = []
-    for i in near[0]:
-        for j in near[1]:
+    for i in nearest[0]:
+        for j in nearest[1]:
             joint = float(h @ text([f"{POSITIVES[i]} and {NEGATIVES[j]}"])[0].double())
             matches.append(1 / (1 + math.exp(-10 * (joint - float(h @ labels.negatives[j].double())))))
     return share + alpha * max(matches)
 
 
-def test_equals_a_loop_over_single_pictures(evidence: Evidence, pictures: Tensor):
+def test_equals_a_loop_over_single_images(evidence: Evidence, images: Tensor):
     detector = NegRefine(groups=2, permutation_seed=None, k=2, alpha=2.0)
-    expected = [_by_hand(h, evidence.labels("neglabel"), 2, 2.0) for h in pictures]
-    torch.testing.assert_close(detector.bind(evidence)(pictures), torch.tensor(expected, dtype=torch.float64))
+    expected = [_by_hand(h, evidence.labels("neglabel"), 2, 2.0) for h in images]
+    torch.testing.assert_close(detector.bind(evidence)(images), torch.tensor(expected, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("kept", [1, 4, 1000])
-def test_a_batch_equals_one_picture_at_a_time_whatever_is_cached(evidence: Evidence, pictures: Tensor, kept: int):
+def test_a_batch_equals_one_image_at_a_time_whatever_is_cached(evidence: Evidence, images: Tensor, kept: int):
     detector = NegRefine(groups=2, k=2, cached_pairs=kept)
     score = detector.bind(evidence)
-    single = torch.cat([detector.bind(evidence)(h[None]) for h in pictures])
-    torch.testing.assert_close(torch.cat([score(pictures[:5]), score(pictures[5:])]), single)
+    single = torch.cat([detector.bind(evidence)(h[None]) for h in images])
+    torch.testing.assert_close(torch.cat([score(images[:5]), score(images[5:])]), single)
 
 
-def test_every_pair_text_is_encoded_once(evidence: Evidence, encode: Encoder, pictures: Tensor):
+def test_every_pair_text_is_encoded_once(evidence: Evidence, encode: Encoder, images: Tensor):
     score = NegRefine(groups=2, k=3).bind(evidence)
-    score(pictures)
-    asked = len(encode.asked)
-    assert asked == len(set(encode.asked)) <= len(POSITIVES) * len(NEGATIVES)
-    score(pictures)
-    assert len(encode.asked) == asked
+    score(images)
+    n_encoded = len(encode.encoded)
+    assert n_encoded == len(set(encode.encoded)) <= len(POSITIVES) * len(NEGATIVES)
+    score(images)
+    assert len(encode.encoded) == n_encoded
 
 
-def test_the_store_forgets_the_least_recently_used_pairs(encode: Encoder):
+def test_the_store_drops_the_least_recently_used_pairs(encode: Encoder):
     pairs = PairTexts(POSITIVES, NEGATIVES, encode, capacity=2)
     one, two, three = (torch.tensor([[i]]) for i in range(3))
     for negative in (one, two, one, three):  # 'cat and sky' is the one not used for longest
         pairs.features(one, negative)
     assert len(pairs) == 2
-    encode.asked.clear()
+    encode.encoded.clear()
     pairs.features(one, one)
-    assert encode.asked == []
+    assert encode.encoded == []
     pairs.features(one, two)
-    assert encode.asked == ["cat and sky"]
+    assert encode.encoded == ["cat and sky"]
 
 
-def test_fewer_positives_than_k_give_fewer_captions(evidence: Evidence, encode: Encoder, pictures: Tensor):
-    NegRefine(groups=2, k=5).bind(evidence)(pictures[:1])
-    assert len(encode.asked) == 3 * 5
+def test_fewer_positives_than_k_give_fewer_captions(evidence: Evidence, encode: Encoder, images: Tensor):
+    NegRefine(groups=2, k=5).bind(evidence)(images[:1])
+    assert len(encode.encoded) == 3 * 5

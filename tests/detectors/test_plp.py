@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from bare_evidence import evidence_of, ready
+from random_features import random_unit
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
@@ -34,20 +34,21 @@ def save_probe(tensors: dict[str, Tensor], path: str, names: Sequence[str] = ("0
 
 
 def _evidence(names: int = 3) -> Evidence:
-    positives = normalize(torch.randn(names, 6, generator=torch.Generator().manual_seed(1)), dim=1)
+    positives = random_unit(names, 6, seed=1)
     labels = LabelFeatures(positives, positives[:0], 10.0)
     return evidence_of({"names": ready(labels, ([str(i) for i in range(names)], ()))}, encoder="tiny")
 
 
 def test_equals_a_loop_one_can_check_by_hand(trained: dict[str, Tensor]):
-    pictures = normalize(torch.randn(5, 6, generator=torch.Generator().manual_seed(2)), dim=1)
+    images = random_unit(5, 6, seed=2)
     expected = []
-    for x in pictures.double():
+    for x in images.double():
         z = (x - trained["mean"].double()) / trained["std"].double()
         logits = [float(w @ z + b) for w, b in zip(trained["weight"].double(), trained["bias"].double(), strict=True)]
         expected.append(max(logits) - math.log(sum(math.exp(value) for value in logits)))
-    found = PLP(probe="probe.safetensors").bind(_evidence())(pictures)
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-5)
+
+    scores = PLP(probe="probe.safetensors").bind(_evidence())(images)
+    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-5)
 
 
 def test_a_probe_of_other_names_is_refused(trained: dict[str, Tensor]):

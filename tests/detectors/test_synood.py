@@ -19,7 +19,7 @@ from ood_lightning.errors import SettingsError
 
 DIM, SCALE = 6, 14.3
 WORDS = (("a", "b", "c"), tuple(f"n{i}" for i in range(9)))
-PROVENANCE_KEY = {
+PROVENANCE = {
     "encoder": "e" * 16,
     "prompts": "p" * 64,
     "labels": texts_sha256(*WORDS),
@@ -51,62 +51,61 @@ def idle(evidence: Evidence) -> dict[str, Tensor]:
     }
 
 
-def write(tensors: dict[str, Tensor], made: dict[str, Any] = PROVENANCE_KEY) -> None:
+def write(tensors: dict[str, Tensor], made: dict[str, Any] = PROVENANCE) -> None:
     save_file(tensors, "head.safetensors", {"made": json.dumps(made)})
 
 
 @pytest.fixture
-def pictures() -> Tensor:
+def images() -> Tensor:
     return normalize(draw(7, DIM, seed=3), dim=1)
 
 
 @pytest.mark.parametrize(("groups", "seed"), [(1, None), (2, 0), (4, 0), (4, 1)])
-def test_an_idle_head_gives_neglabel(evidence: Evidence, pictures: Tensor, groups: int, seed: int | None):
+def test_an_idle_head_gives_neglabel(evidence: Evidence, images: Tensor, groups: int, seed: int | None):
     tensors = idle(evidence)
     tensors["tuned"] *= 9.0  # their length does not count
     write(tensors)
     options: dict[str, Any] = {"groups": groups, "permutation_seed": seed, "sharpness": 0.7}
-    found = SynOOD(head="head.safetensors", **options).bind(evidence)(pictures)
-    expected = NegLabel(**options).bind(evidence)(pictures)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    scores = SynOOD(head="head.safetensors", **options).bind(evidence)(images)
+    expected = NegLabel(**options).bind(evidence)(images)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-5)
 
 
-def test_tuned_negatives_take_the_places_of_the_used_ones_and_the_run_keeps_its_own(
-    evidence: Evidence, pictures: Tensor
-):
+def test_tuned_negatives_take_the_rows_of_the_used_ones_and_the_runs_do_not_change(evidence: Evidence, images: Tensor):
     tensors = idle(evidence)
     tensors["tuned"] = draw(3, DIM, seed=5)
     write(tensors)
     before = evidence.labels("neglabel").negatives.clone()
-    found = DETECTOR.bind(evidence)(pictures)
+    scores = DETECTOR.bind(evidence)(images)
     assert torch.equal(evidence.labels("neglabel").negatives, before)
+
     negatives = before.clone()
     negatives[[1, 4, 8]] = normalize(tensors["tuned"], dim=1)
     labels = evidence.labels("neglabel")._replace(negatives=negatives)
-    torch.testing.assert_close(found, NegLabel(groups=2)(pictures, labels), rtol=0, atol=1e-5)
+    torch.testing.assert_close(scores, NegLabel(groups=2)(images, labels), rtol=0, atol=1e-5)
 
 
-def test_the_adapter_moves_the_pictures_before_they_are_scored(evidence: Evidence, pictures: Tensor):
+def test_the_adapter_moves_the_images_before_they_are_scored(evidence: Evidence, images: Tensor):
     tensors = idle(evidence) | {"weight": draw(DIM, DIM, seed=6), "shift": torch.zeros(DIM)}
     write(tensors)
-    hidden = pictures @ tensors["weight"].T
+    hidden = images @ tensors["weight"].T
     spread = hidden.var(dim=1, keepdim=True, correction=0)
-    moved = pictures + ((hidden - hidden.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()).clamp_min(0)
+    moved = images + ((hidden - hidden.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()).clamp_min(0)
     expected = NegLabel(groups=2).bind(evidence)(normalize(moved, dim=1))
-    torch.testing.assert_close(DETECTOR.bind(evidence)(pictures), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(DETECTOR.bind(evidence)(images), expected, rtol=0, atol=1e-4)
 
 
 def test_it_says_what_its_head_was_trained_from(evidence: Evidence):
     write(idle(evidence))
     assert DETECTOR.supervision == {"id_images", "synthetic_ood"}
-    write(idle(evidence), PROVENANCE_KEY | {"supervision": ["id_images", "id_labels", "synthetic_ood"]})
+    write(idle(evidence), PROVENANCE | {"supervision": ["id_images", "id_labels", "synthetic_ood"]})
     assert DETECTOR.supervision == {"id_images", "id_labels", "synthetic_ood"}
 
 
 def test_without_a_head_it_says_what_is_missing(evidence: Evidence):
-    needed = "a SynOOD head (fit --config configs/synood.yaml)"
-    assert SynOOD().missing() == needed
-    assert DETECTOR.missing() == f"{needed}: there is no file head.safetensors"
+    head = "a SynOOD head (fit --config configs/synood.yaml)"
+    assert SynOOD().missing() == head
+    assert DETECTOR.missing() == f"{head}: there is no file head.safetensors"
     write(idle(evidence))
     assert DETECTOR.missing() == ""
 
@@ -137,9 +136,11 @@ def test_what_is_no_head_is_refused(evidence: Evidence):
     Path("head.safetensors").write_bytes(b"nothing")
     with pytest.raises(SettingsError, match=r"is no SynOOD head: .* Train one with"):
         DETECTOR.bind(evidence)
+
     save_file({"weight": torch.ones(2)}, "head.safetensors")
     with pytest.raises(SettingsError, match="is no SynOOD head"):
         DETECTOR.bind(evidence)
+
     write(idle(evidence) | {"bias": torch.zeros(DIM + 1)})
     with pytest.raises(SettingsError, match=r"no SynOOD head for 6 dimensions and 9 negatives: .*\(7,\)"):
         DETECTOR.bind(evidence)

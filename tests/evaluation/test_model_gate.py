@@ -16,8 +16,10 @@ from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.artifacts.sets import EvalSet
-from ood_lightning.data.cards.cards import TOLERANCE, Card, Protocol, Top1, read_card
-from ood_lightning.data.shards.manifest import Manifest, Role, Shard, read_manifest
+from ood_lightning.data.cards.card import TOLERANCE, Card, Protocol, Top1
+from ood_lightning.data.cards.cards import read_card
+from ood_lightning.data.shards.manifest import Manifest, Role, Shard
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.openclip import OpenClip

@@ -35,37 +35,39 @@ def drawn(scores: list[Tensor], seeds: list[int], resamples: int) -> list[list[T
 
 @pytest.mark.parametrize("tpr", [0.95, 0.5, 0.07, 1.0])
 def test_every_resample_equals_the_plain_metrics_of_the_drawn_scores(scores: list[Tensor], tpr: float):
-    found = resampled(scores[0], scores[1:], SEEDS, resamples=25, tpr=tpr, block=10)
-    assert found.auroc.shape == (25, 2, 3)
+    metrics = resampled(scores[0], scores[1:], SEEDS, resamples=25, tpr=tpr, block=10)
+    assert metrics.auroc.shape == (25, 2, 3)
     for r, (ids, *oods) in enumerate(drawn(scores, SEEDS, 25)):
         for s in range(2):
             for k in range(3):
                 pair = ids[:, k], oods[s][:, k]
-                assert float(found.auroc[r, s, k]) == pytest.approx(float(roc.auroc(*pair)), abs=1e-15)
-                assert found.fpr_ood_at_id_tpr[r, s, k] == roc.fpr_ood_at_id_tpr(*pair, tpr)
-                assert found.fpr_id_at_ood_tpr[r, s, k] == roc.fpr_id_at_ood_tpr(*pair, tpr)
+                assert float(metrics.auroc[r, s, k]) == pytest.approx(float(roc.auroc(*pair)), abs=1e-15)
+                assert metrics.fpr_ood_at_id_tpr[r, s, k] == roc.fpr_ood_at_id_tpr(*pair, tpr)
+                assert metrics.fpr_id_at_ood_tpr[r, s, k] == roc.fpr_id_at_ood_tpr(*pair, tpr)
 
 
 def test_one_image_a_side_and_all_scores_equal():
-    found = resampled(torch.zeros(1, 1), [torch.zeros(1, 1), torch.ones(2, 1)], SEEDS, resamples=3)
-    assert found.auroc[:, :, 0].tolist() == [[0.5, 0.0]] * 3
-    assert found.fpr_ood_at_id_tpr[:, :, 0].tolist() == [[1.0, 1.0]] * 3
-    assert found.fpr_id_at_ood_tpr[:, :, 0].tolist() == [[1.0, 1.0]] * 3
+    metrics = resampled(torch.zeros(1, 1), [torch.zeros(1, 1), torch.ones(2, 1)], SEEDS, resamples=3)
+    assert metrics.auroc[:, :, 0].tolist() == [[0.5, 0.0]] * 3
+    assert metrics.fpr_ood_at_id_tpr[:, :, 0].tolist() == [[1.0, 1.0]] * 3
+    assert metrics.fpr_id_at_ood_tpr[:, :, 0].tolist() == [[1.0, 1.0]] * 3
 
 
 @pytest.mark.parametrize("block", [1, 7, 30, 64])
-def test_blocks_change_no_bit_and_every_resample_is_told_once(scores: list[Tensor], block: int):
-    told: list[int] = []
-    found = resampled(scores[0], scores[1:], SEEDS, resamples=30, block=block, on_progress=told.append)
-    assert same(found, resampled(scores[0], scores[1:], SEEDS, resamples=30, block=11))
-    assert sum(told) == 30
-    assert max(told) <= block
+def test_blocks_change_no_bit_and_every_resample_is_reported_once(scores: list[Tensor], block: int):
+    reported: list[int] = []
+    metrics = resampled(scores[0], scores[1:], SEEDS, resamples=30, block=block, on_progress=reported.append)
+    assert same(metrics, resampled(scores[0], scores[1:], SEEDS, resamples=30, block=11))
+    assert sum(reported) == 30
+    assert max(reported) <= block
 
 
-def test_a_set_is_drawn_alike_whatever_stands_beside_it(scores: list[Tensor]):
+def test_a_set_is_drawn_alike_whatever_other_sets_are_measured(scores: list[Tensor]):
     every = resampled(scores[0], scores[1:], SEEDS, resamples=20)
+
     alone = resampled(scores[0][:, 1:2], [scores[2][:, 1:2]], [SEEDS[0], SEEDS[2]], resamples=20)
     assert same(alone, Resampled(*(metric[:, 1:, 1:2] for metric in every)))
+
     more = resampled(scores[0], scores[1:], SEEDS, resamples=40)
     assert same(every, Resampled(*(metric[:20] for metric in more)))
     other = resampled(scores[0], scores[1:], [1, 2, 3], resamples=20)
@@ -78,7 +80,7 @@ def test_threads_change_no_bit(scores: list[Tensor]):
     assert same(one, resampled(scores[0], scores[1:], SEEDS, resamples=20))
 
 
-def test_the_interval_holds_the_metric_and_narrows_with_more_pictures(scores: list[Tensor]):
+def test_the_interval_holds_the_metric_and_narrows_with_more_images(scores: list[Tensor]):
     few = resampled(scores[0], scores[1:], SEEDS, resamples=400).auroc[:, 0, 0]
     low, high = interval(few)
     assert low < float(roc.auroc(scores[0][:, 0], scores[1][:, 0])) < high
@@ -92,8 +94,8 @@ def test_the_interval_covers_as_often_as_it_says():
     truth = float(torch.special.ndtr(torch.tensor(0.5, dtype=torch.float64).sqrt()))
     draw = torch.Generator().manual_seed(1)
     ids, oods = (torch.randn(120, 100, generator=draw, dtype=torch.float64) + shift for shift in (1, 0))
-    found = resampled(ids, [oods], [1, 2], resamples=200).auroc[:, 0]
-    covered = sum(low <= truth <= high for low, high in (interval(found[:, k]) for k in range(100)))
+    metrics = resampled(ids, [oods], [1, 2], resamples=200).auroc[:, 0]
+    covered = sum(low <= truth <= high for low, high in (interval(metrics[:, k]) for k in range(100)))
     assert 88 <= covered <= 100
 
 
@@ -104,10 +106,10 @@ def test_a_monotone_map_of_the_scores_changes_nothing(scores: list[Tensor]):
 
 def test_a_detector_does_not_differ_from_itself_and_differs_from_one_that_errs(scores: list[Tensor]):
     both = [torch.stack([side[:, 0], side[:, 0], -side[:, 0]], dim=1) for side in scores]
-    found = resampled(both[0], both[1:], SEEDS, resamples=200).auroc[:, 0]
-    assert paired_p_value(found[:, 0], found[:, 1]) == 1.0
-    assert paired_p_value(found[:, 0], found[:, 2]) < 0.05
-    assert paired_p_value(found[:, 0], found[:, 2]) == paired_p_value(found[:, 2], found[:, 0])
+    metrics = resampled(both[0], both[1:], SEEDS, resamples=200).auroc[:, 0]
+    assert paired_p_value(metrics[:, 0], metrics[:, 1]) == 1.0
+    assert paired_p_value(metrics[:, 0], metrics[:, 2]) < 0.05
+    assert paired_p_value(metrics[:, 0], metrics[:, 2]) == paired_p_value(metrics[:, 2], metrics[:, 0])
 
 
 def test_bad_arguments_are_refused(scores: list[Tensor]):

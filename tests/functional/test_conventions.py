@@ -91,5 +91,5 @@ ORDER = ("stable", "ours", "strict", "interpolated", "rank", "openood")
 def test_the_conventions_differ_as_measured_on_the_published_routines(scores, area: float, expected: tuple[float, ...]):
     assert set(ORDER) == set(CONVENTIONS)
     assert 100 * float(auroc(*scores)) == pytest.approx(area, abs=0.005)
-    found = [100 * float(CONVENTIONS[name][0](*scores, 0.95)) for name in ORDER]
-    assert found == pytest.approx(expected, abs=0.005001)
+    percent = [100 * float(CONVENTIONS[name][0](*scores, 0.95)) for name in ORDER]
+    assert percent == pytest.approx(expected, abs=0.005001)

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from random_features import random_unit
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ood_lightning.functional.density import fit_gaussians, mahalanobis, nearest_neighbours, relative_mahalanobis
 
 
 @pytest.fixture
-def samples() -> tuple[Tensor, Tensor, Tensor]:
+def images() -> tuple[Tensor, Tensor, Tensor]:
+    """Features of three classes, their labels, and queries."""
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3
     features = torch.randn(60, 4, generator=draw, dtype=torch.float64) + 2.0 * labels[:, None]
@@ -19,6 +22,7 @@ def _oracle(features: Tensor, labels: Tensor, queries: Tensor) -> tuple[Tensor, 
     groups = [features[labels == c] for c in range(3)]
     shared = torch.linalg.inv(sum(torch.cov(group.T) for group in groups) / 3)
     total = torch.linalg.inv(torch.cov(features.T))
+
     plain, relative = [], []
     for x in queries:
         distances = [(x - g.mean(0)) @ shared @ (x - g.mean(0)) for g in groups]
@@ -28,16 +32,16 @@ def _oracle(features: Tensor, labels: Tensor, queries: Tensor) -> tuple[Tensor, 
     return torch.stack(plain), torch.stack(relative)
 
 
-def test_equals_explicit_inverses(samples):
-    features, labels, queries = samples
+def test_equals_explicit_inverses(images):
+    features, labels, queries = images
     fitted = fit_gaussians(features, labels)
     plain, relative = _oracle(features, labels, queries)
     torch.testing.assert_close(mahalanobis(queries, fitted), plain)
     torch.testing.assert_close(relative_mahalanobis(queries, fitted), relative)
 
 
-def test_ignores_an_invertible_affine_map_of_the_features(samples):
-    features, labels, queries = samples
+def test_ignores_an_invertible_affine_map_of_the_features(images):
+    features, labels, queries = images
     matrix = torch.randn(4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     moved = fit_gaussians(features @ matrix + 7, labels)
     fitted = fit_gaussians(features, labels)
@@ -45,23 +49,23 @@ def test_ignores_an_invertible_affine_map_of_the_features(samples):
         torch.testing.assert_close(score(queries @ matrix + 7, moved), score(queries, fitted))
 
 
-def test_one_class_has_relative_score_zero(samples):
-    features, _, queries = samples
+def test_one_class_has_relative_score_zero(images):
+    features, _, queries = images
     fitted = fit_gaussians(features, torch.zeros(60, dtype=torch.int64))
     assert relative_mahalanobis(queries, fitted).abs().max() < 1e-9
 
 
-def test_single_samples_and_unlabelled_ones_are_left_out(samples):
-    features, labels, queries = samples
+def test_single_images_of_a_class_and_unlabelled_ones_are_left_out(images):
+    features, labels, queries = images
     more = torch.cat([features, queries[:2]])
-    lonely = torch.cat([labels, torch.tensor([7, -1])])
-    fitted = fit_gaussians(more, lonely)
+    labels_of_more = torch.cat([labels, torch.tensor([7, -1])])
+    fitted = fit_gaussians(more, labels_of_more)
     assert len(fitted.means) == 3
     torch.testing.assert_close(fitted.mean, more[:-1].mean(0))
 
 
-def test_a_singular_covariance_is_refused_and_a_ridge_cures_it(samples):
-    features, labels, queries = samples
+def test_a_singular_covariance_is_refused_and_a_ridge_cures_it(images):
+    features, labels, queries = images
     flat = torch.cat([features, features[:, :1]], dim=1)
     with pytest.raises(ValueError, match="singular"):
         fit_gaussians(flat, labels)
@@ -69,20 +73,21 @@ def test_a_singular_covariance_is_refused_and_a_ridge_cures_it(samples):
     assert mahalanobis(torch.cat([queries, queries[:, :1]], dim=1), fitted).isfinite().all()
 
 
-def test_labels_of_single_samples_only_are_refused():
+def test_classes_of_single_images_only_are_refused():
     with pytest.raises(ValueError, match="no class has two"):
         fit_gaussians(torch.randn(3, 2), torch.tensor([0, 1, -1]))
 
 
-def test_nearest_neighbours_equal_a_loop_and_a_picture_of_the_bank_scores_one_over_temperature():
-    bank = torch.nn.functional.normalize(torch.randn(20, 5, generator=torch.Generator().manual_seed(2)), dim=1)
-    queries = bank[:3] + 0.1 * bank[5:8]
-    queries = torch.nn.functional.normalize(queries, dim=1)
+def test_nearest_neighbours_equal_a_loop_and_an_image_of_the_bank_scores_one_over_temperature():
+    bank = random_unit(20, 5, seed=2)
+    queries = normalize(bank[:3] + 0.1 * bank[5:8], dim=1)
+
     for k in (1, 4, 20):
         cosines = (queries.double() @ bank.double().T).sort(dim=1, descending=True).values[:, :k]
         expected = (cosines / 0.1).exp().mean(dim=1).log()
         torch.testing.assert_close(nearest_neighbours(queries, bank, k, 0.1), expected)
-    own = nearest_neighbours(bank, bank, 1, 0.02)
-    torch.testing.assert_close(own, torch.full_like(own, 50.0), rtol=1e-6, atol=0)
+
+    of_bank = nearest_neighbours(bank, bank, 1, 0.02)
+    torch.testing.assert_close(of_bank, torch.full_like(of_bank, 50.0), rtol=1e-6, atol=0)
     with pytest.raises(ValueError, match="temperature is 0"):
         nearest_neighbours(queries, bank, 1, 0)

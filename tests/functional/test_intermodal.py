@@ -1,34 +1,30 @@
-"""The border of class names and their images against slow loops, and what must hold of it."""
+"""Bounds of class names and gaps of words against slow loops, and what must hold of them."""
 
 import pytest
 import torch
+from random_features import random_unit
 from torch import Tensor
 
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds, gaps, shots
-from ood_lightning.functional.similarity import unit
 
-
-def draw(*shape: int, seed: int) -> Tensor:
-    return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
-
-
-NAMES, IMAGES, WORDS = draw(5, 12, seed=1), draw(40, 12, seed=2), draw(300, 12, seed=3)
+NAMES, IMAGES, WORDS = random_unit(5, 12, seed=1), random_unit(40, 12, seed=2), random_unit(300, 12, seed=3)
 LABELS = torch.arange(40) % 5
 
 
-def test_border_and_gaps_equal_slow_loops():
+def test_bounds_and_gaps_equal_slow_loops():
     bounds = class_bounds(NAMES, IMAGES, LABELS)
     for k in range(5):
         mean = sum(IMAGES[i].double() for i in range(40) if LABELS[i] == k)
         prototype = mean / mean.norm()  # type: ignore[union-attr]
         torch.testing.assert_close(bounds.prototypes[k], prototype, atol=1e-12, rtol=0)
         torch.testing.assert_close(bounds.thresholds[k], NAMES[k].double() @ prototype, atol=1e-12, rtol=0)
-    found = gaps(WORDS, bounds)
-    for word, mean_gap, admissible in zip(WORDS, found.mean, found.admissible, strict=True):
+
+    all_gaps = gaps(WORDS, bounds)
+    for word, mean_gap, admissible in zip(WORDS, all_gaps.mean, all_gaps.admissible, strict=True):
         below = [float(bounds.thresholds[k] - word.double() @ bounds.prototypes[k]) for k in range(5)]
         assert float(mean_gap) == pytest.approx(sum(below) / 5, abs=1e-11)
         assert bool(admissible) == all(gap > 0 for gap in below)
-    assert 0 < int(found.admissible.sum()) < 300
+    assert 0 < int(all_gaps.admissible.sum()) < 300
 
 
 def test_fewer_words_are_admissible_the_more_classes_there_are():
@@ -41,28 +37,28 @@ def test_fewer_words_are_admissible_the_more_classes_there_are():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_name_is_never_below_itself(seed: int):
-    names = draw(7, 33, seed=seed)
-    bounds = class_bounds(names, draw(7, 33, seed=seed + 100), torch.arange(7))
+    names = random_unit(7, 33, seed=seed)
+    bounds = class_bounds(names, random_unit(7, 33, seed=seed + 100), torch.arange(7))
     assert not gaps(names, bounds).admissible.any()
 
 
 @pytest.mark.parametrize("block", [1, 7, 300])
 def test_blocks_change_nothing(block: int):
     bounds = class_bounds(NAMES, IMAGES, LABELS)
-    for found, expected in zip(gaps(WORDS, bounds, block=block), gaps(WORDS, bounds), strict=True):
-        assert torch.equal(found, expected)
+    for in_blocks, at_once in zip(gaps(WORDS, bounds, block=block), gaps(WORDS, bounds), strict=True):
+        assert torch.equal(in_blocks, at_once)
 
 
 def test_no_texts_have_no_gaps():
-    found = gaps(WORDS[:0], class_bounds(NAMES, IMAGES, LABELS))
-    assert (found.mean.shape, found.admissible.shape, found.admissible.dtype) == ((0,), (0,), torch.bool)
+    mean, admissible = gaps(WORDS[:0], class_bounds(NAMES, IMAGES, LABELS))
+    assert (mean.shape, admissible.shape, admissible.dtype) == ((0,), (0,), torch.bool)
 
 
-def test_a_class_without_images_has_no_part():
-    some = LABELS != 3
-    found, whole = class_bounds(NAMES, IMAGES[some], LABELS[some]), class_bounds(NAMES, IMAGES, LABELS)
-    kept = torch.tensor([0, 1, 2, 4])
-    assert torch.equal(found.thresholds, whole.thresholds[kept])
+def test_a_class_without_images_sets_no_bound():
+    kept = LABELS != 3
+    without, whole = class_bounds(NAMES, IMAGES[kept], LABELS[kept]), class_bounds(NAMES, IMAGES, LABELS)
+    assert torch.equal(without.thresholds, whole.thresholds[[0, 1, 2, 4]])
+    assert torch.equal(without.prototypes, whole.prototypes[[0, 1, 2, 4]])
 
 
 @pytest.mark.parametrize("labels", [torch.tensor([0, 5]), torch.tensor([-1, 2]), torch.empty(0, dtype=torch.int64)])
@@ -73,11 +69,13 @@ def test_images_of_no_named_class_are_refused(labels: Tensor):
 
 def test_shots_are_random_images_of_each_class_and_all_where_there_are_few():
     labels = torch.tensor([0] * 50 + [1] * 3 + [-1] * 4 + [4] * 20)
-    found = shots(labels, 16, seed=0)
-    assert {k: int((labels[found] == k).sum()) for k in (0, 1, 4, -1)} == {0: 16, 1: 3, 4: 16, -1: 0}
-    assert torch.equal(found, found.unique())
+    rows = shots(labels, 16, seed=0)
+    assert {k: int((labels[rows] == k).sum()) for k in (0, 1, 4, -1)} == {0: 16, 1: 3, 4: 16, -1: 0}
+    assert torch.equal(rows, rows.unique())
+
     torch.manual_seed(9)
-    assert torch.equal(shots(labels, 16, seed=0), found)
-    assert not torch.equal(shots(labels, 16, seed=1), found)
+    assert torch.equal(shots(labels, 16, seed=0), rows)
+    assert not torch.equal(shots(labels, 16, seed=1), rows)
+
     chosen = torch.stack([torch.isin(torch.arange(50), shots(labels, 5, seed)) for seed in range(600)])
-    assert (chosen.double().mean(dim=0) - 0.1).abs().max() < 0.06  # each of the 50 alike often
+    assert (chosen.double().mean(dim=0) - 0.1).abs().max() < 0.06  # each of the 50 equally often

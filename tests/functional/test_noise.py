@@ -1,4 +1,4 @@
-"""Noise pictures: five kinds, in range, the same for the same seed."""
+"""Images of noise: five kinds, in range, the same for the same seed."""
 
 import torch
 
@@ -8,11 +8,13 @@ SHAPE = (3, 32, 32)
 
 
 def test_every_kind_fills_the_range_and_looks_as_it_should():
-    found = noise_images(SHAPE, 3, seed=0)
-    assert (found.shape, found.dtype) == ((15, *SHAPE), torch.float32)
-    gauss, flat, poisson, gamma, salted = found.split(3)
+    images = noise_images(SHAPE, 3, seed=0)
+    assert (images.shape, images.dtype) == ((15, *SHAPE), torch.float32)
+
+    gauss, flat, poisson, gamma, salted = images.split(3)
     for kind in (gauss, poisson, gamma, salted):
         assert (float(kind.min()), float(kind.max())) == (0.0, 1.0)
+
     assert 0 <= flat.min() < 0.01
     assert 0.99 < flat.max() <= 1
     assert salted.unique().tolist() == [0.0, 1.0]
@@ -28,10 +30,10 @@ def test_every_kind_fills_the_range_and_looks_as_it_should():
     assert len(poisson.unique()) < 30  # counts
 
 
-def test_the_seed_decides_and_the_global_generator_is_not_asked():
+def test_the_seed_decides_and_the_global_generator_is_not_used():
     torch.manual_seed(0)
-    found = noise_images(SHAPE, 1, seed=4)
+    images = noise_images(SHAPE, 1, seed=4)
     state = torch.get_rng_state()
-    assert torch.equal(noise_images(SHAPE, 1, seed=4), found)
+    assert torch.equal(noise_images(SHAPE, 1, seed=4), images)
     assert torch.equal(torch.get_rng_state(), state)
-    assert not torch.equal(noise_images(SHAPE, 1, seed=5), found)
+    assert not torch.equal(noise_images(SHAPE, 1, seed=5), images)

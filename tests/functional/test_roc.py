@@ -1,3 +1,5 @@
+"""AUROC, AUPR and both FPR95s against scikit-learn, loops over pairs and searches over thresholds."""
+
 import math
 from collections.abc import Callable
 
@@ -117,18 +119,19 @@ def test_scores_of_no_meaning_accept_95_percent():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_empty_sides_and_scores_that_are_not_finite_are_refused(metric):
-    some = torch.tensor([0.1, 0.2])
+    scores = torch.tensor([0.1, 0.2])
+
     with pytest.raises(EmptySideError, match="0 ID and 2 OOD scores"):
-        metric(some[:0], some)
+        metric(scores[:0], scores)
     with pytest.raises(ValueError, match="2 ID and 0 OOD scores"):
-        metric(some, some[:0])
+        metric(scores, scores[:0])
     for value in (math.nan, math.inf, -math.inf):
         with pytest.raises(NotFiniteScoresError, match="1 of 2 OOD scores are NaN or infinite"):
-            metric(some, torch.tensor([0.1, value]))
+            metric(scores, torch.tensor([0.1, value]))
     with pytest.raises(UserError, match="2 of 3 ID scores"):
-        metric(torch.tensor([math.nan, 0.0, math.inf]), some)
+        metric(torch.tensor([math.nan, 0.0, math.inf]), scores)
     with pytest.raises(ValueError, match="expected one dim"):
-        metric(some[None], some)
+        metric(scores[None], scores)
 
 
 @pytest.mark.parametrize("metric", METRICS[3:])

@@ -1,3 +1,5 @@
+"""Quantiles of cosines, choices of the farthest words and groups against NumPy and loops."""
+
 import math
 
 import numpy as np
@@ -85,11 +87,15 @@ def test_wrong_arguments_are_refused_in_words(words: tuple[Tensor, Tensor]):
         quantile_cosine(words[0], words[1][:0])
     with pytest.raises(ValueError, match="with one D"):
         quantile_cosine(words[0], words[1][:, :3])
+    with pytest.raises(ValueError, match="block is 0, expected at least 1"):
+        quantile_cosine(*words, block=0)
+
     for count in (0, 3):
         with pytest.raises(ValueError, match="expected 1 to 2"):
             farthest(torch.zeros(2), count)
     with pytest.raises(ValueError, match="1 of 2 distances are NaN"):
         farthest(torch.tensor([0.0, math.nan]), 1)
+
     for groups in (0, 8):
         with pytest.raises(ValueError, match="expected 1 to 7"):
             contiguous_groups(7, groups)
@@ -98,12 +104,12 @@ def test_wrong_arguments_are_refused_in_words(words: tuple[Tensor, Tensor]):
             contiguous_groups(7, 3, permutation=wrong)
 
 
-def test_without_interpolation_the_quantile_is_the_cosine_at_a_whole_place(words: tuple[Tensor, Tensor]):
+def test_without_interpolation_the_quantile_is_the_cosine_at_a_whole_position(words: tuple[Tensor, Tensor]):
     cosines = words[0].double() @ words[1].double().T
     n = len(words[1])
     for q in (0.0, 0.3, 0.5, 0.95, 1.0):
-        place = min(int(q * n), n - 1)
-        expected = torch.tensor([sorted(row.tolist())[place] for row in cosines], dtype=torch.float64)
+        position = min(int(q * n), n - 1)
+        expected = torch.tensor([sorted(row.tolist())[position] for row in cosines], dtype=torch.float64)
         torch.testing.assert_close(quantile_cosine(*words, q, interpolate=False), expected, atol=1e-11, rtol=0)
 
 
@@ -118,6 +124,7 @@ def test_shares_are_rounded_down_and_counts_add_up():
             assert of_nouns + of_adjectives == count
             assert 0 <= of_nouns <= nouns
             assert 0 <= of_adjectives <= adjectives
+
     with pytest.raises(ValueError, match=r"0\.15, not 15"):
         shared_out(5, 3, share=15)
     with pytest.raises(ValueError, match="count is 9, expected at most 8"):
@@ -130,10 +137,10 @@ def test_each_kind_of_words_is_ranked_on_its_own(adjectives_first: bool):
     distances = torch.randint(0, 9, (60,), generator=draw).double()  # with ties
     is_adjective = torch.rand(60, generator=draw) < 0.3
     counts = (12, 5)
-    found = farthest_by_part(distances, is_adjective, counts, adjectives_first=adjectives_first).tolist()
-    kinds = [
-        sorted((i for i in range(60) if bool(is_adjective[i]) == kind), key=lambda i: (float(distances[i]), i))[:count]
-        for kind, count in zip((False, True), counts, strict=True)
-    ]
-    assert found == (kinds[1] + kinds[0] if adjectives_first else kinds[0] + kinds[1])
-    assert farthest_by_part(distances, is_adjective, (0, 2)).tolist() == kinds[1][:2]
+    chosen = farthest_by_part(distances, is_adjective, counts, adjectives_first=adjectives_first).tolist()
+
+    ranked = sorted(range(60), key=lambda i: (float(distances[i]), i))
+    nouns = [i for i in ranked if not is_adjective[i]][:12]
+    adjectives = [i for i in ranked if is_adjective[i]][:5]
+    assert chosen == (adjectives + nouns if adjectives_first else nouns + adjectives)
+    assert farthest_by_part(distances, is_adjective, (0, 2)).tolist() == adjectives[:2]

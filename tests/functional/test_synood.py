@@ -34,7 +34,7 @@ def dot(a: list[float], b: list[float]) -> float:
 
 
 def by_hand(f: list[float], adapter: Adapter) -> list[float]:
-    """The residual adapter, one picture, no tensors."""
+    """The residual adapter, one image, no tensors."""
     weight, bias, gain, shift = (part.tolist() for part in adapter)
     hidden = [dot(row, f) + b for row, b in zip(weight, bias, strict=True)]
     mean = sum(hidden) / DIM
@@ -43,7 +43,7 @@ def by_hand(f: list[float], adapter: Adapter) -> list[float]:
 
 
 def cross_entropy(features: list[list[float]], texts: list[list[float]], classes: list[int], scale: float) -> float:
-    """Mean over pictures, both sides made unit vectors."""
+    """Mean over images, both sides made unit vectors."""
     losses = []
     for f, expected in zip(features, classes, strict=True):
         logits = [scale * dot(f, t) / math.sqrt(dot(f, f) * dot(t, t)) for t in texts]
@@ -62,53 +62,59 @@ def test_both_losses_equal_loops(adapter: Adapter):
     features, texts = normalize(draw(5, DIM, seed=4), dim=1), normalize(draw(7, DIM, seed=5), dim=1)
     classes = [0, 6, 3, 3, 2]
     moved = [by_hand(f, adapter) for f in features.tolist()]
-    found = image_side_loss(features, torch.tensor(classes), texts, adapter, 14.3)
-    assert float(found) == pytest.approx(cross_entropy(moved, texts.tolist(), classes, 14.3), rel=1e-12)
+    loss = image_side_loss(features, torch.tensor(classes), texts, adapter, 14.3)
+    assert float(loss) == pytest.approx(cross_entropy(moved, texts.tolist(), classes, 14.3), rel=1e-12)
+
     tuned = 9.0 * draw(7, DIM, seed=6)  # of any length
-    found = text_side_loss(features, torch.tensor(classes), tuned, 14.3)
-    assert float(found) == pytest.approx(cross_entropy(features.tolist(), tuned.tolist(), classes, 14.3), rel=1e-12)
+    loss = text_side_loss(features, torch.tensor(classes), tuned, 14.3)
+    assert float(loss) == pytest.approx(cross_entropy(features.tolist(), tuned.tolist(), classes, 14.3), rel=1e-12)
 
 
 @pytest.mark.parametrize("groups", [1, 4])
 def test_the_score_equals_a_loop(adapter: Adapter, groups: int):
     features, positives = normalize(draw(5, DIM, seed=4), dim=1), normalize(draw(3, DIM, seed=5), dim=1)
     negatives = draw(9, DIM, seed=6)  # tuned: no unit vectors
-    kept, scale, expected = 9 - 9 % groups, 14.3, []
+    scale = 14.3
+    size = 9 // groups
+
+    expected = []
     for f in features.tolist():
         moved = by_hand(f, adapter)
         length = math.sqrt(dot(moved, moved))
         inside = sum(math.exp(scale * dot(moved, t) / length) for t in positives.tolist())
         far = [math.exp(scale * dot(moved, t) / length / math.sqrt(dot(t, t))) for t in negatives.tolist()]
-        size = kept // groups
-        share = [inside / (inside + sum(far[g * size : (g + 1) * size])) for g in range(groups)]
-        expected.append(math.log(sum(share) / groups) - math.log(1 - sum(share) / groups))
-    found = adapted_log_odds(features, positives, negatives, adapter, scale, groups, None)
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+        shares = [inside / (inside + sum(far[g * size : (g + 1) * size])) for g in range(groups)]
+        expected.append(math.log(sum(shares) / groups) - math.log(1 - sum(shares) / groups))
+
+    scores = adapted_log_odds(features, positives, negatives, adapter, scale, groups, None)
+    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_without_adapter_weights_and_tuning_the_score_is_neglabels():
     features, positives = torch.eye(DIM)[:4], torch.eye(DIM)[[0, 5]]
     negatives = normalize(draw(9, DIM, seed=6), dim=1)
     zero, bias = torch.zeros(DIM, DIM), torch.full((DIM,), 0.7)  # a constant is 0 after the layer normalisation
+
     for shift in (torch.zeros(DIM), torch.linspace(-2, 0, DIM)):
         nothing = Adapter(zero, bias, torch.full((DIM,), 3.0), shift)
         assert torch.equal(adapted(features, nothing), features)
-        found = adapted_log_odds(features, positives, negatives, nothing, 50.0, 3, 0)
+        scores = adapted_log_odds(features, positives, negatives, nothing, 50.0, 3, 0)
         expected = grouped_log_odds(features, positives, negatives, 50.0, 3, 0)
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(scores, expected, rtol=0, atol=1e-12)
         longer = adapted_log_odds(features, positives, 7.0 * negatives, nothing, 50.0, 3, 0)
         torch.testing.assert_close(longer, expected, rtol=0, atol=1e-12)
+
     above = Adapter(zero, bias, torch.ones(DIM), torch.full((DIM,), 0.1))  # then it is not
     assert not torch.equal(adapted(features, above), features)
 
 
-def test_each_synthetic_picture_is_labelled_with_its_nearest_negative():
+def test_each_synthetic_image_is_labelled_with_its_nearest_negative():
     images, negatives = normalize(draw(40, DIM, seed=7), dim=1), normalize(draw(50, DIM, seed=8), dim=1)
     nearest = [max(range(50), key=lambda row: float(image @ negatives[row])) for image in images]
     for block in (8192, 7):
-        used, place = nearest_used(images, negatives, block)
+        used, position = nearest_used(images, negatives, block)
         assert used.tolist() == sorted(set(nearest))
-        assert used[place].tolist() == nearest
+        assert used[position].tolist() == nearest
     assert len(used) < 40
 
 

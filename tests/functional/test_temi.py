@@ -1,3 +1,5 @@
+"""TEMI's loss against the printed formula, its schedules, and what must hold of both."""
+
 import math
 from itertools import pairwise
 
@@ -30,16 +32,17 @@ def softmax(row: Tensor, temperature: float) -> list[float]:
 def slow_losses(logits: list[Tensor], prior: Tensor, beta: float, t_student: float, t_teacher: float) -> list[float]:
     """The formula as the paper prints it, one number at a time."""
     n_heads, n_pairs, n_clusters = logits[0].shape
-    temperatures = (t_student, t_student, t_teacher, t_teacher)
-    q = [
-        [[softmax(row, t) for row in head] for head in side] for side, t in zip(logits, temperatures, strict=True)
-    ]  # q[side][head][pair][cluster]
     clusters = range(n_clusters)
+    q = []  # q[side][head][pair][cluster]
+    for side, temperature in zip(logits, (t_student, t_student, t_teacher, t_teacher), strict=True):
+        q.append([[softmax(row, temperature) for row in head] for head in side])
+
     losses = []
     for h in range(n_heads):
         total = 0.0
         for i in range(n_pairs):
             weight = math.fsum(q[2][g][i][c] * q[3][g][i][c] for g in range(n_heads) for c in clusters) / n_heads
+
             for student, teacher in ((0, 3), (1, 2)):
                 mass = math.fsum((q[student][h][i][c] * q[teacher][h][i][c]) ** beta / prior[h, c] for c in clusters)
                 total -= weight * math.log(mass) / 2
@@ -139,7 +142,7 @@ def test_the_momentum_goes_from_start_to_end():
     assert {cosine(step, total=11, start=0.996, end=0.996) for step in range(11)} == {0.996}
 
 
-def test_wrong_arguments_are_refused_in_words(logits, prior):
+def test_wrong_arguments_of_the_loss_are_refused_in_words(logits, prior):
     with pytest.raises(ValueError, match="must all be the same"):
         head_losses(logits[0], logits[1], logits[2], logits[3][:, :2], prior)
     with pytest.raises(ValueError, match=r"ask for \(H, C\)"):
@@ -148,6 +151,9 @@ def test_wrong_arguments_are_refused_in_words(logits, prior):
         head_losses(*(side[:, :0] for side in logits), prior)
     with pytest.raises(ValueError, match="expected above 0"):
         head_losses(*logits, prior, student_temperature=0.0)
+
+
+def test_wrong_arguments_of_prior_and_schedules_are_refused_in_words(prior):
     with pytest.raises(ValueError, match="nine tenths"):
         updated_prior(prior, prior, momentum=90)
     with pytest.raises(ValueError, match=r"must both be \(H, C\)"):

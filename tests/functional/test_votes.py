@@ -1,3 +1,5 @@
+"""Elections against a loop over dictionaries, ties, and the quality of clusters."""
+
 import math
 from collections import defaultdict
 
@@ -112,22 +114,23 @@ def test_purity_is_one_exactly_when_entropy_is_zero_and_redundancy_is_zero_for_d
 
 
 def test_wrong_arguments_are_refused_in_words():
-    some = torch.tensor([0, 1])
+    pair = torch.tensor([0, 1])
     with pytest.raises(ValueError, match="of at least one image"):
-        elect(some[:0], some[:0], torch.ones(0))
+        elect(pair[:0], pair[:0], torch.ones(0))
     with pytest.raises(ValueError, match="one cluster and one concept"):
-        elect(some, some[:1], torch.ones(2))
+        elect(pair, pair[:1], torch.ones(2))
     with pytest.raises(ValueError, match="drop images that were not assigned"):
-        elect(torch.tensor([-1, 0]), some, torch.ones(2))
+        elect(torch.tensor([-1, 0]), pair, torch.ones(2))
     for wrong in (torch.tensor([0.5, float("nan")]), torch.tensor([0.5, 25.0]), torch.ones(3)):
         with pytest.raises(ValueError, match=r"values in \[-1, 1\]"):
-            elect(some, some, wrong)
+            elect(pair, pair, wrong)
+
     with pytest.raises(ValueError, match="do not fit a corpus of 1"):
-        counts(some, 1)
-    election = elect(some, some, torch.ones(2))
+        counts(pair, 1)
+    election = elect(pair, pair, torch.ones(2))
     assert isinstance(election, Election)
     with pytest.raises(ValueError, match="given were 2 images and 1 clusters"):
-        quality(some, some, election, 1)
+        quality(pair, pair, election, 1)
     with pytest.raises(ValueError, match="given were 3 images"):
         quality(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1]), election, 2)
 
@@ -138,15 +141,18 @@ def test_quality_keeps_what_must_hold_of_any_clusters(seed: int):
     election = elect(assignments, top1, cosines)
     n_clusters = int(assignments.max()) + 4  # some are empty
     got = quality(assignments, top1, election, n_clusters)
+
     members = [top1[assignments == k].tolist() for k in assignments.unique().tolist()]
     shares = [[labels.count(y) / len(labels) for y in set(labels)] for labels in members]
     assert got.purity == pytest.approx(sum(max(p) for p in shares) / len(shares))
     assert got.weighted_purity == pytest.approx(sum(max(p) * len(m) for p, m in zip(shares, members, strict=True)) / 60)
     assert got.entropy == pytest.approx(-sum(q * math.log(q) for p in shares for q in p) / len(shares))
+
     winners = election.winner.tolist()
     repeated = {y for y in winners if winners.count(y) > 1}
     assert got.redundancy == pytest.approx(100 * len(repeated) / len(set(winners)))
     assert got.label_ratio == pytest.approx(len(set(winners)) / n_clusters)
+
     assert 0 < got.purity <= 1
     assert (got.purity == 1) == (got.entropy == 0)
     assert (got.redundancy == 0) == (len(set(winners)) == len(winners))  # |P| equals the clusters in use

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 import yaml
-from conftest import MakeSet
+from shard_files import MakeSet
 from torch import Tensor
 
 from ood_lightning.cli.main import main

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from conftest import MakeSet
+from shard_files import MakeSet
 from torch.nn.functional import normalize
 
 from ood_lightning.corpora.prompts import Prompts

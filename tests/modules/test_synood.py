@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from conftest import MakeSet, encoded
 from safetensors.torch import load_file
+from shard_files import MakeSet, encoded
 from signalled import stopped
 from torch import Tensor
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import encoded, write_tar
 from safetensors.torch import load_file, save_file
+from shard_files import encoded, write_tar
 from torch import Tensor
 
-from ood_lightning.data.artifacts.features import FeatureFolder, StoredColumn
+from ood_lightning.data.artifacts.columns import StoredColumn
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
@@ -40,11 +42,13 @@ def run(encoder: OpenClip, manifest: Manifest, **options: Any) -> FeatureFolder:
 def test_a_folder_says_which_columns_it_holds_and_is_never_taken_for_another(encoder: OpenClip, train: Manifest):
     plain = run(encoder, train)
     assert plain.path == Path("cache") / encoder.fingerprint / f"train-{train.fingerprint}"  # as it always was
+
     names = set()
     for extra_features in (("tower",), ("patches",), BOTH, ("tower", "patches")):
         folder = FeatureFolder("cache", train, encoder.fingerprint, extra_features)
         names.add(folder.path)
         assert folder.path.parent == plain.path.parent
+
     assert {path.name.partition("+")[2] for path in names} == {"tower", "patches", "patches+tower"}
     assert len(FeatureFolder("cache", train, encoder.fingerprint, BOTH).missing()) == 3
     assert plain.missing() == []
@@ -78,17 +82,19 @@ def test_blocks_read_a_column_only_where_it_is_wanted_and_only_their_rows(
     encoder: OpenClip, train: Manifest, monkeypatch: pytest.MonkeyPatch
 ):
     features = run(encoder, train, extra_features=BOTH).read()
-    asked: list[tuple[str, int, int]] = []
+    reads: list[tuple[str, int, int]] = []
     original = StoredColumn.rows
 
     def spy(self: StoredColumn, start: int, stop: int) -> Tensor:
-        asked.append((self.name, start, stop))
+        reads.append((self.name, start, stop))
         return original(self, start, stop)
 
     monkeypatch.setattr(StoredColumn, "rows", spy)
+
     for part in (Blocks(features, 10, 0, 1)[i] for i in range(5)):
         assert set(part) == {"image", "id"}
-    assert asked == []
+    assert reads == []
+
     whole = original(features.columns["patches"], 0, 48)
     for rank in range(2):
         blocks = Blocks(features, 10, rank, 2, ("patches",))
@@ -96,7 +102,7 @@ def test_blocks_read_a_column_only_where_it_is_wanted_and_only_their_rows(
         for part in (blocks[i] for i in range(len(blocks))):
             assert set(part) == {"image", "id", "patches"}
             assert torch.equal(part["patches"], whole[part["id"]])
-    assert asked == [("patches", start, min(start + 10, 48)) for start in range(0, 48, 10)]
+    assert reads == [("patches", start, min(start + 10, 48)) for start in range(0, 48, 10)]
 
 
 def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_columns(encoder: OpenClip, tmp_path: Path):
@@ -105,11 +111,11 @@ def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_columns(encoder: OpenC
         path = tmp_path / f"bad-{i}.tar"
         write_tar(path, [(f"{i}{j}.png", encoded((9, 9, 9), 2 * i + j) if good else b"broken") for j in range(2)])
         rows.append(Shard(path.name, 2, path.stat().st_size, sha256_of(path)))
-    found = run(
+    features = run(
         encoder, Manifest("bad", "ood", tuple(rows), root=tmp_path), max_bad_samples=4, extra_features=BOTH
     ).read(4)
-    assert found.columns["patches"].rows(0, 4).shape == (4, 4, 16)
-    assert found.columns["tower"].rows(1, 3).shape == (2, 32)
+    assert features.columns["patches"].rows(0, 4).shape == (4, 4, 16)
+    assert features.columns["tower"].rows(1, 3).shape == (2, 32)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +134,7 @@ def test_a_file_that_lacks_rows_of_a_column_is_named(
     held = {**load_file(file), **change}
     column = folder.read().columns["patches"]
     save_file({name: tensor for name, tensor in held.items() if tensor is not None}, file)
+
     with pytest.raises(FeatureError, match=rf"train-000000\.tar\.safetensors {words}.*embed again"):
         column.rows(0, 5)
     assert column.rows(20, 22).shape == (2, 4, 16)  # another file
@@ -149,5 +156,5 @@ def test_a_tower_that_has_no_such_column_is_refused_in_its_own_words(
 ):
     encoder.load(CPU)
     monkeypatch.setattr(encoder._towers[0].visual, "attn_pool", torch.nn.Identity())
-    with pytest.raises(EncoderError, match="Leave `patches` out of `also`"):
+    with pytest.raises(EncoderError, match="Leave `patches` out of `extra_features`"):
         run(encoder, train, extra_features=["patches"])
