@@ -59,7 +59,7 @@ def predict(
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.pack.folder import find_pictures
     from ood_lightning.evaluation.prepare import prepare
-    from ood_lightning.label_sets.ready import as_source
+    from ood_lightning.label_sets.sources import as_source
 
     check_out(out, ".csv", ".jsonl")
     check_least(1, concepts=concepts, batch_size=batch_size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
@@ -32,13 +32,10 @@ class PosMine(LabelSource):
         max_positives: keep at most so many words, those of the most images; None: all.
     """
 
+    required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({IDTrainingSet})
+
     min_images: int = 100
     max_positives: int | None = None
-
-    @property
-    def required_inputs(self) -> frozenset[type[Input]]:
-        """The images that vote."""
-        return frozenset({IDTrainingSet})
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Count the votes of all images."""

@@ -16,7 +16,7 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
-from ood_lightning.label_sets.sources import Stored
+from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.vocabulary import build_vocabularies
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class MadeLabelSet:
         tower = make(bank.encoder)
         what = f"positives under {tower.name}"
         return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, what)
-
-
-def as_source(label_set: LabelSource | str) -> LabelSource:
-    """A path stands for a label set on disk."""
-    return Stored(label_set) if isinstance(label_set, str) else label_set
 
 
 def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:

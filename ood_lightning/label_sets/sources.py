@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
@@ -65,16 +65,22 @@ class Stored(LabelSource):
             return
 
         key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != current.get(key))
-        there, here = made_with.get(key), current.get(key)
-        if isinstance(there, list):
-            there = there[:2]
-        if isinstance(here, list):
-            here = here[:2]
+        there, here = (_beginning(prompts.get(key)) for prompts in (made_with, current))
         raise LabelSetError(
             f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
             f"silence. Name the same prompts in both, or give this set its own: "
             f"ood_lightning.label_sets.sources.WithCorpus."
         )
+
+
+def _beginning(value: Any) -> Any:
+    """The first two of many templates."""
+    return value[:2] if isinstance(value, list) else value
+
+
+def as_source(label_set: LabelSource | str) -> LabelSource:
+    """A path stands for a label set on disk."""
+    return Stored(label_set) if isinstance(label_set, str) else label_set
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class WithCorpus(LabelSource):
 
     @property
     def _source(self) -> LabelSource:
-        return Stored(self.source) if isinstance(self.source, str) else self.source
+        return as_source(self.source)
 
 
 @dataclass(frozen=True)
@@ -126,12 +132,9 @@ class IDNames(LabelSource):
         names: a set with a manifest, or a text file with one name a line.
     """
 
-    names: str
+    reads_corpus: ClassVar[bool] = False
 
-    @property
-    def reads_corpus(self) -> bool:
-        """No: names are all it takes."""
-        return False
+    names: str
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
@@ -140,7 +143,7 @@ class IDNames(LabelSource):
 
 
 @dataclass(frozen=True)
-class CandidateNames(LabelSource):
+class CandidateNames(IDNames):
     """The true ID names, and names of the OOD classes themselves as negatives: an upper bound that knows the answer.
 
     Source: Fort et al., NeurIPS 2021, https://arxiv.org/abs/2106.03004.
@@ -150,13 +153,7 @@ class CandidateNames(LabelSource):
         ood_names: the same for OOD sets; names that are ID names too are left out, repeated ones count once.
     """
 
-    names: str
     ood_names: list[str]
-
-    @property
-    def reads_corpus(self) -> bool:
-        """No: names are all it takes."""
-        return False
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""

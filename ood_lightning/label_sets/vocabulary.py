@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from ood_lightning.label_sets.recipe import base_recipe, with_adjectives
+from ood_lightning import __version__
+from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,18 +80,34 @@ class Vocabulary:
 
         Args:
             id_set: the images that decided, if any did.
-            settings: what else decided, and `supervision`.
+            settings: what else decided, such as numbers of clusters and the seed, and `supervision`.
         """
-        return base_recipe(self.words, self.prompts, self.bank.encoder, id_set, **settings)
+        encoder = self.bank.encoder
+        recipe: dict[str, Any] = {
+            "corpus": corpus_recipe(self.words, self.prompts),
+            "prompts": prompts_recipe(self.prompts),
+            "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint},
+        }
+        if id_set is not None:
+            recipe["id_set"] = {"name": id_set.name, "pictures": id_set.n_samples, "fingerprint": id_set.fingerprint}
+        versions = {"torch": version("torch"), "open_clip": version("open_clip_torch")}
+        return recipe | {"versions": {"ood_lightning": __version__, **versions}} | settings
 
     def with_adjectives(self, label_set: LabelSet, names: int = 0) -> LabelSet:
         """The set, whose recipe then says which of its words take the templates for adjectives.
 
+        Scores could not be had from the file alone without. The set stays as it is where there are no such templates.
+
         Args:
-            label_set: made of these words.
+            label_set: mined from these words, or the true names.
             names: so many positives in front are true names, which are nouns whatever the corpus says.
         """
-        return with_adjectives(label_set, self.words, self.prompts, names=names)
+        if self.prompts.adjectives is None:
+            return label_set
+        known = self.words.adjectives
+        sides = {"positives": label_set.words[names:], "negatives": label_set.negatives or ()}
+        adjectives = {side: [word for word in words if word in known] for side, words in sides.items()}
+        return replace(label_set, recipe={**label_set.recipe, "adjectives": adjectives})
 
 
 def vocabulary_of(corpus: Corpus, prompts: Prompts, bank: TextBank) -> Vocabulary:

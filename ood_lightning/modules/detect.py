@@ -24,7 +24,7 @@ from ood_lightning.evaluation.prepare import check_dimensions, prepare
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.ready import as_source
+from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, means
