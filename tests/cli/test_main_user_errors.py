@@ -222,6 +222,11 @@ def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml:
     refused(changed(eval_yaml, change), words)
 
 
+def posmine(settings: dict[str, Any]) -> dict[str, Any]:
+    init_args: dict[str, Any] = settings["trainer"]["callbacks"][1]["init_args"]["label_sets"]["posmine"]["init_args"]
+    return init_args
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -229,7 +234,7 @@ def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml:
         (lambda s: data(s).update(batch_size=52), r"too few for n_neighbours 4 and batch_size 52"),
         (lambda s: model(s).update(slices=3), r"slices 3 must be a power of two"),
         (lambda s: data(s).update(id_shards="none-{0..3}.tar"), r"no such shard: none-0\.tar.* and 1 more"),
-        (lambda s: s["trainer"]["callbacks"][1]["init_args"].update(min_images=49), r"no word is the nearest of 49"),
+        (lambda s: posmine(s).update(min_images=49), r"no word is the nearest of 49"),
     ],
 )
 def test_what_is_wrong_with_a_fit(change: Change, words: str, fit_yaml: Path, refused: Callable[..., None]):
@@ -249,12 +254,15 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "as_many.safetensors", {"id_set": "other"})
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
-    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json", "--votes"]
+    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json"]
+    command += ["--source", "ood_lightning.label_sets.clustermine.ClusterMine", "--votes"]
     refused([*command, "seven.safetensors"], "clusters for 7 pictures, set 'train' has 48")
     refused([*command, "as_many.safetensors"], "was made on another set than 'train'")
     for name in ("none", "other", "cut"):
         refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors holds no votes of a fit")
-    refused([*command[:-1], "--min_images", "49"], r"no word is the nearest of 49 images")
+    posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
+    refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
+    refused(command[:-1], r"label set 'ClusterMine' needs clusters of the ID training images")
     assert not Path("l.json").exists()
 
 
