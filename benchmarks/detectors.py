@@ -76,6 +76,7 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
     """Label sets of ImageNet's size over a corpus, and labelled ID images."""
     corpus = unit(torch.randn(words, dim, generator=draw))
     names = unit(torch.randn(N_NAMES, dim, generator=draw))
+
     labels = {
         "clustermine": LabelFeatures(corpus[:N_MINED], corpus[N_MINED:], 100.0),
         "names": LabelFeatures(names, corpus[:0], 100.0),
@@ -86,6 +87,7 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
         name: Texts([f"p{i}" for i in range(len(p))], [f"n{i}" for i in range(len(n))])
         for name, (p, n, _) in labels.items()
     }
+
     id_labels = torch.arange(N_NAMES).repeat_interleave(SHOTS)
     id_features = unit(names[id_labels] + torch.randn(len(id_labels), dim, generator=draw))
     known = unit(torch.randn(4096, dim, generator=draw))
@@ -95,7 +97,7 @@ def evidence(dim: int, words: int, draw: torch.Generator) -> Evidence:
             features,
             texts[name],
             prompts="random",
-            encode=lambda some: known[torch.arange(len(some)) % len(known)],
+            encode=lambda texts: known[torch.arange(len(texts)) % len(known)],
             positives_under=partial(_known, known[: len(features.positives)]),
         )
         for name, features in labels.items()
@@ -108,10 +110,11 @@ def _known(features: Tensor, make: object) -> Tensor:
     return features
 
 
-def rows(given: Evidence, probe: str) -> Iterator[Row]:
+def rows(offered: Evidence, probe: str) -> Iterator[Row]:
     """Every detector with the number of vectors it compares an image with."""
     counts = {
-        name: len(ready.features.positives) + len(ready.features.negatives) for name, ready in given.label_sets.items()
+        name: len(ready.features.positives) + len(ready.features.negatives)
+        for name, ready in offered.label_sets.items()
     }
     static: list[tuple[str, Detector, int]] = [
         ("ClusterMine (equation 1)", LabelMass(), counts["clustermine"]),
@@ -124,26 +127,29 @@ def rows(given: Evidence, probe: str) -> Iterator[Row]:
         ("PLP", PLP(probe=probe), counts["names"]),
         ("NegLabel, 100 groups", NegLabel(), counts["neglabel"]),
         ("NegRefine, pair texts known", NegRefine(), counts["neglabel"]),
-        ("KNN", KNN(), len(given[IDFeatures].image)),
+        ("KNN", KNN(), len(offered[IDFeatures].image)),
         ("Mahalanobis", Mahalanobis(), N_NAMES),
         ("RelativeMahalanobis", RelativeMahalanobis(), N_NAMES),
     ]
+
     for name, detector, compared in static:
-        yield Row(name, compared, partial(detector.bind, given))
+        yield Row(name, compared, partial(detector.bind, offered))
+
     yield Row(
         f"GL-MCM, {N_PATCHES} patches",
         (1 + N_PATCHES) * counts["names"],
-        partial(GLMCM().bind, given),
+        partial(GLMCM().bind, offered),
         patches=N_PATCHES,
         images=BLOCK,
     )
+
     streams: list[tuple[str, StreamDetector, int]] = [
         ("CLIPScope, batches of 64", CLIPScope(), counts["neglabel"]),
         ("AdaNeg, batches of 64", AdaNeg(), counts["neglabel"]),
         ("TANL, batches of 64", TANL(labels="corpus"), counts["corpus"]),
     ]
     for name, stream, compared in streams:
-        yield Row(name, compared, partial(stream.open, given), 64)
+        yield Row(name, compared, partial(stream.open, offered), 64)
 
 
 def bare(images: Tensor, texts: Tensor, batch_size: int) -> None:
@@ -189,13 +195,13 @@ def measure(row: Row, images: Tensor, vectors: Tensor) -> list[str]:
     ]
 
 
-def write_probe(given: Evidence, folder: str) -> str:
+def write_probe(offered: Evidence, folder: str) -> str:
     """A PLP probe of the right size."""
-    names = given.labels("names").positives
+    names = offered.labels("names").positives
     dim = names.shape[1]
     tensors = {"weight": names, "bias": torch.zeros(len(names)), "mean": torch.zeros(dim), "std": torch.ones(dim)}
-    texts = given.label_sets["names"].texts.positives
-    made = {"encoder": given.encoder, "features": "image", "names": names_sha256(texts)}
+    texts = offered.label_sets["names"].texts.positives
+    made = {"encoder": offered.encoder, "features": "image", "names": names_sha256(texts)}
     path = f"{folder}/probe.safetensors"
     save_file(tensors, path, {PROVENANCE_KEY: json.dumps(made)})
     return path
@@ -217,11 +223,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--words", type=int, default=79_403)
     options = parser.parse_args()
+
     for dim in options.dims:
         draw = torch.Generator().manual_seed(0)
-        given = evidence(dim, options.words, draw)
+        offered = evidence(dim, options.words, draw)
         images = unit(torch.randn(options.images, dim, generator=draw))
         vectors = unit(torch.randn(options.words + N_NAMES, dim, generator=draw))
+
         title = f"D = {dim}, {options.images:,} images, {options.words:,} words, {torch.get_num_threads()} threads"
         table = Table(
             "detector",
@@ -234,8 +242,9 @@ def main() -> None:
             title=title,
             box=SIMPLE,
         )
+
         with TemporaryDirectory() as folder:
-            every = list(rows(given, write_probe(given, folder)))
+            every = list(rows(offered, write_probe(offered, folder)))
             table = filled(table, every, images, vectors, f"measure D = {dim}")
         Console(width=110).print(table)
 

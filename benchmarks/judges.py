@@ -19,21 +19,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+")
     parser.add_argument("--cousins", type=int, default=0)
-    given = parser.parse_args()
-    said, judge = ReplayJudge(given.files), WordNetJudge(cousins=given.cousins)
+    options = parser.parse_args()
+
+    said, judge = ReplayJudge(options.files), WordNetJudge(cousins=options.cousins)
     first, second = JudgeSession(said, None), JudgeSession(judge, None)
     questions = list(said.decisions)
     first(questions)
+
     start = perf_counter()
     second(questions)
+
     print(f"{judge.identity}: {len(questions):,} questions in {perf_counter() - start:.1f} s, against {said.identity}")
     print("| question | asked | both yes | only LLM | only WordNet | both no | agreement | precision | recall |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for row in agreement(first.answers, second.answers):
         counts = [row[key] for key in ("asked", "both_yes", "only_first_yes", "only_second_yes", "both_no")]
         shares = [row[key] for key in ("agreement", "precision", "recall")]
-        told = [f"{n:,}" for n in counts] + ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
-        print(f"| {row['question']} | {' | '.join(told)} |")
+        cells = [f"{n:,}" for n in counts] + ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
+        print(f"| {row['question']} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -122,9 +122,9 @@ def decoding_share(manifest: Manifest, transform: Transform, workers: int) -> fl
     spent = multiprocessing.Value("d", 0.0)
 
     def clocked(work: Callable[..., object]) -> Callable[..., object]:
-        def run(given: object) -> object:
+        def run(argument: object) -> object:
             began = time.thread_time()
-            done = work(given)
+            done = work(argument)
             with spent.get_lock():
                 spent.value += time.thread_time() - began
             return done
@@ -181,48 +181,57 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="builtin:pictograms/model")
-    given = parser.parse_args()
+    options = parser.parse_args()
+
     torch.set_num_threads(1)
     exact = image_transform(224, False, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     fast = with_fast_resize(exact, "any")
-    pictures = photographs(given.pictures, given.count)
+    pictures = photographs(options.pictures, options.count)
     with tempfile.TemporaryDirectory() as folder:
-        manifest = write(pictures, Path(folder), 2 * max(given.workers, 1))
+        manifest = write(pictures, Path(folder), 2 * max(options.workers, 1))
         loose = Loose(sorted(Path(folder).glob("*.jpg")), exact)
+
         ways: dict[str, Callable[[], Iterator[Tensor]]] = {
-            "loose files, PIL, DataLoader": lambda: iter(DataLoader(loose, BATCH, num_workers=given.workers)),
-            "bare webdataset": lambda: bare(manifest, exact, given.workers),
-            "ours, exact": lambda: ours(manifest, exact, given.workers),
-            "ours, resize: fast": lambda: ours(manifest, fast, given.workers),
+            "loose files, PIL, DataLoader": lambda: iter(DataLoader(loose, BATCH, num_workers=options.workers)),
+            "bare webdataset": lambda: bare(manifest, exact, options.workers),
+            "ours, exact": lambda: ours(manifest, exact, options.workers),
+            "ours, resize: fast": lambda: ours(manifest, fast, options.workers),
         }
+
         took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-        least = []
-        for _ in range(given.repeats):  # in turn, so that another's load falls on all
+        decode_s = []
+        for _ in range(options.repeats):  # in turn, so that another's load falls on all
             for name, way in ways.items():
-                took[name].append(timed(way, given.count))
-            least.append(least_s(pictures[:200], exact))
+                took[name].append(timed(way, options.count))
+            decode_s.append(least_s(pictures[:200], exact))
+
         table = Table("", "pictures/s", "ratio", "CPU ms a picture", "ratio", box=SIMPLE)
         best = {name: (min(wall for wall, _ in runs), min(cpu for _, cpu in runs)) for name, runs in took.items()}
         base = best["loose files, PIL, DataLoader"]
         for name, (wall, cpu) in best.items():
-            cells = f"{given.count / wall:.0f}", f"{base[0] / wall:.2f}", f"{1000 * cpu / given.count:.2f}"
+            cells = f"{options.count / wall:.0f}", f"{base[0] / wall:.2f}", f"{1000 * cpu / options.count:.2f}"
             table.add_row(name, *cells, f"{base[1] / cpu:.2f}")
         Console().print(table)
+
         size = sum(map(len, pictures)) / len(pictures) / 1000
-        print(f"{given.count} pictures of {size:.0f} kB, {given.workers} workers, the best of {given.repeats}")
+        print(f"{options.count} pictures of {size:.0f} kB, {options.workers} workers, the best of {options.repeats}")
         print(
-            f"decoding and resizing by Pillow, and nothing else: {1000 * min(least):.2f} CPU ms a picture, so that its "
-            f"pixels come at most {base[1] / given.count / min(least):.2f} times as fast as in the plain way"
+            f"decoding and resizing by Pillow, and nothing else: {1000 * min(decode_s):.2f} CPU ms a picture, so that "
+            f"its pixels come at most {base[1] / options.count / min(decode_s):.2f} times as fast as in the plain way"
         )
+
         for name, transform in (("exact", exact), ("fast", fast)):
-            share = decoding_share(manifest, transform, given.workers)
+            share = decoding_share(manifest, transform, options.workers)
             print(f"{name}: {1 - share:.1%} of the CPU time is neither decoding nor the transform")
+
         for n_shards in (1, 4, 64):
             peak = memory(pictures[:BATCH], Path(folder) / f"of{n_shards}", n_shards, split(exact).first)
             if n_shards > 1:  # the first run pays for what stays loaded
                 print(f"{n_shards} shards of {BATCH} pictures: {peak:.0f} MiB at the peak of a reader")
-    found = cosines(pictures[:200], given.model)
-    print(f"features of {given.model}, fast against exact: cosine {found.mean():.7f}, smallest {found.min():.6f}")
+
+    similarities = cosines(pictures[:200], options.model)
+    mean, smallest = similarities.mean(), similarities.min()
+    print(f"features of {options.model}, fast against exact: cosine {mean:.7f}, smallest {smallest:.6f}")
 
 
 if __name__ == "__main__":

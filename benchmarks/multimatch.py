@@ -16,7 +16,7 @@ from torch import Tensor
 from ood_lightning.corpora.prompts import SIMPLE_7, Prompts, ensemble
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.wordnet import WordNet
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.detectors.negrefine import PairTexts
 from ood_lightning.encoders.openclip import OpenClip
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--plain", type=int, default=40, help="pictures that the plain way scores")
-    given = parser.parse_args()
+    options = parser.parse_args()
     encoder, prompts = OpenClip("builtin:pictograms/model"), Prompts(SIMPLE_7)
     encoder.load(torch.device("cpu"))
     with TemporaryDirectory() as cache:
@@ -44,16 +44,17 @@ def main() -> None:
             folder = embed(encoder, read_manifest(f"{SETS}/{name}"), cache, device=torch.device("cpu"))
             features.append(folder.read().image)
         images = unit(torch.cat(features))
-        images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))][: given.images]
+        images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))][: options.images]
         positive_texts, negative_texts = bank.encode(names, prompts), bank.encode(negatives, prompts)
-        near, far = top_k(images, positive_texts, K).indices, top_k(images, negative_texts, K).indices
+        positive_rows = top_k(images, positive_texts, K).indices
+        negative_rows = top_k(images, negative_texts, K).indices
 
         def batched() -> Tensor:
-            pairs = PairTexts(names, negatives, lambda some: bank.encode(some, prompts), 200_000)
+            pairs = PairTexts(names, negatives, lambda texts: bank.encode(texts, prompts), 200_000)
             parts = []
             for rows in torch.arange(len(images)).split(BLOCK):
-                joint = pairs.features(near[rows], far[rows])
-                parts.append(multi_match(images[rows], joint, negative_texts[far[rows]], encoder.logit_scale))
+                joint = pairs.features(positive_rows[rows], negative_rows[rows])
+                parts.append(multi_match(images[rows], joint, negative_texts[negative_rows[rows]], encoder.logit_scale))
             return torch.cat(parts)
 
         model, _, tokenizer = encoder._loaded()
@@ -62,26 +63,27 @@ def main() -> None:
         def one(row: int) -> Tensor:
             texts = [
                 text
-                for i in near[row].tolist()
-                for j in far[row].tolist()
+                for i in positive_rows[row].tolist()
+                for j in negative_rows[row].tolist()
                 for text in prompts.fill(f"{names[i]} and {negatives[j]}")
             ]
             encoded = model.encode_text(tokenizer(texts)).view(K * K, len(prompts.templates), -1)
             joint = ensemble(encoded, prompts.order).view(1, K, K, -1)
-            return multi_match(images[[row]], joint, negative_texts[far[[row]]], encoder.logit_scale)
+            return multi_match(images[[row]], joint, negative_texts[negative_rows[[row]]], encoder.logit_scale)
 
         start = perf_counter()
         ours = batched()
         middle = perf_counter()
-        plain = torch.cat([one(row) for row in range(given.plain)])
+        plain = torch.cat([one(row) for row in range(options.plain)])
         end = perf_counter()
-    fast, slow = len(images) / (middle - start), given.plain / (end - middle)
-    distinct = len({(i, j) for a, b in zip(near.tolist(), far.tolist(), strict=True) for i in a for j in b})
+    fast, slow = len(images) / (middle - start), options.plain / (end - middle)
+    of_images = zip(positive_rows.tolist(), negative_rows.tolist(), strict=True)
+    distinct = len({(i, j) for a, b in of_images for i in a for j in b})
     print(
         f"{len(images)} pictures, {distinct} distinct pairs of {K * K * len(images)}, {torch.get_num_threads()} threads"
     )
     print(f"batched {fast:.1f} pictures/s, one at a time {slow:.2f} pictures/s: {fast / slow:.1f} times faster")
-    print(f"largest difference of scores {float((ours[: given.plain] - plain).abs().max()):.1e}")
+    print(f"largest difference of scores {float((ours[: options.plain] - plain).abs().max()):.1e}")
 
 
 if __name__ == "__main__":

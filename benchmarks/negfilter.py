@@ -36,6 +36,7 @@ def write_model(folder: Path, layers: int, width: int) -> None:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+
     trainer = trainers.BpeTrainer(
         vocab_size=4000,
         special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
@@ -44,8 +45,10 @@ def write_model(folder: Path, layers: int, width: int) -> None:
     )
     texts = [SYSTEM_MESSAGE, PROPER_NOUN, SUBCATEGORY, "Yes No", "system user assistant"] * 50
     tokenizer.train_from_iterator([*texts, *WordNet("noun").load().words[::10]], trainer)
+
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.chat_template = TEMPLATE
+
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=len(fast),
@@ -59,6 +62,7 @@ def write_model(folder: Path, layers: int, width: int) -> None:
         eos_token_id=fast.eos_token_id,
     )
     model = Qwen2ForCausalLM(config)
+
     yes, no = fast(["Yes", "No"], add_special_tokens=False)["input_ids"]
     head, embedded = torch.zeros_like(model.lm_head.weight), model.get_input_embeddings().weight.data
     head[yes] = torch.randn(width)
@@ -67,6 +71,7 @@ def write_model(folder: Path, layers: int, width: int) -> None:
     head[fast.eos_token_id, 0] = 0.001
     embedded[[yes, no], 0] = 1e6
     model.lm_head.weight.data = head
+
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
 
@@ -77,27 +82,32 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--width", type=int, default=64)
-    given = parser.parse_args()
+    options = parser.parse_args()
+
     logging.disable(logging.INFO)
     transformers_logging.disable_progress_bar()
     transformers.REPLY_TOKENS = 2
+
     every = WordNet("noun").load().words
-    words = every[:: max(1, len(every) // given.questions)][: given.questions]
+    words = every[:: max(1, len(every) // options.questions)][: options.questions]
     # one question in nine is about a proper noun, as in the published run
     questions = [Question(word, None if i % 9 == 0 else NAMES[i % len(NAMES)]) for i, word in enumerate(words)]
+
     with tempfile.TemporaryDirectory() as folder:
-        write_model(Path(folder), given.layers, given.width)
+        write_model(Path(folder), options.layers, options.width)
         batched = TransformersJudge(folder, dtype="float32")
         single = TransformersJudge(folder, mode="generate", dtype="float32", tokens_per_batch=1)
+
         rates, answers = [], []
         for judge in (single, batched):
             list(judge.answer(questions[:2]))  # loads the model
             start = perf_counter()
-            found = {row: answer.yes for batch in judge.answer(questions) for row, answer in batch}
+            answered = {row: answer.yes for batch in judge.answer(questions) for row, answer in batch}
             rates.append(len(questions) / (perf_counter() - start))
-            answers.append([found[row] for row in range(len(questions))])
+            answers.append([answered[row] for row in range(len(questions))])
         parameters = sum(weights.numel() for weights in batched._loaded.model.parameters())
         device = batched._loaded.device
+
     equal = sum(one == other for one, other in zip(*answers, strict=True))
     size = f"{parameters / 1e6:.1f} M parameters"
     print(f"{len(questions)} questions, {size} on {device}, {torch.get_num_threads()} threads")

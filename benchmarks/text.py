@@ -31,18 +31,18 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=1000)
     parser.add_argument("--model", default="ViT-B-16")
     parser.add_argument("--pretrained")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        weights = given.pretrained
-        if weights is None and not given.model.startswith("builtin:"):
+        weights = options.pretrained
+        if weights is None and not options.model.startswith("builtin:"):
             torch.manual_seed(0)
             weights = str(Path(folder) / "random.safetensors")
-            save_model(open_clip.create_model(given.model), weights)
-        encoder = OpenClip(given.model, weights)
+            save_model(open_clip.create_model(options.model), weights)
+        encoder = OpenClip(options.model, weights)
         encoder.load(torch.device("cpu"))
     model, _, tokenizer = encoder._loaded()
     every = WordNet().load().words
-    texts = [f"a photo of a {word}." for word in every[:: max(len(every) // given.words, 1)][: given.words]]
+    texts = [f"a photo of a {word}." for word in every[:: max(len(every) // options.words, 1)][: options.words]]
     tokens = tokenizer(texts)
 
     @torch.inference_mode()
@@ -50,12 +50,12 @@ def main() -> None:
         return torch.cat([model.encode_text(part) for part in tokens.split(encoder.text_batch)])
 
     encoder.encode_text(texts[:32])  # the first use of anything takes longer
-    wanted, slow = timed(plain)
-    found, fast = timed(lambda: encoder.encode_text(texts))
-    print(f"{len(texts)} texts, context {tokens.shape[1]}, {torch.get_num_threads()} threads, {given.model}")
+    expected, slow = timed(plain)
+    encoded, fast = timed(lambda: encoder.encode_text(texts))
+    print(f"{len(texts)} texts, context {tokens.shape[1]}, {torch.get_num_threads()} threads, {options.model}")
     print(f"full contexts {slow:.2f} s, trimmed and sorted, with tokenising, {fast:.2f} s")
     print(f"{slow / fast:.1f} times faster")
-    print(f"largest difference {float((found - wanted).abs().max()):.1e}")
+    print(f"largest difference {float((encoded - expected).abs().max()):.1e}")
 
 
 if __name__ == "__main__":

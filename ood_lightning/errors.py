@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """An error a person can act on; the command line prints its text without a traceback."""
+    """An error that a person can act on; the command line prints its text without a traceback."""
 
     def __reduce__(self) -> tuple[Callable[..., UserError], tuple[type[UserError], str]]:  # from worker processes
         return _again, (type(self), str(self))
 
 
 def _again(kind: type[UserError], text: str) -> UserError:
-    """What was raised elsewhere; its own `__init__` would want what the text was made of."""
+    """An error of another process; `__init__` is passed by, since it takes the parts of the text."""
     return kind.__new__(kind, text)
 
 
 def first_line(error: Exception) -> str:
-    """What another library's error says, in one line; its kind where it says nothing."""
+    """The first line of another library's error; the name of its class where it has no text."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -59,9 +59,7 @@ class UnwritableError(UserError, RuntimeError):
 
 
 class RefusedError(SourceError):
-    """A file that a server refuses; `status` is its answer, such as 403."""
-
-    status = 0
+    """A file that a server refuses to send."""
 
 
 class ManifestError(UserError, ValueError):
@@ -91,7 +89,7 @@ class EncoderError(UserError, ValueError):
 
 
 class GateError(UserError, RuntimeError):
-    """A model that names a known set's pictures more or less often than published."""
+    """A model whose top-1 accuracy on a known set is not the published one."""
 
 
 class LabelSetError(UserError, ValueError):

@@ -1,4 +1,4 @@
-"""Where things lie: local paths, brace lists, `builtin:` for the benchmark that a checkout carries, remote sources."""
+"""Sources of sets and files: local paths, brace lists, `builtin:` for the benchmark of a checkout, remote ones."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from ood_lightning.errors import SourceError
 
 BUILTIN = "builtin:"
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
-FEATURES = ".cache/features"  # of all runs, unless a config says otherwise
+FEATURES = ".cache/features"  # where all runs keep features, unless a config says otherwise
 REMOTE = ("https:", "http:", "hf:", "s3:", "pipe:")
 
 
@@ -60,10 +60,13 @@ def expand(source: str) -> list[str]:
     brace = re.search(r"\{(\d+\.\.\d+|[^{}]*,[^{}]*)\}", source)
     if not brace:
         return [source]
+
     span = re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1))
     if span:
         first, last = span.groups()
         members = [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
     else:
         members = brace.group(1).split(",")
-    return [path for m in members for path in expand(source[: brace.start()] + m + source[brace.end() :])]
+
+    before, after = source[: brace.start()], source[brace.end() :]
+    return [path for member in members for path in expand(before + member + after)]

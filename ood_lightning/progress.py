@@ -1,4 +1,4 @@
-"""One progress bar for all long work outside the Trainer: what, how fast, and when it ends."""
+"""The progress bar of all long work outside the Trainer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ LOG_INTERVAL_S = 30.0  # a batch job's log gets a line now and then, a terminal 
 
 
 def bar(total: int | None, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
-    """A tqdm bar on standard error; use it as a context and call its `update`; not shown before `delay_s`.
+    """A tqdm bar on standard error; use it as a context and call its `update`.
 
-    Without a total it counts.
+    Args:
+        total: how many there are; without it the bar only counts.
+        what: is done.
+        unit: of the count; `B` is written with prefixes, such as MB.
+        delay_s: the bar is not shown before.
     """
     from tqdm import tqdm
 
     watched = sys.stderr.isatty()
+
     return tqdm(
         total=total,
         desc=what,

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ood_lightning.data.cards.cards import NOT_STATED, card_names, find, read_group
+from ood_lightning.data.cards.card import NOT_STATED
+from ood_lightning.data.cards.cards import card_names, find, read_group
 from ood_lightning.report.cards import LEGEND, embedding, lines, packing, shards, total
 
 PAGES = Path(__file__).parents[1] / "docs" / "data"
@@ -29,16 +30,16 @@ def table(references: Sequence[str]) -> str:
 
 def notes(references: Sequence[str]) -> str:
     """Size, how much of a set is ID, what to check and what goes wrong, for each set."""
-    told = []
+    items = []
     for card in dict.fromkeys(find(reference)[0] for reference in references):
-        told.append(f"- **{card.name}**, {card.title}. Size: {card.size or NOT_STATED}.")
-        told += [f"    - or from the hub: `data pack {mirror.pack}`" for mirror in card.mirrors if mirror.pack]
+        items.append(f"- **{card.name}**, {card.title}. Size: {card.size or NOT_STATED}.")
+        items += [f"    - or from the hub: `data pack {mirror.pack}`" for mirror in card.mirrors if mirror.pack]
         if card.contamination is not None:
             percent = "" if card.contamination.percent is None else f"{card.contamination.percent:g} %: "
-            told.append(f"    - shows ID: {percent}{card.contamination.note}")
-        told += [f"    - check: {check}" for check in card.checks]
-        told += [f"    - beware: {trap}" for trap in card.traps]
-    return "\n".join(told)
+            items.append(f"    - shows ID: {percent}{card.contamination.note}")
+        items += [f"    - check: {check}" for check in card.checks]
+        items += [f"    - beware: {trap}" for trap in card.traps]
+    return "\n".join(items)
 
 
 def commands(references: Sequence[str]) -> str:
@@ -61,8 +62,8 @@ PARTS = {"table": table, "notes": notes, "commands": commands}
 def page(text: str) -> str:
     """A page with its marked parts written anew."""
 
-    def part(found: re.Match[str]) -> str:
-        start, what, group, end = found.groups()
+    def part(match: re.Match[str]) -> str:
+        start, what, group, end = match.groups()
         references = card_names() if group == "all" else read_group(group).sets
         return f"{start}\n{PARTS[what](references)}\n\n{end}"
 

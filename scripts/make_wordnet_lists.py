@@ -40,8 +40,10 @@ def main() -> int:
     parser.add_argument("--wordnet", type=Path, default=Path(SYSTEM_FOLDER), help="folder with data.noun and data.adj")
     parser.add_argument("--check", action="store_true", help="compare with the files that are there")
     args = parser.parse_args()
+
     if (version := wndb_version(args.wordnet)) != "3.0":
         sys.exit(f"{args.wordnet} holds WordNet {version}; the lists are of 3.0")
+
     failed = False
     parts: tuple[Part, ...] = ("noun", "adj")
     for part in parts:
@@ -49,8 +51,9 @@ def main() -> int:
         for lemma, file in first_lemmas(args.wordnet, part):
             files.setdefault(lemma, {})[file] = None
         failed |= not _freeze(args, f"wordnet30_{part}.txt.xz", _lines(files), FROZEN_SHA256[part])
-        numbers = _lines(" ".join(map(str, found)) for found in files.values())
+        numbers = _lines(" ".join(map(str, file_numbers)) for file_numbers in files.values())
         failed |= not _freeze(args, f"wordnet30_{part}_files.txt.xz", numbers, FILES_SHA256[part])
+
     adjectives = counted(synset.lemmas for synset in synsets(args.wordnet, "adj"))
     lemmas = _lines(f"{heads} {n}" + f" {word}" * (not heads) for word, (heads, n) in adjectives.items())
     failed |= not _freeze(args, ADJ_LEMMAS, lemmas, ADJ_LEMMAS_SHA256)

@@ -1,33 +1,22 @@
 """Fake sets, a tiny random encoder, and an environment in which nothing reaches out."""
 
-import io
 import json
 import logging
 import os
 import socket
 import sys
-import tarfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import pytest
+import shard_files
+import tiny_configs
 import torch
 import yaml
-from PIL import Image
-
-from ood_lightning.data.shards.manifest import Manifest, Shard
-from ood_lightning.hashes import sha256_of
-
-TINY = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "grey": (128, 128, 128)}
-WORDS = (
-    "red,green,blue,grey,dog,cat,horse,tree,river,stone,chair,table,lamp,house,road,sky,cloud,rain,snow,wind,fire,iron"
-)
+from shard_files import MakeSet
+from tiny_configs import WORDS, Settings
+from tiny_model import TINY
+from waiting import HANG_S
 
 
 class Stderr(logging.StreamHandler):  # type: ignore[type-arg]
@@ -51,71 +40,26 @@ def _lightning_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No cluster, no hub, no W&B server, one thread; relative paths land in the test's folder."""
+    """No cluster, no hub, no W&B server, one thread; relative paths lie in the test's folder."""
     for name in list(os.environ):
         if name.startswith(("SLURM_", "WANDB_")) or name in {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"}:
             monkeypatch.delenv(name)
-    for name, value in {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HF_HUB_OFFLINE": "1"}.items():
+
+    variables = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HF_HUB_OFFLINE": "1"}
+    variables["WANDB__SERVICE_WAIT"] = str(HANG_S)  # its own process starts late on a busy machine
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
+
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
 
 
-def encoded(colour: tuple[int, int, int], seed: int, size: int = 24) -> bytes:
-    """A PNG of one colour with noise."""
-    noise = torch.randint(-25, 26, (size, size, 3), generator=torch.Generator().manual_seed(seed))
-    pixels = (torch.tensor(colour) + noise).clamp(0, 255).to(torch.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.numpy()).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def write_tar(path: Path, members: Sequence[tuple[str, bytes]]) -> None:
-    """A tar with the given members, in order."""
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-
-
-MakeSet = Callable[..., Path]
-
-
 @pytest.fixture(scope="session")
 def make_set() -> MakeSet:
-    """Maker of a set: shards of coloured pictures with a manifest; returns its folder."""
-
-    def make(
-        parent: Path,
-        name: str,
-        role: str = "id",
-        colours: Sequence[str] = ("red", "green"),
-        shards: Sequence[int] = (5, 1, 6),
-        labelled: bool = True,
-        seed: int = 0,
-    ) -> Path:
-        folder = parent / name
-        folder.mkdir(parents=True)
-        rows, n = [], 0
-        for i, samples in enumerate(shards):
-            path = folder / f"{name}-{i:06d}.tar"
-            members = []
-            for _ in range(samples):
-                label = n % len(colours)
-                members.append((f"{name}{n:04d}.png", encoded(COLOURS[colours[label]], 1000 * seed + n)))
-                if labelled:
-                    members.append((f"{name}{n:04d}.cls", str(label).encode()))
-                n += 1
-            write_tar(path, members)
-            rows.append(Shard(path.name, samples, path.stat().st_size, sha256_of(path)))
-        names = tuple(colours) if labelled else ()
-        Manifest(name, role, tuple(rows), names, "CC0-1.0", "tests", "tests").write(folder)  # type: ignore[arg-type]
-        return folder
-
-    return make
+    """Maker of a set: shards of coloured images with a manifest; returns its folder."""
+    return shard_files.make_set
 
 
 @pytest.fixture(scope="session")
@@ -124,10 +68,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from open_clip.model import CLIP
     from safetensors.torch import save_file
 
-    folder = tmp_path_factory.mktemp("tiny_model")
     torch.manual_seed(0)
-    model = CLIP(**TINY)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    tensors = {name: tensor.contiguous() for name, tensor in CLIP(**TINY).state_dict().items()}
+    folder = tmp_path_factory.mktemp("tiny_model")
+    save_file(tensors, folder / "open_clip_model.safetensors")
+
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
     config = {"model_cfg": TINY, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
@@ -139,18 +84,18 @@ def clipn_tensors(tiny_model: Path) -> dict[str, torch.Tensor]:
     """A state dict of CLIPN's layout: the tiny model's own towers, and a random "no" tower."""
     from safetensors.torch import load_file
 
-    own = load_file(tiny_model / "open_clip_model.safetensors")
+    towers = load_file(tiny_model / "open_clip_model.safetensors")
     draw = torch.Generator().manual_seed(5)
-    no = {"prompt_no": 0.3 * torch.randn(16, *own["positional_embedding"].shape, generator=draw)}
-    for key, value in own.items():
+    no = {"prompt_no": 0.3 * torch.randn(16, *towers["positional_embedding"].shape, generator=draw)}
+    for key, value in towers.items():
         part, dot, rest = key.partition(".")
         if part not in ("visual", "logit_scale"):
             no[f"{part}_no{dot}{rest}"] = 0.3 * torch.randn(value.shape, generator=draw)
-    return {**own, **no}
+    return {**towers, **no}
 
 
 @pytest.fixture(scope="session")
-def encoder_yaml(tiny_model: Path) -> dict[str, object]:
+def encoder_yaml(tiny_model: Path) -> Settings:
     """The tiny model as a config names it."""
     return {
         "class_path": "ood_lightning.encoders.openclip.OpenClip",
@@ -159,7 +104,7 @@ def encoder_yaml(tiny_model: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
-def words_yaml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def words_yaml(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A small corpus as a config names it."""
     path = tmp_path_factory.mktemp("corpus") / "words.txt"
     path.write_text("\n".join(WORDS.split(",")) + "\n", encoding="utf-8")
@@ -168,7 +113,7 @@ def words_yaml(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def sets(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
-    """Folder with an unlabelled ID set of 48 pictures in 3 shards, an ID test set, a shifted one and two OOD sets."""
+    """Folder with an unlabelled ID set of 48 images in 3 shards, an ID test set, a shifted one and two OOD sets."""
     parent = tmp_path_factory.mktemp("sets")
     make_set(parent, "train", colours=("red", "green"), shards=(20, 8, 20), labelled=False)
     make_set(parent, "id_test", colours=("red", "green"), shards=(5, 1, 6), seed=1)
@@ -178,131 +123,25 @@ def sets(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
     return parent
 
 
-def _write(path: Path, settings: dict[str, object]) -> Path:
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
-def fit_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
+def fit_yaml(tmp_path: Path, sets: Path, encoder_yaml: Settings, words_yaml: Settings) -> Path:
     """A config of a small `fit` into `run/fit`; features are cached in the test's folder."""
-    prompts = {"templates": ["{}", "a photo of a {}."]}
-    callbacks = [
-        {"class_path": "ood_lightning.callbacks.checkpoint.RunCheckpoint"},
-        {
-            "class_path": "ood_lightning.callbacks.label_sets.LabelSetWriter",
-            "init_args": {"corpus": words_yaml, "prompts": prompts, "min_images": 2},
-        },
-    ]
-    heads = {"n_clusters": 4, "n_heads": 2, "hidden": 16, "bottleneck": 8, "warmup_epochs": 1, "slices": 4}
-    data = {"encoder": encoder_yaml, "id_shards": str(sets / "train"), "n_neighbours": 4, "batch_size": 16}
-    return _write(
-        tmp_path / "fit.yaml",
-        {
-            "trainer": {
-                "default_root_dir": "run/fit",
-                "max_epochs": 3,
-                "accelerator": "cpu",
-                "devices": 1,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "logger": {
-                    "class_path": "lightning.pytorch.loggers.CSVLogger",
-                    "init_args": {"save_dir": "run/fit", "name": "log"},
-                },
-                "callbacks": callbacks,
-            },
-            "model": {"class_path": "ood_lightning.modules.temi.TEMIModule", "init_args": heads},
-            "data": {
-                "class_path": "ood_lightning.datamodules.features.TrainFeatures",
-                "init_args": {**data, "cache_dir": "cache", "num_workers": 0},
-            },
-        },
-    )
+    return tiny_configs.write(tmp_path / "fit.yaml", tiny_configs.fit(sets, encoder_yaml, words_yaml))
 
 
 @pytest.fixture
-def eval_yaml(tmp_path: Path, sets: Path, encoder_yaml: dict[str, object], words_yaml: dict[str, object]) -> Path:
+def eval_yaml(tmp_path: Path, sets: Path, encoder_yaml: Settings, words_yaml: Settings) -> Path:
     """A config of a `test` into `run/eval` that needs no fit: true names, with and without mined negatives."""
-    sources = "ood_lightning.label_sets.sources"
-    names = str(sets / "id_test")
-    label_sets = {
-        "names": {"class_path": f"{sources}.IDNames", "init_args": {"names": names}},
-        "neglabel": {"class_path": f"{sources}.MinedNegatives", "init_args": {"names": names, "count": 10}},
-    }
-    detectors = {
-        "MCM": {"class_path": "ood_lightning.detectors.mcm.MCM"},
-        "NegLabel": {"class_path": "ood_lightning.detectors.neglabel.NegLabel", "init_args": {"groups": 2}},
-    }
-    data = {
-        "encoder": encoder_yaml,
-        "id_shards": [str(sets / "id_test")],
-        "covariate_shards": [str(sets / "shifted")],
-        "ood_shards": {"near": [str(sets / "blues")], "far": [str(sets / "greys")]},
-        "cache_dir": "cache",
-        "num_workers": 0,
-        "batch_size": 4,
-    }
-    return _write(
-        tmp_path / "eval.yaml",
-        {
-            "trainer": {
-                "default_root_dir": "run/eval",
-                "accelerator": "cpu",
-                "devices": 1,
-                "enable_progress_bar": False,
-                "logger": {
-                    "class_path": "lightning.pytorch.loggers.CSVLogger",
-                    "init_args": {"save_dir": "run/eval", "name": "log"},
-                },
-                "callbacks": [{"class_path": "ood_lightning.callbacks.results.ResultsWriter"}],
-            },
-            "model": {
-                "class_path": "ood_lightning.modules.detect.DetectModule",
-                "init_args": {
-                    "corpus": words_yaml,
-                    "prompts": {"templates": ["{}"]},
-                    "label_sets": label_sets,
-                    "detectors": detectors,
-                    "cache_dir": "cache",
-                },
-            },
-            "data": {"class_path": "ood_lightning.datamodules.features.EvalFeatures", "init_args": data},
-        },
-    )
+    return tiny_configs.write(tmp_path / "eval.yaml", tiny_configs.evaluation(sets, encoder_yaml, words_yaml))
 
 
 @pytest.fixture
 def mined_yaml(eval_yaml: Path, sets: Path, tmp_path: Path) -> Path:
     """The same with the other ways of choosing words, on nouns and adjectives that share no templates."""
-    words = WORDS.split(",")
-    tagged = [f"{at},{word},{'JJ' if word in COLOURS else 'NN'}" for at, word in enumerate([*words, "tall", "wide"])]
-    (tmp_path / "tagged.csv").write_text("\n".join(["index,word,pos_tag", *tagged]) + "\n")
-    official, names = "ood_lightning.label_sets.official_negatives", str(sets / "id_test")
-    corpus: dict[str, object] = {
-        "class_path": "ood_lightning.corpora.part_of_speech.PartOfSpeech",
-        "init_args": {"path": "tagged.csv"},
-    }
-    pool = {"class_path": "ood_lightning.corpora.conjugated.Conjugated", "init_args": {"corpus": corpus}}
-    prompts = {"templates": ["the {}", "a {}."], "order": "mean-then-normalise", "adjectives": ["a {} thing"]}
-    made = {
-        "official": (f"{official}.NegLabelNegatives", {"share": 0.5}, corpus),
-        "csp": (f"{official}.CSPNegatives", {"share": 0.4, "without_names": True}, pool),
-        "augmented": (f"{official}.AugmentedNames", {"count": 5}, corpus),
-        "ends": ("ood_lightning.label_sets.sources.CLIPScopeNegatives", {"farthest": 6, "nearest": 4}, corpus),
-    }
+    (tmp_path / "tagged.csv").write_text(tiny_configs.tagged_words())
     settings = yaml.safe_load(eval_yaml.read_text())
-    for name, (path, given, words_of) in made.items():
-        source = {"class_path": path, "init_args": {"names": names, **given}}
-        settings["model"]["init_args"]["label_sets"][name] = {
-            "class_path": "ood_lightning.label_sets.sources.WithCorpus",
-            "init_args": {"source": source, "corpus": words_of, "prompts": prompts},
-        }
-        settings["model"]["init_args"]["detectors"][f"mass of {name}"] = {
-            "class_path": "ood_lightning.detectors.label_mass.LabelMass",
-            "init_args": {"labels": name},
-        }
-    return _write(eval_yaml, settings)
+    tiny_configs.add_mined(settings, str(sets / "id_test"), "tagged.csv")
+    return tiny_configs.write(eval_yaml, settings)
 
 
 @pytest.fixture

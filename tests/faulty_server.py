@@ -1,14 +1,11 @@
-"""A web server that breaks as told: the next answers for a path are those of a list of faults, then all is well."""
+"""A web server that breaks on demand: the next answers for a path have the faults of a list, those after it none."""
 
 import socket
 import struct
 import threading
-import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-
-STALL_S = 1.0
 
 
 class FaultyServer(ThreadingHTTPServer):
@@ -16,9 +13,11 @@ class FaultyServer(ThreadingHTTPServer):
 
     Attributes:
         files: content by path, `/a/b.tar`.
-        faults: what goes wrong in the next answers for a path, first things first; see `Handler`.
+        faults: what goes wrong in the next answers for a path, the next one first; see `Handler`.
         seen: requests as (path, Range header or "").
         headers: of each of them, names in lower case.
+        over: set when the server ends; an answer that stays silent waits for it.
+        commit: of all files, as the hub names it in its answers.
     """
 
     daemon_threads = True
@@ -29,13 +28,15 @@ class FaultyServer(ThreadingHTTPServer):
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
+        self.over = threading.Event()
+        self.commit = "0" * 40
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def requests(self, path: str) -> list[str]:
-        """Ranges that were asked of a path."""
+        """Range headers of the requests for a path."""
         return [span for seen, span in self.seen if seen == path]
 
     def __enter__(self) -> Self:
@@ -43,6 +44,7 @@ class FaultyServer(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self.shutdown()
         self.server_close()
 
@@ -51,7 +53,15 @@ class FaultyServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the server's list of faults says."""
+    """Answers as the server's list of faults says.
+
+    A fault is one of these:
+        `503`: this status; `403:GatedRepo`: with the hub's error code; `to:URL`: a redirect;
+        `garbage`: no HTTP; `html`: another page; `flip`: a wrong bit; `unsized`: without a length;
+        `short`, `long`: announced with another length; `no_range`, `wrong_range`: another part than was requested;
+        `close`, `reset`: ends after the first half; `slow`, `stall`: silent from the start, or after that half, until
+        the client gives up.
+    """
 
     server: FaultyServer
     protocol_version = "HTTP/1.1"
@@ -64,20 +74,16 @@ class Handler(BaseHTTPRequestHandler):
         span = self.headers.get("Range", "")
         self.server.seen.append((path, span))
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        fault = self.server.faults[path].pop(0) if self.server.faults[path] else ""
         self.close_connection = True
+
+        faults = self.server.faults[path]
+        fault = faults.pop(0) if faults else ""
         if fault.isdecimal():
             self.send_error(int(fault))
         elif fault[:3].isdecimal():  # with the hub's word for it, `403:GatedRepo`
-            self.send_response(int(fault[:3]))
-            self.send_header("X-Error-Code", fault[4:])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._send_empty(int(fault[:3]), {"X-Error-Code": fault[4:]})
         elif fault.startswith("to:"):
-            self.send_response(302)
-            self.send_header("Location", fault.removeprefix("to:"))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._send_empty(302, {"Location": fault.removeprefix("to:"), **self._linked_file(path)})
         elif fault == "garbage":
             self.wfile.write(b"this is no HTTP\r\n\r\n")
         elif path in self.server.files:
@@ -91,38 +97,62 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         super().end_headers()
 
+    def _send_empty(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _linked_file(self, path: str) -> dict[str, str]:
+        """Headers by which the hub describes a file that it keeps elsewhere."""
+        body = self.server.files.get(path)
+        if body is None:
+            return {}
+        return {
+            "X-Linked-Etag": self._tag(body),
+            "X-Linked-Size": str(len(body)),
+            "X-Repo-Commit": self.server.commit,
+        }
+
+    def _tag(self, body: bytes) -> str:
+        return f'"{hash(body)}"'
+
     def _send(self, body: bytes, span: str, fault: str) -> None:
-        whole, start = len(body), 0
-        tag = f'"{hash(body)}"'
+        n_bytes = len(body)
+        tag = self._tag(body)
         if fault == "slow":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "html":
             body, span = b"<html>please log in</html>", ""
+
         if span and fault != "no_range" and self.headers.get("If-Range", tag) == tag:
             start = int(span.removeprefix("bytes=").rstrip("-"))
-            if start >= whole:
+            if start >= n_bytes:
                 self.send_error(416)
                 return
             body = body[start:]
+            stated_start = start + 1 if fault == "wrong_range" else start
             self.send_response(206)
-            said = start + 1 if fault == "wrong_range" else start
-            self.send_header("Content-Range", f"bytes {said}-{whole - 1}/{whole}")
+            self.send_header("Content-Range", f"bytes {stated_start}-{n_bytes - 1}/{n_bytes}")
         else:
             self.send_response(200)
+
         if fault == "flip":
-            body = body[: len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1 :]
+            middle = len(body) // 2
+            body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
         length = {"short": len(body) // 2, "long": len(body) + 999}.get(fault, len(body))
         if fault != "unsized":
             self.send_header("Content-Length", str(length))
         self.send_header("ETag", tag)
-        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("X-Repo-Commit", self.server.commit)
         self.end_headers()
         if self.command == "HEAD":
             return
+
         self.wfile.write(body[: length // 2] if fault in {"reset", "close", "stall"} else body[:length])
         self.wfile.flush()
         if fault == "stall":
-            time.sleep(STALL_S)
+            self.server.over.wait()
         if fault == "reset":  # the kernel then sends RST, not FIN
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class PlainEncoder(Encoder):
-    """The means of a picture's rows and columns are its feature."""
+    """The means of an image's rows and columns are its feature."""
 
     name = "plain"  # type: ignore[assignment]
     fingerprint = "plain0123456789a"  # type: ignore[assignment]

@@ -6,7 +6,7 @@ import pytest
 
 from ood_lightning import errors
 
-GIVEN = {
+MADE_OF = {
     errors.EmptySideError: (0, 3),
     errors.ShardCountError: ("s", 1, 2),
     errors.UnwritableError: ("/a/b", "No space left on device"),
@@ -16,7 +16,7 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_is_the_same_in_another_process(kind: type[errors.UserError]):
-    error = kind(*GIVEN.get(kind, ("what was wrong",)))
+    error = kind(*MADE_OF.get(kind, ("what was wrong",)))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert str(again) == str(error) != ""

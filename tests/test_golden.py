@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 )
 TANL_LEFT_OUT = {
     "tanl_odd_step_": "step 7 does not divide count 50, and the published code adds the prefix of all 50",
-    "tanl_few_": "60 negatives are fewer than count 100, and the published code adds the prefix of all 60 forty times",
+    "tanl_few_": "60 negatives are fewer than count 100; the published code adds the prefix of all 60 forty times more",
 }
 
 

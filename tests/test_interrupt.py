@@ -5,83 +5,89 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
-import lightning.pytorch as L
 import pytest
 import torch
+from signalled import WAITING
+from waiting import HANG_S, exit_code, wait_until
 from wandb_file import runs_in
 
 from ood_lightning.cli.main import main
 
 pytestmark = pytest.mark.slow
-EPOCHS = 200
-WANDB = Path(__file__).parent.parent / "configs/wandb.yaml"
+EPOCHS = 8
+STOPS = {signal.SIGINT: 3, signal.SIGTERM: 6}  # epochs that are finished then
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+WANDB = Path(__file__).parent.parent / "configs/with_wandb.yaml"
 
 
-class Slow(L.Callback):
-    """Says when scoring begins, and makes it last."""
-
-    def on_test_batch_start(self, *args: object) -> None:
-        print("scoring has begun", file=sys.stderr, flush=True)
-        time.sleep(1)
-
-
-def start(fit_yaml: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ood_lightning", "fit", f"--config={fit_yaml}", f"--config={WANDB}"]
-    command += [f"--trainer.max_epochs={EPOCHS}", "--trainer.default_root_dir=run/stopped"]
+def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """The real command in a process of its own, which finds the callbacks of tests; what it says goes into a file."""
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with log.open("wb") as file:
-        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=file, stderr=file)
+        return subprocess.Popen(
+            [sys.executable, "-m", "ood_lightning", *arguments],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+            stdout=file,
+            stderr=file,
+        )
 
 
-def stop(process: subprocess.Popen[bytes], number: signal.Signals, checkpoint: Path) -> int:
-    """Send a signal once a checkpoint has been written by this process; returns the exit status."""
-    began, limit = time.time(), time.monotonic() + 90
-    while not checkpoint.is_file() or checkpoint.stat().st_mtime < began:
-        assert process.poll() is None, "the fit ended by itself"
-        assert time.monotonic() < limit, "no checkpoint within 90 s"
-        time.sleep(0.01)
-    process.send_signal(number)
-    return process.wait(timeout=60)
+def send_when_it_waits(process: subprocess.Popen[bytes], number: signal.Signals, log: Path) -> int:
+    """Send a signal to a process that waits for it; returns the exit status."""
+    try:
+        wait_until(lambda: WAITING in log.read_text(), "the step to stop at", process)
+        process.send_signal(number)
+        return process.wait(HANG_S)
+    finally:
+        process.kill()  # nothing where it has ended
 
 
-def finished_epochs(checkpoint: Path) -> int:
-    return torch.load(checkpoint, weights_only=True)["epoch"] + 1
+def finished_epochs(run: Path) -> int:
+    return torch.load(run / "last.ckpt", weights_only=True)["epoch"] + 1
+
+
+def same_weights(run: Path, other: Path) -> bool:
+    mine, theirs = (torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (run, other))
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_a_fit_stopped_by_ctrl_c_and_by_sigterm_goes_on_to_the_same_bytes(fit_yaml: Path, tmp_path: Path):
-    assert main(["fit", "--config", str(fit_yaml), f"--trainer.max_epochs={EPOCHS}"]) == 0
-    run = tmp_path / "run/stopped"
-    checkpoint, logs = run / "last.ckpt", [tmp_path / f"{i}.log" for i in range(3)]
+    whole, run = tmp_path / "run/fit", tmp_path / "run/stopped"
+    command = ["fit", f"--config={fit_yaml}", f"--trainer.max_epochs={EPOCHS}"]
+    assert main(command) == 0
+    command += [f"--config={WANDB}", "--trainer.default_root_dir=run/stopped"]
 
-    assert stop(start(fit_yaml, logs[0]), signal.SIGINT, checkpoint) == 130
-    first = finished_epochs(checkpoint)
-    assert 0 < first < EPOCHS
-    assert stop(start(fit_yaml, logs[1]), signal.SIGTERM, checkpoint) == 143
-    second = finished_epochs(checkpoint)
-    assert first < second < EPOCHS
-    assert not (run / "labels.json").exists()
-    assert start(fit_yaml, logs[2]).wait(timeout=120) == 0
-    assert finished_epochs(checkpoint) == EPOCHS
+    messages = []
+    for number, epoch in STOPS.items():
+        log = tmp_path / f"{number.name}.log"
+        waiting = ["--trainer.callbacks+=signalled.WaitForSignal", f"--trainer.callbacks.epoch={epoch}"]
+        assert send_when_it_waits(start(command + waiting, log), number, log) == STATUS[number]
+        assert finished_epochs(run) == epoch
+        assert not (run / "labels.json").exists()
+        messages.append(log.read_text())
 
-    said = [log.read_text() for log in logs]
-    assert not any("Traceback" in text for text in said)
-    for text in said[:2]:
-        assert f"of {EPOCHS}: {Path('run/stopped/last.ckpt')} holds the epochs up to its last save" in text
-    assert "The same command goes on where this one left off" in said[0]
-    for text in said[1:]:
+    last = tmp_path / "last.log"
+    assert start(command, last).wait(HANG_S) == 0
+    assert finished_epochs(run) == EPOCHS
+    messages.append(last.read_text())
+
+    assert not any("Traceback" in text for text in messages)
+    for text in messages[:2]:
+        assert f"of {EPOCHS}: run/stopped/last.ckpt holds the epochs up to its last save" in text
+    assert "The same command goes on where this one left off" in messages[0]
+    for text in messages[1:]:
         assert "reusing run/stopped/last.ckpt: training goes on from there" in text
+
     for name in ("labels.json", "posmine.json"):
-        assert (run / name).read_bytes() == (tmp_path / "run/fit" / name).read_bytes()
-    one, other = (torch.load(tmp_path / "run" / f / "last.ckpt", weights_only=True) for f in ("fit", "stopped"))
-    assert [n for n, value in one["state_dict"].items() if not torch.equal(value, other["state_dict"][n])] == []
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert same_weights(run, whole)
 
     curves = [[row["epoch"] for row in r.history if "fit/loss" in row] for r in runs_in(run)]
-    assert [len(curve) for curve in curves] == [first, second - first, EPOCHS - second]
-    assert [epoch for curve in curves for epoch in curve] == list(range(EPOCHS))
+    assert curves == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
 def _killed_while_saving(command: list[str]) -> None:
@@ -101,34 +107,26 @@ def _killed_while_saving(command: list[str]) -> None:
 
 
 def test_a_fit_killed_while_it_saves_goes_on_to_the_same_bytes(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
+    whole, run = Path("run/fit"), Path("run/killed")
     command = ["fit", f"--config={fit_yaml}", "--trainer.max_epochs=5"]
     assert main(command) == 0
+
     command.append("--trainer.default_root_dir=run/killed")
     process = get_context("fork").Process(target=_killed_while_saving, args=(command,))
     process.start()
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
-    assert finished_epochs(Path("run/killed/last.ckpt")) == 2
+    assert exit_code(process) == -signal.SIGKILL
+    assert finished_epochs(run) == 2
+
     assert main(command) == 0
     assert "reusing run/killed/last.ckpt" in capsys.readouterr().err
-    one, other = (torch.load(f"run/{name}/last.ckpt", weights_only=True) for name in ("fit", "killed"))
-    assert [n for n, value in one["state_dict"].items() if not torch.equal(value, other["state_dict"][n])] == []
-    assert Path("run/killed/labels.json").read_bytes() == Path("run/fit/labels.json").read_bytes()
-    assert not list(Path("run/killed").glob("*.part")) + list(Path("run/killed").glob(".*"))
+    assert same_weights(run, whole)
+    assert (run / "labels.json").read_bytes() == (whole / "labels.json").read_bytes()
+    assert not list(run.glob("*.part")) + list(run.glob(".*"))
 
 
 def test_sigterm_ends_an_evaluation_without_results(eval_yaml: Path, tmp_path: Path):
-    # every set in blocks of one picture, so that there is time
-    command = [sys.executable, "-m", "ood_lightning", "test", f"--config={eval_yaml}", "--data.batch_size=1"]
-    process = subprocess.Popen(
-        [*command, "--trainer.callbacks+=test_interrupt.Slow"],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)},
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    assert any(b"scoring has begun" in line for line in process.stderr)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert b"Traceback" not in said
+    log = tmp_path / "test.log"
+    command = ["test", f"--config={eval_yaml}", "--trainer.callbacks+=signalled.WaitForSignal"]
+    assert send_when_it_waits(start(command, log), signal.SIGTERM, log) == 143
+    assert "Traceback" not in log.read_text()
     assert not (tmp_path / "run/eval/DONE").exists()

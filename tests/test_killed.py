@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ood_lightning.cli.embed import embed
 
 pytestmark = pytest.mark.slow
-SETS = {"one": 17, "shared": 34, "both": 10}  # shards
+SETS = {"one": 17, "shared": 34, "both": 14}  # shards
 MOMENTS = ("call", "half", "written", "renamed", "call")
 Moment = tuple[str, int]  # the n-th call of any function, or the n-th time that a file is half written, ...
 
@@ -34,31 +34,35 @@ def _imported() -> None:
 
 def die_at(moment: Moment) -> None:
     """Kill this process then, by work done and not by the clock; its workers only lose their parent."""
-    what, n = moment
-    own, counts = os.getpid(), {name: count(1) for name in MOMENTS}
+    kind, n = moment
+    process_id = os.getpid()
+    counts = {name: count(1) for name in MOMENTS}
+    replace = Path.replace
 
     def reached(name: str) -> None:
-        if name == what and os.getpid() == own and next(counts[name]) == n:
-            os.kill(own, signal.SIGKILL)
+        if name == kind and os.getpid() == process_id and next(counts[name]) == n:
+            os.kill(process_id, signal.SIGKILL)
 
     def write_bytes(path: Path, data: bytes) -> int:
+        half = len(data) // 2
         with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
+            file.write(data[:half])
             file.flush()
             reached("half")
-            return file.write(data[len(data) // 2 :])
-
-    replace = Path.replace
+            return file.write(data[half:])
 
     def replaced(path: Path, target: Path) -> Path:
         reached("written")
-        found = replace(path, target)
+        renamed = replace(path, target)
         reached("renamed")
-        return found
+        return renamed
+
+    def count_calls(*_: object) -> None:
+        if kind == "call":
+            sys.setprofile(lambda *_: reached("call"))
 
     Path.write_bytes, Path.replace = write_bytes, replaced  # type: ignore[assignment,method-assign]
-    begin = (lambda *_: sys.setprofile(lambda *_: reached("call"))) if what == "call" else (lambda *_: None)
-    PlainEncoder.load = begin  # type: ignore[assignment,method-assign]
+    PlainEncoder.load = count_calls  # type: ignore[assignment,method-assign]
 
 
 def _forked(folder: Path, settings: dict[str, str], workers: int, moment: Moment) -> None:
@@ -84,56 +88,76 @@ def content(cache: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., Path]) -> dict[str, Path]:
-    """Sets by their names, and under `wanted` the features that one run of the real command makes of them."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    made = {name: make_set(place, name, shards=[1 + i % 3 for i in range(n)]) for name, n in SETS.items()}
+    """Sets by their names, and under `expected` the features that one run of the real command makes of them."""
+    parent = tmp_path_factory.mktemp("undisturbed")
+    folders = {name: make_set(parent, name, shards=[1 + i % 3 for i in range(n)]) for name, n in SETS.items()}
+    cache = parent / "expected"
+
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    given = [f"--shards={[*map(str, made.values())]}", f"--cache_dir={place / 'wanted'}", "--embed_batch_size=2"]
+    command = [sys.executable, "-m", "ood_lightning", "embed", "--encoder=plain_encoder.PlainEncoder"]
+    settings = [f"--shards={[*map(str, folders.values())]}", f"--cache_dir={cache}", "--embed_batch_size=2"]
     ran = subprocess.run(
-        [sys.executable, "-m", "ood_lightning", "embed", "--encoder=plain_encoder.PlainEncoder", *given],
+        [*command, *settings],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    return {**made, "wanted": place / "wanted"}
+    return {**folders, "expected": cache}
 
 
 TWO = [{"RANK": "0", "WORLD_SIZE": "2"}, {"RANK": "1", "WORLD_SIZE": "2"}]
 
 
+def draw_moment(draw: random.Random, turn: int) -> Moment:
+    kind = MOMENTS[turn % len(MOMENTS)]
+    return kind, draw.randint(1, 1500 if kind == "call" else 2)
+
+
 @pytest.mark.parametrize(
-    ("name", "processes", "least"), [("one", [{}], 20), ("shared", TWO, 20), ("both", [{}, {}], 8)]
+    ("name", "processes", "min_kills"), [("one", [{}], 20), ("shared", TWO, 20), ("both", [{}, {}], 6)]
 )
 def test_embed_killed_at_many_moments_ends_with_the_bytes_of_an_undisturbed_run(
-    name: str, processes: list[dict[str, str]], least: int, undisturbed: dict[str, Path], tmp_path: Path
+    name: str, processes: list[dict[str, str]], min_kills: int, undisturbed: dict[str, Path], tmp_path: Path
 ):
-    """By one process, by two that share the work, and by two that know nothing of each other and each do all."""
-    folder = undisturbed[name]
-    expected = {file: data for file, data in content(undisturbed["wanted"]).items() if f"/{name}-" in file}
+    """By one process, by two that share the work, and by two that know nothing of each other and each do all.
+
+    How often each of the last two dies depends on how far the other came meanwhile: 12 or 13 times as measured.
+    """
+    folder, cache = undisturbed[name], tmp_path / "killed"
+    expected = {file: data for file, data in content(undisturbed["expected"]).items() if f"/{name}-" in file}
     assert len(expected) == SETS[name]
 
-    draw, kills, before, halves = random.Random(0), [0] * len(processes), set[str](), 0
-    left = dict(enumerate(processes))  # those that have not come to their end
+    draw = random.Random(0)
+    kills = [0] * len(processes)
+    unfinished = dict(enumerate(processes))  # settings of those that have not come to their end, by rank
+    finished_before: set[str] = set()
+    most_halves = 0
+
     for attempt in range(100):
-        running = {}
-        for rank, settings in left.items():
-            what = MOMENTS[(attempt + rank) % len(MOMENTS)]
-            moment = what, draw.randint(1, 1500 if what == "call" else 2)
-            running[rank] = start(folder, settings, attempt % 4 // 3, moment)
+        n_workers = 1 if attempt % 4 == 3 else 0
+        running = {
+            rank: start(folder, settings, n_workers, draw_moment(draw, attempt + rank))
+            for rank, settings in unfinished.items()
+        }
         for rank, process in running.items():
             process.join()  # with a limit it would wait for the orphaned worker too, 5 s
             assert process.exitcode in (0, -signal.SIGKILL), Path("said.txt").read_text()
-            kills[rank] += process.exitcode != 0
-            if process.exitcode == 0:
-                del left[rank]
-        found = content(tmp_path / "killed") if Path("killed").exists() else {}
-        finished = {name for name in found if not Path(name).name.startswith(".")}
-        assert [name for name in finished if found[name] != expected[name]] == []
-        assert before <= finished
-        before, halves = finished, max(halves, len(found) - len(finished))
-        if not left:
+            if process.exitcode:
+                kills[rank] += 1
+            else:
+                del unfinished[rank]
+
+        stored = content(cache) if cache.exists() else {}
+        finished = {file for file in stored if not Path(file).name.startswith(".")}
+        assert [file for file in finished if stored[file] != expected[file]] == []
+        assert finished_before <= finished
+
+        finished_before = finished
+        most_halves = max(most_halves, len(stored) - len(finished))
+        if not unfinished:
             break
-    assert min(kills) >= least, kills
-    assert halves >= 3  # files that were killed within their writing, and are gone in the end
-    assert found == expected
+
+    assert min(kills) >= min_kills, kills
+    assert most_halves >= 3  # files that were killed within their writing, and are gone in the end
+    assert stored == expected

@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from signalled import WAITING
+from waiting import HANG_S, wait_until
 
 from ood_lightning.cli.main import main
 
@@ -26,7 +27,7 @@ pytestmark = [
 
 
 def cluster(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(SCRIPTS / "test-cluster.sh"), command], capture_output=True, text=True, timeout=120)
+    return subprocess.run([str(SCRIPTS / "test-cluster.sh"), command], capture_output=True, text=True, timeout=HANG_S)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,14 @@ Slurm = Callable[..., str]
 def slurm(slurm_conf: str, tmp_path: Path) -> Slurm:
     """Runs a client of Slurm and returns what it printed."""
     (tmp_path / "logs").mkdir()
-    environment = {**os.environ, "SLURM_CONF": slurm_conf, "PYTHON": sys.executable, "OOD_SLURM_SCRIPTS": str(SCRIPTS)}
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "SLURM_CONF": slurm_conf, "PYTHON": sys.executable, "PYTHONPATH": paths}
+    environment["OOD_SLURM_SCRIPTS"] = str(SCRIPTS)
 
     def run(*command: object) -> str:
-        done = subprocess.run([str(c) for c in command], env=environment, capture_output=True, text=True, timeout=150)
+        done = subprocess.run(
+            [str(c) for c in command], env=environment, capture_output=True, text=True, timeout=HANG_S
+        )
         assert done.returncode == 0, done.stderr + logs(tmp_path)
         return done.stdout
 
@@ -73,28 +78,31 @@ def test_an_array_evaluates_every_line_once(slurm: Slurm, eval_yaml: Path, tmp_p
         f"blocks: --config {eval_yaml} --data.batch_size=3",
     ]
     (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+
     submit = ("sbatch", "--wait", "--array=0-3", "--cpus-per-task=1", SCRIPTS / "eval_array.sbatch", "lines.txt", "out")
     slurm(*submit)
     runs = [tmp_path / "out" / name for name in ("plain", "braces", "prompts", "blocks")]
     assert [(run / "DONE").is_file() for run in runs] == [True] * 4
     assert "already done" not in logs(tmp_path)
+
     assert main(["report", *map(str, runs), "--out", "joined"]) == 0
     rows = json.loads(Path("joined/results.json").read_text())["results"]
     named = {row["detector"] for row in rows}
     both = {f"{run}: {detector}" for run in ("plain", "prompts", "blocks") for detector in ("MCM", "NegLabel")}
     assert named == both | {"braces: MCM, T 0.5"}
-    written = {run: (run / "results.json").stat().st_mtime_ns for run in runs}
 
+    written = {run: (run / "results.json").stat().st_mtime_ns for run in runs}
     slurm(*submit)
     assert logs(tmp_path).count("already done, nothing is repeated") == 4
     assert {run: (run / "results.json").stat().st_mtime_ns for run in runs} == written
 
 
 def test_the_tasks_of_an_array_and_their_processes_share_one_folder(slurm: Slurm, sets: Path, encoder_yaml: dict):
-    given = (f"--encoder={json.dumps(encoder_yaml)}", f"--shards=['{sets / 'train'}']", "--num_workers=0")
+    settings = (f"--encoder={json.dumps(encoder_yaml)}", f"--shards=['{sets / 'train'}']", "--num_workers=0")
     options = ("--array=3-4", "--ntasks-per-node=2", "--cpus-per-task=1", SCRIPTS / "embed_array.sbatch")
-    slurm("sbatch", "--wait", *options, *given, "--cache_dir=shared")
-    assert main(["embed", *given, "--cache_dir=alone"]) == 0
+    slurm("sbatch", "--wait", *options, *settings, "--cache_dir=shared")
+    assert main(["embed", *settings, "--cache_dir=alone"]) == 0
+
     shared, alone = (
         {file.relative_to(cache): file.read_bytes() for file in Path(cache).rglob("*") if file.is_file()}
         for cache in ("shared", "alone")
@@ -114,22 +122,25 @@ def test_an_array_fits_every_number_of_clusters_and_the_elbow_reads_them(
     (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
     slurm("sbatch", "--wait", "--array=0-4", "--cpus-per-task=1", SCRIPTS / "fit_array.sbatch", "lines.txt", "sweep")
     runs = [tmp_path / f"sweep/c{c}" for c in numbers]
-    asked = [json.loads((run / "quality.json").read_text())["clusters"]["asked"] for run in runs]
-    assert asked == list(numbers)
+    n_clusters = [json.loads((run / "quality.json").read_text())["clusters"]["asked"] for run in runs]
+    assert n_clusters == list(numbers)
     assert main(["labels", "elbow", *map(str, runs)]) in (0, 2)  # random features need not bend
     assert "Traceback" not in capsys.readouterr().err + logs(tmp_path)
 
 
 def test_two_tasks_that_slurm_stops_and_requeues_mine_the_labels_of_one(slurm: Slurm, fit_yaml: Path, tmp_path: Path):
-    epochs = "--trainer.max_epochs=120"
+    epochs = "--trainer.max_epochs=8"
     assert main(["fit", "--config", str(fit_yaml), epochs]) == 0
+
     run, options = tmp_path / "run/two", ("--parsable", "--ntasks-per-node=2", "--cpus-per-task=1")
     # a cache of its own: both tasks embed their share of the shards
-    given = ("run/two", "--config", fit_yaml, epochs, "--data.cache_dir=cache_of_two")
-    job = slurm("sbatch", *options, SCRIPTS / "fit.sbatch", *given).strip()
-    wait_for(lambda: (run / "last.ckpt").is_file())
+    arguments = ("run/two", "--config", fit_yaml, epochs, "--data.cache_dir=cache_of_two")
+    waiting = ("--trainer.callbacks+=signalled.WaitForSignal", "--trainer.callbacks.epoch=3")
+    job = slurm("sbatch", *options, SCRIPTS / "fit.sbatch", *arguments, *waiting).strip()
+    wait_until(lambda: logs(tmp_path).count(WAITING) == 2, "the step to stop at in both tasks")
     slurm("scancel", "--signal=TERM", job)  # to the tasks alone, as --signal does before the time limit
-    wait_for(lambda: "JobState=COMPLETED" in slurm("scontrol", "show", "job", job))
+    wait_until(lambda: "JobState=COMPLETED" in slurm("scontrol", "show", "job", job), "the end of the job")
+
     said = logs(tmp_path)
     assert said.count("MEMBER: 2/2") == 2
     for words in ("exit 143", "restart 1: fit", "training goes on from there", "exit 0"):
@@ -137,10 +148,3 @@ def test_two_tasks_that_slurm_stops_and_requeues_mine_the_labels_of_one(slurm: S
     assert "Traceback" not in said
     for name in ("labels.json", "posmine.json"):
         assert (run / name).read_bytes() == (tmp_path / "run/fit" / name).read_bytes()
-
-
-def wait_for(done: Callable[[], bool], seconds: float = 100) -> None:
-    limit = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < limit, f"not within {seconds} s"
-        time.sleep(0.1)

@@ -19,6 +19,7 @@ def read(text: str, number: int) -> list[str]:
 
 def test_quotes_keep_what_they_hold_and_nothing_is_expanded():
     line = """x: a  'b {c, d} "e"' --f="it's \\n" g\\ h $HOME * ~ {i,j} `k` $(l) --m='{"n": [1, 2]}' ''"""
+
     expected = [
         "a",
         'b {c, d} "e"',

@@ -1,13 +1,26 @@
-"""Tiny random image-text models of transformers, with a tokenizer made on the spot."""
+"""Tiny random image-text models of transformers, with a tokenizer made on the spot, and their own way with texts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONTEXT = 16
+TEXTS = [
+    "dog",
+    "a photo of a dog.",
+    "",
+    "one two three four five six seven eight one two three four five six seven eight one two three",
+    "CAT",
+    "the naïve café 猫",
+    "a",
+]
 SIZES = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 VISION = {**SIZES, "hidden_size": 32, "image_size": 16, "patch_size": 8}
 
@@ -25,6 +38,7 @@ def tokenizer(max_length: int = CONTEXT, ends_with_largest: bool = False) -> Any
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
+
     special = ["<s>", "<pad>"] if ends_with_largest else ["<s>", "<pad>", "</s>"]
     trainer = trainers.BpeTrainer(
         vocab_size=300,
@@ -33,9 +47,12 @@ def tokenizer(max_length: int = CONTEXT, ends_with_largest: bool = False) -> Any
         show_progress=False,
     )
     made.train_from_iterator(["a photo of a dog.", "one two three four five six seven eight"] * 20, trainer)
+
     made.add_special_tokens(["</s>"])
+
     ends = [(token, made.token_to_id(token)) for token in ("<s>", "</s>")]
     made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+
     return PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>", model_max_length=max_length
     )
@@ -54,6 +71,7 @@ def write(folder: Path, model: Any, tok: Any, processor: Any) -> Path:
     for name, parameter in model.named_parameters():
         if parameter.ndim:
             torch.nn.init.normal_(parameter, mean=float("norm" in name.lower() and "weight" in name), std=0.2)
+
     for part in (model, tok, processor):
         part.save_pretrained(folder)
     return folder
@@ -76,3 +94,28 @@ def write_siglip(folder: Path) -> Path:
     tok = tokenizer(max_length=10**30)
     config = SiglipConfig(text_config=text_config(tok, projection_size=32), vision_config=VISION)
     return write(folder, SiglipModel(config), tok, SiglipImageProcessor(size={"height": 16, "width": 16}))
+
+
+def random_image(seed: int, size: tuple[int, int] = (37, 24)) -> Image.Image:
+    """Noise in width x height pixels."""
+    noise = torch.randint(0, 256, (size[1], size[0], 3), generator=torch.Generator().manual_seed(seed))
+    return Image.fromarray(noise.to(torch.uint8).numpy())
+
+
+def one_text_at_a_time(folder: Path, texts: list[str] = TEXTS) -> Tensor:
+    """transformers' own forward: CLIP unpadded, SigLIP at its context and without a mask, as its model card says."""
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(folder).eval()
+    tok = AutoTokenizer.from_pretrained(folder)
+    options: dict[str, Any] = {"truncation": True, "max_length": CONTEXT, "return_tensors": "pt"}
+    rows = []
+    with torch.inference_mode():
+        for text in texts:
+            if model.config.model_type == "siglip":
+                tokens = {"input_ids": tok(text.lower(), padding="max_length", **options)["input_ids"]}
+            else:
+                tokens = tok(text, **options)
+            rows.append(model.get_text_features(**tokens).pooler_output)
+
+    return torch.cat(rows)

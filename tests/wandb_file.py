@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,21 @@ def records(path: Path) -> Iterator[Any]:
     """The records of a run's file, a log in blocks of 32 KiB as LevelDB writes them."""
     raw = path.read_bytes()
     assert raw[:4] == b":W&B"
-    at, part = HEAD, b""
-    while at + HEAD <= len(raw):
-        left = BLOCK - at % BLOCK
-        if left < HEAD:  # the end of a block that holds no further head
-            at += left
+    position, part = HEAD, b""
+
+    while position + HEAD <= len(raw):
+        left_in_block = BLOCK - position % BLOCK
+        if left_in_block < HEAD:  # the end of a block that holds no further head
+            position += left_in_block
             continue
-        _, size, kind = struct.unpack("<IHB", raw[at : at + HEAD])
+
+        _, size, kind = struct.unpack("<IHB", raw[position : position + HEAD])
         if kind == 0 and size == 0:
             break
-        body, at = raw[at + HEAD : at + HEAD + size], at + HEAD + size
+        start = position + HEAD
+        position = start + size
+
+        body = raw[start:position]
         part = body if kind in (1, 2) else part + body  # 1 whole, 2 first, 3 middle, 4 last
         if kind in (1, 4):
             record = pb.Record()
@@ -50,23 +55,29 @@ class Run:
         return [row[name] for row in self.history if name in row]
 
 
+def values(items: Iterable[Any]) -> dict[str, Any]:
+    """Keys and values of a record's items."""
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
 def read_run(path: Path) -> Run:
     """Collect the records of a run's file."""
     run = Run()
+
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run.id, run.group, run.project = record.run.run_id, record.run.run_group, record.run.project
-            run.config |= {i.key: json.loads(i.value_json) for i in record.run.config.update}
+            run.config |= values(record.run.config.update)
         elif kind == "config":
-            run.config |= {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.config.update}
+            run.config |= values(record.config.update)
         elif kind == "history":
-            items = record.history.item
-            run.history.append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items})
+            run.history.append(values(record.history.item))
         elif kind == "artifact":
             run.artifacts[record.artifact.name] = [entry.path for entry in record.artifact.manifest.contents]
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
+
     return run
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that make stop and go safe: written at epochs' ends, and resumed only by the run that wrote them."""
+"""Checkpoints of fits that may be stopped: written at epochs' ends, and resumed only by the run that wrote them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = "ood_lightning_run"
 
 
 def settings(trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
-    """What a fit depends on, as plain data: what its module and its data say that they depend on."""
+    """All settings that a fit's result depends on, as plain data: those of its module and of its data."""
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
 
@@ -25,19 +25,21 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
     """The checkpoint that this very run left in its folder, if any.
 
     Raises:
-        SettingsError: a run of other settings lies there; names what differs.
+        SettingsError: a run with other settings left it; the message names what differs.
     """
     path = Path(trainer.default_root_dir) / LAST
     if not path.is_file():
         return None
+
     before = torch.load(path, weights_only=True, mmap=True, map_location="cpu").get(RUN, {})
     now = settings(trainer, module, data)
     if "id_set" not in before:  # written before it was kept: nothing is known of what lay at the path then
         now.pop("id_set", None)
-    other = [f"{name} {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]]
-    if other:
+
+    changed = [f"{name} {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]]
+    if changed:
         raise SettingsError(
-            f"{path} was made with other settings ({'; '.join(other[:4])}). Give this run a folder of its own with "
+            f"{path} was made with other settings ({'; '.join(changed[:4])}). Give this run a folder of its own with "
             f"--trainer.default_root_dir, or remove the old one."
         )
     return path
@@ -60,14 +62,16 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: D102
         finished = trainer.current_epoch + 1
-        if finished % self.every_n_epochs == 0 or finished == trainer.max_epochs:
-            path = Path(trainer.default_root_dir) / LAST
-            part = path.with_name(f".{LAST}.part")
-            # Lightning writes into the system's folder for temporary files, often on another disk, and copies from
-            # there: a process killed meanwhile would leave half a checkpoint in the place of a whole one
-            trainer.save_checkpoint(part, weights_only=False)  # rank 0 writes, the others wait
-            if trainer.is_global_zero:
-                part.replace(path)
+        if finished % self.every_n_epochs and finished != trainer.max_epochs:
+            return
+
+        path = Path(trainer.default_root_dir) / LAST
+        part = path.with_name(f".{LAST}.part")
+        # Lightning writes into the system's folder for temporary files, often on another disk, and copies from there:
+        # a process killed meanwhile would leave half a checkpoint in the place of a whole one
+        trainer.save_checkpoint(part, weights_only=False)  # rank 0 writes, the others wait
+        if trainer.is_global_zero:
+            part.replace(path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: D102
         checkpoint[RUN] = settings(trainer, pl_module, trainer.datamodule)  # type: ignore[attr-defined]
@@ -75,7 +79,10 @@ class RunCheckpoint(Checkpoint):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: D102
         if not isinstance(exception, KeyboardInterrupt | SIGTERMException) or not trainer.is_global_zero:
             return
-        path, epochs = Path(trainer.default_root_dir) / LAST, trainer.max_epochs or 0
+
+        path = Path(trainer.default_root_dir) / LAST
         kept = f"{path} holds the epochs up to its last save" if path.is_file() else "finished features are kept"
-        at = f"in epoch {trainer.current_epoch + 1} of {epochs}"
-        print(f"stopped {at if trainer.current_epoch < epochs else 'after training'}: {kept}.", flush=True)
+
+        epoch, n_epochs = trainer.current_epoch, trainer.max_epochs or 0
+        when = f"in epoch {epoch + 1} of {n_epochs}" if epoch < n_epochs else "after training"
+        print(f"stopped {when}: {kept}.", flush=True)

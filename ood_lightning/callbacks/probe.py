@@ -1,4 +1,4 @@
-"""Writes a trained probe as safetensors: all that its detector needs."""
+"""Writes a trained probe as safetensors, with all that its detector reads."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ class ProbeWriter(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
             return
-        out = Path(trainer.default_root_dir)
+
         probe = module.probe.cpu()
         tensors = {"weight": probe.weight, "bias": probe.bias, "mean": module.feature_mean, "std": module.feature_std}
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        made = {
+        provenance = {
             "encoder": module.encoder.fingerprint,
             "features": module.features,
             "names": names_sha256(module.label_set.words),
         }
-        atomic_write(out / "probe.safetensors", save(stored, {PROVENANCE_KEY: json.dumps(made, sort_keys=True)}))
+        metadata = {PROVENANCE_KEY: json.dumps(provenance, sort_keys=True)}
+
+        out = Path(trainer.default_root_dir)
+        atomic_write(out / "probe.safetensors", save(stored, metadata))
         module.label_set.write(out / "labels.json")
         print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

@@ -13,9 +13,11 @@ from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.scores import write_scores
+from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
+from ood_lightning.metrics.rows import to_row
 from ood_lightning.report.stored import write_results
 from ood_lightning.report.terminal import print_results
 
@@ -36,34 +38,52 @@ class ResultsWriter(L.Callback):
     def on_test_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
             return
+
         out = Path(trainer.default_root_dir)
         write_scores(out / "scores.parquet", list(module.scorers), module.scores)
-        for name, label_set in module.label_sets.items():
-            label_set.write(out / "labels" / f"{name}.json")
+        for name, ready in module.evidence.label_sets.items():
+            ready.label_set.write(out / "labels" / f"{name}.json")
+
         results: list[Result] = [*module.results, *means(module.results)]
         comparisons: list[Comparison] = []
         if self.resamples:
             scores = {scored.name: scored.scores for scored in module.scores}
             results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        read = {s.features.name: s.features for s in data.sets}
-        if data.id_train is not None:
-            read[f"{data.id_train.name}, as id_train_shards"] = data.id_train
-        bad_samples = {name: features.bad for name, features in read.items() if features.bad}
-        about = {
+
+        metadata = self._metadata(module, data_of(trainer, EvalData, self))
+        write_results(out, results, metadata, comparisons)
+        atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
+
+        rows = [to_row(result) for result in results]
+        log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
+        log_file(trainer, out / "results.csv", "results", "results")
+        print_results(results, comparisons, metadata)
+        print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")
+
+    def _metadata(self, module: Any, data: EvalData) -> dict[str, Any]:
+        """What the numbers were made with; stored beside them as `about`."""
+        versions = {name: version(name) for name in ("torch", "open_clip_torch")}
+        metrics = {
+            name: {"title": metric.title, "higher_is_better": metric.higher_is_better}
+            for name, metric in module.metrics.items()
+        }
+
+        return {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
-            "versions": {name: version(name) for name in ("torch", "open_clip_torch")} | {"ood_lightning": __version__},
-            "top1": [one.to_row() for one in module.top1],
+            "versions": {**versions, "ood_lightning": __version__},
+            "metrics": metrics,
+            "top1": [accuracy.to_row() for accuracy in module.top1],
             "not_run": module.not_run,
             "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
             "streams": asdict(module.protocol) if module.streams else None,
-            "bad_samples": bad_samples,
+            "bad_samples": _bad_samples(data),
         }
-        write_results(out, results, about, comparisons)
-        atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
-        rows = [result.to_row() for result in results]
-        log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
-        log_file(trainer, out / "results.csv", "results", "results")
-        print_results(results, comparisons, about)
-        print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")
+
+
+def _bad_samples(data: EvalData) -> dict[str, list[str]]:
+    """Images that could not be decoded, as `shard key: reason`, by the sets that have any."""
+    features = {evaluated.features.name: evaluated.features for evaluated in data.sets}
+    if data.id_train is not None:
+        features[f"{data.id_train.features.name}, as id_train_shards"] = data.id_train.features
+    return {name: of_set.bad for name, of_set in features.items() if of_set.bad}

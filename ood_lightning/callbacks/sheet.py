@@ -1,4 +1,4 @@
-"""Draws the mined concepts with pictures of their clusters, when a fit has ended."""
+"""Draws the mined concepts with images of their clusters, when a fit has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ood_lightning.callbacks.wandb import log_picture
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.samples import read_samples
+from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.functional.votes import elect
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 
@@ -34,45 +35,63 @@ class ConceptSheet(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
             return
+
         out = Path(trainer.default_root_dir)
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
         votes = load_file(out / "votes.safetensors")
-        words = self._words(trainer)
         election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
-        wanted = {label: _nearest_images(words.index(label), votes, election) for label in labels}
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        rows = {row for shown in wanted.values() for row in shown}
-        pictures = _pictures(data.manifest, rows, data.features.bad)
-        sheet = contact_sheet([(label, [pictures[row] for row in rows]) for label, rows in wanted.items()])
+        words = self._words(trainer)
+        rows = {label: _nearest_images(words.index(label), votes, election) for label in labels}
+
+        data = data_of(trainer, NeighbourData, self)
+        images = _images(data.manifest, {row for of_label in rows.values() for row in of_label}, data.features.bad)
+        sheet = contact_sheet([(label, [images[row] for row in of_label]) for label, of_label in rows.items()])
+
         sheet.save(out / "concepts.png", optimize=True)
         log_picture(trainer, out / "concepts.png", "mined/concepts")
         print(f"concepts with their pictures: {out / 'concepts.png'}")
 
     def _words(self, trainer: L.Trainer) -> tuple[str, ...]:
+        """The corpus of the label sets' writer; votes count its words."""
         writer: Any = next(c for c in trainer.callbacks if type(c).__name__ == "LabelSetWriter")  # type: ignore[attr-defined]
         words: tuple[str, ...] = writer.corpus.load().words
         return words
 
 
 def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) -> list[int]:
-    """Rows of the images nearest to a concept among those of its clusters."""
+    """Rows of the images nearest to a concept among those of its clusters, by falling cosine."""
     clusters = election.cluster[election.winner == word]
-    own = torch.isin(votes["cluster"], clusters) & (votes["nearest"] == word)
-    rows = own.nonzero()[:, 0]
+    in_clusters = torch.isin(votes["cluster"], clusters) & (votes["nearest"] == word)
+    rows = in_clusters.nonzero()[:, 0]
+
     order = votes["cosine"][rows].argsort(descending=True, stable=True)
-    return rows[order[: PER_CONCEPT[0] * PER_CONCEPT[1]]].tolist()
+    n_columns, n_lines = PER_CONCEPT
+    return rows[order[: n_columns * n_lines]].tolist()
 
 
-def _pictures(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
-    """Decoded pictures of a set by the row of their features; a bad sample (`shard key: reason`) has none."""
-    found: dict[int, Image.Image] = {}
-    start = 0
+def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
+    """Decoded images of a set, by the row of their features.
+
+    Args:
+        manifest: of the set.
+        rows: of the features; shards that hold none of them are not read.
+        bad: samples without features, as `shard key: reason`.
+    """
+    images: dict[int, Image.Image] = {}
+    start = 0  # row of the shard's first feature
+
     for shard in manifest.shards:
-        lost = [why for why in bad if why.startswith(f"{shard.path} ")]
-        end = start + shard.samples - len(lost)
+        bad_here = [line for line in bad if line.startswith(f"{shard.path} ")]
+        end = start + shard.samples - len(bad_here)
+
         if any(start <= row < end for row in rows):
-            samples = read_samples(manifest.path(shard))
-            good = (s for s in samples if not any(why.startswith(f"{shard.path} {s.key}: ") for why in lost))
-            found |= {row: decode(sample.data) for row, sample in enumerate(good, start) if row in rows}
+            row = start
+            for sample in read_samples(manifest.path(shard)):
+                if any(line.startswith(f"{shard.path} {sample.key}: ") for line in bad_here):
+                    continue
+                if row in rows:
+                    images[row] = decode(sample.data)
+                row += 1
         start = end
-    return found
+
+    return images

@@ -21,24 +21,24 @@ class SafeStop(L.Callback):
     """
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.signal_received: int | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """From here on a signal is noted, and obeyed where all ranks can agree on it."""
+        """From here on a signal is noted, and obeyed at the end of the batch, where all ranks can agree on it."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGTERM:
                 _forward(trainer, number)  # a terminal sends Ctrl-C to all of them itself
-            elif self.asked == signal.SIGINT:
+            elif self.signal_received == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.asked = number
+            self.signal_received = number
 
-        self.asked = None
+        self.signal_received = None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, handle)
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Leave if any rank was asked to."""
+        """Leave if any rank has received a signal."""
         self._leave_together(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -46,8 +46,8 @@ class SafeStop(L.Callback):
         self._leave_together(trainer)
 
     def _leave_together(self, trainer: L.Trainer) -> None:
-        if trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False):
-            raise KeyboardInterrupt if self.asked == signal.SIGINT else SIGTERMException
+        if trainer.strategy.reduce_boolean_decision(self.signal_received is not None, all=False):
+            raise KeyboardInterrupt if self.signal_received == signal.SIGINT else SIGTERMException
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Every rank leaves at once: ranks of an evaluation meet only at its end."""

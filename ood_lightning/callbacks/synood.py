@@ -1,4 +1,4 @@
-"""Writes SynOOD's trained head as safetensors: all that its detector needs beside the label set."""
+"""Writes SynOOD's trained head as safetensors; its detector reads it together with the label set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class HeadWriter(L.Callback):
 
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out = Path(trainer.default_root_dir)
-        tensors, made = module.head()
-        atomic_write(out / "head.safetensors", save(tensors, made))
+        tensors, metadata = module.head()
+        atomic_write(out / "head.safetensors", save(tensors, metadata))
         module.label_set.write(out / "labels.json")
         print(f"head with {len(tensors['used'])} tuned negatives: {out / 'head.safetensors'}")

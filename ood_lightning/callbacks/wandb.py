@@ -1,6 +1,6 @@
-"""Weights & Biases' door: its logger, and files, pictures and tables into its run. It shows a run, and never ends one.
+"""Weights & Biases: its logger, and files, images and tables into its run. No other file imports `wandb`.
 
-CSV and JSON files in the run's folder are the record; this is the view. So nothing here may stop a job.
+CSV and JSON files in the run's folder are the record; W&B is a view of them. So nothing here may stop a job.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as L
 from lightning.pytorch.loggers import WandbLogger
@@ -22,26 +22,36 @@ log = logging.getLogger(__name__)
 Mode = Literal["offline", "online", "disabled"]
 
 
-def slurm_ids(environment: dict[str, str] | os._Environ[str]) -> tuple[str | None, str | None]:
-    """Group and id of a run under Slurm, the same after a requeue; (None, None) elsewhere.
+class RunIds(NamedTuple):
+    """What W&B tells runs by: those of a group are shown together, those of one id are one run."""
+
+    group: str | None
+    id: str | None
+
+
+def slurm_ids(environment: Mapping[str, str]) -> RunIds:
+    """Group and id of a run under Slurm, the same after a requeue; none elsewhere.
 
     The tasks of an array share the array's group. A second `srun` of one job is another run.
 
     >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "3", "SLURM_STEP_ID": "0"})
-    ('10', '10-3')
+    RunIds(group='10', id='10-3')
     >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "1"})
-    (None, '12-step1')
+    RunIds(group=None, id='12-step1')
     """
-    array, task, job = (environment.get(f"SLURM_{name}") for name in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_ID"))
+    job = environment.get("SLURM_JOB_ID")
     if not job:
-        return None, None
+        return RunIds(None, None)
+
+    array = environment.get("SLURM_ARRAY_JOB_ID")
+    name = f"{array}-{environment.get('SLURM_ARRAY_TASK_ID')}" if array else job
     step = environment.get("SLURM_STEP_ID", "0")
     suffix = "" if step == "0" else f"-step{step}"
-    return (array, f"{array}-{task}{suffix}") if array else (None, f"{job}{suffix}")
+    return RunIds(array, f"{name}{suffix}")
 
 
 class RunLogger(WandbLogger):
-    """A W&B run: offline unless asked, and offline too where the server does not answer or there is no key.
+    """A W&B run: offline by default, and also where the server does not answer or there is no key.
 
     Args:
         project: where runs are listed.
@@ -63,13 +73,13 @@ class RunLogger(WandbLogger):
         mode: Mode | None = None,
         init_timeout_s: float = 60.0,
     ) -> None:
-        array, job = slurm_ids(os.environ)
+        slurm = slurm_ids(os.environ)
         super().__init__(
             project=project,
             save_dir=os.path.abspath(save_dir),  # W&B's own process, which writes, may have begun in another folder
             name=name,
-            id=id or job,
-            group=group or os.environ.get("WANDB_RUN_GROUP") or array,
+            id=id or slurm.id,
+            group=group or os.environ.get("WANDB_RUN_GROUP") or slurm.group,
             mode=mode or os.environ.get("WANDB_MODE") or "offline",
         )
         self.init_timeout_s = init_timeout_s
@@ -78,24 +88,28 @@ class RunLogger(WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The run; begun on first use."""
-        if self._experiment is None:
-            import wandb
+        if self._experiment is not None:
+            return super().experiment
 
-            self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
-            try:
-                return super().experiment
-            except wandb.errors.Error as error:
-                log.warning(
-                    "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
-                    " ".join(str(error).split())[:200],
-                    self.save_dir,
-                )
-                self._wandb_init["mode"] = "offline"
+        import wandb
+
+        self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
+        try:
+            return super().experiment
+        except wandb.errors.Error as error:
+            reason = " ".join(str(error).split())[:200]
+            log.warning(
+                "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
+                reason,
+                self.save_dir,
+            )
+
+        self._wandb_init["mode"] = "offline"
         return super().experiment
 
 
 def finish(exit_code: int) -> None:
-    """Close the process's run, if there is one, so that all of it is on disk and a next one is its own."""
+    """Close the process's run, if there is one: all of it is on disk then, and the next run is another one."""
     wandb: Any = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         with _only_a_view("the end of the run"):
@@ -115,7 +129,7 @@ def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
 
 
 def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:
-    """Show a picture."""
+    """Show an image file."""
     for run in _runs(trainer):
         import wandb
 
@@ -141,7 +155,7 @@ def _runs(trainer: L.Trainer) -> list[Any]:
 
 @contextmanager
 def _only_a_view(what: str) -> Iterator[None]:
-    """Go on without what W&B does not take: the files of the run are written by now."""
+    """Turn every error of W&B into a warning: the files of the run are written by now."""
     try:
         yield
     except Exception as error:  # a full disk, a service that died: it raises OSError, ValueError and errors of its own

@@ -1,31 +1,47 @@
-"""`data list` and `data show`: what is known of published sets of pictures. Needs no torch."""
+"""`data list` and `data show`: what is known of published sets of images. Needs no torch."""
 
 from __future__ import annotations
 
 
 def list_cards(group: str | None = None) -> int:
-    """Published sets: role, pictures, classes, licence, groups.
+    """Published sets: role, pictures, classes, licence, groups. Exit status 1: some cards are damaged and named.
 
     Args:
         group: only the sets of a group, such as clustermine, negrefine, classic, openood-near, openood-far, covariate.
     """
-    from ood_lightning.data.cards.cards import card_names, group_names, read_group
+    import sys
+
+    from ood_lightning.data.cards.cards import card_names, damages, find, group_names, read_group
+    from ood_lightning.errors import SettingsError
     from ood_lightning.report.cards import print_cards
 
     if group is None:
-        print_cards(card_names(), note=f"Groups (--group NAME): {', '.join(group_names())}")
-        return 0
-    found = read_group(group)
-    with_id = f"ID set {found.id_set}. " if found.id_set else ""
-    print_cards(found.sets, f"{found.name}: {found.title}", f"{with_id}{found.note} {found.paper}")
-    return 0
+        references, title = card_names(), ""
+        note = f"Groups (--group NAME): {', '.join(group_names())}"
+        damaged_groups = damages(read_group, group_names())
+    else:
+        chosen = read_group(group)
+        references, title = list(chosen.sets), f"{chosen.name}: {chosen.title}"
+        with_id = f"ID set {chosen.id_set}. " if chosen.id_set else ""
+        note = f"{with_id}{chosen.note} {chosen.paper}"
+        damaged_groups = {}
+
+    damaged = damages(find, references)
+    sound = [reference for reference in references if reference not in damaged]
+    if not sound:
+        raise SettingsError("\n".join(damaged.values()))
+
+    print_cards(sound, title, note)
+    for message in (*damaged.values(), *damaged_groups.values()):
+        print(f"damaged: {message}", file=sys.stderr)
+    return 1 if damaged or damaged_groups else 0
 
 
 def show(names: list[str]) -> int:
-    """All that the card of a set says, and the commands from nothing to its features.
+    """The whole card of a set, and the commands from nothing to its features.
 
     Args:
-        names: names of cards, as `data list` has them; `NAME@PROTOCOL` for another than the usual way to count it.
+        names: cards, as `data list` names them; `NAME@PROTOCOL` for another than the usual choice of its pictures.
     """
     from ood_lightning.data.cards.cards import find
     from ood_lightning.report.cards import print_card

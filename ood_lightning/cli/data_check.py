@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def check(
         sets: folders with manifests, or tars by brace lists.
         ood: sets that are OOD here, whatever their manifests say.
         features: feature cache with all these sets under one encoder, to find OOD pictures that are nearly ID ones.
-        near: least cosine between features of such near-duplicates; depends on the encoder.
-        card: that one given set is compared with, `NAME` or `NAME@PROTOCOL` of `data list`.
+        near: cosine of the features of two pictures from which on they count as near; depends on the encoder.
+        card: of `data list`, `NAME` or `NAME@PROTOCOL`, that the one set is compared with.
         out: .json for the report.
         workers: processes that read the shards.
     """
@@ -40,7 +41,7 @@ def check(
     from ood_lightning.data.cards.compare import differences
     from ood_lightning.data.check.content import Problem, content
     from ood_lightning.data.check.exact_duplicates import duplicates, key_at
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.report.checked import as_json, print_check
 
@@ -50,50 +51,60 @@ def check(
     check_out(out, ".json")
     if card is not None and len(sets) + len(ood or []) != 1:
         raise SettingsError(f"card {card!r} is compared with one set: check the others by themselves")
+
     sources = [*sets, *(ood or [])]
-    given = [read_manifest(source, whole=False) for source in sets]
-    others = [read_manifest(source, role="ood", whole=False) for source in ood or []]
-    manifests = given + others
-    differs = [] if card is None else differences(manifests[0], card)
+    manifests = [read_manifest(source, whole=False) for source in sets]
+    manifests += [read_manifest(source, role="ood", whole=False) for source in ood or []]
+    roles: list[Role] = [manifest.role if i < len(sets) else "ood" for i, manifest in enumerate(manifests)]
+
+    from_card = differences(manifests[0], card) if card is not None else []
     encoder = None
     if features is not None:
         from ood_lightning.data.check.near_duplicates import encoder_of  # torch takes its time
 
         encoder = encoder_of(features, manifests)  # before hours of reading
-    roles: list[Role] = [manifest.role for manifest in given]
-    roles += ["ood"] * len(others)
-    contents = content(list(zip(_told_apart(sources, manifests), roles, strict=True)), workers)
-    problems = [p for of_set in contents for p in (*of_set.problems, *(q for s in of_set.shards for q in s.problems))]
+
+    contents = content(list(zip(_with_distinct_names(sources, manifests), roles, strict=True)), workers)
+    problems: list[Problem] = []
+    for of_set in contents:
+        problems += [*of_set.problems, *(problem for shard in of_set.shards for problem in shard.problems)]
+
     groups = duplicates(contents)
-    named = key_at(contents, [place for group in groups for place in group])
-    problems += _twice(contents, groups, named)
+    keys = key_at(contents, [image for group in groups for image in group])
+    problems += _exact(contents, groups, keys)
     if encoder is not None:
-        problems += _near(contents, manifests, encoder, near, groups, named)
-    problems += [Problem(contents[0].manifest.name, "card", "set", found.text) for found in differs if found.certain]
+        problems += _near(contents, manifests, encoder, near, groups, keys)
+    problems += [Problem(contents[0].manifest.name, "card", "set", line.text) for line in from_card if line.certain]
+
     print_check(contents, problems)
     if encoder is None and len({*roles}) > 1 and "ood" in roles:
         print("OOD pictures that are nearly ID ones were not looked for: that takes --features")
-    for found in differs:
-        if not found.certain:
-            print(f"worth a look: {found.text}")
+    for line in from_card:
+        if not line.certain:
+            print(f"worth a look: {line.text}")
     if out is not None:
         write_json(Path(out), as_json(contents, problems), escaped=True)
         print(f"report: {out}")
     return 1 if problems else 0
 
 
-def _told_apart(sources: Sequence[str], manifests: Sequence[Manifest]) -> list[Manifest]:
-    """The sets; those that are called the same go by where they lie."""
+def _with_distinct_names(sources: Sequence[str], manifests: Sequence[Manifest]) -> list[Manifest]:
+    """The sets' manifests, in which sets of the same name are called by their sources.
+
+    Raises:
+        SettingsError: a set is given twice.
+    """
     from dataclasses import replace
 
     from ood_lightning.errors import SettingsError
 
     seen: set[object] = set()
     for source, manifest in zip(sources, manifests, strict=True):
-        place = (manifest.root.resolve(), manifest.shards, *manifest.origins.values())
-        if place in seen:
+        identity = (manifest.root.resolve(), manifest.shards, *manifest.origins.values())
+        if identity in seen:
             raise SettingsError(f"the set {source} is given twice: all its pictures would be duplicates")
-        seen.add(place)
+        seen.add(identity)
+
     names = [manifest.name for manifest in manifests]
     return [
         replace(manifest, name=source) if names.count(manifest.name) > 1 else manifest
@@ -101,50 +112,61 @@ def _told_apart(sources: Sequence[str], manifests: Sequence[Manifest]) -> list[M
     ]
 
 
-def _twice(
-    contents: Sequence[SetContent], groups: Sequence[Sequence[Place]], named: Mapping[Place, str]
+def _exact(
+    contents: Sequence[SetContent], groups: Sequence[Sequence[Place]], keys: Mapping[Place, str]
 ) -> list[Problem]:
+    """A problem for every image whose bytes came before, in its set or in another.
+
+    Args:
+        contents: of all sets.
+        groups: images of the same bytes.
+        keys: of these images, as `shard key`.
+    """
     from ood_lightning.data.check.content import Problem
 
-    found = []
+    problems = []
     for first, *further in groups:
-        for place in further:
-            of, other = contents[place[0]].manifest.name, contents[first[0]].manifest.name
-            whose = "of this set" if place[0] == first[0] else f"of set {other!r}"
-            found.append(Problem(of, "duplicate", named[place], f"has the bytes of {named[first]} {whose}"))
-    return found
+        for image in further:
+            name, other = contents[image[0]].manifest.name, contents[first[0]].manifest.name
+            whose = "of this set" if image[0] == first[0] else f"of set {other!r}"
+            problems.append(Problem(name, "duplicate", keys[image], f"has the bytes of {keys[first]} {whose}"))
+    return problems
 
 
 def _near(
     contents: Sequence[SetContent],
     manifests: Sequence[Manifest],
     encoder: Path,
-    least: float,
+    min_cosine: float,
     groups: Sequence[Sequence[Place]],
-    named: Mapping[Place, str],
+    keys: Mapping[Place, str],
 ) -> list[Problem]:
-    """Near-duplicates of OOD sets in the others; what has the very bytes of one there is told as that alone."""
+    """A problem for every image of an OOD set that is nearly one of another set, but for exact duplicates of that set.
+
+    Args:
+        contents: of all sets.
+        manifests: of these sets.
+        encoder: folder of their features.
+        min_cosine: of two features that count as near.
+        groups: images of the same bytes.
+        keys: of these images, as `shard key`.
+    """
     from ood_lightning.data.check.content import Problem
     from ood_lightning.data.check.near_duplicates import near_duplicates, stored
 
-    bad = sum(p.kind == "picture" for of_set in contents for shard in of_set.shards for p in shard.problems)
-    found = stored(encoder, manifests, bad)
-    sides = list(enumerate(zip(contents, found, strict=True)))
+    n_bad = sum(p.kind == "picture" for of_set in contents for shard in of_set.shards for p in shard.problems)
+    features = stored(encoder, manifests, n_bad)
+    queries = [i for i, of_set in enumerate(contents) if of_set.role == "ood"]
+    references = [i for i, of_set in enumerate(contents) if of_set.role != "ood"]
+
     problems = []
-    for i, (of_asked, asked) in sides:
-        for j, (of_known, known) in sides:
-            if of_asked.role != "ood" or of_known.role == "ood":
-                continue
-            same = [group for group in groups if {i, j} <= {place[0] for place in group}]
-            twins = {named[place] for group in same for place in group if place[0] == i}
-            problems += [
-                Problem(
-                    of_asked.manifest.name,
-                    "near",
-                    near.key,
-                    f"has cosine {near.cosine:.4f} with {near.nearest} of set {of_known.manifest.name!r}",
-                )
-                for near in near_duplicates(asked, known, least)
-                if near.key not in twins
-            ]
+    for query, reference in product(queries, references):
+        shared = [group for group in groups if {query, reference} <= {image[0] for image in group}]
+        exact = {keys[image] for group in shared for image in group if image[0] == query}
+        name, other = contents[query].manifest.name, contents[reference].manifest.name
+
+        for pair in near_duplicates(features[query], features[reference], min_cosine):
+            if pair.key not in exact:
+                text = f"has cosine {pair.cosine:.4f} with {pair.nearest} of set {other!r}"
+                problems.append(Problem(name, "near", pair.key, text))
     return problems

@@ -1,4 +1,4 @@
-"""`data corrupt`: a covariate-shifted version of a set, made as ImageNet-C was. Needs no torch."""
+"""`data corrupt`: a covariate-shifted version of a set, made like ImageNet-C. Needs no torch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def corrupt(
 
     Args:
         shards: the set: a folder with a manifest, or tars by a brace list.
-        out: folder of the new shards; one that was not finished is gone on with.
+        out: folder of the new shards; an unfinished one of the same set is continued.
         name: of the new set; the old one's with `_c` if None.
         severity: a number, a range `1-5`, or several `1,3`; 1 to 5.
         corruptions: names, or `all` for ImageNet-C's fifteen; all if None.
-        samples: how many of all (picture, corruption, severity) to draw; all of them if there are not so many.
+        samples: how many of all (picture, corruption, severity) to draw; all of them if there are fewer.
         seed: of the draw and of the noise.
         samples_per_shard: pictures in a shard.
         workers: processes.
@@ -35,7 +35,8 @@ def corrupt(
     from ood_lightning.cli.checks import check_least
     from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
     from ood_lightning.data.pack.packing import pack
-    from ood_lightning.data.shards.manifest import Manifest, read_manifest
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.errors import SettingsError
     from ood_lightning.plurals import many
 
@@ -43,47 +44,54 @@ def corrupt(
     check_least(0, max_bad_samples=max_bad_samples)
     if len(shards) != 1:
         raise SettingsError(f"{len(shards)} sets given: `data corrupt` makes one set of one")
+
     severities = _severities(severity)
-    wanted = NAMES if corruptions in (None, ["all"]) else tuple(dict.fromkeys(corruptions or []))
-    unknown = [word for word in wanted if word not in NAMES]
+    chosen = NAMES if corruptions in (None, ["all"]) else tuple(dict.fromkeys(corruptions or []))
+    unknown = [word for word in chosen if word not in NAMES]
     if unknown:
         raise SettingsError(f"there is no corruption {unknown[0]!r}: expected all, or some of {', '.join(NAMES)}")
-    used = version()
+
+    package_version = version()
     manifest = read_manifest(shards[0])
-    draws = drawn(manifest, wanted, severities, samples, seed)
-    told = (
-        f"{manifest.name} ({manifest.fingerprint}), {len(draws)} of {', '.join(wanted)}; severity "
-        f"{', '.join(map(str, severities))}; seed {seed}; {PACKAGE} {used}"
+    draws = drawn(manifest, chosen, severities, samples, seed)
+    provenance = (
+        f"{manifest.name} ({manifest.fingerprint}), {len(draws)} of {', '.join(chosen)}; severity "
+        f"{', '.join(map(str, severities))}; seed {seed}; {PACKAGE} {package_version}"
     )
-    about = Manifest(
+    corrupted = Manifest(
         name or f"{manifest.name}_c",
         "ood" if manifest.role == "ood" else "covariate",  # other pictures than the ID ones, worn or not
         (),
         manifest.class_names,
         manifest.licence,
-        told,
+        provenance,
         "corrupted as ImageNet-C: shorter side 256, central 224, corruption, JPEG quality 85",
     )
+
     parts = [draws[i : i + samples_per_shard] for i in range(0, len(draws), samples_per_shard)]
-    recipes = [Corrupted(tuple(part), manifest.fingerprint, seed, used) for part in parts]
-    origin = hashlib.sha256(told.encode()).hexdigest()[:16]
-    made, bad = pack(Path(out), about, origin, recipes, workers, max_bad_samples, {})
-    for left in bad:
-        print(f"left out: {left.path!r}: {left.reason}")
-    print(f"{made.name}: {many(made.n_samples, 'picture')} in {many(len(made.shards), 'shard')}, made of {told}: {out}")
+    recipes = [Corrupted(tuple(part), manifest.fingerprint, seed, package_version) for part in parts]
+    origin = hashlib.sha256(provenance.encode()).hexdigest()[:16]
+    packed, bad = pack(Path(out), corrupted, origin, recipes, workers, max_bad_samples, {})
+
+    for image in bad:
+        print(f"left out: {image.path!r}: {image.reason}")
+    size = f"{many(packed.n_samples, 'picture')} in {many(len(packed.shards), 'shard')}"
+    print(f"{packed.name}: {size}, made of {provenance}: {out}")
     return 0
 
 
 def _severities(text: str) -> tuple[int, ...]:
+    """The severities that a text such as `3`, `1-5` or `1,3` names, in order."""
     from ood_lightning.errors import SettingsError
 
+    severities: set[int] = set()
     try:
-        found: set[int] = set()
         for part in text.split(","):
             first, dash, last = part.partition("-")
-            found |= set(range(int(first), int(last if dash else first) + 1))
-        if not found or not found <= {1, 2, 3, 4, 5}:
-            raise ValueError
+            severities |= set(range(int(first), int(last if dash else first) + 1))
     except ValueError:
-        raise SettingsError(f"severity is {text!r}: expected numbers from 1 to 5, such as 3, 1-5 or 1,3") from None
-    return tuple(sorted(found))
+        severities = set()
+
+    if not severities or not severities <= {1, 2, 3, 4, 5}:
+        raise SettingsError(f"severity is {text!r}: expected numbers from 1 to 5, such as 3, 1-5 or 1,3")
+    return tuple(sorted(severities))

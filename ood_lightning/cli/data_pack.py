@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ood_lightning.data.pack.classes import Order
@@ -67,57 +68,69 @@ def pack(
     check_least(1, samples_per_shard=samples_per_shard, workers=workers)
     check_least(0, max_bad_samples=max_bad_samples)
     doubt = _doubt(protocol)
-    found = listing(source[0], root, split)
-    entries = found.entries
+
+    listed = listing(source[0], root, split)
+    entries = listed.entries
     if exclude is not None:
         entries = without(entries, locate(exclude))
     if not entries:
         raise SettingsError(f"{exclude} excludes all pictures of {source[0]}")
+
     classes: list[int | str | None] = [None] * len(entries)
-    if labels == "auto":
-        of_folders = class_folders([entry.path for entry in entries]) if found.foldered else []
-        classes = [*of_folders] if found.foldered else [entry.label for entry in entries]
+    if labels == "auto" and listed.foldered:
+        classes = [*class_folders([entry.path for entry in entries])]
+    elif labels == "auto":
+        classes = [entry.label for entry in entries]
+
     lines = read_folders(class_names) if class_names is not None else []
-    given = [name for _, name in lines] or found.class_names * (labels == "auto")
-    numbers, names = numbered(classes, given, class_order, [folder for folder, _ in lines if folder is not None])
-    own = locate(source[0]).resolve() if not found.origin else Path()
-    of_split = f" split {split}" if split else ""
-    where = found.origin or f"{own}{of_split}"
-    called = found.origin or own.name.encode("utf-8", "replace").decode() + of_split
-    about = Manifest(name, role, (), names, licence, origin or called, protocol)
-    notes = {"passed_over": dict(sorted(found.passed_over.items())), **found.notes}
+    known_names: Sequence[str] = [class_name for _, class_name in lines]
+    if not lines and labels == "auto":
+        known_names = listed.class_names
+    known_folders = [folder for folder, _ in lines if folder is not None]
+    numbers, names = numbered(classes, known_names, class_order, known_folders)
+
+    if listed.origin:
+        location = title = listed.origin
+    else:
+        path = locate(source[0]).resolve()
+        of_split = f" split {split}" if split else ""
+        location = f"{path}{of_split}"
+        title = path.name.encode("utf-8", "replace").decode() + of_split
     manifest, bad = make(
         Path(out),
-        about,
-        hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        Manifest(name, role, (), names, licence, origin or title, protocol),
+        hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16],
         recipes(entries, numbers, samples_per_shard, verify),
         workers,
         max_bad_samples,
-        notes,
+        {"passed_over": dict(sorted(listed.passed_over.items())), **listed.notes},
     )
-    for left in bad:
-        print(f"left out: {left.path!r}: {left.reason}")
-    if found.passed_over:
-        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common()))
-    if found.unread:
-        print("columns not read: " + ", ".join(found.unread))
-    excluded = len(found.entries) - len(entries)
-    print(
-        f"{name}: {many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}, "
-        + (many(len(names), "class name") if names else "no class names")
-        + (f", {excluded:,} excluded" if excluded else "")
-        + (f", {len(bad):,} left out" if bad else "")
-        + f": {out}"
-    )
+
+    for image in bad:
+        print(f"left out: {image.path!r}: {image.reason}")
+    if listed.passed_over:
+        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in listed.passed_over.most_common()))
+    if listed.unread:
+        print("columns not read: " + ", ".join(listed.unread))
+
+    n_excluded = len(listed.entries) - len(entries)
+    summary = [
+        f"{many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}",
+        many(len(names), "class name") if names else "no class names",
+        f"{n_excluded:,} excluded" if n_excluded else "",
+        f"{len(bad):,} left out" if bad else "",
+    ]
+    print(f"{name}: {', '.join(filter(None, summary))}: {out}")
+
     if doubt:
         print(doubt)
-    if found.fetched:
-        print(f"{found.origin}: {found.fetched}; no longer needed")
+    if listed.fetched:
+        print(f"{listed.origin}: {listed.fetched}; no longer needed")
     return 0
 
 
 def _doubt(protocol: str) -> str:
-    """Whether a protocol looks like a misspelt card: then nothing published would be found for the set."""
+    """A remark on a protocol that is nearly the name of a card; for a misspelt one nothing published would be found."""
     from difflib import get_close_matches
 
     from ood_lightning.data.cards.cards import card_names, find
@@ -126,5 +139,8 @@ def _doubt(protocol: str) -> str:
     if name in card_names():
         find(protocol)
         return ""
-    near = get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {near[0]}?" if near else ""
+
+    similar = get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    if not similar:
+        return ""
+    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {similar[0]}?"

@@ -21,7 +21,7 @@ def share() -> tuple[int, int]:
 
 
 def _started_together() -> tuple[int, int]:
-    # a step's own: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
+    # of a step: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
     for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
         if rank in os.environ and world in os.environ:
             return int(os.environ[rank]), int(os.environ[world])
@@ -30,17 +30,19 @@ def _started_together() -> tuple[int, int]:
 
 def _of_array() -> tuple[int, int]:
     names = ("ID", "MIN", "MAX", "COUNT")
-    given = [os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in names]
-    if None in given:
+    variables = [os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in names]
+    if None in variables:
         return 0, 1
-    number, least, most, tasks = (int(value or 0) for value in given)
-    step, rest = divmod(most - least, tasks - 1) if tasks > 1 else (1, 0)
-    if rest or (number - least) % step:
+
+    number, lowest, highest, tasks = (int(value or 0) for value in variables)
+    step, rest = divmod(highest - lowest, tasks - 1) if tasks > 1 else (1, 0)
+    if rest or (number - lowest) % step:
         raise SettingsError(
-            f"task {number} of an array of {tasks} numbers from {least} to {most}: they are not evenly spaced, so its "
-            f"share is unknown. Submit --array=0-{tasks - 1}: finished shards are not repeated, whatever the numbers."
+            f"task {number} of an array of {tasks} numbers from {lowest} to {highest}: they are not evenly spaced, so "
+            f"its share is unknown. Submit --array=0-{tasks - 1}: finished shards are not repeated, whatever the "
+            f"numbers."
         )
-    return (number - least) // step, tasks
+    return (number - lowest) // step, tasks
 
 
 def embed(
@@ -54,7 +56,7 @@ def embed(
     """Store the features of sets. Finished shards are never repeated.
 
     Args:
-        encoder: frozen image-text towers; their `also` names further columns to store.
+        encoder: frozen image-text towers; their `extra_features` names further columns to store.
         shards: folders with manifests, or tars by brace lists.
         cache_dir: folder of all features.
         embed_batch_size: pictures in a batch of the encoder.
@@ -63,15 +65,17 @@ def embed(
     """
     from ood_lightning.cli.device import pick
     from ood_lightning.data.artifacts.precision import FromFP32
-    from ood_lightning.data.shards.manifest import read_manifest
+    from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     if not shards:
         raise SettingsError(
             "shards names no set: expected a folder with a manifest or tars by a brace list, or several"
         )
+
     rank, world = share()
     device = pick(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
+
     for source in shards:
         manifest = read_manifest(source)
         folder = embed_set(
@@ -86,11 +90,14 @@ def embed(
             max_bad_samples=max_bad_samples,
             extra_features=encoder.extra_features,
         )
+
         missing = len(folder.missing())
-        left = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"
-        bad = folder.bad(max_bad_samples)  # the limit is the set's; while it is read, each shard is held to it alone
-        lost = f" ({len(bad)} cannot be decoded)" if bad else ""
-        print(f"{manifest.name}: {manifest.n_samples:,} pictures{lost}, {left}: {folder.path}")
-        if stated := FromFP32.read(folder.path):
-            print(f"{manifest.name}: {stated}")
+        state = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"
+        bad = folder.bad(max_bad_samples)  # of the whole set; `embed_set` holds only each shard to this number
+        undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
+        print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
+
+        precision = FromFP32.read(folder.path)
+        if precision:
+            print(f"{manifest.name}: {precision}")
     return 0

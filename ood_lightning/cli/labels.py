@@ -1,4 +1,4 @@
-"""`labels show`, `diff`, `elbow` and `plot`: what lies in label sets and measures of finished fits. Needs no torch."""
+"""`labels show`, `diff`, `elbow` and `plot`: label sets and the measures of finished fits. Needs no torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
     Args:
         sets: `labels.json` files, or folders of fits.
         top: positives to show.
-        names: a set with a manifest or a .txt with the true names: shows overlap, precision and F1, marks hits with *.
+        names: true names, of a set with a manifest or a .txt: adds overlap, precision and F1, and marks hits with *.
     """
     from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.data.class_names import read_names
     from ood_lightning.report.labels import print_set
 
     check_least(1, top=top)
-    true = read_names(names) if names is not None else None
+    true_names = read_names(names) if names is not None else None
     for source in sets:
-        print_set(source, LabelSet.read(_file(source)), top, true)
+        print_set(source, LabelSet.read(_file(source)), top, true_names)
     return 0
 
 
@@ -40,6 +40,7 @@ def diff(sets: list[str], top: int = 20) -> int:
     check_least(1, top=top)
     if len(sets) != 2:
         raise SettingsError(f"{len(sets)} label sets given: `labels diff A B` compares two")
+
     a, b = (LabelSet.read(_file(source)) for source in sets)
     print_difference((sets[0], sets[1]), (a, b), top)
     return 0
@@ -60,14 +61,15 @@ def elbow(runs: list[str], out: str | None = None) -> int:
     check_out(out, ".svg")
     fits = read_fits(runs)
     try:
-        found = bend([fit.asked for fit in fits], [fit.measures["label_ratio"] for fit in fits])
+        bent_at = bend([fit.n_clusters for fit in fits], [fit.measures["label_ratio"] for fit in fits])
     except ValueError as error:
         raise SettingsError(
             f"these {len(fits)} fits have no elbow: {error}. Fit with other numbers of clusters."
         ) from error
-    print_sweep(fits, found)
+
+    print_sweep(fits, bent_at)
     if out is not None:
-        atomic_write(Path(out), drawn(fits, found).encode())
+        atomic_write(Path(out), drawn(fits, bent_at).encode())
         print(f"curves: {out}")
     return 0
 
@@ -85,28 +87,34 @@ def plot(runs: list[str], out: str) -> int:
     from ood_lightning.report.plots import Histogram, histograms
 
     check_out(out, ".svg")
-    series: dict[str, list[int]] = {}
-    far: dict[str, list[int]] = {}
+    cosines: dict[str, list[int]] = {}
+    hops: dict[str, list[int]] = {}
     for run in runs:
-        for name, measured in read_quality(run)["label_sets"].items():
-            if "similarity" not in measured:
+        of_run = f"{run}: " if len(runs) > 1 else ""
+        for name, measures in read_quality(run)["label_sets"].items():
+            if "similarity" not in measures:
                 raise SettingsError(f"{run} was fitted without true names: set `names` of LabelSetWriter and fit again")
-            about = f"{measured['positives']} words, mean {measured['similarity']['mean']:.3f}"
-            whose = (f"{run}: " if len(runs) > 1 else "") + (measured["method"] or name)
-            series[f"{whose}, {about}"] = measured["similarity"]["bins"]
-            hops = measured.get("hops")  # older fits have none
-            if hops and hops["bins"]:
-                far[f"{whose}, {sum(hops['bins'])} nouns, mean {hops['mean']:.2f}"] = hops["bins"]
-    pictures = [Histogram("Mined words against true names", "cosine to the nearest true name", series)]
-    if far:
-        pictures.append(Histogram("The same in WordNet", "hops to the nearest true name", far, whole=True))
+
+            title = f"{of_run}{measures['method'] or name}"
+            similarity = measures["similarity"]
+            cosines[f"{title}, {measures['positives']} words, mean {similarity['mean']:.3f}"] = similarity["bins"]
+
+            distance = measures.get("hops")  # older fits have none
+            if distance and distance["bins"]:
+                n_nouns = sum(distance["bins"])
+                hops[f"{title}, {n_nouns} nouns, mean {distance['mean']:.2f}"] = distance["bins"]
+
+    plots = [Histogram("Mined words against true names", "cosine to the nearest true name", cosines)]
+    if hops:
+        plots.append(Histogram("The same in WordNet", "hops to the nearest true name", hops, whole=True))
     try:
-        picture = histograms(pictures)
+        picture = histograms(plots)
     except ValueError as error:
         raise SettingsError(f"these runs do not fit into one picture: {error}") from error
+
     atomic_write(Path(out), picture.encode())
-    without = "" if far else "; no hops, since quality.json has none or no name is a noun of WordNet"
-    print(f"{len(series)} label sets: {out}{without}")
+    without = "" if hops else "; no hops, since quality.json has none or no name is a noun of WordNet"
+    print(f"{len(cosines)} label sets: {out}{without}")
     return 0
 
 

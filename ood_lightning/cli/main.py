@@ -37,13 +37,14 @@ GROUPS = {
         "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",
     },
 }
+REFUSED = 2  # settings, or what lies on disk
 INTERRUPTED = 130  # what shells report for Ctrl-C
-# what a person has to change on the machine
+# errors of the system that a person can mend: rights, a full disk, a folder in the place of a file
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def usage() -> str:
-    """What `--help` prints."""
+    """The text of `--help`."""
     commands = {**TRAINER, **STEPS}
     lines = [
         "usage: python -m ood_lightning COMMAND [--config FILE] [--KEY VALUE ...]",
@@ -65,68 +66,84 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; those of the process if None.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
-    if not given or given[0] in ("-h", "--help"):
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
         print(usage())
         return 0
-    if given[0] == "--version":
+    if words[0] == "--version":
         print(__version__)
         return 0
+
     try:
-        return _run(given, from_process=argv is None)
+        return _run(words, from_process=argv is None)
     except (UserError, ValueError) as error:
-        told = _own_words(error)
-        if told is None:
+        cause = _user_error(error)
+        if cause is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
-        return 2
+        print(f"error: {cause}", file=sys.stderr)
+        return REFUSED
     except OSError as error:
         if error.errno not in DENIED:
             raise
         print(f"error: {error.filename or 'what was to be written'}: {error.strerror}", file=sys.stderr)
-        return 2
+        return REFUSED
     except KeyboardInterrupt:
         print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)
         return INTERRUPTED
 
 
-def _own_words(error: BaseException | None) -> UserError | None:
+def _user_error(error: BaseException | None) -> UserError | None:
     """The error for a person behind an exception: jsonargparse wraps what a class refuses when it is built."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__ or error.__context__
     return error
 
 
-def _run(given: list[str], from_process: bool) -> int:
-    command = given[0]
+def _run(words: list[str], from_process: bool) -> int:
+    """Run the command that the words begin with.
+
+    Args:
+        words: the command and its arguments.
+        from_process: they are the process's own.
+    """
+    command, *rest = words
+    step = next(iter(rest), "")
+
     if command in TRAINER:
         from ood_lightning.cli.trainer import run
 
         # Lightning reads sys.argv itself, and starts further ranks with it
-        return run(None if from_process else given)
+        return run(None if from_process else words)
+
     if command in STEPS:
-        from ood_lightning.cli.parser import run_step
+        return _run_step(command, command, rest, command)
 
-        return run_step(getattr(import_module(f"ood_lightning.cli.{command}"), command), given[1:], command)
-    if command in GROUPS and given[1:2] and given[1] in GROUPS[command]:
-        from ood_lightning.cli.parser import run_step
+    if command in GROUPS and step in GROUPS[command]:
+        of_step = f"{command}_{step}"  # a step has a file of its own, or lies in its group's
+        file = of_step if find_spec(f"ood_lightning.cli.{of_step}") else command
+        return _run_step(file, step, rest[1:], f"{command} {step}")
 
-        own = f"ood_lightning.cli.{command}_{given[1]}"  # a step with a file of its own, else one of the group's
-        step = getattr(import_module(own if find_spec(own) else f"ood_lightning.cli.{command}"), given[1])
-        return run_step(step, given[2:], f"{command} {given[1]}")
-    if command in GROUPS and given[1:] in ([], ["-h"], ["--help"]):
+    if command in GROUPS and rest in ([], ["-h"], ["--help"]):
         print(usage())
         return 0
-    raise _no_command(given)
+    raise _no_command(command, step)
 
 
-def _no_command(given: list[str]) -> UserError:
+def _run_step(file: str, function: str, arguments: list[str], command: str) -> int:
+    """Call a function of a file in this folder with the arguments of a command."""
+    from ood_lightning.cli.parser import run_step
+
+    return run_step(getattr(import_module(f"ood_lightning.cli.{file}"), function), arguments, command)
+
+
+def _no_command(command: str, step: str) -> UserError:
+    """The refusal of a command, or of a group's step, that does not exist."""
     from difflib import get_close_matches
 
-    known = [*TRAINER, *STEPS, *GROUPS]
-    if given[0] in GROUPS:  # its step is the wrong word
-        given, known = [" ".join(given[:2])], [f"{given[0]} {name}" for name in GROUPS[given[0]]]
-    near = get_close_matches(given[0], known, n=1)
-    return UserError(
-        f"there is no command {given[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f"\n\n{usage()}"
-    )
+    wrong, known = command, [*TRAINER, *STEPS, *GROUPS]
+    if command in GROUPS:
+        wrong, known = f"{command} {step}", [f"{command} {name}" for name in GROUPS[command]]
+
+    similar = get_close_matches(wrong, known, n=1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return UserError(f"there is no command {wrong!r}{hint}\n\n{usage()}")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ood_lightning.metrics.intervals import Comparison
+    from ood_lightning.metrics.results import Result
 
 
 def report(
@@ -29,57 +34,64 @@ def report(
 
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
-    found = [read_results(Path(run)) for run in runs]
-    labels = names or _labels(runs, [[result.detector for result in results] for results, _ in found])
-    told = [f"{label}: " if label else "" for label in labels]
-    by_run = [[replace(r, detector=t + r.detector) for r in rows] for t, (rows, _) in zip(told, found, strict=True)]
-    results = list(dict.fromkeys(r for rows in by_run for r in rows))  # a run given twice counts once
-    compared = [
-        replace(c, label_free=t + c.label_free, names_based=t + c.names_based)
-        for t, (_, rows) in zip(told, found, strict=True)
-        for c in rows
-    ]
+
+    stored = [read_results(Path(run)) for run in runs]
+    labels = names or _labels(runs, [[result.detector for result in rows] for rows, _ in stored])
+    prefixes = [f"{label}: " if label else "" for label in labels]
+    by_run: list[list[Result]] = []
+    compared: list[Comparison] = []
+    for prefix, (rows, pairs) in zip(prefixes, stored, strict=True):
+        by_run.append([replace(row, detector=prefix + row.detector) for row in rows])
+        compared += [
+            replace(pair, label_free=prefix + pair.label_free, names_based=prefix + pair.names_based) for pair in pairs
+        ]
+
+    # a run given twice counts once
+    results = list(dict.fromkeys(row for rows in by_run for row in rows))
     comparisons = list(dict.fromkeys(compared))
-    about = joined(
-        [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, found, strict=True)]
+    metadata = joined(
+        [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)]
     )
+
     try:
         if convention:
             scores = {
                 key: pair
-                for run, t, rows in zip(runs, told, by_run, strict=True)
-                for key, pair in stored_scores(_folder(run), rows, t).items()
+                for run, prefix, rows in zip(runs, prefixes, by_run, strict=True)
+                for key, pair in stored_scores(_folder(run), rows, prefix).items()
             }
             tables = convention_tables(results, scores, convention)
             print_tables(tables)
-            print_remarks(about)
+            print_remarks(metadata)
         else:
-            print_results(results, comparisons, about)
+            print_results(results, comparisons, metadata)
     except UserError:
         raise
     except ValueError as error:  # rows of one detector and set that contradict one another
         raise SettingsError(f"these runs do not fit into one table: {error}. Give each a name with --names.") from error
+
     if out:
         folder = Path(out)
-        write_results(folder, results, {"runs": runs, **about}, comparisons)
+        write_results(folder, results, {"runs": runs, **metadata}, comparisons)
         if convention:
             text = "\n\n".join(paragraphs(table) for table in tables) + "\n"
-            (folder / f"results_{convention}.md").write_text(around(text, about), encoding="utf-8")
+            (folder / f"results_{convention}.md").write_text(around(text, metadata), encoding="utf-8")
         print(f"joined results: {folder / 'results.csv'}, {folder / 'results.md'}")
     return 0
 
 
 def _labels(runs: list[str], detectors: list[list[str]]) -> list[str]:
-    """What tells the runs' detectors apart; empty where nothing needs to."""
-    every = [name for some in detectors for name in dict.fromkeys(some)]
-    if len(set(every)) == len(every):
+    """A label for each run that tells its detectors from those of the others; empty where no name comes twice."""
+    distinct_names = [name for of_run in detectors for name in dict.fromkeys(of_run)]
+    if len(set(distinct_names)) == len(distinct_names):
         return [""] * len(runs)
+
     folders = [_folder(run) for run in runs]
     distinct = len({folder.name for folder in folders}) == len(set(folders))
     return [folder.name for folder in folders] if distinct else runs
 
 
 def _folder(run: str) -> Path:
-    """A run's folder, also where one of its files is given."""
+    """A run's folder; `run` may also be one of its files."""
     path = Path(run).resolve()
     return path if path.is_dir() else path.parent

@@ -1,4 +1,4 @@
-"""OODCLI: LightningCLI plus what data and model must agree on. The only file that starts Lightning."""
+"""`fit` and `test`: LightningCLI with one encoder for data and model. The only file that starts Lightning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as L
 import yaml
@@ -19,9 +19,20 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
-from ood_lightning.cli.parser import BadSettings, known_keys, near_key
+from ood_lightning.cli.parser import PlainErrors
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
+
+# what every run has unless its config says otherwise, so that no config repeats it
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # our own samplers share the data out; Lightning's would pad
+    "deterministic": True,
+    "enable_model_summary": False,
+    "logger": [
+        {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": ".", "name": "log"}},
+    ],
+    "callbacks": [SafeStop()],
+}
 
 
 class SaveConfig(SaveConfigCallback):
@@ -33,12 +44,8 @@ class SaveConfig(SaveConfigCallback):
             logger.log_hyperparams(settings)
 
 
-class OODParser(LightningArgumentParser):
-    """Refuses settings without a traceback, and names the nearest right key."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise what `main` prints."""
-        raise BadSettings(near_key(message, known_keys(self)))
+class OODParser(PlainErrors, LightningArgumentParser):
+    """Lightning's parser with errors in our words."""
 
 
 class OODCLI(LightningCLI):
@@ -46,18 +53,19 @@ class OODCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Commands, and the arguments of their Trainer methods that are no options."""
-        every = LightningCLI.subcommands()
-        return {name: every[name] for name in ("fit", "test")}
+        """The two commands, each with the arguments of its Trainer method that are no options."""
+        lightnings = LightningCLI.subcommands()
+        return {name: lightnings[name] for name in ("fit", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One encoder for data and model, loaded once."""
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """A logger whose `save_dir` is `.` writes into the run's own folder, wherever that was put."""
+        """Let a logger whose `save_dir` is `.` write into the run's folder."""
         trainer = self.config[self.subcommand].trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+
         for logger in loggers:
             settings = getattr(logger, "init_args", None)
             if settings is not None and settings.get("save_dir") == "." and trainer.default_root_dir:
@@ -72,6 +80,7 @@ class OODCLI(LightningCLI):
         elif "SLURM_NTASKS" in os.environ:
             # in a job but without srun: Slurm's variables would let Lightning wait for ranks that nobody starts
             kwargs["plugins"] = [LightningEnvironment()]
+
         trainer = super().instantiate_trainer(**kwargs)
         if trainer.loggers and not any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
             # files in the run's folder are the record, whatever else the config chose to look at them with
@@ -80,42 +89,30 @@ class OODCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""
-        checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-        if not checkpoints or self.config_init["fit"]["ckpt_path"]:
+        writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
             return
+
         path = checkpoint_of(self.trainer, self.model, self.datamodule)
         if path:
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
 
     def before_test(self) -> None:
-        """Leave the printing to our own table: Lightning's would repeat every number once a set."""
+        """Silence Lightning's table, which would repeat every number once a set; ours is printed in its place."""
         self.config_init["test"]["verbose"] = False
 
 
-def run(given: list[str] | None) -> int:
-    """Run `fit` or `test`.
+def run(argv: list[str] | None) -> int:
+    """Run `fit` or `test`; returns the exit status.
 
     Args:
-        given: command and arguments; None lets Lightning read the process's own.
+        argv: command and arguments; None lets Lightning read the process's own.
     """
     _quiet()
     status = 1
     try:
-        cli = OODCLI(
-            L.LightningModule,
-            L.LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            # own samplers share the data out; Lightning's would pad
-            trainer_defaults={"use_distributed_sampler": False, "deterministic": True, "callbacks": [SafeStop()]},
-            save_config_callback=SaveConfig,
-            save_config_kwargs={"overwrite": True},
-            parser_class=OODParser,
-            parser_kwargs={"allow_abbrev": False},
-            args=given,
-        )
+        cli = _cli(argv)
         Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
         status = 0
     except SIGTERMException:
@@ -126,19 +123,42 @@ def run(given: list[str] | None) -> int:
         raise
     finally:
         wandb.finish(status)
+
     return status
 
 
-def _quiet() -> None:
-    """Silence hints that do not apply here."""
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
-    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*distributed.nn.functional.all_gather is deprecated.*")
-    # what is logged was gathered before, so it is equal on all ranks
-    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
-    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
+def _cli(argv: list[str] | None) -> OODCLI:
+    """Read the settings and run the command; LightningCLI does both when it is built."""
+    return OODCLI(
+        L.LightningModule,
+        L.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        trainer_defaults=TRAINER_DEFAULTS,
+        save_config_callback=SaveConfig,
+        save_config_kwargs={"overwrite": True},
+        parser_class=OODParser,
+        parser_kwargs={"allow_abbrev": False},
+        args=argv,
     )
+
+
+SILENCED = (  # warnings that do not apply here
+    "does not have many workers",
+    "`srun` command is available",
+    "is smaller than the logging interval",
+    "treespec, LeafSpec",
+    "distributed.nn.functional.all_gather is deprecated",
+    "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
+    "args parameter is intended to run from within Python",
+)
+
+
+def _quiet() -> None:
+    """Silence hints of Lightning that do not apply here."""
+    for words in SILENCED:
+        warnings.filterwarnings("ignore", message=f".*{words}.*")
+
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger.addFilter(lambda record: "Tip:" not in record.getMessage())

@@ -22,11 +22,11 @@ BROAD_NOUNS = (
 
 @dataclass(frozen=True)
 class Conjugated(Corpus):
-    """A corpus whose adjectives became phrases such as `red pattern`; its nouns stay as they are and where they are.
+    """A corpus whose adjectives become phrases such as `red pattern`; its nouns and the order do not change.
 
     Args:
         corpus: that tells nouns from adjectives.
-        seed: of the draws, one an adjective in the corpus's order; 0 in the official code.
+        seed: of the draws, one for each adjective in the corpus's order; 0 in the official code.
     """
 
     corpus: Corpus
@@ -38,24 +38,31 @@ class Conjugated(Corpus):
         Raises:
             CorpusError: if the corpus does not know its adjectives, or cannot be read.
         """
-        found = self.corpus.load()
-        if found.parts is None or "adj" not in found.parts:
+        words = self.corpus.load()
+        if words.parts is None or "adj" not in words.parts:
             raise CorpusError(
-                f"corpus {found.name!r} marks no word as an adjective, so there is nothing to join to a noun: give one "
+                f"corpus {words.name!r} marks no word as an adjective, so there is nothing to join to a noun: give one "
                 f"that does, such as ood_lightning.corpora.lexicographer.Lexicographer"
             )
-        draw = random.Random(self.seed)  # as the official code's random.seed(0), without touching others' draws
-        nouns = {word for word, part in zip(found.words, found.parts, strict=True) if part == "noun"}
-        made: dict[str, Part] = {}
+
+        nouns = {word for word, part in zip(words.words, words.parts, strict=True) if part == "noun"}
+        draw = random.Random(self.seed)  # as the official code's random.seed(0), but for this corpus alone
+        parts: dict[str, Part] = {}
         counts: dict[str, int] = {}
         n_known = 0
-        for word, part, count in zip(found.words, found.parts, found.times, strict=True):
+
+        for word, part, count in zip(words.words, words.parts, words.times, strict=True):
             text = word if part == "noun" else f"{word} {draw.choice(BROAD_NOUNS)}"
             if part == "adj" and text in nouns:
                 n_known += 1
             else:
-                made[text], counts[text] = part, count
-        log.info("%s: left out %d phrases that are nouns of the corpus", found.name, n_known)
-        source = f"{found.source}, adjectives joined to nouns with seed {self.seed}"
-        name, parts = f"{found.name}_conjugated", tuple(made.values())
-        return Words(name, tuple(made), source, parts, tuple(counts.values()))
+                parts[text], counts[text] = part, count
+
+        log.info("%s: left out %d phrases that are nouns of the corpus", words.name, n_known)
+        return Words(
+            name=f"{words.name}_conjugated",
+            words=tuple(parts),
+            source=f"{words.source}, adjectives joined to nouns with seed {self.seed}",
+            parts=tuple(parts.values()),
+            counts=tuple(counts.values()),
+        )

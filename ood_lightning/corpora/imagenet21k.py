@@ -63,22 +63,30 @@ class ImageNet21K(Corpus):
         spec = find_spec("timm")
         if spec is None or not spec.submodule_search_locations:
             raise CorpusError("the names of ImageNet-21K come with timm, which is not installed: `pip install timm`")
+
         folder = Path(spec.submodule_search_locations[0]) / "data" / "_info"
         lemmas = dict(line.split("\t", 1) for line in _lines(folder / LEMMAS) if "\t" in line)
         synsets = _lines(folder / SYNSETS[self.subset])
         unknown = [synset for synset in synsets if synset not in lemmas]
         if unknown:
             raise CorpusError(f"{folder / LEMMAS} has no lemma of synset {unknown[0]!r}: install another timm")
-        names = [lemmas[synset].lower().split(", ") for synset in synsets]
-        words = distinct(name for of_synset in names for name in of_synset[: 1 if self.lemmas == "first" else None])
+
+        names: list[str] = []
+        for synset in synsets:
+            of_synset = lemmas[synset].lower().split(", ")
+            names += of_synset[:1] if self.lemmas == "first" else of_synset
+        words = distinct(names)
+
         if len(words) != (expected := EXPECTED[self.subset, self.lemmas]):
             log.warning(
                 "timm's tables of ImageNet-21K (%s, %s lemmas) give %d words, %d were expected. Compare results only "
                 "where the corpus is equal.",
                 *(self.subset, self.lemmas, len(words), expected),
             )
+
         name = "imagenet21k" if self.subset == "full" else f"imagenet21k_{self.subset.replace('-', '')}"
-        name += "_all" if self.lemmas == "all" else ""
+        if self.lemmas == "all":
+            name += "_all"
         noun: Part = "noun"
         return Words(name, words, source=f"timm, {folder / SYNSETS[self.subset]}", parts=(noun,) * len(words))
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_lightning.corpora.wordnet import FROZEN_SHA256, frozen_lines
+from ood_lightning.corpora.wordnet import FROZEN_SHA256
 from ood_lightning.corpora.words import Corpus, Part, WordFile, Words
 from ood_lightning.errors import CorpusError
+from ood_lightning.wordnet.frozen import frozen_text
 
 _NOUNS = (
     "Tops act animal artifact attribute body cognition communication event feeling food group location motive object "
@@ -48,7 +49,7 @@ class Lexicographer(Corpus):
     adjectives_first: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "exclude", _checked(self.exclude))
+        object.__setattr__(self, "exclude", _known_files(self.exclude))
 
     def load(self) -> Words:
         """Read the words.
@@ -59,12 +60,14 @@ class Lexicographer(Corpus):
         lists: dict[str, list[str]] = {name: [] for name in FILES.values() if name not in self.exclude}
         parts: tuple[Part, ...] = ("noun", "adj")
         for part in parts:
-            words = frozen_lines(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part])
-            numbers = frozen_lines(f"wordnet30_{part}_files.txt.xz", FILES_SHA256[part])
-            for word, found in zip(words, numbers, strict=True):
-                for name in (FILES[int(number)] for number in found.split()):
+            words = frozen_text(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]).splitlines()
+            numbers_of_files = frozen_text(f"wordnet30_{part}_files.txt.xz", FILES_SHA256[part]).splitlines()
+            for word, numbers in zip(words, numbers_of_files, strict=True):
+                for number in numbers.split():
+                    name = FILES[int(number)]
                     if name in lists:
                         lists[name].append(word)
+
         return _united("lexicographer", lists, self.adjectives_first, "WordNet 3.0, the lists in this package")
 
 
@@ -89,7 +92,7 @@ class LexicographerFolder(Corpus):
     spaces: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "exclude", _checked(self.exclude))
+        object.__setattr__(self, "exclude", _known_files(self.exclude))
 
     def load(self) -> Words:
         """Read the lists.
@@ -98,23 +101,28 @@ class LexicographerFolder(Corpus):
             CorpusError: if the folder holds none, or one cannot be read.
         """
         folder = Path(self.path).expanduser()
-        found = sorted(path for part in ("noun", "adj") for path in folder.glob(f"{part}.*.txt"))
-        if not found:
+        paths = sorted([*folder.glob("noun.*.txt"), *folder.glob("adj.*.txt")])
+        if not paths:
             raise CorpusError(
                 f"{folder} holds no lists of words (looked from {Path.cwd()}): expected files such as "
                 f"noun.plant.txt and adj.all.txt, as in `txtfiles` of NegLabel's release"
             )
+
         lists: dict[str, list[str]] = {}
-        for path in found:
-            if (name := path.name.removesuffix(".txt")) not in self.exclude:
+        for path in paths:
+            name = path.name.removesuffix(".txt")
+            if name not in self.exclude:
                 words = WordFile(str(path)).load().words
                 lists[name] = [word.replace("_", " ").strip() for word in words] if self.spaces else list(words)
+
         return _united(folder.name, lists, self.adjectives_first, str(folder))
 
 
-def _checked(exclude: Iterable[str]) -> tuple[str, ...]:
+def _known_files(exclude: Iterable[str]) -> tuple[str, ...]:
+    """The names as a tuple, all of them lexicographer files."""
     if isinstance(exclude, str):
         raise CorpusError(f"exclude is the text {exclude!r}; a list is expected: exclude: [noun.animal, noun.food]")
+
     names = tuple(exclude)  # a list from YAML would not hash
     if unknown := [name for name in names if name not in FILES.values()]:
         raise CorpusError(f"WordNet has no lexicographer file {unknown[0]!r}; it has {', '.join(FILES.values())}")
@@ -123,8 +131,15 @@ def _checked(exclude: Iterable[str]) -> tuple[str, ...]:
 
 def _united(name: str, lists: dict[str, list[str]], adjectives_first: bool, source: str) -> Words:
     """The lists one after another, each word where it comes first."""
+    by_part: dict[Part, list[str]] = {"noun": [], "adj": []}
+    for file, words in lists.items():
+        by_part["adj" if file.startswith("adj") else "noun"] += words
+
     parts: dict[str, Part] = {}
-    for file in sorted(lists, key=lambda file: file.startswith("adj") != adjectives_first):
-        for word in filter(None, lists[file]):
-            parts.setdefault(word, "adj" if file.startswith("adj") else "noun")
+    order: tuple[Part, ...] = ("adj", "noun") if adjectives_first else ("noun", "adj")
+    for part in order:
+        for word in by_part[part]:
+            if word:
+                parts.setdefault(word, part)
+
     return Words(name=name, words=tuple(parts), source=source, parts=tuple(parts.values()))

@@ -48,11 +48,14 @@ class PartOfSpeech(Corpus):
             CorpusError: as :meth:`ood_lightning.corpora.table.TableColumn.load`.
         """
         rows = read_columns(self.path, ["word", "pos_tag"])
+
         words: dict[str, Part] = {}
         for tag, part in TAGS.items():
             if part in self.parts.split("+"):
-                for word in kept(self.path, [cell for cell, its_tag in rows if its_tag.strip() == tag], lower=True):
+                tagged = [word for word, its_tag in rows if its_tag.strip() == tag]
+                for word in kept(self.path, tagged, lower=True):
                     words.setdefault(word, part)
+
         if len(words) != (expected := EXPECTED[self.parts]):
             log.warning(
                 "%s gives %d words (%s); the table of ClusterMine's paper gives %d. Compare results only where the "

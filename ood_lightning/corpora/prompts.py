@@ -134,15 +134,17 @@ class Prompts:
     adjectives: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "templates", _checked(self.templates, "templates", "prompt template"))
+        object.__setattr__(self, "templates", _sound(self.templates, "templates", "prompt template"))
         if self.adjectives is not None:
-            object.__setattr__(self, "adjectives", _checked(self.adjectives, "adjectives", "adjectives' template"))
+            object.__setattr__(self, "adjectives", _sound(self.adjectives, "adjectives", "adjectives' template"))
         if self.order not in get_args(Order):
             raise CorpusError(f"prompt order {self.order!r}: expected one of {', '.join(get_args(Order))}")
 
     def of(self, part: Part) -> tuple[str, ...]:
         """Templates for words of a part of speech."""
-        return self.adjectives if part == "adj" and self.adjectives is not None else self.templates
+        if part == "adj" and self.adjectives is not None:
+            return self.adjectives
+        return self.templates
 
     def fill(self, word: str, part: Part = "noun") -> list[str]:
         """The word in every template, J sentences in the templates' order. Braces in the word stay as they are."""
@@ -154,23 +156,26 @@ class Prompts:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of order and templates: text features made with others are others."""
-        told: list[object] = [self.order, *self.templates]
+        """SHA-256 of order and templates; part of the name under which text features are stored."""
+        content: list[object] = [self.order, *self.templates]
         if self.adjectives is not None:
-            told.append({"adjectives": self.adjectives})
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+            content.append({"adjectives": self.adjectives})
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _checked(templates: tuple[str, ...], field: str, what: str) -> tuple[str, ...]:
+def _sound(templates: tuple[str, ...], field: str, what: str) -> tuple[str, ...]:
+    """The templates as a tuple, each with one slot for the word."""
     if isinstance(templates, str):
         raise CorpusError(f"{field} is the text {templates!r}; a list is expected: {field}: [...]")
+
     templates = tuple(templates)  # a list from YAML would not hash
     if not templates:
         raise CorpusError(f"no prompt {field}: give at least one; '{{}}' alone is the bare word")
-    for at, template in enumerate(templates):
+
+    for row, template in enumerate(templates):
         if (n_slots := template.count("{}")) != 1:
             raise CorpusError(
-                f"{what} {at}, {template!r}, has {n_slots} slots '{{}}' and must have exactly one, "
+                f"{what} {row}, {template!r}, has {n_slots} slots '{{}}' and must have exactly one, "
                 f"where the word goes: 'a photo of a {{}}.'"
             )
     return templates
@@ -190,7 +195,7 @@ def ensemble(features: "Tensor", order: Order) -> "Tensor":
     features = features.double() if features.itemsize == 8 else features.float()
     if order == "normalise-then-mean":
         features = _unit(features)
-    return _unit(features.mean(dim=1))
+    return _unit(features.mean(dim=1))  # (W, J, D) -> (W, D)
 
 
 def _unit(vectors: "Tensor") -> "Tensor":

@@ -50,9 +50,11 @@ def kept(path: str, cells: Sequence[str], lower: bool) -> tuple[str, ...]:
     Raises:
         CorpusError: if there are none.
     """
-    filled = [word.lower() if lower else word for cell in cells if (word := " ".join(cell.split()))]
+    tidied = [" ".join(cell.split()) for cell in cells]
+    filled = [word.lower() if lower else word for word in tidied if word]
     if not filled:
         raise CorpusError(f"table {path} holds no words in the wanted column and rows")
+
     words = distinct(filled)
     n_empty, n_twice = len(cells) - len(filled), len(filled) - len(words)
     log.info("%s: %d words; left out %d empty cells and %d duplicates", path, len(words), n_empty, n_twice)
@@ -70,10 +72,12 @@ def read_columns(source: str, columns: Sequence[str], delimiter: str | None = No
         delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     if len(delimiter) != 1:
         raise CorpusError(f"table {path}: delimiter {delimiter!r}: expected one character")
+
     reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        at = [_index(path, header, column) for column in columns]
+        indices = [_index(path, header, column) for column in columns]
+
         rows = []
         for row in reader:
             if row and len(row) != len(header):
@@ -81,9 +85,10 @@ def read_columns(source: str, columns: Sequence[str], delimiter: str | None = No
                     f"table {path}, line {reader.line_num}: {len(row)} cells, the header has {len(header)}. Quote "
                     f"cells that hold {delimiter!r}, or name the right delimiter."
                 )
-            rows.append([row[i] for i in at] if row else [""] * len(at))
+            rows.append([row[i] for i in indices] if row else [""] * len(indices))
     except csv.Error as error:
         raise CorpusError(f"table {path}, line {reader.line_num}: {error}") from error
+
     return rows
 
 
@@ -105,7 +110,7 @@ def _text(path: Path) -> str:
 
 def _index(path: Path, header: Sequence[str], column: str) -> int:
     if header.count(column) != 1:
-        found = f"{header.count(column)} columns" if column in header else "no column"
+        n_columns = f"{header.count(column)} columns" if column in header else "no column"
         names = ", ".join(map(repr, header)) or "none"
-        raise CorpusError(f"table {path} has {found} {column!r}; its header names {names}")
+        raise CorpusError(f"table {path} has {n_columns} {column!r}; its header names {names}")
     return header.index(column)

@@ -49,19 +49,23 @@ class TextBank:
         from ood_lightning.data.artifacts.features import TextFile
 
         if prompts.adjectives is None or parts is None or "adj" not in parts:
-            prompts, parts = prompts.without_adjectives(), None
-        named = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
-        listed = hashlib.sha256("\n".join(named).encode()).hexdigest()
-        stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, listed, prompts.fingerprint)
-        found = stored.read()
-        if found is not None:
-            return found
+            prompts = prompts.without_adjectives()
+            parts = None
+
+        lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
+        fingerprint = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
+        cached = stored.read()
+        if cached is not None:
+            return cached
+
         n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
         pieces = []
         with one_report(), bar(n_texts, f"encode {what}", "text") as progress_bar:
             for start in range(0, len(words), WORDS_AT_ONCE):
-                some = slice(start, start + WORDS_AT_ONCE)
-                pieces.append(self.encode(words[some], prompts, progress_bar.update, parts and parts[some]))
+                rows = slice(start, start + WORDS_AT_ONCE)
+                pieces.append(self.encode(words[rows], prompts, progress_bar.update, parts and parts[rows]))
+
         features = torch.cat(pieces)
         stored.write(features, list(words))
         return features
@@ -78,19 +82,24 @@ class TextBank:
         Args:
             words: in the order of the rows.
             prompts: templates around each word.
-            on_progress: told how many more texts are done.
+            on_progress: called with the number of texts that were encoded since the last call.
             parts: of speech, one a word; None: all are nouns.
         """
         if parts is None or "adj" not in parts:
             return self._encode(words, prompts, "noun", on_progress)
         import torch
 
-        rows = {part: [i for i, own in enumerate(parts) if own == part] for part in sorted(set(parts))}
-        groups = [self._encode([words[i] for i in own], prompts, part, on_progress) for part, own in rows.items()]
-        return torch.cat(groups)[torch.tensor([i for own in rows.values() for i in own]).argsort()]
+        groups = []
+        order: list[int] = []  # row of `words` that each encoded row belongs to
+        for part in sorted(set(parts)):
+            rows = [row for row, its_part in enumerate(parts) if its_part == part]
+            groups.append(self._encode([words[row] for row in rows], prompts, part, on_progress))
+            order += rows
+
+        return torch.cat(groups)[torch.tensor(order).argsort()]
 
     def _encode(
         self, words: Sequence[str], prompts: Prompts, part: Part, on_progress: Callable[[int], object]
     ) -> Tensor:
         encoded = self.encoder.encode_text([text for word in words for text in prompts.fill(word, part)], on_progress)
-        return ensemble(encoded.view(len(words), len(prompts.of(part)), -1), prompts.order)
+        return ensemble(encoded.view(len(words), len(prompts.of(part)), -1), prompts.order)  # (W * J, D) -> (W, D)

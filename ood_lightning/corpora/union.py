@@ -27,11 +27,11 @@ class Union(Corpus):
         """
         if not self.corpora:
             raise CorpusError("a union of no corpora: give at least one")
-        found = [corpus.load() for corpus in self.corpora]
-        joined = found[0]
-        for words in found[1:]:
-            joined = appended(joined, words)
-        return joined
+
+        first, *others = [corpus.load() for corpus in self.corpora]
+        for words in others:
+            first = appended(first, words)
+        return first
 
 
 def appended(first: Words, second: Words, name: str = "") -> Words:
@@ -45,13 +45,17 @@ def appended(first: Words, second: Words, name: str = "") -> Words:
     taken = {word.lower() for word in first.words}
     new: dict[str, Part | None] = {}
     counts = list(first.times)
+
     for word, part, count in zip(second.words, second.parts or (None,) * len(second), second.times, strict=True):
         if word.lower() not in taken:
             taken.add(word.lower())
             new[word] = part
             counts.append(count)
-    told = (len(first), first.name, len(new), second.name, len(second) - len(new))
-    log.info("%d words of %s and %d of %s; %d were there before", *told)
+
+    log.info(
+        "%d words of %s and %d of %s; %d were there before",
+        *(len(first), first.name, len(new), second.name, len(second) - len(new)),
+    )
     known = [part for part in new.values() if part is not None]
     parts = (*first.parts, *known) if first.parts is not None and len(known) == len(new) else None
     source = f"{first.source}; {second.source}"

@@ -27,14 +27,18 @@ class Without(Corpus):
         Raises:
             CorpusError: if one of them cannot be read, or nothing is left.
         """
-        words, listed = self.corpus.load(), WordFile(self.path).load()
+        words = self.corpus.load()
+        listed = WordFile(self.path).load()
         stop = set(listed.words)
+
         rows = [i for i, word in enumerate(words.words) if word.lower() not in stop]
         if not rows:
             raise CorpusError(f"corpus {words.name!r} has no word that {self.path} does not list")
+
         unknown = len(stop - {word.lower() for word in words.words})
         n_out = len(words) - len(rows)
         log.info("%s: %d words left out, %d of %s are not in it", words.name, n_out, unknown, self.path)
+
         return Words(
             f"{words.name}_without_{listed.name}",
             tuple(words.words[i] for i in rows),

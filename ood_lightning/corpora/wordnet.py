@@ -5,21 +5,19 @@ result 67K words (nouns) and 79K words (nouns and adjectives); first lemma, lowe
 that gives both numbers. Its Table 6 tries all lemmas, and duplicates, too.
 """
 
-import hashlib
 import logging
-import lzma
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ood_lightning.corpora.words import Corpus, Part, Words
 from ood_lightning.errors import CorpusError
 from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.frozen import frozen_text
 from ood_lightning.wordnet.graph import frozen_graph
 
 log = logging.getLogger(__name__)
@@ -39,6 +37,14 @@ FROZEN_SHA256: dict[Part, str] = {  # of the text inside, so that another liblzm
 }
 ADJ_LEMMAS = "wordnet30_adj_lemmas.txt.xz"  # the nouns' are in the graph
 ADJ_LEMMAS_SHA256 = "8feb61e6400dec6934f8e5150adc396f087f4e4b3116111e8f16e3ee16784bcb"  # of the text inside
+
+
+class Lemmas(NamedTuple):
+    """Cleaned lemmas of each part of speech, of which release, and where they were read."""
+
+    by_part: dict[Part, Counted]
+    version: str
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -82,39 +88,51 @@ class WordNet(Corpus):
             CorpusError: if the source is not there (says how to get it) or is damaged.
         """
         parts: tuple[Part, ...] = ("noun", "adj") if self.parts == "noun+adj" else ("noun",)
-        match self.source:
-            case "auto" | "frozen":
-                plain = self.lemmas == "first" and not self.duplicates
-                lemmas, version, place = _frozen(parts, plain), "3.0", "the lists in this package"
-            case "nltk":
-                lemmas, version, place = _nltk(parts)
-            case "system":
-                folder = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
-                lemmas, version, place = _system(folder, parts), wndb_version(folder), str(folder)
-            case _:
-                raise CorpusError(f"WordNet source {self.source!r}: expected one of auto, nltk, system, frozen")
+        lemmas = self._read(parts)
+
         words: dict[str, Part] = {}
         counts: Counter[str] = Counter()
         for part in parts:
-            for lemma, (heads, entries) in lemmas[part].items():
+            for lemma, (heads, entries) in lemmas.by_part[part].items():
                 if n := heads if self.lemmas == "first" else entries:
                     words.setdefault(lemma, part)  # a noun that is an adjective too stays a noun, with all its copies
                     counts[lemma] += n
-        size, expected = len(words), EXPECTED[self.parts, self.lemmas][self.duplicates]
-        if self.duplicates:
-            size = counts.total()
+
+        size = counts.total() if self.duplicates else len(words)
+        expected = EXPECTED[self.parts, self.lemmas][self.duplicates]
         if size != expected:
             log.warning(
                 "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
-                *(version, place, size, self.parts, expected),
+                *(lemmas.version, lemmas.origin, size, self.parts, expected),
             )
+
+        name = NAMES[self.parts]
+        if self.lemmas == "all":
+            name += "_all"
+        if self.duplicates:
+            name += "_duplicates"
+
         return Words(
-            name=NAMES[self.parts] + "_all" * (self.lemmas == "all") + "_duplicates" * self.duplicates,
+            name=name,
             words=tuple(words),
-            source=f"WordNet {version}, {place}",
+            source=f"WordNet {lemmas.version}, {lemmas.origin}",
             parts=tuple(words.values()),
             counts=tuple(counts[word] for word in words) if self.duplicates else None,
         )
+
+    def _read(self, parts: tuple[Part, ...]) -> Lemmas:
+        match self.source:
+            case "auto" | "frozen":
+                heads_only = self.lemmas == "first" and not self.duplicates
+                return Lemmas(_frozen(parts, heads_only), "3.0", "the lists in this package")
+            case "nltk":
+                return _nltk(parts)
+            case "system":
+                folder = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
+                by_part = {part: counted(synset.lemmas for synset in synsets(folder, part)) for part in parts}
+                return Lemmas(by_part, wndb_version(folder), str(folder))
+            case _:
+                raise CorpusError(f"WordNet source {self.source!r}: expected one of auto, nltk, system, frozen")
 
 
 def clean(lemma: str) -> str:
@@ -154,59 +172,39 @@ def counted(of_synsets: Iterable[Sequence[str]]) -> Counted:
     return {word: (heads[word], entries[word]) for word in (*heads, *sorted(entries.keys() - heads.keys()))}
 
 
-def _system(folder: Path, parts: Iterable[Part]) -> dict[Part, Counted]:
-    return {part: counted(synset.lemmas for synset in synsets(folder, part)) for part in parts}
-
-
-def _frozen(parts: Iterable[Part], plain: bool) -> dict[Part, Counted]:
-    """Of the lists in this package; `plain`: only words that head a synset, each once."""
-    found: dict[Part, Counted] = {}
+def _frozen(parts: Iterable[Part], heads_only: bool) -> dict[Part, Counted]:
+    """Of the lists in this package; `heads_only`: only words that head a synset, counted once."""
+    by_part: dict[Part, Counted] = {}
     for part in parts:
-        heads = frozen_lines(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part])
-        if plain:
-            found[part] = dict.fromkeys(heads, (1, 1))
+        heads = frozen_text(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]).splitlines()
+
+        if heads_only:
+            by_part[part] = dict.fromkeys(heads, (1, 1))
         elif part == "noun":
             lemmas = counted(frozen_graph().lemmas)
-            found[part] = {word: lemmas[word] for word in (*heads, *lemmas)}
+            by_part[part] = {word: lemmas[word] for word in (*heads, *lemmas)}  # in WordNet's order, not the graph's
         else:
-            lines = [line.split(" ", 2) for line in frozen_lines(ADJ_LEMMAS, ADJ_LEMMAS_SHA256)]
-            words = (*heads, *(fields[2] for fields in lines[len(heads) :]))
-            found[part] = {word: (int(fields[0]), int(fields[1])) for word, fields in zip(words, lines, strict=True)}
-    return found
+            by_part[part] = _adjectives(heads)
+
+    return by_part
 
 
-def frozen_lines(name: str, sha256: str) -> list[str]:
-    """Lines of a list that comes with this package.
-
-    Args:
-        name: of the file.
-        sha256: of the text inside it.
-
-    Raises:
-        CorpusError: if the file is missing, damaged or changed.
-    """
-    file = files("ood_lightning.corpora") / "frozen" / name
-    try:
-        text = lzma.decompress(file.read_bytes())
-    except (OSError, lzma.LZMAError) as error:
-        raise CorpusError(f"cannot read the word list {file}: {error}. Install ood-lightning again.") from error
-    if (found := hashlib.sha256(text).hexdigest()) != sha256:
-        raise CorpusError(
-            f"the word list {file} has SHA-256 {found[:12]}..., expected {sha256[:12]}...: it was changed. "
-            f"Install ood-lightning again; for words of your own use ood_lightning.corpora.words.WordFile."
-        )
-    return text.decode().splitlines()
+def _adjectives(heads: Sequence[str]) -> Counted:
+    """Counts of the adjectives: lines `HEADS ENTRIES` for the words in `heads`, then `0 ENTRIES WORD` for others."""
+    lines = [line.split(" ", 2) for line in frozen_text(ADJ_LEMMAS, ADJ_LEMMAS_SHA256).splitlines()]
+    words = (*heads, *(fields[2] for fields in lines[len(heads) :]))
+    return {word: (int(fields[0]), int(fields[1])) for word, fields in zip(words, lines, strict=True)}
 
 
-def _nltk(parts: Iterable[Part]) -> tuple[dict[Part, Counted], str, str]:
+def _nltk(parts: Iterable[Part]) -> Lemmas:
     from nltk.corpus import wordnet  # 2 s, and only this source needs it
 
+    tags = {"noun": "n", "adj": "a"}
     try:
-        lemmas: dict[Part, Counted] = {
-            part: counted(s.lemma_names() for s in wordnet.all_synsets({"noun": "n", "adj": "a"}[part]))
-            for part in parts
+        by_part: dict[Part, Counted] = {
+            part: counted(synset.lemma_names() for synset in wordnet.all_synsets(tags[part])) for part in parts
         }
-        return lemmas, str(wordnet.get_version()), f"nltk, {wordnet.root}"
+        return Lemmas(by_part, str(wordnet.get_version()), f"nltk, {wordnet.root}")
     except (LookupError, OSError, ValueError) as error:
         reason = next((line.strip(" *.") for line in str(error).splitlines() if line.strip(" *")), type(error).__name__)
         raise CorpusError(

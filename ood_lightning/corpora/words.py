@@ -24,11 +24,11 @@ class Words:
         name: short, for file names and tables.
         words: no empty ones, no blanks at either end, no line breaks, no duplicates.
         source: where they were read, for a person.
-        parts: of speech, one a word; None where nobody knows.
-        counts: how often each word stands in the corpus, one or more; None: once each. A word has one row of features
-            and one vote all the same. Where the negatives of a label set are the rest of the corpus, its row is
-            repeated, so that it counts as often in every sum; a positive counts once, and leaves no copy among the
-            negatives.
+        parts: of speech, one for each word; None where nobody knows.
+        counts: how often each word stands in the corpus, 1 or more; None: each once. However often it stands there, a
+            word has one row of features and one vote. Where the negatives of a label set are the rest of the corpus,
+            its row is repeated, so that it counts as often in every sum; a positive counts once, and leaves no copy
+            among the negatives.
 
     Raises:
         CorpusError: if there are no words, or one breaks the rules above.
@@ -43,21 +43,24 @@ class Words:
     def __post_init__(self) -> None:
         if not self.words:
             raise CorpusError(f"corpus {self.name!r} from {self.source} holds no words: at least one is needed")
+
         seen: set[str] = set()
-        for at, word in enumerate(self.words):
+        for row, word in enumerate(self.words):
             if not word or word != word.strip() or "\n" in word:
                 raise CorpusError(
-                    f"corpus {self.name!r}, word {at}: {word!r} is empty, has a blank at an end or breaks the line. "
+                    f"corpus {self.name!r}, word {row}: {word!r} is empty, has a blank at an end or breaks the line. "
                     f"Strip it before building Words."
                 )
             if word in seen:
-                raise CorpusError(f"corpus {self.name!r}, word {at}: {word!r} came before. Use distinct() first.")
+                raise CorpusError(f"corpus {self.name!r}, word {row}: {word!r} came before. Use distinct() first.")
             seen.add(word)
+
         if self.parts is not None and len(self.parts) != len(self.words):
             raise CorpusError(
                 f"corpus {self.name!r} has {len(self.words)} words and {len(self.parts)} parts of speech: expected one "
                 f"a word"
             )
+
         if self.counts is not None:
             if len(self.counts) != len(self.words) or min(self.counts) < 1:
                 raise CorpusError(
@@ -72,9 +75,9 @@ class Words:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the words joined by line feeds, in UTF-8: equal only for the same words, as often, in the same order.
+        """Of the words joined by line feeds, in UTF-8: equal only for the same words and counts in the same order.
 
-        Where some word stands there more than once, all counts follow after an empty line.
+        Where a word stands there more than once, all counts follow after an empty line.
         """
         counts = "" if self.counts is None else "\n\n" + " ".join(map(str, self.counts))
         return hashlib.sha256(("\n".join(self.words) + counts).encode()).hexdigest()
@@ -142,22 +145,25 @@ class WordFile(Corpus):
             raise CorpusError(
                 f"word file {path} cannot be read: {error.strerror}. Give a readable text file."
             ) from error
-        lines = [self._word(line, at) for at, line in enumerate(content.split(b"\n"), start=1)]
+
+        lines = [self._word(line, number) for number, line in enumerate(content.split(b"\n"), start=1)]
         filled = [word for word in lines if word]
         if not filled:
             raise CorpusError(f"word file {path} holds no words: write one word or phrase per line.")
+
         words = distinct(filled)
         n_empty = len(lines) - len(filled) - (not lines[-1])  # what follows the last line feed is no line
         n_twice = len(filled) - len(words)
         log.info("%s: %d words; left out %d empty lines and %d duplicates", path, len(words), n_empty, n_twice)
         return Words(name=path.stem, words=words, source=str(path))
 
-    def _word(self, line: bytes, at: int) -> str:
+    def _word(self, line: bytes, number: int) -> str:
         try:
-            word = line.decode("utf-8-sig" if at == 1 else "utf-8").strip()  # editors on Windows begin with a mark
+            # editors on Windows begin a file with a byte-order mark
+            word = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
             raise CorpusError(
-                f"word file {self.path}, line {at}: byte 0x{line[error.start]:02x} at column {error.start + 1} is no "
-                f"UTF-8. Save the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
+                f"word file {self.path}, line {number}: byte 0x{line[error.start]:02x} at column {error.start + 1} is "
+                f"no UTF-8. Save the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
             ) from None
         return word.lower() if self.lower else word

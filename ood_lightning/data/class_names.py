@@ -1,6 +1,8 @@
 """True names of classes: of a set with a manifest, or a text file. Needs no torch."""
 
-from ood_lightning.data.shards.manifest import read_manifest
+from pathlib import Path
+
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import LabelSetError
 from ood_lightning.places import locate
 
@@ -22,28 +24,16 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
 
     Args:
         source: as of :func:`read_names`.
-        numbered: a line's place is the number of its class, so that none but the last may be empty.
+        numbered: line i names class i - 1, so that only lines at the end may be empty.
 
     Raises:
         LabelSetError: as of :func:`read_names`, or a line is empty.
     """
     if source.endswith(".txt"):
-        path = locate(source)
-        try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except OSError as error:
-            raise LabelSetError(f"file of names {path} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise LabelSetError(f"file of names {path} is no UTF-8: {error.reason} at byte {error.start}") from None
-        while lines and not lines[-1]:
-            lines.pop()
-        if numbered and "" in lines:
-            raise LabelSetError(
-                f"file of names {path}, line {lines.index('') + 1} is empty: a line's place is the number of its class"
-            )
-        names = _parted(lines, f"file of names {path}")
+        names = _names_of_file(locate(source), numbered)
     else:
         names = [(None, name) for name in read_manifest(source).class_names]
+
     if not names:
         raise LabelSetError(
             f"{source} holds no names: give a manifest with class_names, or a .txt with one name a line"
@@ -51,13 +41,28 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
     return names
 
 
-def _parted(lines: list[str], called: str) -> list[tuple[str | None, str]]:
-    """Folder and name of each line that is not empty; a line unlike the others would garble names without a word."""
+def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as error:
+        raise LabelSetError(f"file of names {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise LabelSetError(f"file of names {path} is no UTF-8: {error.reason} at byte {error.start}") from None
+
+    while lines and not lines[-1]:
+        lines.pop()
+    if numbered and "" in lines:
+        raise LabelSetError(
+            f"file of names {path}, line {lines.index('') + 1} is empty: a line's place is the number of its class"
+        )
+
     tabs = any("\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
-        if tabs and line and line.count("\t") != 1:
+        if tabs and line and line.count("\t") != 1:  # taken as it stands, it would garble names silently
             raise LabelSetError(
-                f"{called}, line {number}: {line!r} is not `folder<TAB>name` with one tab, as other lines are"
+                f"file of names {path}, line {number}: {line!r} is not `folder<TAB>name` with one tab, as other lines "
+                f"are"
             )
+
     parts = [line.rpartition("\t") for line in lines if line]
     return [(folder.strip() if tabs else None, name.strip()) for folder, _, name in parts]

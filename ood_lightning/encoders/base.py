@@ -62,7 +62,7 @@ class Encoder(ABC):
 
     @property
     def supports_soft_tokens(self) -> bool:
-        """Whether the text tower can take a vector for a token: then there is :meth:`blanks`."""
+        """Whether the text tower can take a vector for a token, as :meth:`soft_token_templates` needs."""
         return False
 
     def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:
@@ -81,7 +81,7 @@ class Encoder(ABC):
 
     def in_fp32(self) -> Encoder:
         """The same encoder with its towers in float32: itself if they are, else another one, not loaded yet."""
-        # an encoder with a choice of precision is a dataclass
+        # encoders with a choice of precision are dataclasses
         return self if self.precision == "fp32" else replace(cast(Any, self), precision="fp32")
 
     @abstractmethod
@@ -97,16 +97,17 @@ class Encoder(ABC):
 
         Args:
             image: pictures (B, 3, H, W).
-            extra_features: `tower`, the pooled output before the visual projection, as it is, (B, D_pre); `patches`,
-                unit-norm local features in the joint space, (B, P, D).
+            extra_features: `tower`, the pooled output before the visual projection, not normalised, (B, D_pre);
+                `patches`, unit-norm local features in the joint space, (B, P, D).
 
         Raises:
             EncoderError: if the encoder has no such column.
         """
         if extra_features:
             raise EncoderError(
-                f"encoder {self.name!r} has no {' and no '.join(extra_features)}: name no column in `also`"
+                f"encoder {self.name!r} has no {' and no '.join(extra_features)}: name no column in `extra_features`"
             )
+
         return {"image": self.encode_image(image)}
 
     @abstractmethod
@@ -115,5 +116,5 @@ class Encoder(ABC):
 
         Args:
             texts: complete texts, templates filled.
-            on_progress: told how many more texts are done, after each batch.
+            on_progress: called after each batch with its number of texts.
         """

@@ -8,15 +8,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from ood_lightning.errors import first_line
+from ood_lightning.errors import EncoderError, first_line
 
-LINE = 160  # letters of each line of a state dict's complaint, which names every tensor
+MAX_LETTERS = 160  # of each line of a state dict's error, which names every tensor
 
 
 def numbers_allowed() -> AbstractContextManager[Any]:
     """Inside, `torch.load` with `weights_only` takes NumPy's numbers too.
 
-    open_clip's training, CLIPN's with it, writes the optimiser's learning rate as one beside the weights.
+    open_clip's training, and CLIPN's with it, writes the optimiser's learning rate as such a number beside the weights.
     """
     import numpy as np
     import torch
@@ -28,12 +28,12 @@ def numbers_allowed() -> AbstractContextManager[Any]:
 
 
 def unsafe_pickle_message(path: Path | str, error: Exception, name: str = "weights.pt") -> str | None:
-    """What to say of a file that was refused since reading it could run code; None: the error says something else.
+    """What to say of a file that torch refused because reading it could run code; None for other errors.
 
     Args:
         path: of the file.
         error: torch's.
-        name: under which the tensors alone may be written.
+        name: of the file to which its tensors alone may be written.
     """
     if kind := re.search(r"GLOBAL (\S+) was not", str(error)):
         return (
@@ -41,49 +41,73 @@ def unsafe_pickle_message(path: Path | str, error: Exception, name: str = "weigh
             f"you trust it, write its tensors alone once, in Python: torch.save({{'state_dict': "
             f"torch.load({str(path)!r}, weights_only=False)['state_dict']}}, {name!r})"
         )
+
     if "TorchScript" in str(error):
         return (
             f"{path} is a TorchScript archive, which could run code when it is read: refused. OpenAI's own files are "
             f"such archives; open_clip has their tensors under the tag openai (model: ViT-B-16-quickgelu, pretrained: "
             f"openai)"
         )
+
     return None
 
 
 def short_error(error: Exception) -> str:
-    """Another library's error in a sentence or two: of a state dict's, one tensor of each kind of trouble will do."""
-    if isinstance(error, KeyError):
+    """Another library's error in a sentence or two; a state dict's, which may name every tensor, in three lines."""
+    if isinstance(error, KeyError):  # of open_clip, for a part of the model
         return f"its config or weights have no {error}; an encoder needs an image and a text tower"
+
     if "state_dict" in str(error):
         lines = [line for line in str(error).splitlines() if line.strip()]
-        return " ".join(shorten(line, LINE, placeholder=" ...") for line in lines[:3]).rstrip(". ")
+        return " ".join(shorten(line, MAX_LETTERS, placeholder=" ...") for line in lines[:3]).rstrip(". ")
+
     line = first_line(error)
-    if "Weights only" in line or isinstance(error, AttributeError | EOFError | StopIteration):  # it read them as others
+    # errors other than torch's own come up when it takes the bytes for something that they are not
+    if "Weights only" in line or isinstance(error, AttributeError | EOFError | StopIteration):
         return f"it is not what torch.save or safetensors wrote ({type(error).__name__})"
-    return shorten(line, 2 * LINE, placeholder=" ...").rstrip(".! ")
+
+    return shorten(line, 2 * MAX_LETTERS, placeholder=" ...").rstrip(".! ")
 
 
-def resized_parameters(path: Path, model: Any) -> list[str]:
-    """Tensors that had another number of elements in the file than they have in the model that was made of it.
+def check_sizes(path: Path, model: Any, name: str) -> None:
+    """Refuse a file some of whose tensors have other sizes than those of the model that was made of it.
 
-    open_clip stretches position embeddings of another picture size or context, and only its log tells.
+    open_clip resizes position embeddings for another picture size or context, and says so in its log alone.
+
+    Args:
+        path: of the checkpoint.
+        model: as open_clip made it.
+        name: open_clip's of the model, for errors.
+
+    Raises:
+        EncoderError: names the tensors.
     """
+    sizes = _sizes(path)
+    resized = [
+        f"{key} {sizes[key]}, expected {list(value.shape)}"
+        for key, value in model.state_dict().items()
+        # the scale and bias of the logits are numbers in some files, and lists of one number in others
+        if key in sizes and sizes[key] != list(value.shape) and not key.startswith("logit_")
+    ]
+    if resized:
+        raise EncoderError(
+            f"{path} was made for another picture size or context than {name} has: {'; '.join(resized)}. open_clip "
+            f"would resize it without an error: name the model that it was trained as"
+        )
+
+
+def _sizes(path: Path) -> dict[str, list[int]]:
+    """Shapes of a checkpoint's tensors by name, read without the numbers themselves."""
     import torch
     from safetensors import safe_open
 
     if path.suffix == ".safetensors":
-        with safe_open(path, framework="pt") as held:
-            sizes = {key: held.get_slice(key).get_shape() for key in held.keys()}  # noqa: SIM118 (no mapping)
-    elif path.suffix in (".npz", ".npy"):  # of big_vision, under other names
-        return []
-    else:
-        with numbers_allowed():
-            found = torch.load(path, map_location="meta", weights_only=True)
-        found = found.get("state_dict", found)
-        sizes = {key.removeprefix("module."): list(value.shape) for key, value in found.items()}
-    own = {key: list(value.shape) for key, value in model.state_dict().items()}
-    return [
-        f"{key} {sizes[key]}, expected {size}"
-        for key, size in own.items()
-        if key in sizes and sizes[key] != size and not key.startswith("logit_")  # a number, or a list of one
-    ]
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (no mapping)
+    if path.suffix in (".npz", ".npy"):  # of big_vision, with other names than open_clip's
+        return {}
+
+    with numbers_allowed():
+        content = torch.load(path, map_location="meta", weights_only=True)
+    weights = content.get("state_dict", content)
+    return {key.removeprefix("module."): list(value.shape) for key, value in weights.items()}

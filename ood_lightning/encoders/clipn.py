@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning.encoders.checkpoint import numbers_allowed, unsafe_pickle_message
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import locate
@@ -30,17 +30,16 @@ from ood_lightning.places import locate
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
     from torch import Tensor
 
     from ood_lightning.encoders.base import Encoder
 
 PROMPTS, N_PROMPTS = "prompt_no", 16
-SAME = 0.01  # of a tensor's length; bfloat16 towers differ from their float32 checkpoint by 0.002
+TOLERANCE = 0.01  # of a tensor's length; bfloat16 towers differ from their float32 checkpoint by 0.002
 
 
 class NoTexts(OpenClip):
-    """The run's encoder with CLIPN's "no" text tower in place of its own; pictures pass through the run's own tower.
+    """The run's encoder with CLIPN's "no" text tower in place of its own text tower; it shares the image tower.
 
     Args:
         yes: the run's encoder, the one that CLIPN was trained beside.
@@ -54,7 +53,8 @@ class NoTexts(OpenClip):
         if not isinstance(yes, OpenClip):
             raise EncoderError(f"CLIPN needs an encoder of open_clip, the run's is {yes.name!r}")
         super().__init__(**{field.name: getattr(yes, field.name) for field in fields(OpenClip) if field.init})
-        self.yes, self.checkpoint = yes, locate(checkpoint)
+        self.yes = yes
+        self.checkpoint = locate(checkpoint)
         if not self.checkpoint.is_file():
             raise EncoderError(f"there is no CLIPN checkpoint {self.checkpoint}")
 
@@ -67,65 +67,78 @@ class NoTexts(OpenClip):
         parts = f"{self.yes.fingerprint} {sha256_of(self.checkpoint)}"
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
-    def load(self, device: torch.device) -> None:  # noqa: D102
-        if self._towers is None:
-            model, transform, tokenizer = self.yes._loaded()
-            self._towers = (_answering_no(model, self.checkpoint, self.yes.name), transform, tokenizer)
-        self._towers[0].to(device)
-
-    def _loaded(self) -> Any:
-        if self._towers is None:
-            self.load(next(self.yes._loaded()[0].parameters()).device)
-        return self._towers
+    def _read(self) -> Towers:
+        model, transform, tokenizer = self.yes._loaded()
+        return Towers(_with_no_texts(model, self.checkpoint, self.yes.name), transform, tokenizer)
 
 
-def _answering_no(model: Any, path: Path, name: str) -> Any:
-    """The model with the checkpoint's "no" tower for its texts; shares the image tower."""
-    own = model.state_dict()
-    text = [key for key in own if not key.startswith(("visual.", "logit_"))]
-    if "positional_embedding" not in text:  # others name their text tower's parts `text.`
+def _with_no_texts(model: Any, path: Path, name: str) -> Any:
+    """The model with the checkpoint's "no" tower for its texts; shares the image tower.
+
+    Args:
+        model: the run's.
+        path: of the checkpoint.
+        name: of the run's encoder, for errors.
+    """
+    weights = model.state_dict()
+    text_keys = [key for key in weights if not key.startswith(("visual.", "logit_"))]
+    if "positional_embedding" not in text_keys:  # other models name their text tower's parts `text.`
         raise EncoderError(
             f"CLIPN's text tower is that of open_clip's plain CLIP models, such as ViT-B-16; {name!r} has another one"
         )
-    found = _read(path)
-    wanted = {_no(key): tuple(own[key].shape) for key in text}
-    wanted[PROMPTS] = (N_PROMPTS, *own["positional_embedding"].shape)
-    if lacking := [key for key in wanted if key not in found]:
-        raise EncoderError(
-            f"{path} is no CLIPN checkpoint: {len(lacking)} of the {len(wanted)} tensors of its 'no' tower are not in "
-            f"it, {lacking[0]} for one. It holds {len(found)} tensors: {', '.join(list(found)[:3]) or 'none'}, ..."
-        )
-    for key, shape in wanted.items():
-        if tuple(found[key].shape) != shape:
-            raise EncoderError(
-                f"{path}: {key} is {tuple(found[key].shape)}, expected {shape} under {name!r}: it was made for another "
-                f"model"
-            )
-    _check_frozen(own, found, path, name)
-    no = {key: found[_no(key)] for key in text}
-    no["positional_embedding"] = no["positional_embedding"].float() + found[PROMPTS].float().mean(dim=0)
-    tower = copy.deepcopy(model, {id(model.visual): model.visual})  # the memo: not copied again
-    tower.load_state_dict(no, strict=False)  # what is not in it is the image tower
+
+    checkpoint = _read(path)
+    shapes = {_no(key): tuple(weights[key].shape) for key in text_keys}
+    shapes[PROMPTS] = (N_PROMPTS, *weights["positional_embedding"].shape)
+    _check_shapes(checkpoint, shapes, path, name)
+    _check_frozen(weights, checkpoint, path, name)
+
+    no_weights = {key: checkpoint[_no(key)] for key in text_keys}
+    prompt = checkpoint[PROMPTS].float().mean(dim=0)  # (context, width)
+    no_weights["positional_embedding"] = no_weights["positional_embedding"].float() + prompt
+
+    tower = copy.deepcopy(model, {id(model.visual): model.visual})  # the memo: the image tower is not copied
+    tower.load_state_dict(no_weights, strict=False)  # without the image tower
     return tower
 
 
 def _no(key: str) -> str:
-    """Where CLIPN keeps the "no" tower's twin of a tensor of the text tower."""
+    """CLIPN's name of the "no" tower's copy of a tensor of the text tower."""
     part, dot, rest = key.partition(".")
     return f"{part}_no{dot}{rest}"
 
 
-def _check_frozen(own: dict[str, Tensor], found: dict[str, Tensor], path: Path, name: str) -> None:
+def _check_shapes(checkpoint: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], path: Path, name: str) -> None:
+    """Refuse a checkpoint that does not hold all tensors of the "no" tower, in the shapes of the run's encoder."""
+    missing = [key for key in shapes if key not in checkpoint]
+    if missing:
+        first = ", ".join(list(checkpoint)[:3]) or "none"
+        raise EncoderError(
+            f"{path} is no CLIPN checkpoint: {len(missing)} of the {len(shapes)} tensors of its 'no' tower are not in "
+            f"it, {missing[0]} for one. It holds {len(checkpoint)} tensors: {first}, ..."
+        )
+
+    for key, shape in shapes.items():
+        if tuple(checkpoint[key].shape) != shape:
+            raise EncoderError(
+                f"{path}: {key} is {tuple(checkpoint[key].shape)}, expected {shape} for {name!r}: it was made for "
+                f"another model"
+            )
+
+
+def _check_frozen(weights: dict[str, Tensor], checkpoint: dict[str, Tensor], path: Path, name: str) -> None:
     """Refuse a checkpoint trained beside another encoder: its 'no' texts would lie in another space than the pictures.
 
-    CLIPN trains the "no" tower alone, so what else a checkpoint holds must be the run's. Shapes cannot tell: the text
-    towers of ViT-B-16 and ViT-B-32, and those of all data sets, have the same.
+    CLIPN trains the "no" tower alone, so all other tensors of a checkpoint must be the run's. Shapes cannot tell: the
+    text towers of ViT-B-16 and ViT-B-32, and those of all training sets, have the same.
     """
-    for key in own:
-        if key not in found or key.startswith("logit_"):  # the scale is no part of a feature
+    for key in weights:
+        if key not in checkpoint or key.startswith("logit_"):  # the scale is no part of a feature
             continue
-        ours, theirs = own[key].cpu().float(), found[key].float()
-        if ours.shape != theirs.shape or (ours - theirs).norm() > SAME * ours.norm():
+
+        ours = weights[key].cpu().float()
+        theirs = checkpoint[key].float()
+        if ours.shape != theirs.shape or (ours - theirs).norm() > TOLERANCE * ours.norm():
             raise EncoderError(
                 f"{path} was trained beside another encoder than {name!r}: its {key} differs. Name the one it "
                 f"was trained beside; published ones go with model: ViT-B-16, pretrained: laion2b_s34b_b88k, or "
@@ -140,18 +153,18 @@ def _read(path: Path) -> dict[str, Tensor]:
 
     try:
         if path.suffix == ".safetensors":
-            held: Any = load_file(path)
+            content: Any = load_file(path)
         else:
             with numbers_allowed():
-                held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no checkpoint raise whatever they are taken for, KeyError for one
-        if words := unsafe_pickle_message(path, error, "clipn.pt"):
-            raise EncoderError(words) from None
-        raise EncoderError(
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # for bytes that are no checkpoint, torch raises errors of any kind, KeyError for one
+        message = unsafe_pickle_message(path, error, "clipn.pt") or (
             f"{path} is damaged or no checkpoint ({type(error).__name__}): expected what `torch.save` or safetensors "
-            f"wrote. A download page saved under this name looks like this; see its first bytes."
-        ) from None
-    if isinstance(held, dict):
-        held = held.get("state_dict", held)
-    entries = held.items() if isinstance(held, dict) else ()
+            f"wrote. Perhaps it is a download page that was saved under this name: look at its first bytes."
+        )
+        raise EncoderError(message) from None
+
+    if isinstance(content, dict):
+        content = content.get("state_dict", content)
+    entries = content.items() if isinstance(content, dict) else ()
     return {str(key).removeprefix("module."): value for key, value in entries if isinstance(value, torch.Tensor)}

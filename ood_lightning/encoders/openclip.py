@@ -9,31 +9,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ood_lightning.encoders.base import Column, Encoder
-from ood_lightning.encoders.checkpoint import numbers_allowed, resized_parameters, short_error, unsafe_pickle_message
+from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
 from ood_lightning.encoders.hub import commit_of, fetched
-from ood_lightning.encoders.openclip_tags import HUB, LOCAL, check_hub, check_name, check_tag, is_file, tags
-from ood_lightning.encoders.openclip_text import by_length, text_tower, tokenizer_of
+from ood_lightning.encoders.openclip_tags import CONFIG, HUB, LOCAL, check_hub, is_file, name_for_factory
+from ood_lightning.encoders.openclip_text import encode_texts, text_tower, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
-from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.hashes import sha256_of
-from ood_lightning.places import BUILTIN, locate
+from ood_lightning.places import locate
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
     from torch import Tensor
 
-
-CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
-READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # what of a folder can change features
+READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
+
+
+class Towers(NamedTuple):
+    """What open_clip makes of a name and weights."""
+
+    model: Any
+    transform: Any
+    tokenizer: Any
 
 
 @dataclass
@@ -42,8 +47,8 @@ class OpenClip(Encoder):
 
     Args:
         model: a name (`ViT-B-16-quickgelu`), `hf-hub:org/name`, `local-dir:folder`, or `builtin:pictograms/model`. Of
-            `hf-hub:org/name` the commit that the hub's cache holds is taken, or the newest; of
-            `hf-hub:org/name@revision` that branch, tag or commit. Which one is part of the fingerprint.
+            `hf-hub:org/name` the commit that the hub's cache holds is taken, else the newest; of
+            `hf-hub:org/name@revision` that branch, tag or commit. The commit is part of the fingerprint.
         pretrained: open_clip's tag or a checkpoint file; a hub id or folder brings its own weights.
         precision: of the towers. Scores are computed in float32 and float64 whatever is chosen here.
         feature_dtype: in which image features are stored.
@@ -53,8 +58,8 @@ class OpenClip(Encoder):
             visual projection; `patches`, GL-MCM's local features (196 vectors a picture for ViT-B/16).
         preprocess: the model's own, or that of a published code base, for models that take 224 x 224:
             `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
-        resize: `exact` is Pillow's, as published; `fast` is torchvision's, 1.4 to 1.7 times as many pictures in the
-            same CPU time, and one level of 255 beside it in 0.4 % of the values. Features of the two are kept apart.
+        resize: `exact` is Pillow's, as published. `fast` is torchvision's: 1.4 to 1.7 times as many pictures in the
+            same CPU time, and 0.4 % of the values differ by one level of 255. Features of the two are stored apart.
     """
 
     model: str
@@ -66,7 +71,7 @@ class OpenClip(Encoder):
     extra_features: tuple[Column, ...] = ()
     preprocess: Preset = "model"
     resize: Resizing = "exact"
-    _towers: Any = field(default=None, init=False, repr=False, compare=False)
+    _towers: Towers | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -74,40 +79,20 @@ class OpenClip(Encoder):
 
     @cached_property
     def _name_for_factory(self) -> str:
-        """The name that open_clip's factory understands; refuses what would load something else in silence."""
-        import open_clip
-
-        if self.model.startswith((BUILTIN, LOCAL, HUB)) and self.pretrained is not None:
-            raise EncoderError(
-                f"encoder {self.model!r} brings its own weights, so pretrained: {self.pretrained} would not be used: "
-                f"leave it out, or set it to null"
-            )
-        if self.model.startswith((BUILTIN, LOCAL)):
-            folder = locate(self.model.removeprefix(LOCAL))
-            if not (folder / CONFIG).is_file():
-                raise EncoderError(f"encoder {self.model!r}: {folder} holds no {CONFIG}")
-            return f"{LOCAL}{folder}"
-        if self.model.startswith(HUB):
-            return self.model
-        check_name(self.model, open_clip.list_models())
-        if self.pretrained is None:
-            raise EncoderError(
-                f"encoder {self.model!r} needs `pretrained`: one of {tags(self.model)}, or a checkpoint file"
-            )
-        check_tag(self.model, self.pretrained)
-        return self.model
+        return name_for_factory(self.model, self.pretrained)
 
     @cached_property
     def _repository(self) -> tuple[str, str] | None:
         """Repository of the hub, and its commit; None for other models."""
         if not self._name_for_factory.startswith(HUB):
             return None
+
         repository, _, revision = self.model.removeprefix(HUB).partition("@")
         return repository, commit_of(repository, CONFIG, revision or None, self.cache_dir)
 
     @property
     def _file(self) -> Path | None:
-        """The checkpoint file, if it is one."""
+        """The checkpoint file, if `pretrained` names one."""
         return Path(self.pretrained).expanduser() if self.pretrained and is_file(self.pretrained) else None
 
     @cached_property
@@ -122,8 +107,9 @@ class OpenClip(Encoder):
             parts["preprocess"] = self.preprocess
         if self.resize != "exact":
             parts["resize"] = self.resize
+
         name = self._name_for_factory
-        if name.startswith(LOCAL):  # the same folder name may hold other weights tomorrow
+        if name.startswith(LOCAL):  # by its content: the folder of this name may hold other weights later
             folder = locate(name.removeprefix(LOCAL))
             files = sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file())
             parts["name"] = json.dumps([(path.name, sha256_of(path)) for path in files])
@@ -131,21 +117,38 @@ class OpenClip(Encoder):
             parts["name"] = HUB + "@".join(self._repository)
         elif self._file:
             parts["pretrained"] = sha256_of(self._file)
+
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
+        self._loaded().model.to(device)
+
+    def _loaded(self) -> Towers:
         if self._towers is None:
             self._towers = self._read()
-        self._towers[0].to(device)
+        return self._towers
 
-    def _read(self) -> tuple[Any, Callable[[Image.Image], Tensor], Any]:
-        """Towers, preprocessing and tokenizer."""
-        import open_clip
-
+    def _read(self) -> Towers:
         name = self._name_for_factory
         if self._repository:  # not by open_clip's own way, which takes the newest commit, whatever was embedded before
             repository, commit = self._repository
             name = f"{LOCAL}{fetched(repository, WEIGHTS, commit, self.cache_dir)}"
+
+        model, transform = self._read_model(name)
+        tokenizer = tokenizer_of(name, self._repository, self.cache_dir, self.name)
+        self._check(model, tokenizer)
+
+        if self.preprocess != "model":
+            transform = preset(self.preprocess, model.visual.image_size, self.name)
+        if self.resize == "fast":
+            transform = with_fast_resize(transform, self.name)
+
+        return Towers(model.eval().requires_grad_(False), transform, tokenizer)
+
+    def _read_model(self, name: str) -> tuple[Any, Any]:
+        """Model and its own preprocessing, as open_clip's factory makes them of a name that it understands."""
+        import open_clip
+
         weights = str(self._file) if self._file else self.pretrained
         try:
             # not create_model_and_transforms: without weights it warns and goes on with random ones
@@ -153,41 +156,32 @@ class OpenClip(Encoder):
                 model, transform = open_clip.create_model_from_pretrained(
                     name, pretrained=weights, precision=self.precision, cache_dir=self.cache_dir
                 )
-        except Exception as error:  # of files that are no weights, open_clip raises whatever it stumbles over
-            words = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
-            other = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
-            raise EncoderError(
-                f"encoder {self.name!r} cannot be loaded: {words or short_error(error) + other}"
-            ) from error
-        tokenizer = tokenizer_of(name, self._repository, self.cache_dir, self.name)
-        self._check(model, tokenizer)
-        if self.preprocess != "model":
-            transform = preset(self.preprocess, model.visual.image_size, self.name)
-        if self.resize == "fast":
-            transform = with_fast_resize(transform, self.name)
-        return model.eval().requires_grad_(False), transform, tokenizer
+        except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
+            message = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
+            if message is None:
+                hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
+                message = short_error(error) + hint
+            raise EncoderError(f"encoder {self.name!r} cannot be loaded: {message}") from error
+
+        return model, transform
 
     def _check(self, model: Any, tokenizer: Any) -> None:
-        """Refuse what was loaded and is not what the weights were trained with."""
+        """Refuse a model that is not the one that the weights were trained as."""
         check_hub(self.model, model)
-        if self._file and (other := resized_parameters(self._file, model)):
-            raise EncoderError(
-                f"{self._file} was made for another picture size or context than {self.model} has: {'; '.join(other)}. "
-                f"open_clip would stretch it without an error: name the model that it was trained as"
-            )
-        tokens, embedding = tokenizer(list(WORDS)), getattr(getattr(model, "text", model), "token_embedding", None)
-        check_words(tokens.tolist(), None if embedding is None else embedding.num_embeddings, self.name)
 
-    def _loaded(self) -> Any:
-        if self._towers is None:
-            import torch
+        if self._file:
+            check_sizes(self._file, model, self.model)
 
-            self.load(torch.device("cpu"))
-        return self._towers
+        embedding = getattr(getattr(model, "text", model), "token_embedding", None)
+        n_vectors = None if embedding is None else embedding.num_embeddings
+        check_words(tokenizer(list(WORDS)).tolist(), n_vectors, self.name)
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
-        """Some of open_clip's towers, CoCa's text tower for one, keep a part in float32 that they add to the others."""
+    def _precision_errors(self) -> Iterator[None]:
+        """Inside, errors of a tower that cannot compute in 16 bits say so.
+
+        Some of open_clip's towers, CoCa's text tower for one, keep a part in float32 and add it to parts in 16 bits.
+        """
         try:
             yield
         except RuntimeError as error:
@@ -200,13 +194,13 @@ class OpenClip(Encoder):
 
     @property
     def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
-        transform: Callable[[Image.Image], Tensor] = self._loaded()[1]
+        transform: Callable[[Image.Image], Tensor] = self._loaded().transform
         return transform
 
     @cached_property
     def logit_scale(self) -> float:  # noqa: D102
-        scale = self._loaded()[0].logit_scale
-        # open_clip rounds that of timm's towers (SigLIP's among them) too: in bfloat16, CLIP's 100 would be 99
+        scale = self._loaded().model.logit_scale
+        # of models with timm's towers, SigLIP among them, open_clip rounds the scale too: in bfloat16, 100 becomes 99
         return float(scale.exp()) if scale.dtype.itemsize == 4 else self.in_fp32().logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
@@ -215,51 +209,44 @@ class OpenClip(Encoder):
 
         from ood_lightning.functional.similarity import unit
 
-        model = self._loaded()[0]
+        model = self._loaded().model
+        device = next(model.parameters()).device
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
-        with torch.inference_mode(), self._computing():
-            return unit(model.encode_image(image.to(next(model.parameters()).device, dtype)).float())
+
+        with torch.inference_mode(), self._precision_errors():
+            return unit(model.encode_image(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
         from ood_lightning.functional.similarity import unit
 
         if not extra_features:
             return {"image": self.encode_image(image)}
-        with capture_intermediate(self._loaded()[0].visual, extra_features, self.name) as found:
+
+        with capture_intermediate(self._loaded().model.visual, extra_features, self.name) as captured:
             columns = {"image": self.encode_image(image)}
-        columns |= {name: unit(found[name]) if name == "patches" else found[name].float() for name in extra_features}
+
+        for column in extra_features:
+            values = captured[column]
+            columns[column] = unit(values) if column == "patches" else values.float()
         return columns
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         import torch
 
         model, _, tokenizer = self._loaded()
-        device = next(model.parameters()).device
-        forward, trims = text_tower(model)
-        parts: list[tuple[Tensor, Tensor]] = []
-        padding, too_long = int(tokenizer([""])[0, -1]), []
-        with torch.inference_mode(), self._computing():
-            for positions, tokens in by_length(texts, tokenizer, self.text_batch):
-                # a causal tower never looks past the end-of-text token, so shorter rows give the same features
-                length = int(tokens.argmax(1).max()) + 1 if trims else tokens.shape[1]
-                parts.append((positions, forward(tokens[:, :length].to(device)).float().cpu()))
-                rows = positions.tolist()
-                too_long += [rows[i] for i in cut([texts[row] for row in rows], tokens, tokenizer, padding)]
-                on_progress(len(tokens))
-        report_cut(texts, too_long, tokens.shape[1], self.name)
-        features = torch.cat([part[1] for part in parts])
-        return torch.empty_like(features).index_copy_(0, torch.cat([part[0] for part in parts]), features)
+        with torch.inference_mode(), self._precision_errors():
+            return encode_texts(model, tokenizer, texts, self.text_batch, self.name, on_progress)
 
     @property
     def supports_soft_tokens(self) -> bool:  # noqa: D102
-        return text_tower(self._loaded()[0])[1]
+        return text_tower(self._loaded().model).is_causal
 
     def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:  # noqa: D102
         if not self.supports_soft_tokens:
             return super().soft_token_templates(texts)
+
         model, _, tokenizer = self._loaded()
         embedding = getattr(model, "text", model).token_embedding
-        return SoftTokenTemplates(
-            texts, tokenizer, text_tower(model)[0], embedding.embedding_dim, embedding.weight.device
-        )
+        forward = text_tower(model).forward
+        return SoftTokenTemplates(texts, tokenizer, forward, embedding.embedding_dim, embedding.weight.device)

@@ -4,11 +4,60 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ood_lightning.errors import EncoderError
+from ood_lightning.places import BUILTIN, locate
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
+CONFIG = "open_clip_config.json"
+
+
+class Trained(NamedTuple):
+    """Weights in open_clip's table of tags.
+
+    Attributes:
+        model: open_clip's name.
+        tag: open_clip's tag.
+        quick_gelu: whether they were trained with QuickGELU.
+    """
+
+    model: str
+    tag: str
+    quick_gelu: bool
+
+
+def name_for_factory(model: str, pretrained: str | None) -> str:
+    """The name of a model that open_clip's factory understands.
+
+    Args:
+        model: open_clip's name, `hf-hub:org/name`, or a folder after `local-dir:` or `builtin:`.
+        pretrained: open_clip's tag, or a checkpoint file.
+
+    Raises:
+        EncoderError: there is no such model, or open_clip would load something else without an error.
+    """
+    import open_clip
+
+    if model.startswith((BUILTIN, LOCAL, HUB)):
+        if pretrained is not None:
+            raise EncoderError(
+                f"encoder {model!r} brings its own weights, so pretrained: {pretrained} would not be used: leave it "
+                f"out, or set it to null"
+            )
+        if model.startswith(HUB):
+            return model
+
+        folder = locate(model.removeprefix(LOCAL))
+        if not (folder / CONFIG).is_file():
+            raise EncoderError(f"encoder {model!r}: {folder} holds no {CONFIG}")
+        return f"{LOCAL}{folder}"
+
+    check_name(model, open_clip.list_models())
+    if pretrained is None:
+        raise EncoderError(f"encoder {model!r} needs `pretrained`: one of {tags(model)}, or a checkpoint file")
+    check_tag(model, pretrained)
+    return model
 
 
 def is_file(name: str) -> bool:
@@ -23,39 +72,44 @@ def tags(model: str) -> str:
     return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
 
 
-def _quick(about: dict[str, Any] | None) -> bool:
+def _is_quick(config: dict[str, Any] | None) -> bool:
     """Whether a model's config, or a row of open_clip's table of tags, says QuickGELU."""
-    return bool((about or {}).get("quick_gelu", False))
+    return bool((config or {}).get("quick_gelu", False))
 
 
-def _fits(model: str, tag: str) -> bool:
+def _has_activation_of(model: str, tag: str) -> bool:
     """Whether a model has the activation that a tag's weights were trained with."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
-    return _quick(open_clip.get_model_config(model)) == _quick(get_pretrained_cfg(model, tag))
+    return _is_quick(open_clip.get_model_config(model)) == _is_quick(get_pretrained_cfg(model, tag))
 
 
 def check_name(model: str, known: list[str]) -> None:
     """Refuse a name that open_clip does not know.
 
     Raises:
-        EncoderError: naming the nearest ones.
+        EncoderError: names similar ones.
     """
-    if model not in known:
-        spelt = {name.lower(): name for name in known}
-        near = [spelt[name] for name in difflib.get_close_matches(model.lower(), spelt, n=3)]
-        raise EncoderError(
-            f"open_clip has no model {model!r}" + (f"; near ones: {', '.join(near)}" if near else "") + ". A folder is "
-            f"named {LOCAL}path, a hub model hf-hub:org/name; a model of transformers is loaded by "
-            f"ood_lightning.encoders.huggingface.HuggingFace."
-        )
+    if model in known:
+        return
+
+    spelling = {name.lower(): name for name in known}
+    similar = [spelling[name] for name in difflib.get_close_matches(model.lower(), spelling, n=3)]
+    hint = f"; near ones: {', '.join(similar)}" if similar else ""
+    raise EncoderError(
+        f"open_clip has no model {model!r}{hint}. A folder is named {LOCAL}path, a hub model {HUB}org/name; a model of "
+        f"transformers is loaded by ood_lightning.encoders.huggingface.HuggingFace."
+    )
 
 
 def check_tag(model: str, tag: str) -> None:
-    """Refuse a tag under a model whose activation it was not trained with: open_clip only warns and computes on.
+    """Refuse a tag for a model whose activation it was not trained with: open_clip only warns and computes on.
 
     Source: open_clip's own table of tags (openai, dfn and metaclip weights were trained with QuickGELU).
+
+    Raises:
+        EncoderError: names the right model or tag.
     """
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
@@ -64,46 +118,56 @@ def check_tag(model: str, tag: str) -> None:
         if not Path(tag).expanduser().is_file():
             raise EncoderError(f"there is no checkpoint file {tag}")
         return
-    about, own = get_pretrained_cfg(model, tag), open_clip.list_pretrained_tags_by_model(model)
-    if about and tag not in own:  # open_clip passes over capitals and dashes; features and published figures go by name
-        (right,) = difflib.get_close_matches(tag.lower().replace("-", "_"), own, n=1, cutoff=0.0)
+
+    config = get_pretrained_cfg(model, tag)
+    if not config:
+        others = [name for name in open_clip.list_pretrained_models_by_tag(tag) if _has_activation_of(name, tag)]
+        similar = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
+        hint = f". Models with {tag!r}: {', '.join(similar)}" if similar else ""
+        raise EncoderError(f"open_clip has no weights {tag!r} for {model!r}; it has {tags(model)}{hint}")
+
+    # open_clip ignores capitals and dashes in tags; stored features and published figures go by the exact name
+    exact_tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag not in exact_tags:
+        (right,) = difflib.get_close_matches(tag.lower().replace("-", "_"), exact_tags, n=1, cutoff=0.0)
         raise EncoderError(f"open_clip calls the weights {tag!r} {right!r}: use pretrained: {right}")
-    if not about:
-        others = [other for other in open_clip.list_pretrained_models_by_tag(tag) if _fits(other, tag)]
-        near = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
+
+    if not _has_activation_of(model, tag):
+        trained_quick = _is_quick(config)
+        right = f"{model}-quickgelu" if trained_quick else model.removesuffix("-quickgelu")
         raise EncoderError(
-            f"open_clip has no weights {tag!r} for {model!r}; it has {tags(model)}"
-            + (f". Models with {tag!r}: {', '.join(near)}" if near else "")
-        )
-    if not _fits(model, tag):
-        trained_with = _quick(about)
-        right = f"{model}-quickgelu" if trained_with else model.removesuffix("-quickgelu")
-        raise EncoderError(
-            f"the weights {tag!r} were trained {'with' if trained_with else 'without'} QuickGELU: under {model!r} they "
+            f"the weights {tag!r} were trained {'with' if trained_quick else 'without'} QuickGELU: {model!r} would "
             f"give wrong features without an error. Use model: {right}"
         )
 
 
-def trained_as(repository: str) -> tuple[str, str, bool] | None:
-    """Model, tag, and whether it was trained with QuickGELU, of a repository of the hub, as far as open_clip knows it.
-
-    Source: open_clip's table of tags, which says from which repository each tag comes.
-    """
+def trained_as(repository: str) -> Trained | None:
+    """What open_clip's table of tags, which names repositories of the hub, says of one; None if it is not there."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
-    for name, tag in open_clip.list_pretrained():
-        about = get_pretrained_cfg(name, tag) or {}
-        if about.get("hf_hub", "").strip("/") == repository and _fits(name, tag):
-            return name, tag, _quick(about)
+    for model, tag in open_clip.list_pretrained():
+        config = get_pretrained_cfg(model, tag) or {}
+        if config.get("hf_hub", "").strip("/") == repository and _has_activation_of(model, tag):
+            return Trained(model, tag, _is_quick(config))
+
     return None
 
 
 def check_hub(model: str, towers: Any) -> None:
-    """Refuse a repository of the hub whose config names another activation than its weights were trained with."""
-    known = trained_as(model.removeprefix("hf-hub:").partition("@")[0]) if model.startswith("hf-hub:") else None
-    if known and known[2] != any(type(part).__name__ == "QuickGELU" for part in towers.modules()):
+    """Refuse a repository of the hub whose config names another activation than its weights were trained with.
+
+    Args:
+        model: as the user named it; other names than `hf-hub:org/name` pass.
+        towers: what was loaded.
+    """
+    if not model.startswith(HUB):
+        return
+
+    trained = trained_as(model.removeprefix(HUB).partition("@")[0])
+    is_quick = any(type(part).__name__ == "QuickGELU" for part in towers.modules())
+    if trained and trained.quick_gelu != is_quick:
         raise EncoderError(
             f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without an "
-            f"error. Use model: {known[0]}, pretrained: {known[1]}"
+            f"error. Use model: {trained.model}, pretrained: {trained.tag}"
         )

@@ -1,15 +1,32 @@
-"""Texts of open_clip's models: their tokenizers, batches of like length, and a forward that takes fewer tokens."""
+"""Texts of open_clip's models: their tokenizers, batches of similar length, and a forward that takes fewer tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ood_lightning.encoders.openclip_tags import LOCAL
+from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.errors import EncoderError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+CHUNK = 64  # batches whose texts are tokenised together: sorting by tokens then works, and memory stays flat
+
+
+class TextTower(NamedTuple):
+    """How a model computes texts.
+
+    Attributes:
+        forward: token ids (B, L) to features (B, D).
+        is_causal: whether a text's features depend on its tokens up to the end-of-text token alone. `forward` then
+            takes rows without the padding behind it, and vectors in place of tokens.
+    """
+
+    forward: Callable[..., Tensor]
+    is_causal: bool
 
 
 def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str | None, encoder: str) -> Any:
@@ -22,59 +39,103 @@ def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str |
         encoder: its name, for errors.
 
     Raises:
-        EncoderError: there is none, it is broken, or another one would be taken in silence.
+        EncoderError: there is none, it is broken, or open_clip would take another one without an error.
     """
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
     config = open_clip.get_model_config(name)["text_cfg"]
-    whose = config.get("hf_tokenizer_name")
-    if not whose and config.get("pool_type") == "last":
-        raise EncoderError(
-            f"encoder {encoder!r}: its text tower reads the last token, as SigLIP's does, and its config names no "
-            f"tokenizer (hf_tokenizer_name in text_cfg): open_clip would take CLIP's. Name its own, such as "
-            f"timm/ViT-B-16-SigLIP, and for a folder put its files beside the weights"
-        )
-    if not whose:
+    tokenizer_name = config.get("hf_tokenizer_name")
+    if not tokenizer_name:
+        if config.get("pool_type") == "last":
+            raise EncoderError(
+                f"encoder {encoder!r}: its text tower reads the last token, as SigLIP's does, and its config names no "
+                f"tokenizer (hf_tokenizer_name in text_cfg): open_clip would take CLIP's. Name its own, such as "
+                f"timm/ViT-B-16-SigLIP, and for a folder put its files beside the weights"
+            )
         return open_clip.get_tokenizer(name, cache_dir=cache_dir)
+
     try:
         if not repository:
             return open_clip.get_tokenizer(name, cache_dir=cache_dir, trust_remote_code=False)
-        settings = {**config.get("tokenizer_kwargs", {}), "trust_remote_code": False}
+
+        options = {**config.get("tokenizer_kwargs", {}), "trust_remote_code": False}
+        if tokenizer_name == repository[0]:
+            options["revision"] = repository[1]
         return HFTokenizer(
-            whose,
+            tokenizer_name,
             context_length=config.get("context_length", 77),
             cache_dir=cache_dir,
             tokenizer_mode=config.get("tokenizer_mode"),
-            **settings | ({"revision": repository[1]} if whose == repository[0] else {}),
+            **options,
         )
     except Exception as error:  # of a broken file, some raise an Exception and nothing finer
-        place = "the folder" if name.startswith(LOCAL) and not repository else f"{whose} of the hub"
+        origin = "the folder" if name.startswith(LOCAL) and not repository else f"{tokenizer_name} of the hub"
         raise EncoderError(
-            f"encoder {encoder!r}: its tokenizer cannot be loaded from {place}: {first_line(error).rstrip('.: ')}. "
+            f"encoder {encoder!r}: its tokenizer cannot be loaded from {origin}: {first_line(error).rstrip('.: ')}. "
             f"Expected tokenizer.json and tokenizer_config.json; tokenizers that bring code of their own are not run"
         ) from error
 
 
-def by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Any:
-    """Batches of (positions, tokens) of texts of like length; the order is a function of the texts alone."""
+def encode_texts(
+    model: Any, tokenizer: Any, texts: Sequence[str], size: int, encoder: str, on_progress: Callable[[int], object]
+) -> Tensor:
+    """Unnormalised features (V, D) float32 of texts, in their order, on the CPU; texts that were cut are logged.
+
+    Args:
+        model: open_clip's, in evaluation mode.
+        tokenizer: the model's.
+        texts: V of them.
+        size: texts in a batch.
+        encoder: its name, for the log.
+        on_progress: called after each batch with its number of texts.
+    """
     import torch
 
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    chunk = 64 * size  # tokenised together, so that sorting by tokens works and memory stays flat
-    for start in range(0, len(order), chunk):
-        positions = torch.tensor(order[start : start + chunk])
-        tokens = tokenizer([texts[i] for i in order[start : start + chunk]])
-        sorting = tokens.argmax(1).argsort(stable=True)  # the end-of-text token has the largest id
-        for rows in sorting.split(size):
-            yield positions[rows], tokens[rows]
+    device = next(model.parameters()).device
+    tower = text_tower(model)
+    empty_text = tokenizer([""])  # (1, context)
+    padding, context = int(empty_text[0, -1]), empty_text.shape[1]
+
+    parts: list[tuple[Tensor, Tensor]] = []
+    too_long: list[int] = []
+    for rows, tokens in by_length(texts, tokenizer, size):
+        # a causal tower never looks past the end-of-text token, so shorter rows give the same features
+        length = int(tokens.argmax(1).max()) + 1 if tower.is_causal else context
+        parts.append((rows, tower.forward(tokens[:, :length].to(device)).float().cpu()))
+
+        texts_of_batch = [texts[row] for row in rows.tolist()]
+        too_long += rows[cut(texts_of_batch, tokens, tokenizer, padding)].tolist()
+        on_progress(len(tokens))
+
+    report_cut(texts, too_long, context, encoder)
+    features = torch.cat([features for _, features in parts])
+    order = torch.cat([rows for rows, _ in parts])
+    return torch.empty_like(features).index_copy_(0, order, features)
 
 
-def text_tower(model: Any) -> tuple[Callable[..., Tensor], bool]:
-    """The text forward, and whether it may be given fewer tokens than the context holds, and vectors for tokens.
+def by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of texts of similar length: row numbers (B,) and tokens (B, context).
 
-    Trimming is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to their padding and
-    keep it.
+    The order is a function of the texts alone.
+    """
+    import torch
+
+    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), row))
+    for start in range(0, len(order), CHUNK * size):
+        rows = order[start : start + CHUNK * size]
+        tokens = tokenizer([texts[row] for row in rows])
+        by_tokens = tokens.argmax(1).argsort(stable=True)  # the end-of-text token has the largest id
+
+        for batch in by_tokens.split(size):
+            yield torch.tensor(rows)[batch], tokens[batch]
+
+
+def text_tower(model: Any) -> TextTower:
+    """The text forward of a model.
+
+    Leaving out the padding is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to
+    their padding and keep it.
     """
     import torch
     from open_clip.model import CLIP
@@ -82,29 +143,32 @@ def text_tower(model: Any) -> tuple[Callable[..., Tensor], bool]:
 
     tower = model if isinstance(model, CLIP) else getattr(model, "text", None)
     if not isinstance(tower, CLIP | TextTransformer) or tower.attn_mask is None:
-        return model.encode_text, False
+        return TextTower(model.encode_text, is_causal=False)
+
     pool = tower.text_pool_type if isinstance(tower, CLIP) else tower.pool_type
     if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
-        return model.encode_text, False
+        return TextTower(model.encode_text, is_causal=False)
 
-    def forward(tokens: Tensor, at: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
-        """The tower's own forward, but for positions and mask of as many tokens as there are.
+    def forward(tokens: Tensor, positions: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
+        """The tower's own forward, but with positions and mask of as many tokens as there are.
 
-        Row i's token at place `at[i]` is embedded as `vectors[i]`.
+        Row i's token at `positions[i]` is embedded as `vectors[i]`.
         """
-        n = tokens.shape[1]
+        length = tokens.shape[1]
         dtype = tower.transformer.get_cast_dtype()
-        x = tower.token_embedding(tokens).to(dtype)
-        if at is not None and vectors is not None:
-            here = (at[:, None] == torch.arange(n, device=at.device))[..., None]
-            x = torch.where(here, vectors[:, None].to(dtype), x)
-        x = x + tower.positional_embedding[:n].to(dtype)
-        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:n, :n]))
-        pooled: Tensor = text_global_pool(x, tokens, pool)
+        x = tower.token_embedding(tokens).to(dtype)  # (B, L, width)
+        if positions is not None and vectors is not None:
+            is_vector = positions[:, None] == torch.arange(length, device=positions.device)  # (B, L)
+            x = torch.where(is_vector[..., None], vectors[:, None].to(dtype), x)
+
+        x = x + tower.positional_embedding[:length].to(dtype)
+        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:length, :length]))
+        pooled: Tensor = text_global_pool(x, tokens, pool)  # (B, width)
+
         projection = tower.text_projection
         if projection is None:
             return pooled
         projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
         return projected
 
-    return forward, True
+    return TextTower(forward, is_causal=True)

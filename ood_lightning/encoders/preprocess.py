@@ -23,10 +23,15 @@ SHORTER_SIDE = {"legacy-bilinear224": (224, "bilinear"), "openood-256": (256, "b
 
 
 class _FastResize:
-    """torchvision's resize of bytes in place of Pillow's: vector instructions, weights of 16 bits instead of 22."""
+    """torchvision's resize of bytes in place of Pillow's: vector instructions, weights of 16 bits instead of 22.
+
+    Args:
+        resize: the transform that it replaces.
+    """
 
     def __init__(self, resize: Any) -> None:
-        self.size, self.interpolation = resize.size, resize.interpolation
+        self.size = [resize.size] if isinstance(resize.size, int) else list(resize.size)
+        self.interpolation = resize.interpolation
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         from torchvision.transforms.functional import pil_to_tensor, to_pil_image
@@ -35,16 +40,19 @@ class _FastResize:
         return small
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
-        """The same of uint8 (3, H, W): `data.pixels` goes this way, without a Pillow picture."""
+        """The same for a uint8 tensor (3, H, W); the reader of shards calls it, and makes no Pillow picture."""
         from torchvision.transforms.v2.functional import resize
 
-        size = [self.size] if isinstance(self.size, int) else list(self.size)
-        small: Tensor = resize(pixels, size, self.interpolation, antialias=True)
+        small: Tensor = resize(pixels, self.size, self.interpolation, antialias=True)
         return small
 
 
 def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
-    """The same preprocessing but for a level of some pixels, in less time (docs/sources.md has the figures).
+    """The same preprocessing in less time; some pixels differ by one level of 255 (docs/sources.md has the figures).
+
+    Args:
+        transform: torchvision's, of an encoder.
+        encoder: its name, for errors.
 
     Raises:
         EncoderError: if the preprocessing does not resize by torchvision's `Resize`.
@@ -54,8 +62,10 @@ def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Te
     steps = transform.transforms if isinstance(transform, Compose) else []
     if not any(isinstance(step, Resize) for step in steps):
         raise EncoderError(f"the preprocessing of encoder {encoder!r} has no plain resize: use resize: exact")
-    done: Callable[[Image.Image], Tensor] = Compose([_FastResize(s) if isinstance(s, Resize) else s for s in steps])
-    return done
+
+    fast_steps = [_FastResize(step) if isinstance(step, Resize) else step for step in steps]
+    composed: Callable[[Image.Image], Tensor] = Compose(fast_steps)
+    return composed
 
 
 def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
@@ -76,14 +86,15 @@ def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], 
             f"preprocess {name!r} makes pictures of {SIZE} x {SIZE}, encoder {encoder!r} takes {image_size}: use "
             f"preprocess: model"
         )
+
     side, interpolation = SHORTER_SIDE[name]
     resize = Resize(side, interpolation=InterpolationMode(interpolation))
-    done: Callable[[Image.Image], Tensor] = Compose([resize, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
-    return done
+    composed: Callable[[Image.Image], Tensor] = Compose([resize, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
+    return composed
 
 
-class _Whole:
-    """All that an image processor of transformers does."""
+class _Processed:
+    """All that an image processor of transformers does to a picture, (3, H, W) float32."""
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
@@ -94,7 +105,7 @@ class _Whole:
 
 
 class _Resized:
-    """What an image processor does to a picture before it becomes numbers."""
+    """What an image processor does to a picture before it scales and normalises its pixels."""
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
@@ -105,15 +116,15 @@ class _Resized:
         return Image.fromarray(self.pixels(picture).transpose(1, 2, 0))
 
     def pixels(self, picture: Image.Image) -> Any:
-        """As an array (3, H, W)."""
+        """The same as an array (3, H, W)."""
         return self.processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
 
 
 def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
-    """An image processor of transformers as a transform, with its own pixels.
+    """An image processor of transformers as a transform that gives the same pixels.
 
-    Where it ends in a division by 255 and a plain normalisation, so does the transform: workers then hand over bytes,
-    and numbers are made of whole batches.
+    Where the processor ends in a division by 255 and a plain normalisation, these two are steps of the transform's own:
+    the reader's workers then hand over bytes, and whole batches are scaled at once.
 
     Args:
         processor: in its Pillow form where there is one.
@@ -130,17 +141,22 @@ def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor
         log.warning(
             "%s prepares pictures by %s, not Pillow: resized pixels differ a little", encoder, processor.backend
         )
-    whole, picture = _Whole(processor), Image.linear_gradient("L").rotate(30).resize((61, 47)).convert("RGB")
-    wanted = whole(picture)
-    if wanted.ndim != 3 or wanted.shape[0] != 3:
+
+    whole = _Processed(processor)
+    resized = _Resized(processor)
+    probe = Image.linear_gradient("L").rotate(30).resize((61, 47)).convert("RGB")
+    expected = whole(probe)
+    if expected.ndim != 3 or expected.shape[0] != 3:
         raise EncoderError(
-            f"encoder {encoder!r}: its {type(processor).__name__} makes {tuple(wanted.shape)} of a picture, expected "
+            f"encoder {encoder!r}: its {type(processor).__name__} makes {tuple(expected.shape)} of a picture, expected "
             f"(3, H, W). Name a variant with a fixed resolution (SigLIP 2: not `naflex`)."
         )
-    if processor.backend != "pil" or not processor.do_normalize or _Resized(processor).pixels(picture).dtype != "uint8":
+
+    if processor.backend != "pil" or not processor.do_normalize or resized.pixels(probe).dtype != "uint8":
         return whole
-    parts: Callable[[Image.Image], Tensor] = Compose(
-        [_Resized(processor), ToTensor(), Normalize(processor.image_mean, processor.image_std)]
+
+    in_steps: Callable[[Image.Image], Tensor] = Compose(
+        [resized, ToTensor(), Normalize(processor.image_mean, processor.image_std)]
     )
-    # some divide by another number, or have a step between or behind
-    return parts if torch.allclose(parts(picture), wanted, rtol=0, atol=1e-5) else whole
+    # some processors divide by another number, or do more between or after these steps
+    return in_steps if torch.allclose(in_steps(probe), expected, rtol=0, atol=1e-5) else whole

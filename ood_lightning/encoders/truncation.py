@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _Piece(NamedTuple):
-    """Texts that were encoded at once."""
+class _Report(NamedTuple):
+    """How many texts of one call were cut."""
 
     n_cut: int
     n_texts: int
@@ -24,15 +24,15 @@ class _Piece(NamedTuple):
     first: str
 
 
-_gathered: ContextVar[list[_Piece] | None] = ContextVar("_gathered", default=None)
+_pending: ContextVar[list[_Report] | None] = ContextVar("_pending", default=None)  # inside one_report
 
 
 def cut(texts: Sequence[str], tokens: Tensor, tokenizer: Any, padding: int) -> list[int]:
     """Indices of the texts whose end the tokenizer cut off.
 
-    A text was cut if one more token of context gives it other tokens than padding. Only rows without padding at their
-    last two places are tokenised again: some tokenizers end a text with the token that they pad with, and CLIP's pads
-    with the number of the exclamation mark.
+    A text was cut if, with a context longer by one token, it gets another token there than padding. Only rows without
+    padding in their last two positions are tokenised again: some tokenizers end a text with the token that they pad
+    with, and CLIP's pads with the number of the exclamation mark.
 
     Args:
         texts: in the order of the rows.
@@ -43,6 +43,7 @@ def cut(texts: Sequence[str], tokens: Tensor, tokenizer: Any, padding: int) -> l
     full = (tokens[:, -2:] != padding).any(dim=1).nonzero()[:, 0].tolist()
     if not full:
         return []
+
     longer = tokenizer([texts[i] for i in full], context_length=tokens.shape[1] + 1)
     more = (longer[:, -2] != tokens[full, -1]) | (longer[:, -1] != padding)
     return [i for i, is_cut in zip(full, more.tolist(), strict=True) if is_cut]
@@ -57,31 +58,37 @@ def report_cut(texts: Sequence[str], rows: Sequence[int], context: int, encoder:
         context: tokens that the tower reads.
         encoder: its name.
     """
-    found = _Piece(len(rows), len(texts), context, encoder, texts[min(rows)] if rows else "")
-    gathered = _gathered.get()
-    if gathered is None:
-        _report([found])
+    report = _Report(len(rows), len(texts), context, encoder, texts[min(rows)] if rows else "")
+    pending = _pending.get()
+    if pending is None:
+        _log([report])
     else:
-        gathered.append(found)
+        pending.append(report)
 
 
 @contextmanager
 def one_report() -> Iterator[None]:
-    """Inside, texts may be encoded in pieces: all that were cut are told in one line at the end."""
-    pieces: list[_Piece] = []
-    token = _gathered.set(pieces)
+    """Inside, texts may be encoded in several calls: one line at the end counts all that were cut."""
+    reports: list[_Report] = []
+    token = _pending.set(reports)
     try:
         yield
     finally:
-        _gathered.reset(token)
-    _report(pieces)
+        _pending.reset(token)
+
+    _log(reports)
 
 
-def _report(pieces: Sequence[_Piece]) -> None:
-    first = next((piece for piece in pieces if piece.n_cut), None)
-    if first is not None:
-        log.warning(
-            "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
-            *(sum(piece.n_cut for piece in pieces), sum(piece.n_texts for piece in pieces)),
-            *(first.context, first.encoder, first.first),
-        )
+def _log(reports: Sequence[_Report]) -> None:
+    first = next((report for report in reports if report.n_cut), None)
+    if first is None:
+        return
+
+    log.warning(
+        "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
+        sum(report.n_cut for report in reports),
+        sum(report.n_texts for report in reports),
+        first.context,
+        first.encoder,
+        first.first,
+    )

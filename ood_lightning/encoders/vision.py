@@ -1,6 +1,6 @@
-"""Further columns of a picture, taken from the same forward of the vision tower as its features.
+"""Further columns of features of a picture, taken from the same forward of the vision tower as its image features.
 
-Towers are told apart by their parts, since open_clip itself comes in by openclip.py alone.
+Kinds of towers are recognised by their parts, so that open_clip is imported in openclip.py alone.
 
 Source: patches as in GL-MCM, Miyai et al., IJCV 2025, https://arxiv.org/abs/2304.04521, and its code.
 """
@@ -32,65 +32,79 @@ def capture_intermediate(visual: Any, extra_features: Sequence[str], name: str) 
     Raises:
         EncoderError: if this kind of tower has no such column.
     """
-    found: dict[str, Tensor] = {}
-    places = {column: _place(visual, column, name) for column in extra_features}
-    hooks = [
-        module.register_forward_hook(
-            lambda _, given, out, column=column, compute=compute: found.__setitem__(column, compute(given[0], out))
-        )
-        for column, (module, compute) in places.items()
-    ]
+    columns: dict[str, Tensor] = {}
+    hooks = []
     try:
-        yield found
+        for column in extra_features:
+            module, compute = _source_of(visual, column, name)
+            hooks.append(module.register_forward_hook(_keeper(columns, column, compute)))
+        yield columns
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _place(visual: Any, column: str, name: str) -> tuple[Any, Compute]:
-    """The module at which a column is to be had, and how."""
+def _keeper(columns: dict[str, Tensor], column: str, compute: Compute) -> Callable[..., None]:
+    """A forward hook that keeps a column."""
+
+    def keep(_: Any, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        columns[column] = compute(arguments[0], output)
+
+    return keep
+
+
+def _source_of(visual: Any, column: str, name: str) -> tuple[Any, Compute]:
+    """The module from whose input and output a column is computed, and the function that does it."""
     if hasattr(visual, "attnpool"):  # ModifiedResNet
-        compute = _resnet_tower if column == "tower" else _resnet_patches
-        return visual.attnpool, lambda given, out: compute(visual.attnpool, given)
+        of_map = _resnet_tower if column == "tower" else _resnet_patches
+        return visual.attnpool, lambda x, _: of_map(visual.attnpool, x)
+
     if hasattr(visual, "transformer"):  # VisionTransformer
         if column == "tower":
-            return visual.transformer, lambda given, out: visual._pool(out)[0]
-        if visual.attn_pool is not None or not hasattr(visual.transformer.resblocks[-1].attn, "embed_dim"):
+            return visual.transformer, lambda _, output: visual._pool(output)[0]
+
+        last_block = visual.transformer.resblocks[-1]
+        if visual.attn_pool is not None or not hasattr(last_block.attn, "embed_dim"):
             raise EncoderError(
                 f"encoder {name!r}: its ViT ends in an attention pool or in blocks of its own making, for which "
-                f"GL-MCM's patches are not defined. Leave `patches` out of `also`."
+                f"GL-MCM's patches are not defined. Leave `patches` out of `extra_features`."
             )
-        return visual.transformer.resblocks[-1], lambda given, out: _vit_patches(visual, given)
+        return last_block, lambda x, _: _vit_patches(visual, x)
+
     if column == "tower" and hasattr(visual, "trunk"):  # a model of timm
-        return _timm_projection(visual, name), lambda given, out: given
+        return _timm_projection(visual, name), lambda x, _: x
+
     raise EncoderError(
         f"encoder {name!r}: its tower, a {type(visual).__name__}, has no {column} here, only open_clip's own ViTs and "
-        f"ResNets do. Leave `{column}` out of `also`."
+        f"ResNets do. Leave `{column}` out of `extra_features`."
     )
 
 
 def _vit_patches(visual: Any, x: Tensor) -> Tensor:
-    """What the last block gives if each place attends to itself alone, up to the joint space.
+    """What the last block gives if each position attends to itself alone, in the joint space, (B, P, D).
 
     Args:
         visual: a VisionTransformer.
-        x: what the last block is given, (B, 1 + P, width).
+        x: input of the last block, (B, 1 + P, width).
     """
     from torch.nn.functional import linear
 
-    block, x = visual.transformer.resblocks[-1], x[:, 1:]  # the class token is no place
+    block = visual.transformer.resblocks[-1]
     attention = block.attn
-    width = attention.embed_dim  # the last third of the input projection makes values
+    width = attention.embed_dim
+    x = x[:, 1:]  # (B, P, width), without the class token
+
+    # attention over one position is its value; the last third of the input projection makes values
     values = linear(block.ln_1(x), attention.in_proj_weight[-width:], attention.in_proj_bias[-width:])
     x = x + block.ls_1(attention.out_proj(values))
     x = visual.ln_post(x + block.ls_2(block.mlp(block.ln_2(x))))
-    return x if visual.proj is None else x @ visual.proj
+    return x if visual.proj is None else x @ visual.proj  # (B, P, width) @ (width, D) -> (B, P, D)
 
 
 def _resnet_patches(pool: Any, x: Tensor) -> Tensor:
-    """Each place of a map (B, C, H, W) through the attention pool's values and projection, (B, P, D)."""
-    places: Tensor = pool.c_proj(pool.v_proj(x.flatten(2).mT))
-    return places
+    """Each position of a map (B, C, H, W) through the attention pool's values and projection, (B, H * W, D)."""
+    patches: Tensor = pool.c_proj(pool.v_proj(x.flatten(2).mT))
+    return patches
 
 
 def _resnet_tower(pool: Any, x: Tensor) -> Tensor:
@@ -98,12 +112,16 @@ def _resnet_tower(pool: Any, x: Tensor) -> Tensor:
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    places = x.flatten(2).mT
-    tokens = torch.cat([places.mean(dim=1, keepdim=True), places], dim=1) + pool.positional_embedding.to(x.dtype)
-    query, key, value = (
-        projection(some).unflatten(-1, (pool.num_heads, -1)).transpose(1, 2)
-        for projection, some in ((pool.q_proj, tokens[:, :1]), (pool.k_proj, tokens), (pool.v_proj, tokens))
-    )
+    positions = x.flatten(2).mT  # (B, H * W, C)
+    tokens = torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1)  # (B, 1 + H * W, C)
+    tokens = tokens + pool.positional_embedding.to(x.dtype)
+
+    def heads(projected: Any) -> Any:  # (B, n, C) -> (B, heads, n, C / heads)
+        return projected.unflatten(-1, (pool.num_heads, -1)).transpose(1, 2)
+
+    query = heads(pool.q_proj(tokens[:, :1]))  # of the mean alone
+    key = heads(pool.k_proj(tokens))
+    value = heads(pool.v_proj(tokens))
     return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(1)
 
 
@@ -114,9 +132,11 @@ def _timm_projection(visual: Any, name: str) -> Any:
     projection = getattr(visual.head, "proj", None) or getattr(visual.head, "mlp", None)
     if projection is None and not len(visual.head) and isinstance(visual.trunk.get_classifier(), nn.Linear):
         projection = visual.trunk.get_classifier()
+
     if projection is None:
         raise EncoderError(
             f"encoder {name!r}: no projection follows its tower's pool, so there is nothing before it. Leave `tower` "
-            f"out of `also`: the image features themselves are the tower's output."
+            f"out of `extra_features`: the image features themselves are the tower's output."
         )
+
     return projection

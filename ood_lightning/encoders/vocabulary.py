@@ -8,25 +8,26 @@ WORDS = ("dog", "cat", "犬", "猫")
 
 
 def check_words(tokens: Sequence[Sequence[int]], vectors: int | None, encoder: str) -> None:
-    """Refuse a tokenizer that knows no words, or whose tokens the tower has no vectors for.
+    """Refuse a tokenizer that knows no words, or that gives tokens for which the tower has no vectors.
 
     transformers makes a CLIP tokenizer of two tokens where a folder holds none; open_clip takes CLIP's for every config
-    that names none, SigLIP's too.
+    that names none, even SigLIP's.
 
     Args:
         tokens: what the tokenizer makes of each of `WORDS`.
-        vectors: that the tower has, one for each token; None: unknown.
+        vectors: number of the tower's token embeddings; None where it is unknown.
         encoder: its name.
 
     Raises:
         EncoderError: saying which files are missing.
     """
-    if len({tuple(some) for some in tokens}) == 1:
+    if len({tuple(word) for word in tokens}) == 1:
         raise EncoderError(
             f"encoder {encoder!r}: to its tokenizer {', '.join(WORDS)} are all the same: it knows no words. Put the "
             f"tokenizer's files beside the weights (tokenizer.json and tokenizer_config.json)"
         )
-    highest = max(token for some in tokens for token in some)
+
+    highest = max(max(word) for word in tokens)
     if vectors is not None and highest >= vectors:
         raise EncoderError(
             f"encoder {encoder!r}: its tokenizer gives token {highest}, its text tower has {vectors} vectors: it was "

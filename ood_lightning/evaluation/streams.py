@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,11 +12,12 @@ from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
-from ood_lightning.metrics.results import METRICS, Result, evaluate
+from ood_lightning.metrics.base import Metric
+from ood_lightning.metrics.results import Result, evaluate, over_orders
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
-    from ood_lightning.datamodules.features import EvalSet
+    from ood_lightning.data.artifacts.sets import EvalSet
 
 
 def stream_scores(
@@ -62,15 +61,6 @@ def stream_scores(
     return scores[rows < n_id], scores[rows >= n_id]
 
 
-def over_orders(results: Sequence[Result]) -> Result:
-    """One row from a row per order: means, and sample standard deviations where there are two orders or more."""
-    values = {name: fmean(getattr(result, name) for result in results) for name in METRICS}
-    spread: dict[str, float | None] = {"auroc_std": None, "fpr_ood_at_id_tpr95_std": None}
-    if len(results) > 1:
-        spread = {name: stdev(getattr(r, name.removesuffix("_std")) for r in results) for name in spread}
-    return replace(results[0], orders=len(results), **values, **spread)  # type: ignore[arg-type]
-
-
 def evaluate_streams(
     streams: Mapping[str, StreamDetector],
     evidence: Evidence,
@@ -78,6 +68,7 @@ def evaluate_streams(
     protocol: StreamProtocol,
     device: torch.device,
     about: Mapping[str, tuple[tuple[str, ...], str]],
+    metrics: Mapping[str, Metric] | None = None,
 ) -> list[Result]:
     """A row for each detector, ID set and OOD set, in this order of nesting; a pure function of its arguments.
 
@@ -88,6 +79,7 @@ def evaluate_streams(
         protocol: orders, batches and mixture.
         device: where streams compute.
         about: supervision and hash of the label set, by detector.
+        metrics: what to compute, by name; the standard five if None.
     """
     id_sets = [s for s in sets if s.role != "ood"]
     ood_sets = [s for s in sets if s.role == "ood"]
@@ -117,6 +109,7 @@ def evaluate_streams(
                         stream=True,
                         group=far.group,
                         recipe=recipe,
+                        metrics=metrics,
                     )
                     orders.append(row)
                 results.append(over_orders(orders))

@@ -1,4 +1,4 @@
-"""Questions put to a judge: what was answered before is not asked again, and what it all cost is counted."""
+"""Questions put to a judge: answers are reused, kept on disk, and counted with what they cost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question
 from ood_lightning.progress import bar
 
-SHOWN = 3  # unclear answers that an error names
+N_REPORTED = 3  # unclear answers that an error quotes
 
 
 class JudgeSession:
-    """One judge's answers.
+    """One judge and all the answers it has given in this run.
 
     Args:
-        judge: whom to ask.
-        decisions: where answers that cost something are kept; None keeps none.
+        judge: that answers.
+        decisions: file in which the answers of a `remembered` judge are kept; None keeps none.
         unclear: see :class:`ood_lightning.filtering.rules.Rules`.
 
     Attributes:
@@ -26,63 +26,86 @@ class JudgeSession:
     """
 
     def __init__(self, judge: Judge, decisions: Decisions | None, unclear: Literal["stop", "no"] = "stop") -> None:
-        self.judge, self.unclear = judge, unclear
+        self.judge = judge
+        self.unclear = unclear
         self.decisions = decisions if judge.remembered else None
         self.answers: dict[Question, Answer] = {}
-        self._recalled, self._seconds, self._tokens = 0, 0.0, 0
+        self._n_recalled = 0
+        self._seconds = 0.0
+        self._tokens = 0
 
     def __call__(self, questions: Sequence[Question]) -> list[bool]:
-        """Yes or no to each question.
+        """Yes or no to each question; only questions without a kept decision are put to the judge.
 
         Raises:
-            JudgeError: if the judge cannot go on, or says neither; finished answers are kept.
+            JudgeError: the judge cannot go on, or says neither yes nor no; finished answers are kept.
         """
-        identity = self.judge.identity
-        known = self.decisions.known.get(identity, {}) if self.decisions else {}
-        found = {question: known[question] for question in questions if question in known}
-        self._recalled += len(found)
-        todo = [question for question in dict.fromkeys(questions) if question not in found]
-        doubtful: dict[Question, Answer] = {}
-        start = perf_counter()
-        if todo:
-            what = "proper nouns" if todo[0].name is None else "subcategories"
-            with bar(len(todo), f"ask for {what}", "question") as progress_bar:
-                for batch in self.judge.answer(todo):
-                    decided = {todo[row]: answer for row, answer in batch}
-                    self._tokens += sum(answer.tokens for answer in decided.values())
-                    unclear = {question: answer for question, answer in decided.items() if answer.yes is None}
-                    doubtful |= unclear
-                    found |= decided
-                    if self.decisions:
-                        self.decisions.add(identity, ((q, a) for q, a in decided.items() if q not in unclear))
-                    progress_bar.update(len(batch))
-        self._seconds += perf_counter() - start
-        if doubtful and self.unclear == "stop":
-            some = "; ".join(
-                f"on {word!r}" + (f" and {name!r}" if name else "") + f": {answer.said[:60]!r}"
-                for (word, name), answer in list(doubtful.items())[:SHOWN]
-            )
+        known = self.decisions.known.get(self.judge.identity, {}) if self.decisions else {}
+        answers = {question: known[question] for question in questions if question in known}
+        self._n_recalled += len(answers)
+
+        new_questions = [question for question in dict.fromkeys(questions) if question not in answers]
+        new_answers = self._ask(new_questions)
+        unclear = {question: answer for question, answer in new_answers.items() if answer.yes is None}
+        if unclear and self.unclear == "stop":
             raise JudgeError(
-                f"{identity} said neither yes nor no to {len(doubtful)} of {len(todo)} questions ({some}). The other "
-                f"answers are kept. Take another model or mode, or `unclear: no` to count these as no."
+                f"{self.judge.identity} said neither yes nor no to {len(unclear)} of {len(new_questions)} questions "
+                f"({_quoted(unclear)}). The other answers are kept. Take another model or mode, or `unclear: no` to "
+                f"count these as no."
             )
-        self.answers |= {question: found[question] for question in questions}
-        return [bool(found[question].yes) for question in questions]
+
+        answers |= new_answers
+        self.answers |= {question: answers[question] for question in questions}
+        return [bool(answers[question].yes) for question in questions]
+
+    def _ask(self, questions: Sequence[Question]) -> dict[Question, Answer]:
+        """The judge's answers to distinct questions of one kind; each batch is on disk before the next one begins."""
+        answers: dict[Question, Answer] = {}
+        if not questions:
+            return answers
+
+        subject = "proper nouns" if questions[0].name is None else "subcategories"
+        start = perf_counter()
+        with bar(len(questions), f"ask for {subject}", "question") as progress_bar:
+            for batch in self.judge.answer(questions):
+                decided = {questions[row]: answer for row, answer in batch}
+                answers |= decided
+                self._tokens += sum(answer.tokens for answer in decided.values())
+
+                if self.decisions:
+                    clear = [(question, answer) for question, answer in decided.items() if answer.yes is not None]
+                    self.decisions.add(self.judge.identity, clear)
+                progress_bar.update(len(batch))
+
+        self._seconds += perf_counter() - start
+        return answers
 
     def cost(self) -> dict[str, Any]:
         """Questions, seconds, tokens where known, and the mean probability of yes and no where it was read."""
-        masses = [answer.mass for answer in self.answers.values() if answer.mass is not None]
-        told: dict[str, Any] = {
+        cost: dict[str, Any] = {
             "judge": self.judge.identity,
             "questions": len(self.answers),
-            "recalled": self._recalled,
+            "recalled": self._n_recalled,
             "seconds": round(self._seconds, 3),
         }
         if self._tokens:
-            told["tokens"] = self._tokens
+            cost["tokens"] = self._tokens
+
+        masses = [answer.mass for answer in self.answers.values() if answer.mass is not None]
         if masses:
-            told["mean_mass_on_yes_and_no"] = round(sum(masses) / len(masses), 4)
-        return told
+            cost["mean_mass_on_yes_and_no"] = round(sum(masses) / len(masses), 4)
+
+        return cost
+
+
+def _quoted(answers: dict[Question, Answer]) -> str:
+    """The first few questions with their answers, for a sentence."""
+    quotes = []
+    for (word, name), answer in list(answers.items())[:N_REPORTED]:
+        subject = f"{word!r} and {name!r}" if name else repr(word)
+        quotes.append(f"on {subject}: {answer.said[:60]!r}")
+
+    return "; ".join(quotes)
 
 
 def agreement(first: dict[Question, Answer], second: dict[Question, Answer]) -> list[dict[str, Any]]:
@@ -90,34 +113,38 @@ def agreement(first: dict[Question, Answer], second: dict[Question, Answer]) -> 
 
     Args:
         first: answers of one judge.
-        second: those of another to the same questions at least.
+        second: answers of another judge to these questions; it may hold more.
 
     Returns:
-        A row a kind: counts of both yes, only one, both no; `agreement`, and `precision` and `recall` of the second's
-        yes (None where they are not defined).
+        One row for each kind of question: counts of both yes, only one yes, both no; `agreement`, and `precision` and
+        `recall` of the second judge's yes, in [0, 1] (None where nothing can be divided).
     """
-    rows = []
-    for kind in ("proper noun", "subcategory"):
-        pairs = [
-            (bool(answer.yes), bool(second[question].yes))
-            for question, answer in first.items()
-            if (question.name is None) == (kind == "proper noun")
-        ]
-        both, first_only, second_only = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
-        rows.append(
-            {
-                "question": kind,
-                "asked": len(pairs),
-                "both_yes": both,
-                "only_first_yes": first_only,
-                "only_second_yes": second_only,
-                "both_no": len(pairs) - both - first_only - second_only,
-                "agreement": _share(len(pairs) - first_only - second_only, len(pairs)),
-                "precision": _share(both, both + second_only),
-                "recall": _share(both, both + first_only),
-            }
-        )
-    return rows
+    pairs: dict[str, list[tuple[bool, bool]]] = {"proper noun": [], "subcategory": []}
+    for question, answer in first.items():
+        kind = "proper noun" if question.name is None else "subcategory"
+        pairs[kind].append((bool(answer.yes), bool(second[question].yes)))
+
+    return [_agreement_row(kind, of_kind) for kind, of_kind in pairs.items()]
+
+
+def _agreement_row(kind: str, pairs: list[tuple[bool, bool]]) -> dict[str, Any]:
+    """Counts and shares of one kind of question; a pair is whether the first and the second judge said yes."""
+    both_yes = pairs.count((True, True))
+    first_only = pairs.count((True, False))
+    second_only = pairs.count((False, True))
+    both_no = pairs.count((False, False))
+
+    return {
+        "question": kind,
+        "asked": len(pairs),
+        "both_yes": both_yes,
+        "only_first_yes": first_only,
+        "only_second_yes": second_only,
+        "both_no": both_no,
+        "agreement": _share(both_yes + both_no, len(pairs)),
+        "precision": _share(both_yes, both_yes + second_only),
+        "recall": _share(both_yes, both_yes + first_only),
+    }
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -1,62 +1,98 @@
-"""Decisions on disk: one JSON line each, appended as they are made, so that a restart repeats none."""
+"""Decisions on disk: one JSON line each, appended as they are made, so that a restarted run asks no question again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from ood_lightning.data.artifacts.typed import STRICT, decode_json
 from ood_lightning.filtering.judges.base import Answer, JudgeError, Question
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the file: a judge's answer to a question. What the judge did not give is left out."""
+
+    __pydantic_config__: ClassVar = STRICT
+    judge: str
+    word: str
+    yes: bool
+    name: str | None = None
+    said: str = ""
+    margin: float | None = None
+    mass: float | None = None
+    tokens: int = 0
 
 
 class Decisions:
     """A file of decisions by any number of judges.
 
-    A line that a killed run left unfinished at the end is cut off before the next one is appended.
+    A run that is killed while it writes leaves an unfinished line at the end; it is cut off before the next decision
+    is appended.
 
     Args:
         path: of the file; it need not exist.
 
+    Attributes:
+        known: answers by question, for each judge's identity.
+
     Raises:
-        JudgeError: if a finished line is no decision.
+        JudgeError: the file cannot be read, or a finished line is no decision.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.known: dict[str, dict[Question, Answer]] = {}  # by the judge's identity
+        self.known: dict[str, dict[Question, Answer]] = {}
+
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             content = b""
         except OSError as error:
             raise JudgeError(f"{path} cannot be read: {error.strerror}") from error
-        self._whole = content.rfind(b"\n") + 1  # bytes of finished lines
-        self._torn = self._whole < len(content)
-        for at, line in enumerate(content[: self._whole].splitlines(), start=1):
-            try:
-                entry = json.loads(line)
-                question, judge = Question(entry.pop("word"), entry.pop("name", None)), entry.pop("judge")
-                self.known.setdefault(judge, {})[question] = Answer(**entry)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise JudgeError(
-                    f"{path}, line {at}: {line[:60]!r} is no decision ({error}). Delete the line; its question is then "
-                    f"asked again."
-                ) from error
+
+        self._finished_bytes = content.rfind(b"\n") + 1
+        self._has_unfinished_line = self._finished_bytes < len(content)
+
+        # bytes that are no UTF-8 become lone surrogates, which the decoder refuses by the line's number
+        text = content[: self._finished_bytes].decode(errors="surrogateescape")
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
+            self._remember(line, number)
+
+    def _remember(self, line: str, number: int) -> None:
+        try:
+            decision = decode_json(line, _Line, f"{self.path}, line {number}", JudgeError)
+        except JudgeError as error:
+            raise JudgeError(f"{error}. Delete the line; its question is then asked again.") from None
+
+        answer = Answer(decision.yes, decision.said, decision.margin, decision.mass, decision.tokens)
+        self.known.setdefault(decision.judge, {})[Question(decision.word, decision.name)] = answer
 
     def add(self, judge: str, decided: Iterable[tuple[Question, Answer]]) -> None:
-        """Append decisions; they are on disk when this returns."""
+        """Append decisions; they are on disk when this returns.
+
+        Args:
+            judge: the judge's identity.
+            decided: questions with answers of yes or no.
+        """
         decided = list(decided)
-        lines = [json.dumps(_entry(judge, question, answer), ensure_ascii=False) + "\n" for question, answer in decided]
+        lines = [json.dumps(_entry(judge, question, answer), ensure_ascii=False) for question, answer in decided]
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self._torn:
+        if self._has_unfinished_line:
             with self.path.open("r+b") as file:
-                file.truncate(self._whole)
-            self._torn = False
+                file.truncate(self._finished_bytes)
+            self._has_unfinished_line = False
+
         with self.path.open("ab") as file:
-            file.write("".join(lines).encode())
+            file.write("".join(f"{line}\n" for line in lines).encode())
         self.known.setdefault(judge, {}).update(decided)
 
 
 def _entry(judge: str, question: Question, answer: Answer) -> dict[str, object]:
+    """A decision as a JSON object, without the fields that the judge did not give."""
     filled = {key: value for key, value in answer._asdict().items() if value not in (None, "", 0) or key == "yes"}
     return {"judge": judge, "word": question.word, "name": question.name, **filled}

@@ -1,4 +1,4 @@
-"""What a filter did, as files beside the label set: what was dropped and why, counts, cost, a second judge's view."""
+"""What a filter did: the filtered set, and files beside it with dropped words, counts, cost, a second judge's view."""
 
 from __future__ import annotations
 
@@ -16,59 +16,69 @@ from ood_lightning.filtering.rules import Rules, Verdict
 
 
 def filtered_set(
-    given: LabelSet,
+    label_set: LabelSet,
     verdicts: Sequence[Verdict],
     rules: Rules,
     session: JudgeSession,
     adjectives: Collection[str] | None = None,
 ) -> LabelSet:
-    """The label set with the negatives that were kept, in their order; empty if none was.
+    """The label set with the negatives that were kept, in their order; without negatives if none was.
 
     Args:
-        given: before.
+        label_set: before filtering.
         verdicts: on its negatives.
         rules: that were followed.
         session: of the judge.
         adjectives: those of its negatives that take the templates for adjectives; None where the prompts have none.
     """
-    kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
-    supervision = [*given.supervision, *(["llm"] if session.judge.llm and "llm" not in given.supervision else [])]
-    about = {
-        **given.recipe,
-        "method": f"{given.recipe.get('method', 'label set')} + NegFilter",
+    supervision = list(label_set.supervision)
+    if session.judge.llm and "llm" not in supervision:
+        supervision.append("llm")
+
+    recipe = {
+        **label_set.recipe,
+        "method": f"{label_set.recipe.get('method', 'label set')} + NegFilter",
         "filter": {
-            "of": given.sha256,
+            "of": label_set.sha256,
             "judge": session.judge.identity,
             "rules": vars(rules),
             "counts": counts(verdicts),
         },
         "supervision": supervision,
     }
+
+    kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
     negatives = tuple(verdict.word if rules.cleaned else verdict.original for verdict in kept)
     if adjectives is not None:
         marked = [word for word, verdict in zip(negatives, kept, strict=True) if verdict.original in adjectives]
-        about["adjectives"] = {"positives": [], **given.recipe.get("adjectives", {}), "negatives": marked}
-    return LabelSet(given.positives, negatives, about)
+        recipe["adjectives"] = {"positives": [], **label_set.recipe.get("adjectives", {}), "negatives": marked}
+
+    return LabelSet(label_set.positives, negatives, recipe)
 
 
 def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """Words given, and how many met each end."""
-    return {"given": len(verdicts), **Counter(verdict.reason for verdict in sorted(verdicts, key=lambda v: v.reason))}
+    """Number of words that were to be filtered, and how many of them each reason has, by its name."""
+    by_reason: Counter[str] = Counter(sorted(verdict.reason for verdict in verdicts))
+    return {"given": len(verdicts), **by_reason}
 
 
 def write_report(
     folder: Path, verdicts: Sequence[Verdict], session: JudgeSession, second: JudgeSession | None
 ) -> dict[str, Any]:
-    """Write `dropped.csv`, `report.json` and, with a second judge, `disagreements.csv`; returns the report.
+    """Write `dropped.csv`, `report.json` and, with a second judge, `disagreements.csv`.
 
     Args:
         folder: to write to.
         verdicts: on every word, those that cleaning dropped included.
         session: of the judge that decided.
-        second: of one that was asked the same questions afterwards.
+        second: session of a second judge that has answered the same questions.
+
+    Returns:
+        The content of `report.json`.
     """
     dropped = [verdict for verdict in verdicts if verdict.reason != "kept"]
     _write_csv(folder / "dropped.csv", Verdict._fields, dropped)
+
     report: dict[str, Any] = {
         "counts": counts(verdicts),
         "cost": session.cost(),
@@ -76,12 +86,13 @@ def write_report(
     }
     if second is not None:
         report["second"] = {"cost": second.cost(), "agreement": agreement(session.answers, second.answers)}
-        rows = [
+        disagreements = [
             (question.word, question.name or "", "yes" if answer.yes else "no", "no" if answer.yes else "yes")
             for question, answer in session.answers.items()
             if bool(answer.yes) != bool(second.answers[question].yes)
         ]
-        _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), rows)
+        _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), disagreements)
+
     write_json(folder / "report.json", report)
     return report
 
@@ -91,4 +102,5 @@ def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -
     writer = csv.writer(text)
     writer.writerow(head)
     writer.writerows(rows)
+
     atomic_write(path, text.getvalue().encode())

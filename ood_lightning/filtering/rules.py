@@ -3,7 +3,7 @@
 Source: NegRefine, ICCV 2025, https://arxiv.org/abs/2507.09795, section 3.1, and its code: cleaning, the ten nearest ID
 names by cosine of bare strings, question texts, and the rule that a word's first yes ends it.
 Differs: words keep the order of their first appearance, which the code leaves to string hashing; runs of blanks become
-one; the k-th question of all words is put at once, which asks the same questions as one word after another.
+one; the k-th questions of all words are asked together, which asks the same questions as one word after another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import Question
 
 Reason = Literal["kept", "proper noun", "the same", "subcategory", "too short", "repeated"]
-SHORTEST = 3  # letters that a cleaned word has at least
+MIN_LENGTH = 3  # characters of a cleaned word; shorter ones are dropped
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Rules:
     """What NegFilter does with words; the defaults are the paper's.
 
     Args:
-        nearest: ID names that a word is compared with at most, from the most similar on.
-        cleaned: cleaned strings replace the originals in the label set; the report has both. False puts the originals
-            back once the questions are answered.
-        hash_order: leave the order to Python's string hashing, as the paper's code does: another one in each process,
+        nearest: the largest number of ID names that a word is compared with, the most similar first.
+        cleaned: whether the label set gets the cleaned strings; False puts the original ones back once the questions
+            are answered. The report has both.
+        hash_order: leave the order to Python's string hashing, as the paper's code does: it changes with each process
             unless PYTHONHASHSEED is set.
         unclear: what an answer that is neither yes nor no does: `stop` ends the run once the other questions
-            of the round are answered, `no` takes it for a no, as the paper's code does.
+            of the round are answered, `no` counts it as a no, as the paper's code does.
     """
 
     nearest: int = 10
@@ -46,21 +46,29 @@ class Rules:
 
 
 class Verdict(NamedTuple):
-    """What became of one word, and why."""
+    """Whether one word is kept, and why not.
+
+    Attributes:
+        word: cleaned.
+        original: before cleaning.
+        reason: `kept`, or why it was dropped.
+        name: the ID name that the word equals or is a subcategory of; empty for other reasons.
+    """
 
     word: str
     original: str
     reason: Reason
-    name: str = ""  # the ID name of which the word is a subcategory, or which it equals
+    name: str = ""
 
 
 def clean(word: str) -> str:
-    """Letters, `_`, `-` and single blanks.
+    """A word without anything but letters, `_`, `-` and single blanks.
 
     >>> clean("bird's nest fern"), clean("10 Downing Street")
     ('birds nest fern', 'Downing Street')
     """
-    return " ".join("".join(c for c in word if c.isalpha() or c in "_- ").split())
+    kept = (c for c in word if c.isalpha() or c in "_- ")
+    return " ".join("".join(kept).split())
 
 
 def cleaned(words: Sequence[str], hash_order: bool = False) -> tuple[list[Verdict], list[Verdict]]:
@@ -68,19 +76,21 @@ def cleaned(words: Sequence[str], hash_order: bool = False) -> tuple[list[Verdic
 
     Args:
         words: candidates, in order.
-        hash_order: of the words to judge.
+        hash_order: order the words to judge as a set of strings does.
     """
     kept: dict[str, Verdict] = {}
     dropped = []
     for original in words:
         word = clean(original)
-        if len(word) < SHORTEST:
+        if len(word) < MIN_LENGTH:
             dropped.append(Verdict(word, original, "too short"))
         elif word in kept:
             dropped.append(Verdict(word, original, "repeated"))
         else:
             kept[word] = Verdict(word, original, "kept")
-    return [kept[word] for word in (set(kept) if hash_order else kept)], dropped
+
+    order = set(kept) if hash_order else kept
+    return [kept[word] for word in order], dropped
 
 
 def negfilter(
@@ -94,23 +104,29 @@ def negfilter(
         ask: answers distinct questions, in their order.
     """
     verdicts = list(words)
-    asked = [Question(verdict.word) for verdict in words]
-    alive = []
-    for row, proper in enumerate(ask(asked) if asked else []):
-        if proper:
+    if not verdicts:
+        return verdicts
+
+    for row, is_proper in enumerate(ask([Question(verdict.word) for verdict in words])):
+        if is_proper:
             verdicts[row] = words[row]._replace(reason="proper noun")
-        else:
-            alive.append(row)
-    for rank in range(max(map(len, nearest), default=0)):
-        pairs = [(row, nearest[row][rank]) for row in alive if rank < len(nearest[row])]
-        for row, name in pairs:
-            if words[row].word == name:
-                verdicts[row] = words[row]._replace(reason="the same", name=name)
-        pairs = [(row, name) for row, name in pairs if words[row].word != name]
-        if not pairs:
+
+    for rank in range(max(map(len, nearest))):
+        to_ask = []
+        for row, (verdict, names) in enumerate(zip(verdicts, nearest, strict=True)):
+            if verdict.reason != "kept" or rank >= len(names):
+                continue
+            if verdict.word == names[rank]:
+                verdicts[row] = verdict._replace(reason="the same", name=names[rank])
+            else:
+                to_ask.append((row, names[rank]))
+
+        if not to_ask:
             break
-        for (row, name), kind in zip(pairs, ask([Question(words[row].word, name) for row, name in pairs]), strict=True):
-            if kind:
+
+        answers = ask([Question(words[row].word, name) for row, name in to_ask])
+        for (row, name), is_subcategory in zip(to_ask, answers, strict=True):
+            if is_subcategory:
                 verdicts[row] = words[row]._replace(reason="subcategory", name=name)
-        alive = [row for row in alive if verdicts[row].reason == "kept"]
+
     return verdicts

@@ -1,1 +1,1 @@
-"""From raw scores to rows of results: one bag that gathers over ranks, one row per detector and OOD set."""
+"""From raw scores to rows of results: scores gathered over ranks, one row per detector and OOD set, metrics by name."""

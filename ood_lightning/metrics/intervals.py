@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from ood_lightning.metrics.results import WITH_INTERVAL, Result, means
+from ood_lightning.metrics.results import Result, means
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ood_lightning.functional.bootstrap import Resampled
 
 NAME_SUPERVISION = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
-PATIENCE_S = 3.0  # quicker work shows no bar
+RESAMPLED = ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95")  # in the order of functional.bootstrap.Resampled
+PATIENCE_S = 3.0  # quicker work shows no progress bar
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Comparison:
     Args:
         id_set: name of the ID set.
         label_free: detector that was given neither names nor labels.
-        names_based: detector that was given some.
-        difference: AUROC of the former less that of the latter, a fraction.
+        names_based: detector that was given names or labels.
+        difference: AUROC of the former minus that of the latter, a fraction.
         difference_low: lower end of its 95 % bootstrap interval.
         difference_high: upper end.
         p_value: two-sided, paired, not corrected for the number of comparisons.
-        resamples: behind it; no p-value is below 2 / (resamples + 1).
+        resamples: bootstrap resamples behind it; no p-value is below 2 / (resamples + 1).
     """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a row of `results.json` has these columns and no others
 
     id_set: str
     label_free: str
@@ -43,18 +46,6 @@ class Comparison:
     p_value: float
     resamples: int
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Comparison:
-        """Read a row of `results.json`.
-
-        Raises:
-            ValueError: if a column is missing or unknown.
-        """
-        names = [field.name for field in fields(cls)]
-        if set(row) != set(names):
-            raise ValueError(f"a comparison has the columns {sorted(row)}: expected {names}")
-        return cls(**row)
-
 
 def bootstrap(
     results: Sequence[Result],
@@ -63,16 +54,17 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[list[Result], list[Comparison]]:
-    """Intervals of single sets and of means, and p-values; the same for the same scores, anywhere.
+    """Intervals of single sets and of means, and p-values; the same for the same scores, on any machine.
 
-    Each set's draws come from the seed, its name and its size. Detectors that learn from the test stream are left as
-    they are: the scores of one stream hang together, and their tables tell the spread over orders.
+    Each set's draws depend on the seed, its name and its size. Rows of detectors that learn from the test stream come
+    back unchanged: the scores of one stream depend on each other, and its rows hold the deviation over orders instead.
+    Metrics other than :data:`RESAMPLED` get no interval.
 
     Args:
         results: rows of single OOD sets.
-        scores: of each set by name, shape (n, K); of detectors without a stream.
+        scores: of each set by its name, shape (n, K); of the detectors without a stream.
         detectors: names of the K columns.
-        resamples: R.
+        resamples: R, how many.
         seed: of all draws.
 
     Returns:
@@ -82,71 +74,83 @@ def bootstrap(
 
     static = [result for result in results if not result.stream]
     id_sets = list(dict.fromkeys(result.id_set for result in static))
-    bounded: dict[Result, Result] = {}
+    with_interval: dict[Result, Result] = {}
     averaged: list[Result] = []
     comparisons: list[Comparison] = []
-    with bar(len(id_sets) * resamples, "bootstrap", "resample", delay_s=PATIENCE_S) as watched:
+
+    with bar(len(id_sets) * resamples, "bootstrap", "resample", delay_s=PATIENCE_S) as progress_bar:
         for id_set in id_sets:
-            mine = [result for result in static if result.id_set == id_set]
-            ood_sets = list(dict.fromkeys(result.ood_set for result in mine))
-            found = resampled(
+            rows = [result for result in static if result.id_set == id_set]
+            ood_sets = list(dict.fromkeys(result.ood_set for result in rows))
+            drawn = resampled(
                 scores[id_set],
                 [scores[name] for name in ood_sets],
                 [_seed(seed, name) for name in (id_set, *ood_sets)],
                 resamples=resamples,
-                on_progress=watched.update,
+                on_progress=progress_bar.update,
             )
-            overall: list[tuple[Result, Tensor]] = []
-            for row in mine:
-                one = _over(found, [ood_sets.index(row.ood_set)], detectors.index(row.detector))
-                bounded[row] = _bounded(row, one)
-            for mean in means(mine):
-                among = {r.ood_set for r in mine if r.kind == mean.kind and mean.group in ("", r.group)}
-                sets = [i for i, name in enumerate(ood_sets) if name in among]
-                one = _over(found, sets, detectors.index(mean.detector))
-                averaged.append(_bounded(mean, one))
+
+            for row in rows:
+                values = _mean_over(drawn, [ood_sets.index(row.ood_set)], detectors.index(row.detector))
+                with_interval[row] = _with_intervals(row, values)
+
+            overall: list[tuple[Result, Tensor]] = []  # means over all OOD sets, with the AUROC of each resample
+            for mean in means(rows):
+                names = {r.ood_set for r in rows if r.kind == mean.kind and mean.group in ("", r.group)}
+                members = [i for i, name in enumerate(ood_sets) if name in names]
+                values = _mean_over(drawn, members, detectors.index(mean.detector))
+                averaged.append(_with_intervals(mean, values))
                 if not mean.group:
-                    overall.append((mean, one[0]))
+                    overall.append((mean, values[0]))
             comparisons += _comparisons(overall)
-    rows = [bounded.get(result, result) for result in results]
-    return [*rows, *means([*rows, *averaged])], comparisons
+
+    finished = [with_interval.get(result, result) for result in results]
+    return [*finished, *means([*finished, *averaged])], comparisons
 
 
-def _over(found: Resampled, sets: list[int], detector: int) -> list[Tensor]:
-    """Each metric's resamples, shape (R,), as means over some OOD sets."""
-    return [metric[:, sets, detector].mean(1) for metric in found]
+def _mean_over(drawn: Resampled, ood_sets: list[int], detector: int) -> list[Tensor]:
+    """Each metric of one detector as a mean over OOD sets, (R, S, K) -> (R,)."""
+    return [metric[:, ood_sets, detector].mean(1) for metric in drawn]
 
 
-def _bounded(row: Result, values: list[Tensor]) -> Result:
+def _with_intervals(row: Result, values: list[Tensor]) -> Result:
+    """The row with an interval for each metric of :data:`RESAMPLED`, from its values on the resamples, shape (R,)."""
     from ood_lightning.functional.bootstrap import interval
 
-    bounds: dict[str, Any] = {}
-    for metric, drawn in zip(WITH_INTERVAL, values, strict=True):
-        bounds[f"{metric}_low"], bounds[f"{metric}_high"] = interval(drawn)
-    return replace(row, resamples=len(values[0]), **bounds)
+    metrics = dict(row.metrics)
+    for name, resampled_values in zip(RESAMPLED, values, strict=True):
+        low, high = interval(resampled_values)
+        metrics[name] = metrics[name]._replace(low=low, high=high)
+
+    return replace(row, metrics=metrics, resamples=len(values[0]))
 
 
 def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
-    """Each label-free detector against each that was given names or labels."""
+    """Each label-free detector against each that was given names or labels.
+
+    Args:
+        overall: a detector's mean over all OOD sets, and its AUROC on each resample, shape (R,).
+    """
     from ood_lightning.functional.bootstrap import interval, paired_p_value
+
+    label_free = [pair for pair in overall if NAME_SUPERVISION.isdisjoint(pair[0].supervision)]
+    names_based = [pair for pair in overall if not NAME_SUPERVISION.isdisjoint(pair[0].supervision)]
 
     return [
         Comparison(
             free.id_set,
             free.detector,
-            told.detector,
-            free.auroc - told.auroc,
-            *interval(of_free - of_told),
-            paired_p_value(of_free, of_told),
+            named.detector,
+            free.metrics["auroc"].value - named.metrics["auroc"].value,
+            *interval(of_free - of_named),
+            paired_p_value(of_free, of_named),
             len(of_free),
         )
-        for free, of_free in overall
-        if NAME_SUPERVISION.isdisjoint(free.supervision)
-        for told, of_told in overall
-        if not NAME_SUPERVISION.isdisjoint(told.supervision)
+        for free, of_free in label_free
+        for named, of_named in names_based
     ]
 
 
 def _seed(seed: int, name: str) -> int:
-    """A seed of a set's own; 48 bits."""
+    """The seed of one set's draws, 48 bits."""
     return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6])

@@ -38,7 +38,7 @@ class Collected:
 class ScoreCollector(Metric):
     """Every score of one set with the image's id.
 
-    Call :meth:`compute` on every rank, in the same order of bags, also on a rank that had no batch.
+    Call :meth:`compute` on every rank, and for all sets in one order, also on a rank that had no batch.
 
     Args:
         names: the detectors, one per column of scores.
@@ -78,14 +78,16 @@ class ScoreCollector(Metric):
             )
         if ids.is_floating_point() or ids.dtype == torch.bool:
             raise ValueError(f"ids are {ids.dtype}, expected integers: float32 cannot tell 16,777,217 from 16,777,216")
-        bad = ~scores.isfinite()
-        if bad.any():
-            column = int(bad.any(dim=0).nonzero()[0])
-            wrong = ids[bad[:, column]]
+
+        not_finite = ~scores.isfinite()  # (B, K)
+        if not_finite.any():
+            column = int(not_finite.any(dim=0).nonzero()[0])
+            wrong = ids[not_finite[:, column]]
             raise NotFiniteScoresError(
                 f"detector {self.names[column]!r} gave NaN or infinity for {len(wrong)} of {len(ids)} images of a "
                 f"batch, the first with id {int(wrong[0])}"
             )
+
         self.scores.append(scores.detach().double())  # a copy in float64: bfloat16 scores would tie
         self.ids.append(ids.detach().long())
 
@@ -96,8 +98,9 @@ class ScoreCollector(Metric):
             The same on every rank. Of a repeated id (a sampler that pads to equal ranks) the first copy stays.
         """
         ids, order = dim_zero_cat(self.ids).sort(stable=True)
-        first = torch.ones_like(ids, dtype=torch.bool)
+        first = torch.ones_like(ids, dtype=torch.bool)  # of the equal ids, which now stand side by side
         first[1:] = ids[1:] != ids[:-1]
+
         return Collected(ids[first], dim_zero_cat(self.scores)[order][first], int((~first).sum()))
 
     def reset(self) -> None:

@@ -11,38 +11,39 @@ from ood_lightning.plurals import many
 
 FORMAT = "ood_lightning/check/1"
 FEW = 10  # problems of one kind and set on the terminal
+COLUMNS = ("set", "role", "shards", "pictures", "promised", "classes", "class names", "counts of", "problems")
 
 
 def print_check(contents: Sequence[SetContent], problems: Sequence[Problem]) -> None:
     """A row for each set, then the problems, of each kind the first few."""
-    from ood_lightning.report.labels import console, table
+    from ood_lightning.report.console import console, table
+
+    out = console()
+    n_problems = Counter(problem.set for problem in problems)
+    out.print(table("Sets", COLUMNS, [_row(content, n_problems) for content in contents]))
 
     kinds = Counter((problem.set, problem.kind) for problem in problems)
-    rows = [_row(of_set, kinds) for of_set in contents]
-    columns = ("set", "role", "shards", "pictures", "promised", "classes", "class names", "counts of", "problems")
-    shown = console()
-    shown.print(table("Sets", columns, rows))
     for (name, kind), n in kinds.items():
-        shown.print(f"{name}, {kind}: {n:,}")
+        out.print(f"{name}, {kind}: {n:,}")
         for problem in [p for p in problems if (p.set, p.kind) == (name, kind)][:FEW]:
-            shown.print(f"  {problem.where}: {problem.what}", soft_wrap=True)
+            out.print(f"  {problem.where}: {problem.what}", soft_wrap=True)
         if n > FEW:
-            shown.print(f"  and {n - FEW:,} more")
-    shown.print(many(len(problems), "problem") if problems else "no problems found")
+            out.print(f"  and {n - FEW:,} more")
+    out.print(many(len(problems), "problem") if problems else "no problems found")
 
 
-def _row(of_set: SetContent, kinds: Counter[tuple[str, str]]) -> tuple[str, ...]:
-    name = of_set.manifest.name
+def _row(content: SetContent, n_problems: Counter[str]) -> tuple[str, ...]:
+    manifest = content.manifest
     return (
-        name,
-        of_set.role,
-        f"{len(of_set.shards):,}",
-        f"{of_set.n_samples:,}",
-        f"{of_set.manifest.n_samples:,}",
-        f"{_classes(of_set):,}",
-        f"{len(of_set.manifest.class_names):,}",
-        ", ".join(of_set.matches) or "-",
-        f"{sum(n for (of, _), n in kinds.items() if of == name):,}",
+        manifest.name,
+        content.role,
+        f"{len(content.shards):,}",
+        f"{content.n_samples:,}",
+        f"{manifest.n_samples:,}",
+        f"{_classes(content):,}",
+        f"{len(manifest.class_names):,}",
+        ", ".join(content.matches) or "-",
+        f"{n_problems[manifest.name]:,}",
     )
 
 
@@ -50,21 +51,23 @@ def as_json(contents: Sequence[SetContent], problems: Sequence[Problem]) -> dict
     """The same for other programs."""
     sets = [
         {
-            "name": of_set.manifest.name,
-            "role": of_set.role,
-            "fingerprint": of_set.manifest.fingerprint,
-            "shards": len(of_set.shards),
-            "samples": of_set.n_samples,
-            "promised": of_set.manifest.n_samples,
-            "classes": _classes(of_set),
-            "class_names": len(of_set.manifest.class_names),
-            "counts_of": of_set.matches,
+            "name": content.manifest.name,
+            "role": content.role,
+            "fingerprint": content.manifest.fingerprint,
+            "shards": len(content.shards),
+            "samples": content.n_samples,
+            "promised": content.manifest.n_samples,
+            "classes": _classes(content),
+            "class_names": len(content.manifest.class_names),
+            "counts_of": content.matches,
         }
-        for of_set in contents
+        for content in contents
     ]
+
     listed = [{"set": p.set, "kind": p.kind, "where": p.where, "what": p.what} for p in problems]
     return {"format": FORMAT, "sets": sets, "problems": listed}
 
 
-def _classes(of_set: SetContent) -> int:
-    return len([label for label in of_set.labels if label >= 0])
+def _classes(content: SetContent) -> int:
+    """Classes that have images; -1 stands for none."""
+    return sum(label >= 0 for label in content.labels)

@@ -14,14 +14,16 @@ from ood_lightning.report.tables import Table, grid, percent
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Pair = tuple[str, str, str]  # detector, ID set, OOD set
 
-def stored_scores(folder: Path, rows: Sequence[Result], told: str) -> dict[tuple[str, str, str], tuple[Tensor, Tensor]]:
+
+def stored_scores(folder: Path, rows: Sequence[Result], prefix: str) -> dict[Pair, tuple[Tensor, Tensor]]:
     """ID and OOD scores of a run by detector, ID set and OOD set.
 
     Args:
         folder: of the run.
         rows: its results.
-        told: what was put before the names of its detectors.
+        prefix: what was put before the names of its detectors.
 
     Raises:
         SourceError: the file does not hold what the run's results were computed from.
@@ -30,20 +32,23 @@ def stored_scores(folder: Path, rows: Sequence[Result], told: str) -> dict[tuple
 
     path = folder / "scores.parquet"
     detectors, scores = read_scores(path)
-    columns = {told + name: k for k, name in enumerate(detectors)}
-    found = {}
-    for r in single(rows):
-        if r.stream:
+    columns = {prefix + name: k for k, name in enumerate(detectors)}
+
+    pairs = {}
+    for row in single(rows):
+        if row.stream:
             continue
-        if r.detector not in columns or not {r.id_set, r.ood_set} <= scores.keys():
-            raise SourceError(f"{path} lacks scores of {r.detector} on {r.id_set} or {r.ood_set}: run `test` again")
-        k = columns[r.detector]
-        found[r.detector, r.id_set, r.ood_set] = scores[r.id_set][:, k], scores[r.ood_set][:, k]
-    return found
+        if row.detector not in columns or not {row.id_set, row.ood_set} <= scores.keys():
+            raise SourceError(
+                f"{path} lacks scores of {row.detector} on {row.id_set} or {row.ood_set}: run `test` again"
+            )
+        k = columns[row.detector]
+        pairs[row.detector, row.id_set, row.ood_set] = scores[row.id_set][:, k], scores[row.ood_set][:, k]
+    return pairs
 
 
 def convention_tables(
-    results: Sequence[Result], scores: Mapping[tuple[str, str, str], tuple[Tensor, Tensor]], convention: str
+    results: Sequence[Result], scores: Mapping[Pair, tuple[Tensor, Tensor]], convention: str
 ) -> list[Table]:
     """A table for each ID set: AUROC and the FPR95 of a convention, which the title names.
 
@@ -53,26 +58,29 @@ def convention_tables(
         convention: of :data:`ood_lightning.functional.conventions.CONVENTIONS`.
 
     Raises:
-        SettingsError: there is no such convention, or no detector of whom scores are stored.
+        SettingsError: there is no such convention, or no detector whose scores are stored.
     """
     from ood_lightning.functional.conventions import CONVENTIONS
 
     if convention not in CONVENTIONS:
         raise SettingsError(f"there is no convention {convention!r}: expected one of {', '.join(CONVENTIONS)}")
-    metric, told = CONVENTIONS[convention]
-    mine = [result for result in single(results) if not result.stream]
+    metric, description = CONVENTIONS[convention]
+
+    static = [result for result in single(results) if not result.stream]
     streams = ", ".join(dict.fromkeys(result.detector for result in results if result.stream))
-    if not mine:
+    if not static:
         raise SettingsError(f"all detectors learn from the test stream ({streams}): their scores are not stored")
-    found = {r: float(metric(*scores[r.detector, r.id_set, r.ood_set], 0.95)) for r in mine}
-    for mean in means(mine):
-        same = {r.ood_set: found[r] for r in mine if r.kind == mean.kind and mean.group in ("", r.group)}
-        found[mean] = fmean(same.values())
+
+    fprs = {r: float(metric(*scores[r.detector, r.id_set, r.ood_set], 0.95)) for r in static}
+    for mean in means(static):
+        by_set = {r.ood_set: fprs[r] for r in static if r.kind == mean.kind and mean.group in ("", r.group)}
+        fprs[mean] = fmean(by_set.values())
+
     return [
         Table(
-            f"ID set {id_set}: AUROC / FPR95 (%) by the convention {convention!r}: {told}",
-            grid(mine, id_set, lambda r: f"{percent(r, 'auroc')} / {100 * found[r]:.2f}"),
+            f"ID set {id_set}: AUROC / FPR95 (%) by the convention {convention!r}: {description}",
+            grid(static, id_set, lambda r: f"{percent(r, 'auroc')} / {100 * fprs[r]:.2f}"),
             f"Without {streams}: the scores of test streams are not stored." if streams else "",
         )
-        for id_set in dict.fromkeys(result.id_set for result in mine)
+        for id_set in dict.fromkeys(result.id_set for result in static)
     ]

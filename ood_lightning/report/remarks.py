@@ -1,65 +1,100 @@
-"""What must be known beside a run's rows: a model that the gate did not pass, and pictures that were left out."""
+"""What must be known beside a run's rows: a model that the gate did not pass, and images that were left out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.results import Result, single
+from ood_lightning.plurals import many
 from ood_lightning.report.lost import lost_pictures
 
+Run = tuple[str, Sequence[Result], Mapping[str, Any]]  # its name, its rows, and `about` of its results.json
 
-def remarks(about: Mapping[str, Any]) -> list[str]:
+
+def remarks(metadata: Mapping[str, Any]) -> list[str]:
     """A line each: of the model gate, and those that a joined table brings along.
 
     Args:
-        about: of `results.json`.
+        metadata: `about` of `results.json`, as in all functions here.
     """
-    failed = [one for one in about.get("top1", ()) if one["passes"] is False]
-    of_sets = (f"of {one['set']} is {one['percent']:.2f} %, published {one['published']:.2f} %" for one in failed)
-    gate = [f"the model gate was not passed (gate: warn): zero-shot top-1 {'; '.join(of_sets)}"]
-    return [*(gate if failed else []), *about.get("remarks", ())]
+    lines = []
+    failed = [
+        f"of {top1['set']} is {top1['percent']:.2f} %, published {top1['published']:.2f} %"
+        for top1 in metadata.get("top1", ())
+        if top1["passes"] is False  # None where nothing was published
+    ]
+    if failed:
+        lines.append(f"the model gate was not passed (gate: warn): zero-shot top-1 {'; '.join(failed)}")
+    return [*lines, *metadata.get("remarks", ())]
 
 
-def around(text: str, about: Mapping[str, Any]) -> str:
-    """Tables in Markdown under a title, between the remarks and the pictures that were left out.
+def metric_lines(metadata: Mapping[str, Any]) -> list[str]:
+    """A line for each metric beyond the standard ones: what it measures, and its direction."""
+    lines = []
+    for name, metric in metadata.get("metrics", {}).items():
+        if name not in ROW_COLUMNS:
+            direction = "higher" if metric["higher_is_better"] else "lower"
+            lines.append(f"{name}: {metric['title']}; {direction} is better.")
+    return lines
+
+
+def around(tables: str, metadata: Mapping[str, Any]) -> str:
+    """Tables in Markdown under a title, between the remarks and the images that were left out.
 
     Args:
-        text: the tables, with a line break at the end.
-        about: of `results.json`.
+        tables: Markdown with a line break at the end.
+        metadata: names the runs or the encoder in the title.
     """
-    n_runs, encoder = len(about.get("runs", ())), about.get("encoder")
-    of = f" of {n_runs} run{'s' * (n_runs > 1)}" if n_runs else f" of {encoder}" if encoder else ""
-    before = [f"# Results{of}", *remarks(about)]
-    after = "\n".join(lost_pictures(about.get("bad_samples", {})))
-    return "".join(f"{line}\n\n" for line in before) + text + (f"\n{after}\n" if after else "")
+    title = "# Results"
+    if metadata.get("runs"):
+        title += f" of {many(len(metadata['runs']), 'run')}"
+    elif metadata.get("encoder"):
+        title += f" of {metadata['encoder']}"
+
+    parts = ["\n\n".join([title, *remarks(metadata)]) + "\n", tables]
+    for lines in (metric_lines(metadata), lost_pictures(metadata.get("bad_samples", {}))):
+        if lines:
+            parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
-def joined(runs: Sequence[tuple[str, Sequence[Result], Mapping[str, Any]]]) -> dict[str, Any]:
-    """The same of several runs as one `about`.
+def joined(runs: Sequence[Run]) -> dict[str, Any]:
+    """Remarks, metrics and images that were left out of several runs, as the metadata of their joined table."""
+    lines = [f"{run}: {line}" for run, _, metadata in runs for line in remarks(metadata)]
 
-    Args:
-        runs: name, rows and `about` of each.
-    """
-    lines = [f"{run}: {line}" for run, _, about in runs for line in remarks(about)]
+    metrics: dict[str, Any] = {}
+    for run, _, metadata in runs:
+        for name, metric in metadata.get("metrics", {}).items():
+            if metrics.setdefault(name, metric) != metric:
+                lines.append(f"{name} is another metric in {run}: {metric['title']}")
+
     lost: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for _, _, about in runs for name in about.get("bad_samples", ())):
-        found = [
-            (run, about.get("bad_samples", {}).get(name, []))
-            for run, rows, about in runs
-            if name in about.get("bad_samples", ()) or any(name in (r.id_set, r.ood_set) for r in single(rows))
-        ]
-        if len({frozenset(map(_picture, reasons)) for _, reasons in found}) == 1:
-            lost[name] = found[0][1]
-            continue
-        lost |= {f"{name} in {run}": reasons for run, reasons in found if reasons}
-        lines.append(
-            f"{name}: {' and '.join(run for run, _ in found)} left out different pictures, so their rows are not about "
-            f"the same pictures"
-        )
-    return {"remarks": list(dict.fromkeys(lines)), "bad_samples": lost}
+    for name in dict.fromkeys(name for _, _, metadata in runs for name in metadata.get("bad_samples", ())):
+        by_run = _lost_by_run(name, runs)
+        if len({frozenset(map(_image, reasons)) for reasons in by_run.values()}) == 1:
+            lost[name] = next(iter(by_run.values()))
+        else:
+            lost |= {f"{name} in {run}": reasons for run, reasons in by_run.items() if reasons}
+            lines.append(
+                f"{name}: {' and '.join(by_run)} left out different pictures, so their rows are not about the same "
+                f"pictures"
+            )
+
+    return {"remarks": list(dict.fromkeys(lines)), "metrics": metrics, "bad_samples": lost}
 
 
-def _picture(line: str) -> str:
+def _lost_by_run(set_name: str, runs: Sequence[Run]) -> dict[str, list[str]]:
+    """What each run left out of a set, of the runs that read it; nothing, where the run has its rows alone."""
+    lost = {}
+    for run, rows, metadata in runs:
+        bad_samples = metadata.get("bad_samples", {})
+        if set_name in bad_samples or any(set_name in (row.id_set, row.ood_set) for row in single(rows)):
+            lost[run] = bad_samples.get(set_name, [])
+    return lost
+
+
+def _image(line: str) -> str:
     """Shard and key of a line of `bad_samples`; the reason may read otherwise on another machine."""
     return line.partition(": ")[0]

@@ -5,39 +5,82 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
+from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
 from ood_lightning.errors import SourceError
+from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result, means, single
+from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
 
 
 def write_results(
-    folder: Path, results: Sequence[Result], about: dict[str, Any], comparisons: Sequence[Comparison] = ()
+    folder: Path, results: Sequence[Result], metadata: Mapping[str, Any], comparisons: Sequence[Comparison] = ()
 ) -> None:
     """Write `results.json` (with what the run was), `results.csv` (rows alone) and `results.md`.
 
     Args:
         folder: where to.
-        results: of single sets, and means that lend their intervals; means come last in the files.
-        about: plain data; remarks on it and its `bad_samples` stand in `results.md` too.
+        results: of single sets, and means that have intervals of their own; means come last in the files.
+        metadata: plain data; remarks on it and its `bad_samples` stand in `results.md` too.
         comparisons: of label-free with names-based detectors.
     """
-    rows = [result.to_row() for result in [*single(results), *means(results)]]
-    content = {"about": about, "results": rows, "comparisons": [asdict(comparison) for comparison in comparisons]}
+    rows = [to_row(result) for result in [*single(results), *means(results)]]
+    content = {"about": metadata, "results": rows, "comparisons": [asdict(comparison) for comparison in comparisons]}
     write_json(folder / "results.json", content)
+
+    columns = dict.fromkeys(column for row in rows for column in row)  # one run may have a metric that another lacks
     sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(sheet, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(folder / "results.csv", sheet.getvalue().encode())
-    atomic_write(folder / "results.md", around(markdown(results, comparisons), about).encode())
+
+    atomic_write(folder / "results.md", around(markdown(results, comparisons), metadata).encode())
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What `results.json` holds beside its `about`; older files have no comparisons."""
+
+    results: list[dict[str, Any]]
+    comparisons: list[Comparison] = field(default_factory=list)
+
+
+class _ModelTop1(TypedDict):
+    """Zero-shot accuracy of one set; the last two are None where no card says what was published."""
+
+    set: str
+    percent: float
+    published: float | None
+    passes: bool | None
+
+
+class _Metric(TypedDict):
+    title: str
+    higher_is_better: bool
+
+
+class _Metadata(TypedDict, total=False):
+    """`about` of `results.json`: what tables print of it. The rest is a record for people."""
+
+    encoder: str
+    runs: list[str]
+    metrics: dict[str, _Metric]
+    top1: list[_ModelTop1]
+    not_run: dict[str, str]
+    remarks: list[str]
+    bad_samples: dict[str, list[str]]
 
 
 def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
@@ -46,33 +89,76 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     A CSV, or a file from before there were any, holds no comparisons.
 
     Raises:
-        SourceError: there is nothing to read, or it holds no results.
+        SourceError: there is nothing to read, or it holds no results; names the file and the field.
     """
     file = path / "results.json" if path.is_dir() else path
-    try:
-        text = file.read_text(encoding="utf-8")
-        content = {"results": list(csv.DictReader(io.StringIO(text)))} if file.suffix == ".csv" else json.loads(text)
-        results = [Result.from_row(row) for row in content["results"]]
-        comparisons = [Comparison.from_row(row) for row in content.get("comparisons", ())]
-    except FileNotFoundError:
-        raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{file} holds no results: {error}") from error
+    text = _text(file)
+    if text is None:
+        raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
+
+    if file.suffix == ".csv":
+        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(text))])
+    else:
+        content = decode_json(text, _Content, str(file), SourceError)
+    results = [from_row(row) for row in _valid_rows(content.results, file)]
+
     if not single(results):
         raise SourceError(f"{file} holds no results of single sets: run `test` again")
-    return results, comparisons
+    return results, content.comparisons
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a run was, from its folder, its `results.json`, or the one beside its `results.csv`; else nothing.
+    """What tables print of `about`, from a run's folder, its `results.json`, or the one beside its `results.csv`.
+
+    Empty where there is no `results.json`.
 
     Raises:
-        SourceError: the file is damaged.
+        SourceError: the file is damaged; names the file and the field.
     """
     file = path if path.suffix == ".json" else (path if path.is_dir() else path.parent) / "results.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")).get("about", {}))
-    except FileNotFoundError:
+    text = _text(file)
+    if text is None:
         return {}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise SourceError(f"{file} holds no results: {error}") from error
+
+    content = decode_json(text, dict[str, Any], str(file), SourceError)
+    metadata = decode_plain({"about": content.get("about", {})}, dict[str, _Metadata], str(file), SourceError)
+    return dict(metadata["about"])
+
+
+def _text(file: Path) -> str | None:
+    """Content of a text file; None if there is no such file."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{file} holds no results: {error}") from None
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    """A row of a CSV, in which everything is text, with the numbers and truth values that JSON would hold.
+
+    What is neither stays as it came, so that the check that follows names it.
+    """
+    plain = dict(row)
+    for column, cell in row.items():
+        if isinstance(cell, str) and ROW_COLUMNS.get(column) is not str:
+            with suppress(ValueError):
+                plain[column] = json.loads(cell.lower()) if cell else None
+
+    return plain
+
+
+def _valid_rows(rows: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
+    """The same rows, if every column is known and holds what it should; those that may be None may be missing too."""
+    kinds = dict(ROW_COLUMNS)
+    for further in further_metrics(column for row in rows for column in row).values():
+        kinds |= dict.fromkeys(further, float | None)
+    optional = {column: NotRequired[kind] for column, kind in kinds.items() if kind == kind | None}
+
+    typed_dict: Any = TypedDict  # type checkers want the columns written out; here the file says which there are
+    row_type = typed_dict("row_type", kinds | optional)
+    row_type.__pydantic_config__ = STRICT
+    kind: Any = dict[str, list[row_type]]  # type: ignore[valid-type]
+    valid: list[dict[str, Any]] = decode_plain({"results": rows}, kind, str(file), SourceError)["results"]
+    return valid

@@ -12,88 +12,101 @@ from rich.table import Table as RichTable
 
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
+from ood_lightning.report.console import console
 from ood_lightning.report.lost import FEW, lost_pictures
-from ood_lightning.report.remarks import remarks
+from ood_lightning.report.remarks import metric_lines, remarks
 from ood_lightning.report.tables import (
     CONVENTION,
-    OTHER,
     OURS,
+    Kind,
     Table,
     comparison_table,
     grid,
     kinds,
-    over_orders,
     percent,
     shift_table,
+    shown_metrics,
     summary_table,
+    title_of_sets,
 )
 
-MOST = 6  # detectors whose single sets are shown with both FPR95s
-WIDTH = 160  # columns where no terminal says
+MOST = 6  # with more detectors than this, single sets are shown with their AUROC alone
+GAP = 3  # columns that rich puts between two cells
 
 
 def print_results(
     results: Sequence[Result],
     comparisons: Sequence[Comparison] = (),
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Print single sets, means of the other ID sets, the means with their intervals, and comparisons.
 
     Detectors that learn from the test stream have tables of their own.
 
     Args:
-        results: of single sets, and means that lend their intervals.
+        results: of single sets, and means that have intervals of their own.
         comparisons: of label-free with names-based detectors.
-        about: what the run was; detectors that could not run, remarks and pictures that were left out are shown.
+        metadata: `about` of `results.json`; detectors that could not run, remarks and images that were left out are
+            printed.
     """
-    console = Console(width=None if Console().is_terminal else WIDTH)
-    shown = [table for some, how in kinds(results) for table in _tables(some, how, comparisons)]
-    print_tables(shown, console)
+    metadata = metadata or {}
+    out = console()
+    print_tables([table for kind in kinds(results) for table in _tables(kind, comparisons)], out)
+
     if len({result.detector for result in results if not result.stream}) > MOST:
-        console.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
-    for name, reason in (about or {}).get("not_run", {}).items():
-        console.print(f"  {name}: not run, {reason}")
-    print_remarks(about or {}, console)
-    console.print(CONVENTION, style="dim", highlight=False)
+        out.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
+    for name, reason in metadata.get("not_run", {}).items():
+        out.print(f"  {name}: not run, {reason}")
+    print_remarks(metadata, out)
+    for line in [CONVENTION, *metric_lines(metadata)]:
+        out.print(line, style="dim")
 
 
-def print_remarks(about: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print what must be known beside the rows; of a set's pictures that were left out, the first few."""
-    for line in [*remarks(about), *lost_pictures(about.get("bad_samples", {}), FEW)]:
-        (console or Console()).print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+def print_remarks(metadata: Mapping[str, Any], out: Console | None = None) -> None:
+    """Print what must be known beside the rows; of a set's images that were left out, the first few."""
+    out = out or console()
+    for line in [*remarks(metadata), *lost_pictures(metadata.get("bad_samples", {}), FEW)]:
+        out.print(f"  {line}", soft_wrap=True)
 
 
-def _tables(some: Sequence[Result], how: str, comparisons: Sequence[Comparison]) -> list[Table]:
-    """What is shown of detectors of one kind."""
-    id_set, both = some[0].id_set, over_orders(how, "auroc")
-    if len({result.detector for result in some}) > MOST:
-        sets = [Table(f"ID set {id_set}: AUROC (%){both}", grid(some, id_set, lambda r: percent(r, "auroc")))]
+def _tables(kind: Kind, comparisons: Sequence[Comparison]) -> list[Table]:
+    """Tables of the detectors of one kind."""
+    rows, title_end = kind
+    id_set = rows[0].id_set
+
+    if len({result.detector for result in rows}) > MOST:
+        lines = grid(rows, id_set, lambda r: percent(r, "auroc"))
+        tables = [Table(title_of_sets(id_set, "auroc", "AUROC", title_end), lines)]
     else:
-        sets = [
-            Table(f"ID set {id_set}: AUROC / {OURS} (%){both}", grid(some, id_set)),
-            Table(
-                f"ID set {id_set}: {OTHER} (%){how}", grid(some, id_set, lambda r: percent(r, "fpr_id_at_ood_tpr95"))
-            ),
-        ]
-    compared = [] if how else comparison_table(comparisons, id_set)
-    return [*sets, *shift_table(some, how), summary_table(some, id_set, how), *compared]
+        tables = [Table(title_of_sets(id_set, "auroc", f"AUROC / {OURS}", title_end), grid(rows, id_set))]
+        for metric, heading in shown_metrics(rows).items():
+            if metric not in ("auroc", OURS):
+                lines = grid(rows, id_set, lambda r, m=metric: percent(r, m))  # type: ignore[misc]
+                tables.append(Table(title_of_sets(id_set, metric, heading, title_end), lines))
+
+    tables += [*shift_table(rows, title_end), summary_table(rows, id_set, title_end)]
+    if not title_end:
+        tables += comparison_table(comparisons, id_set)
+    return tables
 
 
-def print_tables(tables: Sequence[Table], console: Console | None = None) -> None:
+def print_tables(tables: Sequence[Table], out: Console | None = None) -> None:
     """Print tables; one that is wider than the terminal goes on below itself."""
-    console = console or Console(width=None if Console().is_terminal else WIDTH)
+    out = out or console()
     for table in tables:
-        for i, lines in enumerate(fitted(table.lines, console.width)):
-            console.print(table.title + " (continued)" * (i > 0), style="italic", highlight=False)
-            told = RichTable(box=SIMPLE, show_edge=False)
-            for j, name in enumerate(lines[0]):
-                told.add_column(name, justify="right" if j else "left", overflow="fold")
-            for line in lines[1:]:
-                told.add_row(*line)
-            console.print(told)
-            console.print()
+        for i, (header, *rows) in enumerate(fitted(table.lines, out.width)):
+            out.print(f"{table.title} (continued)" if i else table.title, style="italic")
+
+            rich_table = RichTable(box=SIMPLE, show_edge=False)
+            for j, name in enumerate(header):
+                rich_table.add_column(name, justify="right" if j else "left", overflow="fold")
+            for row in rows:
+                rich_table.add_row(*row)
+            out.print(rich_table)
+            out.print()
+
         if table.note:
-            console.print(table.note + "\n", style="dim", highlight=False)
+            out.print(table.note + "\n", style="dim")
 
 
 def fitted(lines: list[list[str]], width: int) -> list[list[list[str]]]:
@@ -103,13 +116,15 @@ def fitted(lines: list[list[str]], width: int) -> list[list[list[str]]]:
         lines: the header first.
         width: of the terminal; a column that is too wide even beside the first alone is left to wrap.
     """
-    widths = [max(cell_len(line[j]) for line in lines) + 3 for j in range(len(lines[0]))]
-    parts, room = [[0]], width - widths[0]
-    left = room
+    widths = [max(cell_len(cell) for cell in column) + GAP for column in zip(*lines, strict=True)]
+    room = width - widths[0]  # beside the first column
+
+    parts, left = [[0]], room
     for j in range(1, len(widths)):
         if widths[j] > left and len(parts[-1]) > 1:
             parts.append([0])
             left = room
         parts[-1].append(j)
         left -= widths[j]
+
     return [[[line[j] for j in part] for line in lines] for part in parts]

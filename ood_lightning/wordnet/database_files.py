@@ -33,20 +33,30 @@ def synsets(folder: Path, part: Literal["noun", "adj"]) -> Iterator[Synset]:
         CorpusError: if the file is missing or a line is cut.
     """
     path = folder / f"data.{part}"
-    for at, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line or line.startswith("  "):
             continue
-        fields = line.partition(" | ")[0].split(" ")
-        try:
-            file, n_lemmas = int(fields[1]), int(fields[3], 16)
-            lemmas, rest = tuple(fields[4 : 4 + 2 * n_lemmas : 2]), fields[4 + 2 * n_lemmas :]
-            pointers = tuple(zip(rest[1::4], rest[2::4], strict=False))[: int(rest[0])]
-            damaged = len(lemmas) < n_lemmas or not lemmas[0] or len(pointers) < int(rest[0])
-        except (IndexError, ValueError):
-            damaged = True
-        if damaged:
-            raise CorpusError(f"{path}, line {at}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
-        yield Synset(fields[0], file, lemmas, pointers)
+
+        synset = _parsed(line)
+        if synset is None:
+            raise CorpusError(f"{path}, line {number}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
+        yield synset
+
+
+def _parsed(line: str) -> Synset | None:
+    """The synset of one line; None where fields are missing or are no numbers."""
+    fields = line.partition(" | ")[0].split(" ")
+    try:
+        file, n_lemmas = int(fields[1]), int(fields[3], 16)
+        lemmas = tuple(fields[4 : 4 + 2 * n_lemmas : 2])  # every lemma is followed by its lex_id
+
+        n_pointers, *rest = fields[4 + 2 * n_lemmas :]
+        pointers = tuple(zip(rest[::4], rest[1::4], strict=False))[: int(n_pointers)]
+        whole = len(lemmas) == n_lemmas and lemmas[0] and len(pointers) == int(n_pointers)
+    except (IndexError, ValueError):
+        return None
+
+    return Synset(fields[0], file, lemmas, pointers) if whole else None
 
 
 def read_lines(path: Path) -> list[str]:
@@ -71,6 +81,6 @@ def wndb_version(folder: Path) -> str:
         for line in file:
             if not line.startswith("  "):
                 break
-            if found := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
-                return found[1]
+            if release := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
+                return release[1]
     return "of unknown release"

@@ -9,16 +9,14 @@ indented by a number instead of blanks. Fields are parted by tabs::
 the most frequent of a lemma's several senses.
 """
 
-import hashlib
-import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.resources import files
 from pathlib import Path
 
 from ood_lightning.errors import CorpusError
 from ood_lightning.wordnet.database_files import read_lines, synsets, wndb_version
+from ood_lightning.wordnet.frozen import frozen_text
 
 FROZEN_GRAPH = "wordnet30_noun_graph.txt.xz"
 FROZEN_GRAPH_SHA256 = "009d207675df7120ba13e93a404d3657a066b380e57bbe880c122d2d5b9c136e"  # of the text inside
@@ -45,12 +43,13 @@ class NounGraph:
     @cached_property
     def links(self) -> tuple[tuple[int, ...], ...]:
         """Synsets one step up or down from each, over hypernyms and instance hypernyms."""
-        near: list[list[int]] = [[] for _ in self.lemmas]
-        for at, above in enumerate(zip(self.hypernyms, self.instance_of, strict=True)):
-            for other in (*above[0], *above[1]):
-                near[at].append(other)
-                near[other].append(at)
-        return tuple(map(tuple, near))
+        neighbours: list[list[int]] = [[] for _ in self.lemmas]
+        for synset, (kinds, instances) in enumerate(zip(self.hypernyms, self.instance_of, strict=True)):
+            for above in (*kinds, *instances):
+                neighbours[synset].append(above)
+                neighbours[above].append(synset)
+
+        return tuple(map(tuple, neighbours))
 
 
 def read_wndb(folder: Path) -> NounGraph:
@@ -59,78 +58,103 @@ def read_wndb(folder: Path) -> NounGraph:
     Raises:
         CorpusError: if a file is missing or damaged.
     """
-    found = list(synsets(folder, "noun"))
-    row = {synset.offset: i for i, synset in enumerate(found)}
+    nouns = list(synsets(folder, "noun"))
+    row = {synset.offset: i for i, synset in enumerate(nouns)}
+
+    def targets(symbol: str) -> tuple[tuple[int, ...], ...]:
+        pointers = [[offset for pointer, offset in synset.pointers if pointer == symbol] for synset in nouns]
+        return tuple(tuple(row[offset] for offset in offsets) for offsets in pointers)
+
+    index = read_lines(folder / "index.noun")
     try:
-        listed = [line.split() for line in read_lines(folder / "index.noun") if line and not line.startswith("  ")]
-        senses = {fields[0]: tuple(row[offset] for offset in fields[-int(fields[2]) :]) for fields in listed}
-        kinds, instances = (
-            tuple(tuple(row[to] for symbol, to in synset.pointers if symbol == wanted) for synset in found)
-            for wanted in ("@", "@i")
-        )
+        senses = {}
+        for line in index:
+            if line and not line.startswith("  "):
+                fields = line.split()
+                n_senses = int(fields[2])
+                senses[fields[0]] = tuple(row[offset] for offset in fields[-n_senses:])  # the offsets end the line
+        hypernyms, instance_of = targets("@"), targets("@i")
     except (KeyError, ValueError, IndexError) as error:
         raise CorpusError(
             f"{folder}: index.noun and data.noun do not fit each other ({error}). Install WordNet again."
         ) from error
-    lemmas = tuple(synset.lemmas for synset in found)
-    if missing := {lemma.lower() for some in lemmas for lemma in some} - set(senses):
+
+    lemmas = tuple(synset.lemmas for synset in nouns)
+    if missing := {lemma.lower() for of_synset in lemmas for lemma in of_synset} - set(senses):
         raise CorpusError(f"{folder}: index.noun lacks {min(missing)!r} of data.noun. Install WordNet again.")
-    return NounGraph(wndb_version(folder), lemmas, kinds, instances, senses)
+    return NounGraph(wndb_version(folder), lemmas, hypernyms, instance_of, senses)
 
 
 def outline(graph: NounGraph) -> str:
     """The graph as the frozen file has it; synsets are numbered anew."""
-    below: dict[int, list[int]] = {}
-    for i in range(len(graph.lemmas)):
-        below.setdefault(next(iter(graph.hypernyms[i] + graph.instance_of[i]), -1), []).append(i)
-    order, todo = [], [(-1, -1)]
-    while todo:
-        at, depth = todo.pop()
-        order.append((at, depth))
-        children = sorted(below.get(at, ()), key=lambda i: (graph.lemmas[i][0].lower(), i), reverse=True)
-        todo += [(i, depth + 1) for i in children]
-    line = {at: number for number, (at, _) in enumerate(order[1:])}
+    order = _depth_first(graph)
+    line_of = {synset: number for number, (synset, _) in enumerate(order)}
+
     lines = []
-    for at, depth in order[1:]:
-        kinds, instances = graph.hypernyms[at], graph.instance_of[at]
+    for synset, depth in order:
+        kinds, instances = graph.hypernyms[synset], graph.instance_of[synset]
         mark = "" if kinds or not instances else "i"
-        more = " ".join(str(line[i]) for i in kinds[1:])
-        if more_instances := instances[1:] if mark else instances:
-            more += "|" + " ".join(str(line[i]) for i in more_instances)
-        lemmas = " ".join(
-            lemma + "*" * (len(graph.senses[lemma.lower()]) > 1 and graph.senses[lemma.lower()][0] == at)
-            for lemma in graph.lemmas[at]
-        )
-        lines.append(f"{depth}{mark}\t{more}\t{lemmas}\n")
+        further = " ".join(str(line_of[above]) for above in kinds[1:])
+
+        if further_instances := instances[1:] if mark else instances:
+            further += "|" + " ".join(str(line_of[above]) for above in further_instances)
+
+        lemmas = " ".join(_marked(lemma, synset, graph) for lemma in graph.lemmas[synset])
+        lines.append(f"{depth}{mark}\t{further}\t{lemmas}\n")
+
     return "".join(lines)
+
+
+def _depth_first(graph: NounGraph) -> list[tuple[int, int]]:
+    """Synsets with their depths in the outline, each below its first hypernym, siblings by the alphabet."""
+    roots = -1  # parent of those that have no hypernym
+    below: dict[int, list[int]] = {}
+    for synset, (kinds, instances) in enumerate(zip(graph.hypernyms, graph.instance_of, strict=True)):
+        parent = (*kinds, *instances, roots)[0]
+        below.setdefault(parent, []).append(synset)
+
+    order, stack = [], [(roots, -1)]
+    while stack:
+        parent, depth = stack.pop()
+        order.append((parent, depth))
+        children = sorted(below.get(parent, ()), key=lambda i: (graph.lemmas[i][0].lower(), i), reverse=True)
+        stack += [(child, depth + 1) for child in children]
+
+    return order[1:]
+
+
+def _marked(lemma: str, synset: int, graph: NounGraph) -> str:
+    """The lemma, with a star where this synset is the most frequent of its several senses."""
+    senses = graph.senses[lemma.lower()]
+    return f"{lemma}*" if len(senses) > 1 and senses[0] == synset else lemma
 
 
 def parse_outline(text: str, version: str) -> NounGraph:
     """The inverse of :func:`outline`; of a lemma's senses only the first keeps its place."""
-    path: list[int] = []
+    path: list[int] = []  # the synset of this line and those above it, from the root on
     lemmas, hypernyms, instance_of = [], [], []
     senses: dict[str, list[int]] = {}
-    for at, line in enumerate(text.splitlines()):
-        depth, more, listed = line.split("\t")
-        mark = depth.endswith("i")
+
+    for synset, line in enumerate(text.splitlines()):
+        depth, further, listed = line.split("\t")
+        is_instance = depth.endswith("i")
         del path[int(depth.rstrip("i")) :]
-        kinds, _, instances = more.partition("|")
         above = tuple(path[-1:])
-        hypernyms.append((() if mark else above) + tuple(map(int, kinds.split())))
-        instance_of.append((above if mark else ()) + tuple(map(int, instances.split())))
-        path.append(at)
-        lemmas.append(tuple(lemma.rstrip("*") for lemma in listed.split(" ")))
-        for lemma in listed.split(" "):
+        path.append(synset)
+
+        kinds, _, instances = further.partition("|")
+        hypernyms.append((() if is_instance else above) + tuple(map(int, kinds.split())))
+        instance_of.append((above if is_instance else ()) + tuple(map(int, instances.split())))
+
+        marked = listed.split(" ")
+        lemmas.append(tuple(lemma.rstrip("*") for lemma in marked))
+        for lemma in marked:
             known = senses.setdefault(lemma.rstrip("*").lower(), [])
-            if at not in known:  # `ma` and `MA` may be lemmas of one synset
-                known.insert(0 if lemma.endswith("*") else len(known), at)
-    return NounGraph(
-        version,
-        tuple(lemmas),
-        tuple(hypernyms),
-        tuple(instance_of),
-        {lemma: tuple(some) for lemma, some in senses.items()},
-    )
+            if synset not in known:  # `ma` and `MA` may be lemmas of one synset
+                known.insert(0 if lemma.endswith("*") else len(known), synset)
+
+    frozen_senses = {lemma: tuple(known) for lemma, known in senses.items()}
+    return NounGraph(version, tuple(lemmas), tuple(hypernyms), tuple(instance_of), frozen_senses)
 
 
 @lru_cache(maxsize=1)
@@ -140,14 +164,4 @@ def frozen_graph() -> NounGraph:
     Raises:
         CorpusError: if the file is missing or was changed.
     """
-    file = files("ood_lightning") / "corpora" / "frozen" / FROZEN_GRAPH
-    try:
-        text = lzma.decompress(file.read_bytes())
-    except (OSError, lzma.LZMAError) as error:
-        raise CorpusError(f"cannot read the noun graph {file}: {error}. Install ood-lightning again.") from error
-    if (found := hashlib.sha256(text).hexdigest()) != FROZEN_GRAPH_SHA256:
-        raise CorpusError(
-            f"the noun graph {file} has SHA-256 {found[:12]}..., expected {FROZEN_GRAPH_SHA256[:12]}...: it was "
-            f"changed. Install ood-lightning again."
-        )
-    return parse_outline(text.decode(), "3.0")
+    return parse_outline(frozen_text(FROZEN_GRAPH, FROZEN_GRAPH_SHA256), "3.0")

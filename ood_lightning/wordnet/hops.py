@@ -8,6 +8,7 @@ Differs: ImageNet's classes are synsets; here a name is a text, and every noun s
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from ood_lightning.functional.hops import hops
@@ -19,7 +20,7 @@ class NounHops(NamedTuple):
     """Distances of words to the nearest true name.
 
     Attributes:
-        names: different true names, without regard to case.
+        names: different true names, compared in lower case.
         known: those of them that are nouns of WordNet 3.0.
         bins: words at 0, 1, 2, ... hops, up to the farthest.
         unreachable: words that are no nouns of WordNet 3.0, such as adjectives; all if no name is known.
@@ -33,26 +34,36 @@ class NounHops(NamedTuple):
     @property
     def mean(self) -> float | None:
         """Mean hops of the words that can be reached; None where none can."""
-        return sum(at * n for at, n in enumerate(self.bins)) / sum(self.bins) if self.bins else None
+        if not self.bins:
+            return None
+        return sum(distance * n for distance, n in enumerate(self.bins)) / sum(self.bins)
 
 
 def noun_hops(words: Iterable[str], names: Iterable[str]) -> NounHops:
     """Hops from each word to the nearest true name in WordNet 3.0.
 
-    A text stands for every noun synset that has it as a lemma, whatever its sense, compared in lower case: `crane` for
-    the bird and the machine. A distance is the shortest between a synset of the word and one of any name.
+    A text stands for every noun synset that has it as a lemma, in whatever sense: `crane` for the bird and the machine.
+    Lemmas are compared in lower case. A distance is the shortest between a synset of the word and one of any name.
 
     Args:
         words: the positives; a word twice counts twice.
         names: of the classes.
     """
     different = {folded(name) for name in names}
-    known = {name: senses(name) for name in different}
-    steps = _steps(frozenset(at for some in known.values() for at in some))
-    nearest = [min((n for at in senses(word) if (n := steps[at]) is not None), default=None) for word in words]
-    counts = Counter(n for n in nearest if n is not None)
-    bins = tuple(counts[at] for at in range(max(counts, default=-1) + 1))
-    return NounHops(len(different), sum(map(bool, known.values())), bins, nearest.count(None))
+    known = [senses(name) for name in different if senses(name)]
+    steps = _steps(frozenset(chain.from_iterable(known)))
+
+    counts: Counter[int] = Counter()
+    unreachable = 0
+    for word in words:
+        distances = [distance for synset in senses(word) if (distance := steps[synset]) is not None]
+        if distances:
+            counts[min(distances)] += 1
+        else:
+            unreachable += 1
+
+    bins = tuple(counts[distance] for distance in range(max(counts, default=-1) + 1))
+    return NounHops(len(different), len(known), bins, unreachable)
 
 
 def senses(text: str) -> tuple[int, ...]:
@@ -62,4 +73,5 @@ def senses(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1)
 def _steps(sources: frozenset[int]) -> list[int | None]:
+    """Hops of every synset to the nearest source; None where no path leads to one."""
     return hops(frozen_graph().links, sources)

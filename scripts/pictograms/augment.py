@@ -78,9 +78,9 @@ def spoil(pictures: Tensor, strength: float, generator: Generator) -> Tensor:
     noise = torch.randn(pictures.shape, generator=generator) * uniform(n, 0, 0.12, generator)
     pictures = torch.where(noisy, pictures + noise, pictures)
     half = uniform(n, 0.075, 0.175, generator) * size
-    place = torch.arange(size)
-    near_x = (place.view(1, 1, 1, -1) - uniform(n, 0, size, generator)).abs() < half
-    near_y = (place.view(1, 1, -1, 1) - uniform(n, 0, size, generator)).abs() < half
+    positions = torch.arange(size)
+    near_x = (positions.view(1, 1, 1, -1) - uniform(n, 0, size, generator)).abs() < half
+    near_y = (positions.view(1, 1, -1, 1) - uniform(n, 0, size, generator)).abs() < half
     patch = near_x & near_y & happens(n, 0.25 * strength, generator)
     return torch.where(patch, torch.rand(n, 3, 1, 1, generator=generator), pictures).clamp(0, 1)
 
@@ -109,8 +109,10 @@ def augment(drawings: Tensor, size: int, mirror: Tensor, strength: float, genera
         shift=0.04 + 0.08 * strength,
         mirror=mirror,
     )
+
     premultiplied_colours, alpha = pictures[:, :3], pictures[:, 3:]
     colours = recolour(premultiplied_colours / alpha.clamp_min(1e-3), strength, generator)
     colours, alpha = as_line_art(premultiplied_colours, colours, alpha, strength, generator)
+
     behind = readable(backgrounds(len(pictures), size, generator), colours * alpha, alpha)
     return spoil(colours * alpha + behind * (1 - alpha), strength, generator)

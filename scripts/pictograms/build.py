@@ -28,9 +28,9 @@ def table(work: Path, options: argparse.Namespace) -> None:
     """Write the table of concepts."""
     import concepts
 
-    found = concepts.build(work / "packages")
-    concepts.save(found, work / "concepts.json")
-    print(f"{len(found)} concepts, {len({concept.name for concept in found})} names")
+    rows = concepts.build(work / "packages")
+    concepts.save(rows, work / "concepts.json")
+    print(f"{len(rows)} concepts, {len({concept.name for concept in rows})} names")
 
 
 def render(work: Path, options: argparse.Namespace) -> None:

@@ -87,13 +87,16 @@ def backgrounds(n: int, size: int, generator: Generator) -> Tensor:
     one = torch.rand(n, 3, 1, 1, generator=generator)
     other = torch.rand(n, 3, 1, 1, generator=generator)
     angle = uniform(n, 0, 2 * math.pi, generator)
+
     y, x = torch.meshgrid(torch.linspace(0, 1, size), torch.linspace(0, 1, size), indexing="ij")
     ramp = x * angle.cos() + y * angle.sin()
     low, high = ramp.amin((2, 3), keepdim=True), ramp.amax((2, 3), keepdim=True)
     ramp = (ramp - low) / (high - low + 1e-6)
+
     coarse = torch.rand(n, 3, 5, 5, generator=generator)
     noise = F.interpolate(coarse, size=size, mode="bilinear", align_corners=False) - 0.5
     noise = noise * uniform(n, 0, 1.2, generator) + one
+
     white = uniform(n, 0.9, 1.0, generator).expand(n, 3, size, size)
     flat = one.expand(n, 3, size, size)
     gradient = one * (1 - ramp) + other * ramp

@@ -70,7 +70,7 @@ def known_codes(packages: Path) -> dict[str, dict]:
 
 def drawings_by_code(packages: Path, known: dict[str, dict]) -> dict[str, dict[str, str]]:
     """``code -> vendor -> icon``: from the vendors' own tables first, then by name for vendors without one."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+    drawn: dict[str, dict[str, str]] = defaultdict(dict)
     codes_of: dict[str, Counter[str]] = defaultdict(Counter)  # name -> the codes that vendors give it
     unlisted = []
     for vendor in sorted(VENDORS):
@@ -80,23 +80,25 @@ def drawings_by_code(packages: Path, known: dict[str, dict]) -> dict[str, dict[s
         for raw, icon in table.items():
             code = canonical(raw)
             if code in known:
-                found[code][vendor] = icon
+                drawn[code][vendor] = icon
                 for name in (icon, icon.replace("-", "")):
                     codes_of[name][code] += 1
+
     for code, entry in known.items():
         spoken = {slug(entry["name"] or ""), *(slug(short.replace("_", "-")) for short in entry["short_names"])}
         for name in sorted(spoken - {""}):
             for spelling in (name, name.replace("-", "")):
                 if spelling not in codes_of:
                     codes_of[spelling][code] += 1
+
     for vendor in unlisted:
         icons = read_json(packages / vendor / "icons.json")
         for icon in [*icons["icons"], *icons.get("aliases", {})]:
             spellings = (icon, icon.replace("-", ""), icon.replace("flagfor", "flag-"))
             match = next((s for s in spellings if s in codes_of), None)
             if match is not None:
-                found[codes_of[match].most_common(1)[0][0]].setdefault(vendor, icon)
-    return found
+                drawn[codes_of[match].most_common(1)[0][0]].setdefault(vendor, icon)
+    return drawn
 
 
 def noun(cldr: str) -> str:
@@ -106,9 +108,10 @@ def noun(cldr: str) -> str:
     return RENAMES.get(cldr, cldr)
 
 
-def place(cldr: str, category: str, subgroup: str) -> tuple[str, str] | None:
+def group_and_name(cldr: str, category: str, subgroup: str) -> tuple[str, str] | None:
     """Group and name of a concept; None for drawings that are left out (skin tones, persons at some activity)."""
     name = noun(cldr)
+
     match category:
         case "Animals & Nature":
             plant = subgroup.startswith("plant") or cldr in ("empty nest", "nest with eggs")
@@ -140,13 +143,15 @@ def build(packages: Path) -> list[Concept]:
         namer = next((vendor for vendor in NAMERS if vendor in drawings), None)
         if namer is None:
             continue
+
         cldr = drawings[namer].replace("-", " ")
-        placed = place(cldr, entry["category"], entry["subcategory"])
+        placed = group_and_name(cldr, entry["category"], entry["subcategory"])
         if placed is not None:
             group, name = placed
             short = [text.replace("_", " ") for text in entry["short_names"]]
             ordered = {vendor: drawings[vendor] for vendor in VENDORS if vendor in drawings}
             concepts.append(Concept(code, name, cldr, short, group, entry["subcategory"], ordered))
+
     return sorted(concepts, key=lambda concept: (concept.group, concept.code))
 
 

@@ -36,12 +36,14 @@ def export(work: Path, folder: Path, name: str = "image") -> None:
         name: of the image tower's run.
     """
     folder.mkdir(parents=True, exist_ok=True)
+
     text = torch.load(work / "text.pt", weights_only=True)
     image = torch.load(work / f"{name}.pt", weights_only=True)
     weights = {key: value for key, value in text.items() if key != "attn_mask"}
     weights |= {image_tower.prefix(image["tower"]) + key: value for key, value in image["weights"].items()}
     weights["logit_scale"] = torch.tensor(math.log(1 / TEMPERATURE))
     halves = {k: (v.half() if v.ndim and v.is_floating_point() else v).contiguous() for k, v in weights.items()}
+
     config = {
         "model_cfg": {
             "embed_dim": DIM,
@@ -55,11 +57,13 @@ def export(work: Path, folder: Path, name: str = "image") -> None:
             "resize_mode": "squash",
         },
     }
+
     save_file(halves, folder / f"{WEIGHTS}.tmp", metadata={"format": "pt"})
     (folder / f"{CONFIG}.tmp").write_text(json.dumps(config, indent=2) + "\n")
     for file in (WEIGHTS, CONFIG):
         (folder / f"{file}.tmp").chmod(0o644)
         (folder / f"{file}.tmp").rename(folder / file)
     (folder / "training_log.jsonl").write_text(training_log(work, name))
+
     n_params = sum(value.numel() for value in halves.values())
     print(f"{n_params / 1e6:.2f} M numbers, {(folder / WEIGHTS).stat().st_size / 1e6:.1f} MB")

@@ -103,8 +103,8 @@ class Methods:
         self.word_vectors, self.name_vectors = word_vectors, name_vectors
         known = set(names)
         others = torch.tensor([i for i, word in enumerate(words) if word not in known])
-        near = (word_vectors[others] @ name_vectors.T).quantile(0.95, dim=1)
-        self.negatives = others[near.argsort()[:N_NEGATIVES]]
+        closeness = (word_vectors[others] @ name_vectors.T).quantile(0.95, dim=1)
+        self.negatives = others[closeness.argsort()[:N_NEGATIVES]]
         self.others = others
         self.positives: dict[str, Tensor] = {}
 
@@ -120,15 +120,15 @@ class Methods:
             "MCM, tau 1 (names)": names.softmax(1).amax(1),
             f"MCM, tau {TEMPERATURE} (names)": (names / TEMPERATURE).softmax(1).amax(1),
         }
-        own = torch.arange(names.shape[1])
-        out["NegLabel, 10,000 (names)"] = log_share(torch.cat([names, words[:, self.negatives]], 1), own)
-        out["Eq. 1, names and corpus"] = log_share(torch.cat([names, words[:, self.others]], 1), own)
+        columns = torch.arange(names.shape[1])
+        out["NegLabel, 10,000 (names)"] = log_share(torch.cat([names, words[:, self.negatives]], 1), columns)
+        out["Eq. 1, names and corpus"] = log_share(torch.cat([names, words[:, self.others]], 1), columns)
         return out | {name: log_share(words, rows) for name, rows in self.positives.items()}
 
 
-def zero_shot(features: Tensor, classes: list[int], own: list[str], names: list[str], vectors: Tensor) -> str:
-    """Top-1 / top-5 in percent of pictures whose class names are ``own`` among all ``names``."""
-    right = torch.tensor([names.index(own[i]) for i in classes])
+def zero_shot(features: Tensor, classes: list[int], class_names: list[str], names: list[str], vectors: Tensor) -> str:
+    """Top-1 / top-5 in percent of pictures whose class names are ``class_names`` among all ``names``."""
+    right = torch.tensor([names.index(class_names[i]) for i in classes])
     best = (features @ vectors.T).topk(5).indices
     hit = best == right[:, None]
     return f"{100 * hit[:, 0].double().mean():.1f} / {100 * hit.any(1).double().mean():.1f}"
@@ -151,9 +151,9 @@ def print_vendors(model: Model, work: Path, vendors: Sequence[str]) -> None:
 def print_training(log: Path) -> None:
     """Print how the towers' training ended."""
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    for about in ("text tower", "image tower"):
-        own = [line for line in lines if line["about"] == about]
-        print(f"{about}: plan {[line for line in own if 'seed' in line]}; last {own[-1]}")
+    for tower in ("text tower", "image tower"):
+        of_tower = [line for line in lines if line["about"] == tower]
+        print(f"{tower}: plan {[line for line in of_tower if 'seed' in line]}; last {of_tower[-1]}")
 
 
 def table(methods: Methods, features: dict[str, Tensor], id_sets: Sequence[str], ood_sets: Sequence[str]) -> None:

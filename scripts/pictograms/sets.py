@@ -100,8 +100,8 @@ def is_ood(concept: Concept) -> bool:
 
 def members(picture_set: PictureSet, concepts: Sequence[Concept]) -> list[Concept]:
     """The concepts of a set, whoever drew them."""
-    wanted = is_id if picture_set.group == "animals" else is_ood
-    return [concept for concept in concepts if concept.group == picture_set.group and wanted(concept)]
+    belongs = is_id if picture_set.group == "animals" else is_ood
+    return [concept for concept in concepts if concept.group == picture_set.group and belongs(concept)]
 
 
 def class_names(picture_set: PictureSet, concepts: Sequence[Concept]) -> list[str]:

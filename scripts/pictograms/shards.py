@@ -54,10 +54,10 @@ def samples(picture_set: PictureSet, concepts: Sequence[Concept], work: Path) ->
     return sorted(out)
 
 
-def pack(path: Path, some: Sequence[Sample], labelled: bool) -> dict:
+def pack(path: Path, samples: Sequence[Sample], labelled: bool) -> dict:
     """Write one tar and return its line in the manifest."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for key, picture, label in some:
+        for key, picture, label in samples:
             parts = [("cls", str(label).encode())] if labelled else []
             for ending, content in [*parts, ("webp", picture)]:
                 member = tarfile.TarInfo(f"{key}.{ending}")
@@ -65,7 +65,7 @@ def pack(path: Path, some: Sequence[Sample], labelled: bool) -> dict:
                 tar.addfile(member, io.BytesIO(content))
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    return {"path": path.name, "samples": len(some), "bytes": len(content), "sha256": digest}
+    return {"path": path.name, "samples": len(samples), "bytes": len(content), "sha256": digest}
 
 
 def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, assets: Path) -> None:
@@ -74,6 +74,7 @@ def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, asse
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.tar"):
         old.unlink()
+
     every = samples(picture_set, concepts, work)
     n_shards = -(-len(every) // SHARD_SIZE)
     bounds = [round(i * len(every) / n_shards) for i in range(n_shards + 1)]
@@ -81,6 +82,7 @@ def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, asse
         pack(folder / f"{picture_set.name}-{i:06d}.tar", every[start:end], picture_set.labelled)
         for i, (start, end) in enumerate(pairwise(bounds))
     ]
+
     used = [package for package in PACKAGES if package.folder in picture_set.vendors]
     manifest = {
         "name": picture_set.name,
@@ -93,8 +95,10 @@ def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, asse
         "class_names": class_names(picture_set, concepts) if picture_set.labelled else [],
         "shards": shards,
     }
+
     text = json.dumps(manifest, indent=2, sort_keys=False, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
     n_bytes = sum(shard["bytes"] for shard in shards)
     print(f"{picture_set.name}: {len(every)} pictures, {n_shards} shards, {n_bytes / 1e6:.2f} MB", flush=True)
 

@@ -64,16 +64,19 @@ def fetch(folder: Path) -> None:
     for package in PACKAGES:
         if (folder / package.folder / "package.json").exists():
             continue
+
         command = ["npm", "pack", f"{package.name}@{package.version}", "--json"]
         answer = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
         tarball = folder / Path(json.loads(answer)[0]["filename"].replace("@", "").replace("/", "-")).name
+
         algorithm, _, digest = package.integrity.partition("-")
-        found = base64.b64encode(hashlib.new(algorithm, tarball.read_bytes()).digest()).decode()
-        if found != digest:
+        computed = base64.b64encode(hashlib.new(algorithm, tarball.read_bytes()).digest()).decode()
+        if computed != digest:
             raise ValueError(
-                f"{package.name}@{package.version}: the tarball's {algorithm} is {found}, packages.txt says {digest}. "
-                f"Fetch it again; if the hash stays, the package is not the one that the shards were made from."
+                f"{package.name}@{package.version}: the tarball's {algorithm} is {computed}, packages.txt says {digest}"
+                f". Fetch it again; if the hash stays, the package is not the one that the shards were made from."
             )
+
         scratch = folder / f"{package.folder}.tmp"
         with tarfile.open(tarball) as archive:
             archive.extractall(scratch, filter="data")

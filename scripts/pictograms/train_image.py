@@ -60,17 +60,17 @@ class Plan:
         return min(1.0, self.first_strength + (1 - self.first_strength) * step / self.full_strength_at)
 
 
-def soft_loss(pictures: Tensor, wanted: Tensor, texts: Tensor) -> Tensor:
+def soft_loss(pictures: Tensor, own_texts: Tensor, texts: Tensor) -> Tensor:
     """Cross-entropy over texts with soft targets, plus the distance to the own text.
 
     Args:
         pictures: unit outputs, ``(B, D)``.
-        wanted: the own texts, ``(B, D)``.
+        own_texts: of the pictures, ``(B, D)``.
         texts: all texts in play, ``(T, D)``.
     """
-    targets = (wanted @ texts.T / TEMPERATURE).softmax(-1)
+    targets = (own_texts @ texts.T / TEMPERATURE).softmax(-1)
     log_chances = (pictures @ texts.T / TEMPERATURE).log_softmax(-1)
-    return -(targets * log_chances).sum(-1).mean() + 1 - (pictures * wanted).sum(-1).mean()
+    return -(targets * log_chances).sum(-1).mean() + 1 - (pictures * own_texts).sum(-1).mean()
 
 
 @torch.inference_mode()
@@ -100,10 +100,12 @@ class Run:
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.tower, self.average = image_tower.build(plan.tower), image_tower.build(plan.tower)
         self.average.load_state_dict(self.tower.state_dict())
+
         decayed = [p for p in self.tower.parameters() if p.ndim > 1]
         plain = [p for p in self.tower.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
         self.step = 0
         if checkpoint.exists():
             state = torch.load(checkpoint, weights_only=True)
@@ -138,6 +140,7 @@ class Run:
         nn.utils.clip_grad_norm_(self.tower.parameters(), 2.0)
         self.optimizer.step()
         self.step += 1
+
         share = min(averaging, (1 + self.step) / (20 + self.step))
         with torch.no_grad():
             new_values = self.tower.state_dict().values()
@@ -184,9 +187,11 @@ def train(concepts: Sequence[Concept], work: Path, plan: Plan, name: str = "imag
     drawings = Drawings(work, TRAINING_VENDORS, concepts)
     unseen = Drawings(work, ["fluent-emoji"], [c for c in concepts if c.group == "activities"])
     familiar = Drawings(work, ["noto"], [c for c in concepts if c.group not in ("flags", "faces", "symbols")])
+
     texts = Texts(work, concepts, from_teacher=True)
     nearest = texts.nearest_words(plan.nearest_words)
     label = torch.tensor([texts.names.index(concept.name) for concept in drawings.concepts])
+
     cooling = False
     began, loss_sum, hits = time.time(), 0.0, 0.0
     with (work / f"{name}_log.jsonl").open("a" if run.step else "w") as log:
@@ -195,15 +200,19 @@ def train(concepts: Sequence[Concept], work: Path, plan: Plan, name: str = "imag
             if run.step >= plan.steps - plan.cool_down and not cooling:
                 cooling, texts = True, Texts(work, concepts, from_teacher=False)
                 nearest = texts.nearest_words(plan.nearest_words)
+
             with torch.autocast("cpu", torch.bfloat16):
                 output = run.tower(batch.pictures.contiguous(memory_format=torch.channels_last))
             output = F.normalize(output.float(), dim=-1)
-            wanted = texts.vectors[batch.said]
+
+            own_texts = texts.vectors[batch.said]
             others = texts.word_vectors[torch.cat([batch.far, nearest[batch.said].flatten().unique()])]
-            loss = soft_loss(output, wanted, torch.cat([wanted, texts.name_vectors, others]))
+            loss = soft_loss(output, own_texts, torch.cat([own_texts, texts.name_vectors, others]))
+
             run.update(loss, plan.learning_rate * plan.rate(run.step + 1), plan.averaging)
             loss_sum += loss.item()
             hits += (output @ texts.name_vectors.T).argmax(1).eq(label[batch.rows]).float().mean().item()
+
             if run.step % 250 == 0 or run.step == plan.steps:
                 line = {"step": run.step, "seconds": round(time.time() - began), "loss": round(loss_sum / 250, 3)}
                 line["train_top_1"] = round(100 * hits / 250, 1)
@@ -214,5 +223,6 @@ def train(concepts: Sequence[Concept], work: Path, plan: Plan, name: str = "imag
                 print(line, flush=True)
                 log.write(json.dumps(line) + "\n")
                 log.flush()
+
             if run.step == plan.steps:
                 return

@@ -59,10 +59,10 @@ def rate(step: int, plan: Plan) -> float:
     return rise * half_cosine(min(step, plan.steps - plan.cool_down), plan.cosine_steps) * left
 
 
-def agreement(output: Tensor, wanted: Tensor) -> Tensor:
+def agreement(output: Tensor, target: Tensor) -> Tensor:
     """Cosine to the own target, and a tenth of the loss of picking it among the batch's targets."""
-    pick = F.cross_entropy(output @ wanted.T / TEMPERATURE, torch.arange(len(output)))
-    return 1 - (output * wanted).sum(1).mean() + 0.1 * pick
+    pick = F.cross_entropy(output @ target.T / TEMPERATURE, torch.arange(len(output)))
+    return 1 - (output * target).sum(1).mean() + 0.1 * pick
 
 
 def fit_bag(tokens: Tensor, targets: Targets, rows: Tensor, plan: Plan) -> Tensor:
@@ -70,21 +70,25 @@ def fit_bag(tokens: Tensor, targets: Targets, rows: Tensor, plan: Plan) -> Tenso
     table = nn.Embedding.from_pretrained(targets.token_vectors.clone(), freeze=False, sparse=True)
     weight = nn.Embedding.from_pretrained(torch.zeros(len(table.weight), 1), freeze=False, sparse=True)
     optimizer = torch.optim.SparseAdam([table.weight, weight.weight], lr=3e-3, betas=(0.9, 0.98))
+
     size = 2 * plan.batch
     steps = plan.bag_epochs * (len(rows) // size)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 3e-3 * half_cosine(step, steps)
         if step % (len(rows) // size) == 0:
             order = rows[torch.randperm(len(rows))]
+
         batch = order[step % (len(rows) // size) * size :][:size]
         ends = tokens[batch].argmax(-1)
         inner = tokens[batch, 1 : int(ends.max())]
         padding = torch.arange(1, int(ends.max()))[None] >= ends[:, None]
         shares = weight(inner)[..., 0].masked_fill(padding, -1e9).softmax(-1)
+
         loss = agreement(
             F.normalize((table(inner) * shares[..., None]).sum(1), dim=-1),
             targets.vectors[batch],
         )
+
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -151,7 +155,7 @@ def fidelity(tower: nn.Module, targets: Targets, held: Sequence[int]) -> dict[st
         nearest words among the output's ten nearest (500 words), ``retrieval``: how often the own target is the
         nearest of all the held-out ones.
     """
-    texts, wanted = [targets.texts[row] for row in held], targets.vectors[list(held)]
+    texts, vectors = [targets.texts[row] for row in held], targets.vectors[list(held)]
     bare = text_tower.encode_texts(tower, texts)
     prompted = text_tower.encode_texts(tower, texts, ["a photo of a {}."])
     words = targets.vectors[: len(targets.words)]
@@ -161,12 +165,12 @@ def fidelity(tower: nn.Module, targets: Targets, held: Sequence[int]) -> dict[st
         cosines[torch.arange(500), torch.tensor(held[:500])] = -1
         return [set(row) for row in cosines.topk(10).indices.tolist()]
 
-    shared = [len(a & b) / 10 for a, b in zip(nearest(bare), nearest(wanted), strict=True)]
+    shared = [len(a & b) / 10 for a, b in zip(nearest(bare), nearest(vectors), strict=True)]
     return {
-        "cosine": round((bare * wanted).sum(1).mean().item(), 4),
-        "cosine_prompt": round((prompted * wanted).sum(1).mean().item(), 4),
+        "cosine": round((bare * vectors).sum(1).mean().item(), 4),
+        "cosine_prompt": round((prompted * vectors).sum(1).mean().item(), 4),
         "overlap@10": round(float(np.mean(shared)), 4),
-        "retrieval": round(((bare @ wanted.T).argmax(1) == torch.arange(len(held))).float().mean().item(), 4),
+        "retrieval": round(((bare @ vectors.T).argmax(1) == torch.arange(len(held))).float().mean().item(), 4),
     }
 
 
@@ -206,15 +210,15 @@ def train(concepts: Sequence[Concept], work: Path, plan: Plan) -> None:
             rows, batch = next(batches)
             with torch.autocast("cpu", torch.bfloat16):
                 output = text_tower.encode(tower, batch).float()
-            wanted = targets.vectors[rows]
-            loss = agreement(output, wanted)
+            target = targets.vectors[rows]
+            loss = agreement(output, target)
             dense.zero_grad()
             sparse.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_([p for _, p in rest], 1.0)
             dense.step()
             sparse.step()
-            running += (output * wanted).sum(1).mean().item()
+            running += (output * target).sum(1).mean().item()
             if step % 250 == 0:
                 line = {"step": step, "seconds": round(time.time() - began), "train_cosine": round(running / 250, 4)}
                 running = 0.0

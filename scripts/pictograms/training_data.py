@@ -58,18 +58,21 @@ class Texts:
         targets = text_tower.Targets(work)
         self.words = targets.words
         self.names = sorted({concept.name for concept in concepts})
+
         spoken = sorted({text for concept in concepts for text in concept.texts})
         self.row = {text: i for i, text in enumerate(spoken)}
+
         if from_teacher:
-            place = {text: i for i, text in enumerate(targets.texts)}
+            row_of = {text: i for i, text in enumerate(targets.texts)}
             self.word_vectors = targets.vectors[: len(self.words)]
-            self.vectors = targets.vectors[[place[text] for text in spoken]]
+            self.vectors = targets.vectors[[row_of[text] for text in spoken]]
         else:
             tower = text_tower.build()
             tower.load_state_dict(torch.load(work / "text.pt", weights_only=True))
             tower.eval()
             self.word_vectors = text_tower.encode_texts(tower, self.words, TEMPLATES)
             self.vectors = text_tower.encode_texts(tower, spoken, TEMPLATES)
+
         self.name_vectors = self.vectors[[self.row[name] for name in self.names]]
 
     def nearest_words(self, n: int) -> Tensor:

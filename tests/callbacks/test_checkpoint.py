@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import MakeSet
+from shard_files import MakeSet
 
 from ood_lightning.callbacks.checkpoint import LAST, RUN, checkpoint_of, settings
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.features import TrainFeatures
 from ood_lightning.errors import SettingsError
 from ood_lightning.modules.temi import TEMIModule
@@ -21,8 +21,8 @@ ENCODER: Any = SimpleNamespace(fingerprint="f")
 def test_the_settings_of_temi_are_those_of_checkpoints_written_before(make_set: MakeSet):
     """Where a name or a value changed, a run would no longer go on from its own checkpoint."""
     make_set(Path("shards"), "x")
-    encoder, trainer = ENCODER, SimpleNamespace(max_epochs=60)
-    data: Any = TrainFeatures(encoder, "shards/x", n_neighbours=20, batch_size=256)
+    trainer = SimpleNamespace(max_epochs=60)
+    data: Any = TrainFeatures(ENCODER, "shards/x", n_neighbours=20, batch_size=256)
     assert settings(trainer, TEMIModule(n_clusters=256, n_heads=8), data) == {
         "n_clusters": 256,
         "n_heads": 8,
@@ -49,8 +49,9 @@ def test_the_settings_of_temi_are_those_of_checkpoints_written_before(make_set: 
         "data.seed": 0,
         "encoder": "f",
     }
-    own = TrainFeatures(encoder, "shards/x", self_neighbour=True)
-    assert settings(trainer, TEMIModule(n_clusters=256), own)["self_neighbour"] is True
+
+    with_self = TrainFeatures(ENCODER, "shards/x", self_neighbour=True)
+    assert settings(trainer, TEMIModule(n_clusters=256), with_self)["self_neighbour"] is True
 
 
 def test_a_fit_does_not_go_on_with_other_pictures_at_the_same_path(make_set: MakeSet, tmp_path: Path):
@@ -60,12 +61,13 @@ def test_a_fit_does_not_go_on_with_other_pictures_at_the_same_path(make_set: Mak
     first = settings(trainer, module, TrainFeatures(ENCODER, "shards/x"))
     torch.save({RUN: first}, tmp_path / LAST)
     assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST
+
     shutil.rmtree("shards")
     make_set(Path("shards"), "x", seed=1)  # as many pictures in as many shards
-    with pytest.raises(
-        SettingsError, match=rf"last\.ckpt was made with other settings \(id_set '{first['id_set']}' there"
-    ):
+    words = rf"last\.ckpt was made with other settings \(id_set '{first['id_set']}' there"
+    with pytest.raises(SettingsError, match=words):
         checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x"))
+
     del first["id_set"]
     torch.save({RUN: first}, tmp_path / LAST)  # from before it was kept
     assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import encoded, write_tar
 from PIL import Image
+from shard_files import encoded, write_tar
 
-from ood_lightning.callbacks.sheet import _nearest_images, _pictures
+from ood_lightning.callbacks.sheet import _images, _nearest_images
 from ood_lightning.cli.main import main
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.functional.votes import elect
@@ -35,16 +35,16 @@ BAD = ["s-0.tar k1: its 2 bytes are no picture", "s-1.tar k0: its 2 bytes are no
 
 @pytest.mark.parametrize("rows", [{0, 1, 2, 3}, {3}, {1, 2}, {0}, set()])
 def test_a_row_of_features_is_its_picture_also_behind_bad_samples(manifest: Manifest, rows: set[int]):
-    found = _pictures(manifest, rows, BAD)
-    assert set(found) == rows
-    for row, picture in found.items():
-        mean = torch.tensor(list(picture.resize((1, 1)).getpixel((0, 0)))).float().mean()
+    images = _images(manifest, rows, BAD)
+    assert set(images) == rows
+    for row, image in images.items():
+        mean = torch.tensor(list(image.resize((1, 1)).getpixel((0, 0)))).float().mean()
         assert abs(mean - 40 * (row + 1)) < 12
 
 
-def test_shards_without_wanted_pictures_are_not_read(manifest: Manifest):
+def test_shards_without_wanted_images_are_not_read(manifest: Manifest):
     gone = replace(manifest, shards=(manifest.shards[0], Shard("gone.tar", 3, 1)))
-    assert set(_pictures(gone, {0, 1}, BAD[:1])) == {0, 1}
+    assert set(_images(gone, {0, 1}, BAD[:1])) == {0, 1}
 
 
 def test_the_nearest_images_are_those_of_the_concepts_clusters_by_falling_cosine():

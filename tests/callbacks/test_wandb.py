@@ -12,7 +12,7 @@ from ood_lightning.cli.main import main
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
-CONFIG = Path(__file__).parents[2] / "configs/wandb.yaml"
+CONFIG = Path(__file__).parents[2] / "configs/with_wandb.yaml"
 
 
 def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
@@ -25,6 +25,7 @@ def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
         losses = [float(row["fit/loss"]) for row in csv.DictReader(file) if row.get("fit/loss")]
     assert len(losses) == 3
     assert run.curve("fit/loss") == pytest.approx(losses)
+
     positives = json.loads(Path("run/fit/labels.json").read_text())["positives"]
     assert run.curve("mined/positives") == [len(positives)]  # logged when Lightning has closed its loggers
     assert run.artifacts["labels"] == ["labels.json"]
@@ -57,6 +58,7 @@ def test_no_server_and_no_key_leave_a_run_offline(eval_yaml: Path, monkeypatch: 
     assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG)]) == 0
     assert "W&B cannot be reached" in caplog.text
     assert len(runs_in(Path("run/eval"))) == 1
+
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     caplog.clear()

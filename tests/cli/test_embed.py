@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import encoded, write_tar
+from shard_files import encoded, write_tar
 
 from ood_lightning.cli.embed import share
 from ood_lightning.cli.main import main
@@ -15,6 +15,7 @@ from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.encoders.openclip import OpenClip
 
 MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args": {"sharpness": 1.0}}
+POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
 
 
 @pytest.fixture
@@ -31,14 +32,15 @@ def config(tmp_path: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, A
 
 
 def test_embed_twice_repeats_nothing(config: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
-    given = config("encoder", shards=[str(sets / "train"), str(sets / "blues")], num_workers=0)
-    assert main(["embed", *given]) == 0
+    settings = config("encoder", shards=[str(sets / "train"), str(sets / "blues")], num_workers=0)
+    assert main(["embed", *settings]) == 0
     first = {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.safetensors")}
     assert len(first) == 5
     out = capsys.readouterr()
     assert "train: 48 pictures, complete: cache" in out.out
     assert "embed train" in out.err
-    assert main(["embed", *given]) == 0
+
+    assert main(["embed", *settings]) == 0
     assert {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.safetensors")} == first
     out = capsys.readouterr()
     assert "blues: 9 pictures, complete: cache" in out.out
@@ -48,19 +50,18 @@ def test_embed_twice_repeats_nothing(config: Any, sets: Path, capsys: pytest.Cap
 def test_embed_shares_the_work_by_slurms_variables(
     config: Any, sets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    given = config("encoder", shards=[str(sets / "train")], num_workers=0)
+    settings = config("encoder", shards=[str(sets / "train")], num_workers=0)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    for rank, left in (("1", "2 of 3 shards are with other processes"), ("0", "complete")):
+    for rank, state in (("1", "2 of 3 shards are with other processes"), ("0", "complete")):
         monkeypatch.setenv("SLURM_PROCID", rank)
-        assert main(["embed", *given]) == 0
-        assert left in capsys.readouterr().out
+        assert main(["embed", *settings]) == 0
+        assert state in capsys.readouterr().out
 
 
-def array(number: int, least: int, most: int, count: int) -> dict[str, str]:
-    return {
-        f"SLURM_ARRAY_TASK_{name}": str(value)
-        for name, value in (("ID", number), ("MIN", least), ("MAX", most), ("COUNT", count))
-    }
+def array(number: int, lowest: int, highest: int, count: int) -> dict[str, str]:
+    """Variables of a task of an array."""
+    values = {"ID": number, "MIN": lowest, "MAX": highest, "COUNT": count}
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
 
 
 STEP = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}
@@ -94,9 +95,10 @@ def test_the_share_of_a_process(variables: dict[str, str], expected: tuple[int, 
 def test_an_array_of_uneven_numbers_has_no_shares(
     number: int, config: Any, sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Of --array=1,2,9 a task learns the least, the largest and how many: its own place is anybody's guess."""
+    """Of --array=1,2,9 a task learns the lowest, the highest and how many: how many come before it is unknown."""
     for name, value in array(number, 1, 9, 3).items():
         monkeypatch.setenv(name, value)
+
     if number == 2:
         assert main(["embed", *config("encoder", shards=[str(sets / "train")], num_workers=0)]) == 2
         assert "array of 3 numbers from 1 to 9: they are not evenly spaced" in capsys.readouterr().err
@@ -119,15 +121,15 @@ def test_embed_holds_the_whole_set_to_its_limit(config: Any, tmp_path: Path, cap
     for i in range(2):
         members = [(f"{i}good.png", encoded((1, 1, 1), i)), (f"{i}bad.png", b"no")]
         write_tar(tmp_path / f"bad-{i}.tar", members)
-    given = config("encoder", shards=[str(tmp_path / "bad-{0..1}.tar")], num_workers=0)
-    assert main(["embed", *given, "--max_bad_samples", "1"]) == 2
+    settings = config("encoder", shards=[str(tmp_path / "bad-{0..1}.tar")], num_workers=0)
+    assert main(["embed", *settings, "--max_bad_samples", "1"]) == 2
     assert "2 pictures cannot be decoded, 1 allowed" in capsys.readouterr().err
-    assert main(["embed", *given, "--max_bad_samples", "2"]) == 0
+    assert main(["embed", *settings, "--max_bad_samples", "2"]) == 0
     assert "bad: 4 pictures (2 cannot be decoded), complete" in capsys.readouterr().out
 
 
-def test_mine_without_votes_is_posmine(config: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
-    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), min_images=1)
+def test_mine_asks_the_source_for_its_set(config: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
+    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l/pos.json"]) == 0
     found = LabelSet.read("l/pos.json")
     assert found.recipe["method"] == "PosMine"
@@ -140,7 +142,8 @@ def test_mine_without_votes_is_posmine(config: Any, sets: Path, capsys: pytest.C
 
 def test_mine_with_the_votes_of_a_fit_elects_what_the_fit_elected(fit_yaml: Path, config: Any, sets: Path):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
-    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"))
+    clustermine = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}
+    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), source=clustermine)
     assert main(["mine", *given, "--votes", "run/fit/votes.safetensors", "--out", "again.json"]) == 0
     fitted, again = LabelSet.read("run/fit/labels.json"), LabelSet.read("again.json")
     assert again.positives == fitted.positives
@@ -168,7 +171,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     config: Any, sets: Path, pictures: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
 ):
-    given = config("encoder", "corpus", id_shards=str(sets / "train"), min_images=1)
+    given = config("encoder", "corpus", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l.json"]) == 0
     given = config("encoder", "corpus", label_set="l.json", detector=MASS, concepts=2)
     command = ["predict", *given, "--images", str(pictures), "--batch_size", batch_size]
@@ -216,7 +219,7 @@ def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Pa
 
 def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_path: Path):
     (tmp_path / "x.png").write_bytes(b"no")
-    given = config("encoder", "corpus", id_shards=str(sets / "train"), min_images=1)
+    given = config("encoder", "corpus", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l.json"]) == 0
     given = config("encoder", "corpus", label_set="l.json", detector=MASS)
     assert main(["predict", *given, "--images", "x.png", "--out", "rows.csv"]) == 0

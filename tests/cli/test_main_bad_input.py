@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import TINY
 from safetensors.torch import load_file, save_file
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.cli.main import main
@@ -52,10 +52,10 @@ def change_image(file: Path, change: Callable[[Tensor], Tensor]) -> None:
     from safetensors import safe_open
 
     with safe_open(file, "pt") as stored:
-        about = stored.metadata()
+        metadata = stored.metadata()
     tensors = load_file(file)
     tensors["image"] = change(tensors["image"].clone()).contiguous()
-    save_file(tensors, file, about)
+    save_file(tensors, file, metadata)
 
 
 def second_row(value: float) -> Callable[[Tensor], Tensor]:
@@ -108,8 +108,10 @@ def test_a_label_set_without_positives_or_negatives(eval_yaml: Path, refused: Ca
     settings = yaml.safe_load(eval_yaml.read_text())
     settings["model"]["init_args"]["label_sets"]["neglabel"] = "l.json"
     eval_yaml.write_text(yaml.safe_dump(settings))
+
     LabelSet((Positive("red"),), (), {"method": "hand"}).write("l.json")
     refused("detector 'NegLabel' needs negatives, its label set 'neglabel' has none")
+
     content = json.loads(Path("l.json").read_text())
     Path("l.json").write_text(json.dumps(content | {"positives": []}))
     refused("label set 'hand' has no positives")
@@ -136,5 +138,5 @@ def test_a_word_given_twice_counts_twice():
     eye = torch.eye(3)
     once, twice = (LabelFeatures(eye[rows], eye[2:], 1.0) for rows in ([0, 1], [0, 0, 1]))
     image = eye[:1]
-    found = LabelMass(sharpness=1.0)(image, twice).exp() - LabelMass(sharpness=1.0)(image, once).exp()
-    torch.testing.assert_close(found, torch.tensor([1.0], dtype=torch.float64).exp())  # one more e^1 over an e^0
+    added = LabelMass(sharpness=1.0)(image, twice).exp() - LabelMass(sharpness=1.0)(image, once).exp()
+    torch.testing.assert_close(added, torch.tensor([1.0], dtype=torch.float64).exp())  # one more e^1 over an e^0

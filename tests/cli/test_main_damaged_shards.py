@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import write_tar
 from PIL import Image
+from shard_files import write_tar
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.shards.manifest import Manifest, Shard, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.hashes import sha256_of
 
 pytestmark = pytest.mark.slow  # whole commands
@@ -45,6 +46,13 @@ class Touches:
 
 
 def described(folder: Path, tars: list[list[tuple[str, bytes]]], counts: list[int] | None = None) -> Path:
+    """Write a set with a manifest; returns its folder.
+
+    Args:
+        folder: of the set.
+        tars: members of each shard.
+        counts: of the samples of each shard; of its members if None.
+    """
     folder.mkdir()
     rows = []
     for i, members in enumerate(tars):
@@ -137,16 +145,22 @@ FAULTS: dict[str, tuple[Damage, str]] = {
 }
 
 
+def stamps() -> dict[Path, int]:
+    """When each file below this folder was written."""
+    return {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
+
+
 def stops(command: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
+    """The command says these words and writes nothing but what was finished before it met the damage."""
+    before = stamps()
     assert main(command) == 2
+
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert len(re.findall("^error: ", said, re.MULTILINE)) == 1
     assert re.search(words, said, re.MULTILINE), said
-    after = {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
-    new = [str(path) for path in after if before.get(path) != after[path]]
-    # what was finished before the damage was met is kept
+
+    new = [str(path) for path, stamp in stamps().items() if before.get(path) != stamp]
     allowed = ("cache/", "run/eval/config.yaml", "run/eval/log/")
     assert not [path for path in new if not path.startswith(allowed)]
     assert not [path for path in new if path.startswith("cache/") and "some-001" in path]
@@ -266,8 +280,8 @@ def test_an_evaluation_scores_what_can_be_decoded_and_lists_the_rest(
     assert not Path("executed").exists()
     assert not Path("/tmp/ood-lightning-absolute").exists()
     new = {path.relative_to(tmp_path.parent) for path in tmp_path.parent.rglob("*")} - beside
-    places = {Path(tmp_path.name) / name for name in ("cache", "run")}
-    assert not [path for path in new if not ({path, *path.parents} & places)]
+    written_to = {Path(tmp_path.name) / name for name in ("cache", "run")}
+    assert not [path for path in new if not ({path, *path.parents} & written_to)]
     pickle.loads(BAD["../pickle.png"])
     assert Path("executed").exists()  # it would have been
 

@@ -20,25 +20,25 @@ def commands(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = "\n".join(re.findall(r"(?ms)^```\w*\n(.*?)^```", text))
     spans = re.findall(r"`(python -m ood_lightning [^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
-    found = [*re.findall(r"(?m)^ *(python -m ood_lightning .+)$", blocks), *spans]
-    return [one for one in found if not one.startswith("python -m ood_lightning data ")]
+    in_blocks = re.findall(r"(?m)^ *(python -m ood_lightning .+)$", blocks)
+    return [command for command in [*in_blocks, *spans] if not command.startswith("python -m ood_lightning data ")]
 
 
-SHOWN = [(page.stem, command) for page in PAGES for command in dict.fromkeys(commands(page))]
+COMMANDS = [(page.stem, command) for page in PAGES for command in dict.fromkeys(commands(page))]
 
 
 def test_there_are_commands_to_check():
     assert {"README", "index", "pipeline", "detectors", "corpora", "labels", "filter", "encoders"} <= {
-        page for page, _ in SHOWN
+        page for page, _ in COMMANDS
     }
 
 
-@pytest.mark.parametrize(("page", "command"), SHOWN)
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_a_command_is_what_the_parser_takes(
     page: str, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(ROOT)
-    given = shlex.split(command.replace("$c", "16"), comments=True)[3:]  # the number that a loop of the shell fills in
+    argv = shlex.split(command.replace("$c", "16"), comments=True)[3:]  # the number that a loop of the shell fills in
     with pytest.raises(SystemExit) as stop:
-        assert main([*given, "--print_config"]) == 0, capsys.readouterr().err
+        assert main([*argv, "--print_config"]) == 0, capsys.readouterr().err
     assert stop.value.code == 0

@@ -57,12 +57,15 @@ def small(preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path
     if "corpus" in model:
         model["corpus"] = str(corpus)
     model["prompts"] = str((COMPAT / model["prompts"]).resolve())
+
     label_set, _ = RUNS[preset]
     source = model["label_sets"][label_set]["init_args"]
     source |= {name: 8 for name in ("count", "farthest", "nearest") if name in source}
+
     for detector in [*model["detectors"].values(), *model.get("streams", {}).values()]:
         if "groups" in detector["init_args"]:
             detector["init_args"]["groups"] = 2
+
     path = tmp_path / f"{preset}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     names = f"--model.label_sets.{label_set}.init_args.names"
@@ -77,14 +80,16 @@ def test_a_preset_replaces_what_the_other_config_said(
 ):
     path, command = small(preset, eval_yaml, corpus, sets, tmp_path)
     assert main(command) == 0
+
     model = yaml.safe_load(path.read_text())["model"]["init_args"]
     rows = json.loads(Path(f"runs/compat/{preset}/results.json").read_text())["results"]
     assert {row["detector"] for row in rows} == {*model["detectors"], *model.get("streams", {})}
+
     (stored,) = Path(f"runs/compat/{preset}/labels").glob("*.json")
-    found = LabelSet.read(stored)
-    assert (stored.stem, found.recipe.get("negatives")) == RUNS[preset]
+    recipe = LabelSet.read(stored).recipe
+    assert (stored.stem, recipe.get("negatives")) == RUNS[preset]
     prompts = yaml.safe_load(Path(model["prompts"]).read_text())
-    assert found.recipe["prompts"] == {name: value for name, value in prompts.items() if value is not None}
+    assert recipe["prompts"] == {name: value for name, value in prompts.items() if value is not None}
 
 
 @pytest.mark.parametrize("self_neighbour", [False, True])
@@ -94,11 +99,12 @@ def test_each_image_is_its_own_first_neighbour_if_asked(self_neighbour: bool, tm
     strategy = SimpleNamespace(barrier=lambda name: None, root_device=torch.device("cpu"))
     data.trainer = cast(Any, SimpleNamespace(strategy=strategy, is_global_zero=True))
     data.features = cast(Any, SimpleNamespace(image=image))
+
     folder = FeatureFolder(tmp_path, Manifest("x", "id", ()), "f" * 16)
     cosines = unit(image.float()).double() @ unit(image.float()).double().T
-    near = [[int(j) for j in row.argsort(descending=True) if j != i][:3] for i, row in enumerate(cosines)]
-    expected = [[i, *found[:2]] for i, found in enumerate(near)] if self_neighbour else near
-    for _ in range(2):  # found, then read from the folder
+    others = [[int(j) for j in row.argsort(descending=True) if j != i][:3] for i, row in enumerate(cosines)]
+    expected = [[i, *nearest[:2]] for i, nearest in enumerate(others)] if self_neighbour else others
+    for _ in range(2):  # computed, then read from the folder
         assert data._neighbours(folder).tolist() == expected
 
 
@@ -108,8 +114,9 @@ def test_a_fit_says_that_images_were_their_own_neighbours(fit_yaml: Path, capsys
     assert main(command) == 2  # another run than the one that lies there
     assert "self_neighbour None there, True now" in capsys.readouterr().err
     assert main([*command, "--trainer.default_root_dir", "run/self"]) == 0
-    plain, own = (LabelSet.read(f"run/{run}/labels.json").recipe["temi"] for run in ("fit", "self"))
-    assert own == {**plain, "self_neighbour": True}
+
+    plain, with_self = (LabelSet.read(f"run/{run}/labels.json").recipe["temi"] for run in ("fit", "self"))
+    assert with_self == {**plain, "self_neighbour": True}
     (file,) = Path("cache").rglob("neighbours-4.safetensors")
     true = load_file(file)["neighbours"]
     assert not (true == torch.arange(len(true))[:, None]).any()  # the stored ones stay as they are

@@ -20,6 +20,7 @@ def test_fit_writes_label_sets_and_a_second_run_repeats_nothing(fit_yaml: Path, 
     assert Path("run/fit/posmine.json").is_file()
     checkpoint = Path("run/fit/last.ckpt").stat().st_mtime_ns
     capsys.readouterr()
+
     assert main(["fit", "--config", str(fit_yaml)]) == 0
     said = "".join(capsys.readouterr())
     assert "reusing the features of train: 48 pictures" in said

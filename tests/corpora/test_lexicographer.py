@@ -1,27 +1,21 @@
 """Words by lexicographer file: WordNet's own, a folder of released lists, and CSP's phrases."""
 
 import os
-import random
 import re
 from pathlib import Path
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.corpora import lexicographer
-from ood_lightning.corpora.conjugated import BROAD_NOUNS, Conjugated
+from ood_lightning.corpora.conjugated import BROAD_NOUNS
 from ood_lightning.corpora.lexicographer import FILES, Lexicographer, LexicographerFolder
 from ood_lightning.corpora.wordnet import WordNet
-from ood_lightning.corpora.words import Corpus, WordFile, Words
+from ood_lightning.corpora.words import Words
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, wndb_version
 
 NEGLABEL = ("noun.animal", "noun.food")
 CSP = (*NEGLABEL, "noun.person", "noun.quantity", "noun.group", "adj.pert")
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
-needs_system = pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0",
-    reason=f"no WordNet 3.0 in {SYSTEM} (apt-get install wordnet-base)",
-)
 
 RELEASED = (
     Path(os.environ.get("REFERENCE_DIR") or Path(__file__).parents[3] / "shared" / "reference").resolve() / "negrefine"
@@ -67,14 +61,17 @@ def test_words_are_those_of_the_files_that_a_slow_reading_finds(exclude: tuple[s
                 _, number, _, _, lemma, *_ = line.split()
                 word = re.sub(r"\((a|p|ip)\)$", "", lemma).replace("_", " ").lower()
                 by_file.setdefault(FILES[int(number)], set()).add(word)
+
     assert set(by_file) == set(FILES.values())
-    kept = {name: words for name, words in by_file.items() if name not in exclude}
-    found = Lexicographer(exclude).load()
-    assert set(found.words) == set().union(*kept.values())
-    nouns = set().union(*(words for name, words in kept.items() if name.startswith("noun")))
-    assert found.adjectives == set(found.words) - nouns
-    ranks = {word: min(list(FILES.values()).index(n) for n in kept if word in kept[n]) for word in found.words}
-    order = [ranks[word] for word in found.words]  # FILES lists nouns first, then adj.all, adj.pert, adj.ppl
+    left = {name: its_words for name, its_words in by_file.items() if name not in exclude}
+    words = Lexicographer(exclude).load()
+    assert set(words.words) == set().union(*left.values())
+    nouns = set().union(*(its_words for name, its_words in left.items() if name.startswith("noun")))
+    assert words.adjectives == set(words.words) - nouns
+
+    files = list(FILES.values())
+    ranks = {word: min(files.index(n) for n in left if word in left[n]) for word in words.words}
+    order = [ranks[word] for word in words.words]  # FILES lists nouns first, then adj.all, adj.pert, adj.ppl
     assert order == sorted(order)
 
 
@@ -110,68 +107,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_of_lists_is_read_by_the_official_rules(folder: Path):
-    found = LexicographerFolder(str(folder)).load()
+    words = LexicographerFolder(str(folder)).load()
     nouns = ("entity", "sailor", "yellow adder's tongue", "orange", "sea_holly", 'wordnet3.1"')
-    assert found.words == (*nouns, "red", "[aqueous", "well_made", "lunar")
-    assert counted(found) == (6, 4)
+    assert words.words == (*nouns, "red", "[aqueous", "well_made", "lunar")
+    assert counted(words) == (6, 4)
+
     other = LexicographerFolder(str(folder), adjectives_first=True).load()
     assert other.words[:5] == ("red", "[aqueous", "orange", "well_made", "lunar")
     assert counted(other) == (5, 5)
-    assert set(other.words) == set(found.words)
+    assert set(other.words) == set(words.words)
 
 
 def test_files_are_left_out_whole_and_underscores_become_spaces_if_asked(folder: Path):
-    found = LexicographerFolder(str(folder), ("noun.person", "adj.pert", "noun.food"), spaces=True).load()
-    assert found.words == ("entity", "orange", "sea holly", 'wordnet3.1"', "red", "[aqueous", "well made")
+    words = LexicographerFolder(str(folder), ("noun.person", "adj.pert", "noun.food"), spaces=True).load()
+    assert words.words == ("entity", "orange", "sea holly", 'wordnet3.1"', "red", "[aqueous", "well made")
 
 
 def test_a_folder_without_lists_says_what_was_expected(tmp_path: Path):
     with pytest.raises(CorpusError, match=r"holds no lists of words .*: expected files such as noun\.plant\.txt"):
         LexicographerFolder(str(tmp_path)).load()
-
-
-class Some(Corpus):
-    def load(self) -> Words:
-        parts = ("noun", "adj", "adj", "noun", "adj", "adj")
-        return Words("some", ("sky", "red", "blue", "cat", "wide", "wide open"), "here", parts)
-
-
-def test_every_adjective_becomes_one_phrase_by_the_official_stream_of_draws():
-    found = Conjugated(Some()).load()
-    random.seed(0)
-    expected = [f"{word} {random.choice(BROAD_NOUNS)}" for word in ("red", "blue", "wide", "wide open")]
-    assert found.words == ("sky", expected[0], expected[1], "cat", expected[2], expected[3])
-    assert found.adjectives == set(expected)
-    assert found.words == Conjugated(Some()).load().words
-    assert any(Conjugated(Some(), seed).load().words != found.words for seed in (1, 2, 3))
-
-
-def test_the_draws_leave_the_global_stream_alone():
-    random.seed(5)
-    expected = random.random()
-    random.seed(5)
-    Conjugated(Some()).load()
-    assert random.random() == expected
-
-
-def test_csps_pool_has_one_phrase_for_each_adjective_but_for_those_that_are_nouns():
-    plain, found = Lexicographer(CSP).load(), Conjugated(Lexicographer(CSP)).load()
-    nouns = set(plain.words) - plain.adjectives
-    assert len(BROAD_NOUNS) == len(set(BROAD_NOUNS)) == 14
-    assert set(found.words) - found.adjectives == nouns
-    heads = [phrase.rpartition(" ") for phrase in found.adjectives]
-    assert {last for _, _, last in heads} == set(BROAD_NOUNS)
-    adjectives = [first for first, _, _ in heads]
-    assert len(adjectives) == len(set(adjectives)) == 10_203
-    lost = plain.adjectives - set(adjectives)
-    assert len(lost) == 3
-    assert all(any(f"{word} {broad}" in nouns for broad in BROAD_NOUNS) for word in lost)
-
-
-def test_a_corpus_without_adjectives_cannot_be_conjugated(tmp_path: Path):
-    (tmp_path / "w.txt").write_text("red\n")
-    with pytest.raises(CorpusError, match="marks no word as an adjective"):
-        Conjugated(WordFile("w.txt")).load()
 
 
 @pytest.mark.skipif(not (RELEASED / "lexicon").is_dir(), reason=f"no released word lists in {RELEASED}")

@@ -1,7 +1,7 @@
-import re
+"""Prompt templates: slots, parts of speech, fingerprints, the mean over sentences, and the published sets."""
+
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import jsonargparse
@@ -11,10 +11,10 @@ import torch
 import yaml
 
 from ood_lightning.corpora.prompts import BARE, OPENAI_80, SIMPLE_7, Order, Prompts, ensemble
-from ood_lightning.corpora.words import Corpus
-from ood_lightning.errors import CorpusError, UserError
+from ood_lightning.errors import CorpusError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+PARTED = Prompts(("a {}", "the {}", "{}"), "mean-then-normalise", ("{} thing", "a {} one"))
 SETS = {
     "bare": BARE,
     "basic": published.BASIC,
@@ -23,13 +23,6 @@ SETS = {
     "simple7": SIMPLE_7,
     "openai80": OPENAI_80,
 }
-
-
-@dataclass
-class Mine:
-    """Whatever takes a corpus."""
-
-    corpus: Corpus
 
 
 @pytest.fixture
@@ -134,41 +127,51 @@ def test_each_config_is_its_constant(name: str):
 
 
 def test_the_templates_of_clipn_keep_the_quotes_that_reach_its_tokenizer():
-    found = Prompts(**yaml.safe_load((CONFIGS / "prompts" / "clipn128.yaml").read_text())).templates
-    assert len(set(found)) == len(found) == 128
-    assert [line for line in found if not (line.startswith("'") and line.endswith(".'"))] == [
+    templates = Prompts(**yaml.safe_load((CONFIGS / "prompts" / "clipn128.yaml").read_text())).templates
+    assert len(set(templates)) == len(templates) == 128
+    assert [line for line in templates if not (line.startswith("'") and line.endswith(".'"))] == [
         "'a photo of a {}.',",
         "'a photo with a {}.',",
     ]
-    bare = [line.strip("',") for line in found]
+    bare = [line.strip("',") for line in templates]
     assert set(bare[:64]) < set(OPENAI_80)
     assert not set(bare[64:]) & set(OPENAI_80)
 
 
-@pytest.mark.slow
-def test_corpus_configs_name_a_class_that_loads():
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Mine, sub_configs=True)  # as LightningCLI adds a model
-    counts = {}
-    for path in sorted((CONFIGS / "corpora").glob("*.yaml")):
-        corpus = parser.instantiate_classes(parser.parse_args([f"--corpus={path}"])).corpus
-        try:
-            words = corpus.load()
-        except UserError as error:  # a file that a person brings
-            assert re.search(r"data/\S+ (does not exist|cannot be read)", str(error))  # noqa: PT017
-        else:
-            counts[path.stem] = (words.name, sum(words.times))
-    assert counts == {
-        "csp": ("lexicographer_conjugated", 57_490),
-        "imagenet21k": ("imagenet21k", 20_068),
-        "imagenet21k_p": ("imagenet21k_fall11p_all", 20_334),
-        "neglabel": ("lexicographer", 70_794),
-        "wordnet_n": ("wordnet_n", 67_186),
-        "wordnet_na": ("wordnet_na", 79_403),
-        "wordnet_na_all": ("wordnet_na_all", 136_139),
-        "wordnet_na_all_duplicates": ("wordnet_na_all_duplicates", 176_351),
-        "wordnet_na_duplicates": ("wordnet_na_duplicates", 100_271),
-    }
+def test_prompts_know_their_parts_apart():
+    assert PARTED.fill("red", "adj") == ["red thing", "a red one"]
+    assert PARTED.fill("red") == ["a red", "the red", "red"]
+    assert PARTED.without_adjectives().fill("red", "adj") == ["a red", "the red", "red"]
+
+
+def test_the_fingerprint_knows_adjectives_and_is_the_old_one_without():
+    old = "ece5cbf14cd9496bf649e808a8d855fcc55ec8f440482732fe8096aac4af8d99"
+    assert Prompts().fingerprint == Prompts(adjectives=None).fingerprint == old
+    prompts_of = [Prompts(("{}",)), Prompts(("{}",), adjectives=("{}",)), Prompts(("{}",), adjectives=("a {}",))]
+    assert len({prompts.fingerprint for prompts in prompts_of}) == 3
+
+
+def test_adjectives_templates_are_checked_as_the_others():
+    with pytest.raises(CorpusError, match=r"adjectives' template 1, 'photo', has 0 slots"):
+        Prompts(("{}",), adjectives=("{}", "photo"))
+    with pytest.raises(CorpusError, match=r"no prompt adjectives: give at least one"):
+        Prompts(("{}",), adjectives=())
+    with pytest.raises(CorpusError, match=r"adjectives is the text 'a \{\}'; a list is expected"):
+        Prompts(("{}",), adjectives="a {}")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("neglabel", Prompts(published.NEGLABEL_NOUN, adjectives=published.NEGLABEL_ADJECTIVE)),
+        ("oovlm", Prompts(published.OOVLM_NOUN, adjectives=published.OOVLM_ADJECTIVE)),
+        ("csp", Prompts(published.CSP_NOUN, "mean-then-normalise", published.CSP_ADJECTIVE)),
+        ("mcm", Prompts(published.MCM_NAME)),
+    ],
+)
+def test_configs_of_the_methods_are_their_constants(name: str, expected: Prompts):
+    assert Prompts(**yaml.safe_load((CONFIGS / "prompts" / f"{name}.yaml").read_text())) == expected
+    assert (len(published.CSP_NOUN), len(published.CSP_ADJECTIVE)) == (8, 4)
 
 
 def test_prompts_are_read_without_torch():

@@ -1,5 +1,4 @@
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -7,22 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.wordnet import WordNet, first_lemmas
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, wndb_version
+from ood_lightning.wordnet.database_files import wndb_version
 
 SHA256 = {  # of the words of WordNet 3.0
     "noun": "4a1e9d746de20931cffde3f1741d4d508d7ae9725f2209142aace958f910e4f4",
     "noun+adj": "670a0a3c999988695790d4e5b801d7e23514137946ea4cf62c2a9e1b7a54fb44",
 }
 ALL_DUPLICATES_SHA256 = "01d20ff1b9fa4e7e6dfb5bd2a7def395af852641f081049b06b68aaf3155bfdf"  # nouns and adjectives
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
-needs_system = pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0",
-    reason=f"no WordNet 3.0 in {SYSTEM} (apt-get install wordnet-base)",
-)
 HEADER = "  1 This software is provided under a license.  \n  2 WordNet 3.0 Copyright 2006 by Princeton University.  \n"
 EIGHTEEN = " ".join(f"lemma_{i} 0" for i in range(0x12))
 NOUNS = (
@@ -180,8 +175,8 @@ def test_nltk_gives_the_frozen_words(tmp_path: Path):
             (folder / file.name).chmod(0o600)  # nltk refuses what a group may write
     (folder / "lexnames").write_text("".join(f"{at:02d}\t{name}\t0\n" for at, name in enumerate(LEXNAMES)))
     (folder / "index.sense").touch()  # looked for, not read
-    shown = f"{SHA256['noun+adj']} {ALL_DUPLICATES_SHA256} WordNet 3.0, nltk, {folder}\n"
-    assert read_with_nltk(tmp_path) == shown
+    printed = f"{SHA256['noun+adj']} {ALL_DUPLICATES_SHA256} WordNet 3.0, nltk, {folder}\n"
+    assert read_with_nltk(tmp_path) == printed
 
 
 @pytest.mark.parametrize("wrong", [{"parts": "verb"}, {"source": "web"}, {"lemmas": "last"}])

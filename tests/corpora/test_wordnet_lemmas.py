@@ -1,30 +1,26 @@
 """WordNet with all lemmas, and with duplicates: the four preparations of ClusterMine's Table 6."""
 
 import logging
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.corpora import wordnet
 from ood_lightning.corpora.union import Union
 from ood_lightning.corpora.without import Without
-from ood_lightning.corpora.wordnet import WordNet, clean, frozen_lines
+from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.database_files import synsets
+from ood_lightning.wordnet.frozen import frozen_text
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
 Parts = Literal["noun", "noun+adj"]
 Lemmas = Literal["first", "all"]
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
-needs_system = pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0",
-    reason=f"no WordNet 3.0 in {SYSTEM} (apt-get install wordnet-base)",
-)
 SIZES = [  # words, entries with duplicates
     ("noun", "first", 67_186, 82_115),
     ("noun", "all", 117_798, 146_347),
@@ -83,7 +79,7 @@ def test_the_frozen_lists_have_the_papers_sizes(
 
 
 def test_adjectives_alone_have_the_known_counts():
-    lines = [line.split(" ", 2) for line in frozen_lines(wordnet.ADJ_LEMMAS, wordnet.ADJ_LEMMAS_SHA256)]
+    lines = [line.split(" ", 2) for line in frozen_text(wordnet.ADJ_LEMMAS, wordnet.ADJ_LEMMAS_SHA256).splitlines()]
     heads, entries = ([int(fields[column]) for fields in lines] for column in (0, 1))
     assert (sum(heads), sum(map(bool, heads)), len(lines), sum(entries)) == (18_156, 14_006, 21_479, 30_004)
 

@@ -1,3 +1,5 @@
+"""Words and word files: what is refused, the hash, and what is left out of a file."""
+
 import hashlib
 import logging
 from pathlib import Path
@@ -89,9 +91,11 @@ def test_counts_are_part_of_the_hash_where_one_is_not_1():
     assert len(twice) == 2
 
 
-@pytest.mark.parametrize(("counts", "told"), [((1,), "1 counts, the smallest 1"), ((2, 0), "2 counts, the smallest 0")])
-def test_counts_are_one_or_more_a_word(counts: tuple[int, ...], told: str):
-    with pytest.raises(CorpusError, match=f"has 2 words and {told}: expected one of 1 or more a word"):
+@pytest.mark.parametrize(
+    ("counts", "words"), [((1,), "1 counts, the smallest 1"), ((2, 0), "2 counts, the smallest 0")]
+)
+def test_counts_are_one_or_more_a_word(counts: tuple[int, ...], words: str):
+    with pytest.raises(CorpusError, match=f"has 2 words and {words}: expected one of 1 or more a word"):
         Words("birds", ("crane", "tit"), "by hand", counts=counts)
 
 

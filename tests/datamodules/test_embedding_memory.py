@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import write_tar
 from PIL import Image
 from plain_encoder import PlainEncoder
+from shard_files import write_tar
 
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.manifest import Manifest, Shard

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder
-from ood_lightning.data.shards.manifest import read_manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.errors import SettingsError
 
@@ -30,12 +30,12 @@ def stopped(manifest_at: Path, encoder: PlainEncoder, words: str) -> FeatureFold
 def test_shared_memory_that_is_too_small(
     tmp_path: Path, make_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
-    def full(self: Tensor) -> Tensor:
+    def full(n_bytes: int, device: str) -> None:
         raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
 
     folder = make_set(tmp_path, "s", shards=(5, 5, 5))
     with monkeypatch.context() as patched:
-        patched.setattr(Tensor, "share_memory_", full)  # workers are forked, and so patched too
+        patched.setattr(torch.UntypedStorage, "_new_shared", full)  # workers are forked, and so patched too
         left = stopped(folder, PlainEncoder(), "No space left.*--shm-size")
     assert len(left.missing()) == 3
     assert main(["embed", "--encoder=plain_encoder.PlainEncoder", f"--shards=['{folder}']", "--cache_dir=cache"]) == 0

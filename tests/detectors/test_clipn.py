@@ -11,8 +11,8 @@ import pytest
 import torch
 import yaml
 from bare_evidence import evidence_of, ready
-from conftest import COLOURS, encoded
 from random_features import random_unit
+from shard_files import COLOURS, encoded
 from torch import Tensor
 from torch.nn.functional import normalize
 

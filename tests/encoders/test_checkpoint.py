@@ -12,9 +12,9 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP, CustomTextCLIP
 from safetensors.torch import load_file, save_file
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.openclip import OpenClip
@@ -56,6 +56,12 @@ def test_a_checkpoint_of_open_clips_own_training_is_read(weights: dict[str, Tens
         torch.load("epoch_3.pt", weights_only=True)
     expected = OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS)
     torch.testing.assert_close(OpenClip(NAME, "epoch_3.pt").encode_text(TEXTS), expected)
+
+
+def test_a_scale_that_is_a_list_of_one_number_is_that_number(weights: dict[str, Tensor], tiny_model: Path):
+    torch.save({**weights, "logit_scale": weights["logit_scale"].reshape(1)}, "w.pt")
+    encoder = OpenClip(NAME, "w.pt")
+    assert encoder.logit_scale == OpenClip(f"local-dir:{tiny_model}").logit_scale
 
 
 class Bomb:
@@ -152,6 +158,7 @@ def with_config(tiny_model: Path, folder: Path, text: dict[str, Any], towers: An
     made = {key: value for key, value in config["model_cfg"]["text_cfg"].items() if "tokenizer" not in key}
     model = towers(**{**config["model_cfg"], "text_cfg": made})
     config["model_cfg"]["custom_text"] = towers is CustomTextCLIP
+
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
@@ -178,22 +185,26 @@ def test_a_folders_tokenizer_is_part_of_it_and_brings_no_code(tiny_model: Path, 
     pytest.importorskip("transformers")
     from tiny_transformers import tokenizer
 
-    own = {"hf_tokenizer_name": "org/siglip", "tokenizer_kwargs": {"clean": "canonicalize"}}
-    folder = with_config(tiny_model, tmp_path / "siglip", {**SIGLIP, **own, "vocab_size": 297})
+    of_folder = {"hf_tokenizer_name": "org/siglip", "tokenizer_kwargs": {"clean": "canonicalize"}}
+    folder = with_config(tiny_model, tmp_path / "siglip", {**SIGLIP, **of_folder, "vocab_size": 297})
     with pytest.raises(EncoderError, match=r"its tokenizer cannot be loaded from the folder.*Expected tokenizer\.json"):
         OpenClip(f"local-dir:{folder}").load(CPU)
+
     tokenizer().save_pretrained(folder)
     encoder = OpenClip(f"local-dir:{folder}")
     assert encoder.encode_text(TEXTS).shape == (2, 16)
-    before, about = encoder.fingerprint, json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({**about, "tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}})
-    )
+
+    before = encoder.fingerprint
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings |= {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     assert OpenClip(f"local-dir:{folder}").fingerprint != before
+
     (folder / "own.py").write_text("open('executed', 'w')")
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"]["tokenizer_kwargs"]["trust_remote_code"] = True
     (folder / "open_clip_config.json").write_text(json.dumps(config))
+
     with pytest.raises(EncoderError, match="bring code of their own are not run"):
         OpenClip(f"local-dir:{folder}").load(CPU)
     assert not Path("executed").exists()
@@ -211,6 +222,7 @@ def test_the_scale_of_timms_towers_is_that_of_the_checkpoint(tiny_model: Path, t
     model.logit_scale.data.fill_(np.log(100))
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+
     encoder = OpenClip(f"local-dir:{folder}", precision=precision)
     assert encoder._loaded()[0].logit_scale.dtype.itemsize == 2
     assert encoder.logit_scale == pytest.approx(100, rel=1e-5)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ood_lightning.encoders.clipn import NoTexts
-from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 
 HEADS = 2
@@ -52,43 +52,47 @@ def _gelu(x: Tensor) -> Tensor:
     return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
 
-def by_hand(found: dict[str, Tensor], tokens: list[int]) -> Tensor:
+def by_hand(checkpoint: dict[str, Tensor], tokens: list[int]) -> Tensor:
     """The "no" feature of one text, token by token, prompts added to every token's embedding one after another."""
-    w = {key: value.double() for key, value in found.items()}
+    w = {key: value.double() for key, value in checkpoint.items()}
     rows = []
     for at, token in enumerate(tokens):
         x = w["token_embedding_no.weight"][token] + w["positional_embedding_no"][at]
         for prompt in w["prompt_no"]:
             x = x + prompt[at] / 16
         rows.append(x)
+
     block = "transformer_no.resblocks.0."
     normed = [_norm(x, w[block + "ln_1.weight"], w[block + "ln_1.bias"]) for x in rows]
-    joint = [w[block + "attn.in_proj_weight"] @ x + w[block + "attn.in_proj_bias"] for x in normed]
-    size = len(rows[0]) // HEADS
+    joint = [w[block + "attn.in_proj_weight"] @ x + w[block + "attn.in_proj_bias"] for x in normed]  # q, k and v
     for at in range(len(rows)):
-        heads = []
-        for head in range(HEADS):
-            q, k, v = (
-                slice(part * HEADS * size + head * size, part * HEADS * size + (head + 1) * size) for part in range(3)
-            )
-            weights = [math.exp(float(joint[at][q] @ joint[i][k]) / math.sqrt(size)) for i in range(at + 1)]
-            heads.append(sum(a / sum(weights) * joint[i][v] for i, a in enumerate(weights)))
-        attended = w[block + "attn.out_proj.weight"] @ torch.cat(heads) + w[block + "attn.out_proj.bias"]  # type: ignore[arg-type]
-        rows[at] = rows[at] + attended
+        heads = [_attended(joint[: at + 1], head) for head in range(HEADS)]
+        rows[at] = rows[at] + w[block + "attn.out_proj.weight"] @ torch.cat(heads) + w[block + "attn.out_proj.bias"]
+
     end = rows[tokens.index(max(tokens))]
     hidden = w[block + "mlp.c_fc.weight"] @ _norm(end, w[block + "ln_2.weight"], w[block + "ln_2.bias"])
     mlp = w[block + "mlp.c_proj.weight"] @ _gelu(hidden + w[block + "mlp.c_fc.bias"]) + w[block + "mlp.c_proj.bias"]
     return _norm(end + mlp, w["ln_final_no.weight"], w["ln_final_no.bias"]) @ w["text_projection_no"]
 
 
+def _attended(joint: list[Tensor], head: int) -> Tensor:
+    """One head's output for the last token, which attends to all of them; queries, keys and values are joined."""
+    size = len(joint[0]) // 3 // HEADS
+    query, keys, values = (
+        [row[(part * HEADS + head) * size : (part * HEADS + head + 1) * size] for row in joint] for part in range(3)
+    )
+    weights = [math.exp(float(query[-1] @ key) / math.sqrt(size)) for key in keys]
+    return torch.stack([weight / sum(weights) * value for weight, value in zip(weights, values, strict=True)]).sum(0)
+
+
 def test_the_no_features_equal_a_slow_forward_by_hand(
     yes: OpenClip, clipn_tensors: dict[str, Tensor], written: Callable[..., Path]
 ):
-    found = NoTexts(yes, str(written())).encode_text(TEXTS)
-    tokens = yes._towers[2](TEXTS).tolist()
+    features = NoTexts(yes, str(written())).encode_text(TEXTS)
+    tokens = yes._loaded().tokenizer(TEXTS).tolist()
     expected = torch.stack([by_hand(clipn_tensors, row) for row in tokens])
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
-    assert (found - yes.encode_text(TEXTS)).abs().max() > 0.1
+    torch.testing.assert_close(features.double(), expected, rtol=1e-4, atol=1e-4)
+    assert (features - yes.encode_text(TEXTS)).abs().max() > 0.1
 
 
 def test_the_names_are_those_that_the_published_code_declares(clipn_tensors: dict[str, Tensor]):
@@ -124,8 +128,9 @@ def test_a_learning_rate_that_is_a_number_of_numpy_does_not_keep_the_weights_fro
                 assert b"cnumpy._core.multiarray\nscalar\n" in content
                 content = content.replace(b"cnumpy._core.multiarray\n", f"c{module}\n".encode())
             old.writestr(entry.filename, content)
-    found = NoTexts(yes, str(tmp_path / "numpy.pt")).encode_text(TEXTS)
-    assert torch.equal(found, NoTexts(yes, str(written())).encode_text(TEXTS))
+
+    features = NoTexts(yes, str(tmp_path / "numpy.pt")).encode_text(TEXTS)
+    assert torch.equal(features, NoTexts(yes, str(written())).encode_text(TEXTS))
 
 
 def test_the_image_tower_is_the_runs_own_and_the_run_keeps_its_texts(yes: OpenClip, written: Callable[..., Path]):
@@ -133,7 +138,7 @@ def test_the_image_tower_is_the_runs_own_and_the_run_keeps_its_texts(yes: OpenCl
     no = NoTexts(yes, str(written()))
     no.encode_text(TEXTS)
     assert torch.equal(yes.encode_text(TEXTS), before)
-    assert no._towers[0].visual is yes._towers[0].visual
+    assert no._loaded().model.visual is yes._loaded().model.visual
     picture = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert torch.equal(no.encode_image(picture), yes.encode_image(picture))
     assert no.logit_scale == yes.logit_scale
@@ -142,25 +147,26 @@ def test_the_image_tower_is_the_runs_own_and_the_run_keeps_its_texts(yes: OpenCl
 def test_the_fingerprint_follows_encoder_and_checkpoint(yes: OpenClip, tiny_model: Path, written: Callable[..., Path]):
     one, same, other = written("a.pt"), written("a.safetensors"), written("b.pt", prompt_no=torch.zeros(16, 16, 16))
     half = OpenClip(f"local-dir:{tiny_model}", precision="bf16")
-    found = [NoTexts(yes, str(path)).fingerprint for path in (one, same, other)] + [NoTexts(half, str(one)).fingerprint]
-    assert len({yes.fingerprint, half.fingerprint, *found}) == 6
-    assert NoTexts(yes, str(one)).fingerprint == found[0]
+    fingerprints = [NoTexts(yes, str(path)).fingerprint for path in (one, same, other)]
+    fingerprints.append(NoTexts(half, str(one)).fingerprint)
+    assert len({yes.fingerprint, half.fingerprint, *fingerprints}) == 6
+    assert NoTexts(yes, str(one)).fingerprint == fingerprints[0]
 
 
 def test_a_half_precision_run_is_near_a_full_one_and_not_taken_for_another_encoder(
     yes: OpenClip, tiny_model: Path, written: Callable[..., Path]
 ):
     half = OpenClip(f"local-dir:{tiny_model}", precision="bf16", text_batch=2)
-    found, expected = (NoTexts(run, str(written())).encode_text(TEXTS) for run in (half, yes))
-    assert torch.cosine_similarity(found, expected).min() > 0.99
+    rounded, exact = (NoTexts(run, str(written())).encode_text(TEXTS) for run in (half, yes))
+    assert torch.cosine_similarity(rounded, exact).min() > 0.99
 
 
 def test_a_checkpoint_of_the_no_tower_alone_is_enough(
     yes: OpenClip, clipn_tensors: dict[str, Tensor], written: Callable[..., Path]
 ):
     rest = {key: None for key in clipn_tensors if "_no" not in key}
-    found = NoTexts(yes, str(written("alone.safetensors", **rest))).encode_text(TEXTS)
-    assert torch.equal(found, NoTexts(yes, str(written())).encode_text(TEXTS))
+    features = NoTexts(yes, str(written("alone.safetensors", **rest))).encode_text(TEXTS)
+    assert torch.equal(features, NoTexts(yes, str(written())).encode_text(TEXTS))
 
 
 @pytest.mark.parametrize("key", ["visual.conv1.weight", "text_projection", "transformer.resblocks.0.mlp.c_fc.weight"])
@@ -184,7 +190,7 @@ def test_a_checkpoint_trained_beside_another_encoder_is_refused(
         ),
         (
             {"prompt_no": torch.zeros(16, 77, 16)},
-            r"prompt_no is \(16, 77, 16\), expected \(16, 16, 16\) under 'local-dir",
+            r"prompt_no is \(16, 77, 16\), expected \(16, 16, 16\) for 'local-dir",
         ),
         ({"text_projection_no": torch.zeros(16, 8)}, r"text_projection_no is \(16, 8\), expected \(16, 16\)"),
     ],
@@ -236,9 +242,9 @@ def test_a_pickled_object_is_refused_unrun_with_what_to_do(
 
 def test_an_encoder_with_another_text_tower_is_refused(written: Callable[..., Path]):
     import open_clip
-    from conftest import TINY
+    from tiny_model import TINY
 
     encoder = OpenClip("local-dir:custom")
-    encoder._towers = (open_clip.CustomTextCLIP(**TINY), None, None)
+    encoder._towers = Towers(open_clip.CustomTextCLIP(**TINY), None, None)
     with pytest.raises(EncoderError, match=r"plain CLIP models.*'local-dir:custom' has another one"):
         NoTexts(encoder, str(written())).encode_text(TEXTS)

@@ -5,25 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_cache import COMMIT, cached
 from safetensors.torch import load_file, save_file
 
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
 
+CACHE = Path("hub")
 FIRST, SECOND = "1" * 40, "2" * 40
 TEXTS = ["dog", "a photo of a cat."]
 
 
 pytestmark = pytest.mark.usefixtures("no_network")
-
-
-def held(folder: Path, commit: str, repository: str = "org/tiny") -> str:
-    """The hub's cache, which now holds a folder as the newest commit of a repository."""
-    place = Path("hub") / f"models--{repository.replace('/', '--')}"
-    (place / "refs").mkdir(parents=True, exist_ok=True)
-    (place / "refs" / "main").write_text(commit)
-    shutil.copytree(folder, place / "snapshots" / commit)
-    return "hub"
 
 
 @pytest.fixture
@@ -36,25 +29,26 @@ def other_model(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def test_a_repository_that_moved_has_features_of_its_own(tiny_model: Path, other_model: Path):
-    cache = held(tiny_model, FIRST)
-    before = OpenClip("hf-hub:org/tiny", cache_dir=cache)
-    named = before.fingerprint
-    held(other_model, SECOND)  # while this process runs
-    after = OpenClip("hf-hub:org/tiny", cache_dir=cache)
-    assert after.fingerprint != named
+    cached(tiny_model, CACHE, "org/tiny", FIRST)
+    before = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE))
+    fingerprint = before.fingerprint
+    cached(other_model, CACHE, "org/tiny", SECOND)  # while this process runs
+    after = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE))
+    assert after.fingerprint != fingerprint
+
     for encoder, folder in ((before, tiny_model), (after, other_model)):
         expected = OpenClip(f"local-dir:{folder}").encode_text(TEXTS)
         torch.testing.assert_close(encoder.encode_text(TEXTS), expected)
-    assert before.fingerprint == named
+    assert before.fingerprint == fingerprint
 
 
 @pytest.mark.parametrize("revision", [FIRST, "v1"])
 def test_a_revision_is_kept(tiny_model: Path, other_model: Path, revision: str):
-    cache = held(tiny_model, FIRST)
-    Path("hub/models--org--tiny/refs/v1").write_text(FIRST)
-    main = OpenClip("hf-hub:org/tiny", cache_dir=cache).fingerprint
-    held(other_model, SECOND)
-    pinned = OpenClip(f"hf-hub:org/tiny@{revision}", cache_dir=cache)
+    cached(tiny_model, CACHE, "org/tiny", FIRST)
+    (CACHE / "models--org--tiny" / "refs" / "v1").write_text(FIRST)
+    main = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE)).fingerprint
+    cached(other_model, CACHE, "org/tiny", SECOND)
+    pinned = OpenClip(f"hf-hub:org/tiny@{revision}", cache_dir=str(CACHE))
     assert pinned.fingerprint == main
     torch.testing.assert_close(pinned.encode_text(TEXTS), OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS))
 
@@ -63,17 +57,20 @@ def test_pickled_weights_alone_will_do(tiny_model: Path, tmp_path: Path):
     folder = Path(shutil.copytree(tiny_model, tmp_path / "pickled"))
     torch.save(load_file(folder / "open_clip_model.safetensors"), folder / "open_clip_pytorch_model.bin")
     (folder / "open_clip_model.safetensors").unlink()
-    found = OpenClip("hf-hub:org/tiny", cache_dir=held(folder, FIRST)).encode_text(TEXTS)
-    torch.testing.assert_close(found, OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS))
+    cached(folder, CACHE, "org/tiny")
+    features = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE)).encode_text(TEXTS)
+    torch.testing.assert_close(features, OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS))
 
 
-def test_what_the_cache_lacks_is_named_without_a_network(tiny_model: Path, tmp_path: Path):
+def test_a_file_that_is_not_in_the_cache_is_named_without_a_network(tiny_model: Path, tmp_path: Path):
     with pytest.raises(EncoderError, match=r"open_clip_config\.json of the hub's repository 'org/none' is not in its"):
         _ = OpenClip("hf-hub:org/none", cache_dir=str(tmp_path)).fingerprint
     folder = Path(shutil.copytree(tiny_model, tmp_path / "bare"))
     (folder / "open_clip_model.safetensors").unlink()
-    encoder = OpenClip("hf-hub:org/tiny", cache_dir=held(folder, FIRST))
-    words = f"open_clip_model.safetensors or open_clip_pytorch_model.bin of the hub's repository 'org/tiny@{FIRST}'"
+
+    cached(folder, CACHE, "org/tiny")
+    encoder = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE))
+    words = f"open_clip_model.safetensors or open_clip_pytorch_model.bin of the hub's repository 'org/tiny@{COMMIT}'"
     with pytest.raises(EncoderError, match=f"^{words} is not in its cache"):
         encoder.load(torch.device("cpu"))
 

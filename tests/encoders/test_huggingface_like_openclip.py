@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from PIL import Image
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.huggingface import HuggingFace
@@ -22,7 +22,7 @@ PARTS = {
     "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
 }
-PLACES = {
+NAMES = {
     "visual.class_embedding": "vision_model.embeddings.class_embedding",
     "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
     "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
@@ -39,29 +39,31 @@ PLACES = {
 
 
 def renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """open_clip's names to those of transformers' CLIPModel."""
-    found = {}
+    """Weights under the names that transformers' CLIPModel gives them, from open_clip's names."""
+    theirs = {}
     for name, tensor in weights.items():
-        if name in PLACES:
-            found[PLACES[name]] = tensor
+        if name in NAMES:
+            theirs[NAMES[name]] = tensor
         elif name in ("visual.proj", "text_projection"):
-            found["visual_projection.weight" if "visual" in name else "text_projection.weight"] = tensor.T.contiguous()
+            theirs["visual_projection.weight" if "visual" in name else "text_projection.weight"] = tensor.T.contiguous()
         elif "resblocks" in name:
             tower = "vision_model" if name.startswith("visual") else "text_model"
             number, part = name.split("resblocks.")[1].split(".", 1)
             where = f"{tower}.encoder.layers.{number}"
+
             if part.startswith("attn.in_proj_"):
                 for letter, third in zip("qkv", tensor.chunk(3), strict=True):
-                    found[f"{where}.self_attn.{letter}_proj.{part.removeprefix('attn.in_proj_')}"] = third.contiguous()
+                    theirs[f"{where}.self_attn.{letter}_proj.{part.removeprefix('attn.in_proj_')}"] = third.contiguous()
             else:
                 part, kind = part.rsplit(".", 1)
-                found[f"{where}.{PARTS[part]}.{kind}"] = tensor
-    return found
+                theirs[f"{where}.{PARTS[part]}.{kind}"] = tensor
+
+    return theirs
 
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[OpenClip, HuggingFace]:
-    """conftest's tiny open_clip model, and its weights as a checkpoint of transformers."""
+    """The tiny open_clip model, and its weights as a checkpoint of transformers."""
     from open_clip import SimpleTokenizer
     from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_model import TINY
 
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
@@ -30,9 +30,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def picture(width: int, height: int) -> Image.Image:
-    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(noise)
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def by_hand(image: Image.Image, side: int, filtering: Image.Resampling) -> torch.Tensor:
@@ -52,27 +51,29 @@ def by_hand(image: Image.Image, side: int, filtering: Image.Resampling) -> torch
 def test_a_preset_makes_the_pixels_that_pillow_makes(
     model: Path, preprocess: Any, side: int, filtering: Image.Resampling, size: tuple[int, int]
 ):
-    found = OpenClip(f"local-dir:{model}", preprocess=preprocess).transform(picture(*size))
-    assert found.shape == (3, 224, 224)
-    torch.testing.assert_close(found.double(), by_hand(picture(*size), side, filtering), atol=1e-5, rtol=0)
+    pixels = OpenClip(f"local-dir:{model}", preprocess=preprocess).transform(noise(*size))
+    assert pixels.shape == (3, 224, 224)
+    torch.testing.assert_close(pixels.double(), by_hand(noise(*size), side, filtering), atol=1e-5, rtol=0)
 
 
 def test_the_models_own_preprocessing_is_the_default_and_another_one(model: Path):
-    image = picture(300, 400)
-    own, *others = (
+    image = noise(300, 400)
+    default, *others = (
         OpenClip(f"local-dir:{model}", preprocess=name).transform(image)  # type: ignore[arg-type]
         for name in ("model", "legacy-bilinear224", "openood-256")
     )
-    torch.testing.assert_close(own.double(), by_hand(image, 224, Image.Resampling.BICUBIC), atol=1e-5, rtol=0)
-    assert all((own - other).abs().max() > 0.1 for other in others)
+    torch.testing.assert_close(default.double(), by_hand(image, 224, Image.Resampling.BICUBIC), atol=1e-5, rtol=0)
+    assert all((default - other).abs().max() > 0.1 for other in others)
 
 
 def test_a_preset_is_part_of_the_fingerprint(model: Path, tmp_path: Path):
     same = Path(shutil.copytree(model, tmp_path / "same"))
     names: tuple[Any, ...] = ("model", "legacy-bilinear224", "openood-256")
-    found = [OpenClip(f"local-dir:{folder}", preprocess=name).fingerprint for folder in (model, same) for name in names]
-    assert len(set(found)) == 3
-    assert found[0] == OpenClip(f"local-dir:{model}").fingerprint
+    fingerprints = [
+        OpenClip(f"local-dir:{folder}", preprocess=name).fingerprint for folder in (model, same) for name in names
+    ]
+    assert len(set(fingerprints)) == 3
+    assert fingerprints[0] == OpenClip(f"local-dir:{model}").fingerprint
 
 
 def test_a_model_of_another_size_refuses_presets(tiny_model: Path):

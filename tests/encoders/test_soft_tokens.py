@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import pytest
 import torch
-from conftest import TINY
 from open_clip.model import CLIP, CustomTextCLIP
+from random_openclip import encoder_of
+from tiny_model import TINY
 from torch import Tensor
 
 from ood_lightning.encoders.openclip import OpenClip
@@ -16,68 +16,61 @@ from ood_lightning.errors import EncoderError
 TEXTS = ["a photo of a $ .", "$", "the very large and rather old $ in a video game"]
 
 
-def of(model: Any, context: int = 16) -> OpenClip:
-    """An encoder around a model with random weights."""
-    torch.manual_seed(1)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    encoder = OpenClip("local-dir:none")
-    tokenizer = open_clip.SimpleTokenizer(context_length=context)
-    encoder._towers = (model.eval().requires_grad_(False), None, tokenizer)
-    return encoder
-
-
 def embedding_of(encoder: OpenClip, word: str) -> Tensor:
     model, _, tokenizer = encoder._towers
-    found: Tensor = getattr(model, "text", model).token_embedding(tokenizer([word])[:, 1])
-    return found
+    embedding: Tensor = getattr(model, "text", model).token_embedding(tokenizer([word])[:, 1])
+    return embedding
 
 
 @pytest.mark.parametrize("kind", [CLIP, CustomTextCLIP])
 def test_a_words_own_embedding_gives_the_words_own_features(kind: Any):
-    encoder = of(kind(**TINY))
-    blanks = encoder.soft_token_templates(TEXTS)
-    assert (len(blanks), blanks.width) == (3, 16)
+    encoder = encoder_of(kind(**TINY))
+    templates = encoder.soft_token_templates(TEXTS)
+    assert (len(templates), templates.width) == (3, 16)
     for word in ("dog", "zebra", "$"):
-        found = blanks.fill(torch.tensor([2, 0, 1, 0]), embedding_of(encoder, word).repeat(4, 1))
+        features = templates.fill(torch.tensor([2, 0, 1, 0]), embedding_of(encoder, word).repeat(4, 1))
         expected = encoder.encode_text([TEXTS[i].replace("$", word) for i in (2, 0, 1, 0)])
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_rows_take_their_own_vectors():
-    encoder = of(CLIP(**TINY))
-    blanks, vectors = encoder.soft_token_templates(TEXTS), torch.randn(3, 16)
-    together = blanks.fill(torch.tensor([1, 0, 1]), vectors)
-    alone = torch.cat([blanks.fill(torch.tensor([row]), vectors[i : i + 1]) for i, row in enumerate((1, 0, 1))])
+    encoder = encoder_of(CLIP(**TINY))
+    templates = encoder.soft_token_templates(TEXTS)
+    vectors = torch.randn(3, 16)
+    rows = torch.tensor([1, 0, 1])
+    together = templates.fill(rows, vectors)
+    alone = torch.cat([templates.fill(rows[i : i + 1], vectors[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
     assert (together[0] - together[2]).abs().max() > 1e-3
 
 
 def test_the_gradient_is_that_of_finite_differences():
-    encoder = of(CLIP(**TINY).double())
-    blanks = encoder.soft_token_templates(TEXTS)
+    encoder = encoder_of(CLIP(**TINY).double())
+    templates = encoder.soft_token_templates(TEXTS)
     vectors = torch.randn(1, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     rows = torch.tensor([0])
-    blanks.fill(rows, vectors)[0, 3].backward()
+    templates.fill(rows, vectors)[0, 3].backward()
     assert vectors.grad is not None
+
     step = 1e-2  # features come back in float32
     for i in range(16):
         moved = torch.zeros(1, 16, dtype=torch.float64)
         moved[0, i] = step
         with torch.no_grad():
-            slope = (blanks.fill(rows, vectors + moved) - blanks.fill(rows, vectors - moved))[0, 3] / (2 * step)
+            slope = (templates.fill(rows, vectors + moved) - templates.fill(rows, vectors - moved))[0, 3] / (2 * step)
         assert float(vectors.grad[0, i]) == pytest.approx(float(slope), abs=1e-4)
+
     assert all(p.grad is None for p in encoder._towers[0].parameters())
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_towers_take_float32_vectors(tiny_model: Path, precision: Any):
     half = OpenClip(f"local-dir:{tiny_model}", precision=precision)
-    blanks = half.soft_token_templates(TEXTS)
-    vectors = torch.randn(2, blanks.width, requires_grad=True)
-    found = blanks.fill(torch.tensor([0, 1]), vectors)
-    assert found.dtype == torch.float32
-    found.sum().backward()
+    templates = half.soft_token_templates(TEXTS)
+    vectors = torch.randn(2, templates.width, requires_grad=True)
+    features = templates.fill(torch.tensor([0, 1]), vectors)
+    assert features.dtype == torch.float32
+    features.sum().backward()
     assert vectors.grad is not None
     assert vectors.grad.abs().max() > 0
 
@@ -86,7 +79,7 @@ def test_half_precision_towers_take_float32_vectors(tiny_model: Path, precision:
     "change", [{"no_causal_mask": True, "pool_type": "last", "proj_bias": True}, {"embed_cls": True}]
 )
 def test_other_towers_are_refused(change: dict[str, object]):
-    encoder = of(CustomTextCLIP(**{**TINY, "text_cfg": {**TINY["text_cfg"], **change}}))
+    encoder = encoder_of(CustomTextCLIP(**{**TINY, "text_cfg": {**TINY["text_cfg"], **change}}))
     assert not encoder.supports_soft_tokens
     with pytest.raises(EncoderError, match="cannot take a vector for a word: it needs a causal text tower"):
         encoder.soft_token_templates(TEXTS)
@@ -94,7 +87,7 @@ def test_other_towers_are_refused(change: dict[str, object]):
 
 @pytest.mark.parametrize("text", ["no blank", "$ and $", "a $5 note and a $", f"{'very ' * 20}large $"])
 def test_texts_without_exactly_one_blank_are_refused(text: str):
-    encoder = of(CLIP(**TINY))
+    encoder = encoder_of(CLIP(**TINY))
     with pytest.raises(EncoderError, match=r"does not hold '\$' as one token, once"):
         encoder.soft_token_templates(["$", text])
 

@@ -10,67 +10,67 @@ from ood_lightning.metrics.score_collector import ScoreCollector
 
 
 def test_scores_come_back_in_order_of_their_ids_unrounded():
-    bag = ScoreCollector(["a", "b"])
-    bag.update(torch.tensor([[3.0, 30.0], [1.0, 10.0]]), torch.tensor([3, 1]))
-    bag.update(torch.tensor([[0.1, 20.0]], dtype=torch.float64), torch.tensor([2], dtype=torch.int32))
-    ids, scores, duplicates = bag.compute()
+    collector = ScoreCollector(["a", "b"])
+    collector.update(torch.tensor([[3.0, 30.0], [1.0, 10.0]]), torch.tensor([3, 1]))
+    collector.update(torch.tensor([[0.1, 20.0]], dtype=torch.float64), torch.tensor([2], dtype=torch.int32))
+    ids, scores, duplicates = collector.compute()
     assert ids.tolist() == [1, 2, 3]
     assert scores.tolist() == [[1.0, 10.0], [0.1, 20.0], [3.0, 30.0]]
     assert (ids.dtype, scores.dtype, duplicates) == (torch.int64, torch.float64, 0)
 
 
 def test_a_repeated_id_counts_once_and_the_first_copy_stays():
-    bag = ScoreCollector(["a"])
-    bag.update(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([5, 4, 5]))
-    bag.update(torch.tensor([[9.0]]), torch.tensor([5]))
-    collected = bag.compute()
+    collector = ScoreCollector(["a"])
+    collector.update(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([5, 4, 5]))
+    collector.update(torch.tensor([[9.0]]), torch.tensor([5]))
+    collected = collector.compute()
     assert collected.ids.tolist() == [4, 5]
     assert collected.scores.tolist() == [[2.0], [1.0]]
     assert collected.duplicates == 2
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_an_empty_bag_and_a_bag_of_one_keep_their_shapes():
-    bag = ScoreCollector(["a"])
-    ids, scores, duplicates = bag.compute()
+def test_no_image_and_one_image_keep_their_shapes():
+    collector = ScoreCollector(["a"])
+    ids, scores, duplicates = collector.compute()
     assert (ids.shape, scores.shape, duplicates) == ((0,), (0, 1), 0)
     assert (ids.dtype, scores.dtype) == (torch.int64, torch.float64)
-    bag.update(torch.ones(1, 1), torch.tensor([7]))
-    ids, scores, _ = bag.compute()
+    collector.update(torch.ones(1, 1), torch.tensor([7]))
+    ids, scores, _ = collector.compute()
     assert (ids.shape, scores.shape) == ((1,), (1, 1))
 
 
 def test_reset_forgets_everything_but_the_shape():
-    bag = ScoreCollector(["a", "b"])
-    bag.update(torch.ones(3, 2), torch.arange(3))
-    bag.reset()
-    assert [state.shape for state in (*bag.scores, *bag.ids)] == [(0, 2), (0,)]
-    bag.update(torch.zeros(1, 2), torch.tensor([9]))
-    assert bag.compute().ids.tolist() == [9]
-    assert bag.compute().scores.tolist() == [[0.0, 0.0]]
+    collector = ScoreCollector(["a", "b"])
+    collector.update(torch.ones(3, 2), torch.arange(3))
+    collector.reset()
+    assert [state.shape for state in (*collector.scores, *collector.ids)] == [(0, 2), (0,)]
+    collector.update(torch.zeros(1, 2), torch.tensor([9]))
+    assert collector.compute().ids.tolist() == [9]
+    assert collector.compute().scores.tolist() == [[0.0, 0.0]]
 
 
 def test_large_scores_and_large_ids_survive():
-    bag = ScoreCollector(["energy"])
-    bag.update(torch.tensor([[91.0], [30.0]]), torch.tensor([2**40 + 1, 2**40]))
-    assert bag.compute().scores.tolist() == [[30.0], [91.0]]
+    collector = ScoreCollector(["energy"])
+    collector.update(torch.tensor([[91.0], [30.0]]), torch.tensor([2**40 + 1, 2**40]))
+    assert collector.compute().scores.tolist() == [[30.0], [91.0]]
 
 
 def test_a_score_that_is_not_finite_names_detector_and_image():
-    bag = ScoreCollector(["mcm", "energy"])
+    collector = ScoreCollector(["mcm", "energy"])
     scores = torch.tensor([[0.0, 1.0], [0.0, math.nan], [0.0, -math.inf]])
     with pytest.raises(NotFiniteScoresError, match=r"'energy' gave NaN or infinity for 2 of 3 images .* id 17"):
-        bag.update(scores, torch.tensor([4, 17, 3]))
+        collector.update(scores, torch.tensor([4, 17, 3]))
 
 
 def test_wrong_shapes_types_and_names_are_refused():
-    bag = ScoreCollector(["mcm", "energy"])
+    collector = ScoreCollector(["mcm", "energy"])
     with pytest.raises(ValueError, match=r"must be \(B, 2\) and \(B,\), one column for each of mcm, energy"):
-        bag.update(torch.ones(3), torch.arange(3))
+        collector.update(torch.ones(3), torch.arange(3))
     with pytest.raises(ValueError, match=r"must be \(B, 2\)"):
-        bag.update(torch.ones(3, 2), torch.arange(2))
+        collector.update(torch.ones(3, 2), torch.arange(2))
     with pytest.raises(ValueError, match="expected integers"):
-        bag.update(torch.ones(2, 2), torch.ones(2))
+        collector.update(torch.ones(2, 2), torch.ones(2))
     for names in ([], ["mcm", "mcm"]):
         with pytest.raises(ValueError, match="each named once"):
             ScoreCollector(names)
@@ -79,12 +79,12 @@ def test_wrong_shapes_types_and_names_are_refused():
 def gather(rank: int, world: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    bag = ScoreCollector(["a", "b"])
+    collector = ScoreCollector(["a", "b"])
     if rank == 0:  # rank 1 never had a batch
         for batch in (1, 0, 2):
             ids = torch.arange(3) * 10 + batch
-            bag.update(torch.stack([ids, -ids], dim=1).float() / 3, ids)
-    ids, scores, duplicates = bag.compute()
+            collector.update(torch.stack([ids, -ids], dim=1).float() / 3, ids)
+    ids, scores, duplicates = collector.compute()
     torch.save((ids, scores, duplicates), os.path.join(folder, f"{rank}.pt"))
     torch.distributed.destroy_process_group()
 

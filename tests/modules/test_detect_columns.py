@@ -9,10 +9,10 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 import yaml
-from conftest import COLOURS, encoded
+from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.features import StoredColumn
+from ood_lightning.data.artifacts.columns import StoredColumn
 from ood_lightning.datamodules.blocks import Blocks
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets

@@ -11,7 +11,7 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.cards.cards import card_names, find, group_names, read_card, read_group
-from ood_lightning.report import cards, labels
+from ood_lightning.report import cards, console
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "data").glob("*.md"))
@@ -27,8 +27,8 @@ def script() -> ModuleType:
     return module
 
 
-def said(capsys: pytest.CaptureFixture[str], *given: str) -> str:
-    assert main(["data", *given]) == 0
+def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(["data", *argv]) == 0
     return capsys.readouterr().out
 
 
@@ -42,14 +42,14 @@ def cells(text: str) -> list[list[str]]:
 def test_the_pages_show_the_table_that_is_printed(
     group: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(labels, "WIDTH", 400)  # so that no cell is folded
+    monkeypatch.setattr(console, "WIDTH", 400)  # so that no cell is folded
     printed = cells(said(capsys, "list", *(["--group", group] if group else [])))
     assert [row[0] for row in printed] == (card_names() if group is None else list(read_group(group).sets))
     mark = f"<!-- cards: table {group or 'all'} -->"
     (page,) = [path for path in PAGES if mark in path.read_text()]
     part = page.read_text().partition(mark)[2].partition("<!-- end -->")[0]
-    shown = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in part.splitlines() if "|" in line]
-    assert shown[2:] == printed
+    on_page = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in part.splitlines() if "|" in line]
+    assert on_page[2:] == printed
     assert ("?: not counted" in part) == any(row[2].endswith("?") for row in printed)
 
 
@@ -78,7 +78,7 @@ def test_every_recipe_of_a_group_is_on_its_page(script: ModuleType):
 
 
 def test_a_card_is_shown_in_full_with_its_commands(capsys: pytest.CaptureFixture[str]):
-    told = said(capsys, "show", "imagenet-a")
+    printed = said(capsys, "show", "imagenet-a")
     for words in (
         "imagenet-a: ImageNet-A",
         "7,500 (full)",
@@ -94,35 +94,37 @@ def test_a_card_is_shown_in_full_with_its_commands(capsys: pytest.CaptureFixture
         "data check shards/imagenet-a --card imagenet-a",
         "embed --encoder configs/encoders/vit_h14_dfn5b.yaml",
     ):
-        assert words in told, words
+        assert words in printed, words
+
     for name in card_names():
         card = read_card(name)
-        told = said(capsys, "show", name)
-        assert all(text in told for text in (card.citation, card.source, *card.traps, *card.checks, *card.synsets[:3]))
+        printed = said(capsys, "show", name)
+        texts = (card.citation, card.source, *card.traps, *card.checks, *card.synsets[:3])
+        assert all(text in printed for text in texts)
 
 
 def test_a_protocol_has_a_folder_and_a_reference_of_its_own(capsys: pytest.CaptureFixture[str]):
-    told = said(capsys, "show", "openimage-o@openood", "ninco-v2")
-    assert "test_openimage_o.txt" in told
-    assert "--name openimage-o-openood --role ood --protocol openimage-o@openood" in told
-    assert "data check shards/openimage-o-openood --card openimage-o@openood" in told
-    assert "There is no recipe for protocol full." in told
+    printed = said(capsys, "show", "openimage-o@openood", "ninco-v2")
+    assert "test_openimage_o.txt" in printed
+    assert "--name openimage-o-openood --role ood --protocol openimage-o@openood" in printed
+    assert "data check shards/openimage-o-openood --card openimage-o@openood" in printed
+    assert "There is no recipe for protocol full." in printed
     folders = [cards.shards(*find(card.reference(p))) for card in map(read_card, card_names()) for p in card.protocols]
     assert len(set(folders)) == len(folders)
 
 
 def test_wrong_names_are_told_without_a_traceback(capsys: pytest.CaptureFixture[str]):
-    for given, words in (
+    for argv, words in (
         (["show", "texture"], "did you mean 'textures' or 'textures43'?"),
         (["list", "--group", "openood"], "did you mean 'openood-far' or 'openood-near'?"),
         (["list", "--grup", "classic"], "did you mean 'group'?"),
         (["shwo"], "did you mean 'data show'?"),
         (["show", "cub@val"], "only all, test"),
     ):
-        assert main(["data", *given]) == 2
-        told = capsys.readouterr().err
-        assert words in told
-        assert "Traceback" not in told
+        assert main(["data", *argv]) == 2
+        printed = capsys.readouterr().err
+        assert words in printed
+        assert "Traceback" not in printed
 
 
 def test_neither_torch_nor_lightning_is_imported():
@@ -130,12 +132,12 @@ def test_neither_torch_nor_lightning_is_imported():
         "import sys; from ood_lightning.cli.main import main; main(['data', 'list']); main(['data', 'show', 'ninco']); "
         "bad = {'torch', 'lightning', 'open_clip', 'pyarrow', 'numpy'} & set(sys.modules); assert not bad, bad"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_narrow_terminal_cuts_no_word_short(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(labels, "WIDTH", 80)
+    monkeypatch.setattr(console, "WIDTH", 80)
     table = said(capsys, "list", "--group=clustermine").partition("Stated sizes")[0]
     assert "…" not in table
     assert max(len(line) for line in table.splitlines() if "─" in line) <= 80

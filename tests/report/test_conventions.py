@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from result_rows import RESULTS, result
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.scores import read_scores
 from ood_lightning.functional.conventions import CONVENTIONS
 from ood_lightning.metrics.intervals import bootstrap
 from ood_lightning.metrics.results import MEAN, single
+from ood_lightning.report.conventions import convention_tables
 from ood_lightning.report.stored import read_results
 
 Said = pytest.CaptureFixture[str]
@@ -26,12 +29,14 @@ def run(eval_yaml: Path, capsys: Said) -> str:
 def test_every_convention_is_computed_from_stored_scores_and_named(run: str, convention: str, capsys: Said):
     assert main(["report", run, "--convention", convention, "--out", "out"]) == 0
     said = capsys.readouterr().out
-    metric, told = CONVENTIONS[convention]
-    assert f"ID set id_test: AUROC / FPR95 (%) by the convention '{convention}': {told}" in said
+    metric, description = CONVENTIONS[convention]
+    assert f"ID set id_test: AUROC / FPR95 (%) by the convention '{convention}': {description}" in said
     assert "ID set shifted" in said
+
     detectors, scores = read_scores(Path(run) / "scores.parquet")
     fprs = [float(metric(scores["id_test"][:, 0], scores[name][:, 0], 0.95)) for name in ("blues", "greys")]
     lines = {line.split()[0]: line.split() for line in said.split("ID set shifted")[0].splitlines() if line.strip()}
+
     assert detectors == ["MCM", "NegLabel"]
     assert [lines[name][3] for name in ("blues", "greys")] == [f"{100 * fpr:.2f}" for fpr in fprs]
     mean = next(line for line in said.splitlines() if line.split()[:1] == ["mean"] and "/" in line.split()[2])
@@ -73,6 +78,7 @@ def test_resamples_can_be_fewer_or_none(eval_yaml: Path, capsys: Said):
 def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
     assert main(["report", run, "--convention", "stabel"]) == 2
     assert "no convention 'stabel': expected one of ours, stable" in capsys.readouterr().err
+
     stored = Path(run) / "results.json"
     content = json.loads(stored.read_text())
     for row in content["results"]:
@@ -80,11 +86,38 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
     stored.write_text(json.dumps(content))
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "lacks scores of Other on id_test" in capsys.readouterr().err
+
     for row in content["results"]:
         row["stream"] = True
     stored.write_text(json.dumps(content))
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "all detectors learn from the test stream" in capsys.readouterr().err
+
     (Path(run) / "scores.parquet").unlink()
     assert main(["report", run, "--convention", "stable"]) == 2
     assert "run `test` first" in capsys.readouterr().err
+
+
+def test_means_are_over_the_sets_of_their_group():
+    metric = CONVENTIONS["rank"][0]
+    draw = torch.Generator().manual_seed(4)
+    scores = {}
+    for row in RESULTS:
+        pair = torch.randn(40, generator=draw) + 1, torch.randn(30, generator=draw)
+        scores[row.detector, row.id_set, row.ood_set] = pair
+
+    (table,) = convention_tables(RESULTS, scores, "rank")
+    fprs = [float(metric(*scores["MCM", "birds", name], 0.95)) for name in ("near1", "near2", "far1")]
+    expected = [*fprs, sum(fprs[:2]) / 2, fprs[2], sum(fprs) / 3]
+    assert [line[1].split(" / ")[1] for line in table.lines[2:]] == [f"{100 * fpr:.2f}" for fpr in expected]
+    assert len({*fprs, expected[3], expected[5]}) == 5
+    assert table.note == ""
+
+
+def test_streams_are_named_and_left_out():
+    streamed = result("AdaNeg", "near1", 0.9, stream=True, orders=3)
+    pair = torch.tensor([1.0, 2.0]), torch.tensor([0.0])
+    scores = {(row.detector, row.id_set, row.ood_set): pair for row in RESULTS}
+    (table,) = convention_tables([streamed, *RESULTS], scores, "ours")
+    assert table.note == "Without AdaNeg: the scores of test streams are not stored."
+    assert "AdaNeg" not in str(table.lines)

@@ -9,6 +9,7 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.report.labels import by_support, print_difference, summary
 
 RECIPE = {
     "method": "ClusterMine",
@@ -31,8 +32,8 @@ def two() -> tuple[Path, Path]:
     return Path("a"), Path("b.json")
 
 
-def said(capsys: pytest.CaptureFixture[str], *given: object) -> str:
-    assert main(["labels", *map(str, given)]) == 0
+def said(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
+    assert main(["labels", *map(str, argv)]) == 0
     return capsys.readouterr().out
 
 
@@ -42,18 +43,19 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_a_set_is_shown_with_its_recipe_by_falling_support(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
-    told = said(capsys, "show", two[0])
-    shown = rows(told)
+    printed = said(capsys, "show", two[0])
+    lines = rows(printed)
     expected = [["[bold]", "2", "30", "75.0 %"], ["cat", "1", "20", "25.0 %"], ["oak", "1", "10", "50.0 %"]]
-    assert [row for row in shown if row in expected] == expected
-    assert ["corpus", "words, 22 words, sha256 abababababab"] in shown
-    assert ["TEMI", "n_clusters 8, epochs 3"] in shown
-    assert ["negatives the rest of the corpus"] in shown
-    assert "as it was written" in told
-    assert "more:" not in told
-    told = said(capsys, "show", two[0], "--top", "2")
-    assert ["oak", "1", "10", "50.0 %"] not in rows(told)
-    assert "and 1 more: --top 3 shows all" in told
+    assert [row for row in lines if row in expected] == expected
+    assert ["corpus", "words, 22 words, sha256 abababababab"] in lines
+    assert ["TEMI", "n_clusters 8, epochs 3"] in lines
+    assert ["negatives", "the rest of the corpus"] in lines
+    assert "as it was written" in printed
+    assert "more:" not in printed
+
+    printed = said(capsys, "show", two[0], "--top", "2")
+    assert ["oak", "1", "10", "50.0 %"] not in rows(printed)
+    assert "and 1 more: --top 3 shows all" in printed
 
 
 def test_an_edited_set_says_so_and_names_its_oddities(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
@@ -61,43 +63,44 @@ def test_an_edited_set_says_so_and_names_its_oddities(two: tuple[Path, Path], ca
     content["positives"].append({"label": "CAT"})
     content["recipe"] = {"corpus": "by hand", "seed": None}
     (two[0] / "labels.json").write_text(json.dumps(content))
-    told = said(capsys, "show", two[0])
-    assert "EDITED since it was written" in told
-    assert "1 of the positives come more than once" in told
-    assert ["CAT", "-", "-", "-"] in rows(told)
+    printed = said(capsys, "show", two[0])
+    assert "EDITED since it was written" in printed
+    assert "1 of the positives come more than once" in printed
+    assert ["CAT", "-", "-", "-"] in rows(printed)
 
 
 def test_true_names_are_counted_and_marked(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
     Path("names.txt").write_text("Cat\noak\nhorse\nhorse\n")
-    told = said(capsys, "show", two[0], "--names", "names.txt")
-    assert "2 of 3 are positives: overlap 66.7 %, precision 66.7 %, F1 66.7 %; not mined: horse\n" in told
-    assert ["cat", "1", "20", "25.0 %", "*"] in rows(told)
+    printed = said(capsys, "show", two[0], "--names", "names.txt")
+    assert "2 of 3 are positives: overlap 66.7 %, precision 66.7 %, F1 66.7 %; not mined: horse\n" in printed
+    assert ["cat", "1", "20", "25.0 %", "*"] in rows(printed)
     hops = "0.00 on average to the nearest name (2 at 0; 1 are no nouns); 3 of 3 names are nouns of WordNet 3.0\n"
-    assert f"hops      {hops}" in told
+    assert f"hops         {hops}" in printed
+
     Path("names.txt").write_text("x y z\n")
-    told = said(capsys, "show", two[0], "--names", "names.txt")
-    assert "hops      none: 0 of 1 names are nouns of WordNet 3.0, and no positive leads to one\n" in told
-    assert ["[bold]", "2", "30", "75.0 %"] in rows(told)
+    printed = said(capsys, "show", two[0], "--names", "names.txt")
+    assert "hops         none: 0 of 1 names are nouns of WordNet 3.0, and no positive leads to one\n" in printed
+    assert ["[bold]", "2", "30", "75.0 %"] in rows(printed)
 
 
 def test_a_difference_lists_words_of_one_side_support_and_recipe(
     two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ):
-    told = said(capsys, "diff", *two)
-    shown = rows(told)
-    assert ["temi.n_clusters", "8", "16"] in shown
-    assert ["extra", "-", "[1, 2]"] in shown
-    assert not [row for row in shown if row[:1] in (["temi.epochs"], ["method"])]
-    assert shown.index(["only in A: 1"]) < shown.index(["[bold]", "2", "30", "75.0 %"])
-    assert shown.index(["only in B: 1"]) < shown.index(["elm", "-", "4", "-"])
-    assert "in both: 2 words, 1 of them with another support" in told
-    assert ["cat", "1 > 3", "20 > 25", "25.0 %"] in shown
-    assert "negatives: A the rest of the corpus; B 2 words (rust, dust)" in told
+    printed = said(capsys, "diff", *two)
+    lines = rows(printed)
+    assert ["temi.n_clusters", "8", "16"] in lines
+    assert ["extra", "-", "[1, 2]"] in lines
+    assert not [row for row in lines if row[:1] in (["temi.epochs"], ["method"])]
+    assert lines.index(["only in A: 1"]) < lines.index(["[bold]", "2", "30", "75.0 %"])
+    assert lines.index(["only in B: 1"]) < lines.index(["elm", "-", "4", "-"])
+    assert "in both: 2 words, 1 of them with another support" in printed
+    assert ["cat", "1 > 3", "20 > 25", "25.0 %"] in lines
+    assert "negatives: A the rest of the corpus; B 2 words (rust, dust)" in printed
     assert "the two sets are the same" in said(capsys, "diff", two[0], two[0])
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("argv", "words"),
     [
         (["show", "none.json"], "there is no label set none.json"),
         (["show", "a", "--top", "0"], "top is 0: expected 1 or more"),
@@ -108,9 +111,9 @@ def test_a_difference_lists_words_of_one_side_support_and_recipe(
     ],
 )
 def test_mistakes_are_told_without_a_traceback(
-    two: tuple[Path, Path], given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    two: tuple[Path, Path], argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(["labels", *given]) == 2
+    assert main(["labels", *argv]) == 2
     assert words in capsys.readouterr().err
 
 
@@ -124,5 +127,38 @@ def test_the_light_commands_import_no_torch(two: tuple[Path, Path]):
         "assert main(['labels', 'show', 'a']) == main(['labels', 'diff', 'a', 'b.json']) == 0; "
         "assert not {'torch', 'lightning', 'open_clip'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_positives_stand_by_images_then_clusters_then_as_they_were():
+    positives = [
+        Positive("few images", 9, 1),
+        Positive("few clusters", 1, 5),
+        Positive("unknown"),
+        Positive("first of equals", 2, 5),
+        Positive("second of equals", 2, 5),
+    ]
+    order = ["first of equals", "second of equals", "few clusters", "few images", "unknown"]
+    assert [positive.label for positive in by_support(positives)] == order
+
+
+def test_long_values_are_cut_and_long_lists_end_in_dots():
+    recipe = {**RECIPE, "method": "m" * 61, "prompts": {"order": "o" * 60}}
+    lines = summary(LabelSet((Positive("oak"),), tuple("abcdefghijkl"), recipe))
+    assert lines["method"] == "m" * 57 + "..."
+    assert lines["prompts"] == "o" * 60
+    assert lines["negatives"] == "12 words (a, b, c, d, e, f, g, h, i, j, k, l)"
+    lines = summary(LabelSet((Positive("oak"),), tuple("abcdefghijklm"), recipe))
+    assert lines["negatives"] == "13 words (a, b, c, d, e, f, g, h, i, j, k, l, ...)"
+    assert lines["supervision"] == "id_images"
+    assert "versions" not in lines
+
+
+def test_words_whose_support_changed_most_come_first(capsys: pytest.CaptureFixture[str]):
+    a = LabelSet((Positive("oak", 1, 10), Positive("cat", 1, 20), Positive("elm", 1, 30)), None, RECIPE)
+    b = LabelSet((Positive("oak", 1, 12), Positive("cat", 1, 5), Positive("elm", 1, 31)), None, RECIPE)
+    print_difference(("a", "b"), (a, b), top=2)
+    printed = capsys.readouterr().out
+    assert "support, A > B, by change of images, the first 2" in " ".join(printed.split())  # long titles are wrapped
+    assert [row[0] for row in rows(printed) if len(row) == 4 and ">" in row[2]] == ["cat", "oak"]

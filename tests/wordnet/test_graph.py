@@ -1,16 +1,14 @@
 """WordNet's nouns as a graph: the frozen copy, and the database files that it is made from."""
 
-import os
 from pathlib import Path
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.errors import CorpusError
 from ood_lightning.wordnet import graph as noun_graph
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, wndb_version
 from ood_lightning.wordnet.graph import frozen_graph, outline, parse_outline, read_wndb
 
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
 DATA = (
     "  1 WordNet 3.0 Copyright 2006\n"
     "00000001 03 n 01 entity 0 002 ~ 00000002 n 0000 ~ 00000003 n 0000 | all\n"
@@ -87,9 +85,7 @@ def test_a_changed_frozen_graph_is_refused(monkeypatch: pytest.MonkeyPatch):
         frozen_graph()
 
 
-@pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0", reason=f"no WordNet 3.0 in {SYSTEM}"
-)
+@needs_system
 @pytest.mark.slow
 def test_a_system_wordnet_gives_the_frozen_graph():
     frozen = frozen_graph()

@@ -1,24 +1,23 @@
 """Hops in WordNet: the published distances from ImageNet's synsets, and words and names as texts."""
 
-import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.corpora.imagenet21k import ImageNet21K
 from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.errors import CorpusError
 from ood_lightning.functional.hops import hops
 from ood_lightning.wordnet import graph as noun_graph
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
+from ood_lightning.wordnet.database_files import synsets
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 from ood_lightning.wordnet.hops import noun_hops, senses
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
-SYSTEM = Path(os.environ.get("WNSEARCHDIR", SYSTEM_FOLDER))
 COUNTS = [997, 1699, 4582, 4514, 4098, 5185, 8335, 8957, 7869, 10013, 5225, 2631, 1878, 829, 303, 65, 6]
 # The frozen graph has no offsets. 91 of ImageNet's synsets share their lemmas with others of WordNet, such as crane;
 # these are their places among those, in the order of the classes.
@@ -39,12 +38,12 @@ def imagenet() -> tuple[list[str], list[tuple[str, ...]]]:
 
 def nearest(graph: NounGraph, steps: list[int | None], heads_only: bool) -> dict[str, int]:
     """Hops of every first lemma, by the synsets that it heads or by all of its senses."""
-    found: dict[str, int] = {clean(lemmas[0]): 99 for lemmas in graph.lemmas}
+    distances: dict[str, int] = {clean(lemmas[0]): 99 for lemmas in graph.lemmas}
     for lemmas, n in zip(graph.lemmas, steps, strict=True):
         assert n is not None  # the graph is connected
-        for word in {clean(lemma) for lemma in (lemmas[:1] if heads_only else lemmas)} & found.keys():
-            found[word] = min(found[word], n)
-    return found
+        for word in {clean(lemma) for lemma in (lemmas[:1] if heads_only else lemmas)} & distances.keys():
+            distances[word] = min(distances[word], n)
+    return distances
 
 
 def assert_published(graph: NounGraph, sources: Iterable[int]) -> None:
@@ -61,23 +60,23 @@ def test_hops_from_imagenets_synsets_are_the_published_ones():
     graph = frozen_graph()
     assert sum(map(len, graph.hypernyms)) == 75_850
     assert sum(map(len, graph.instance_of)) == 8_577
-    places: dict[tuple[str, ...], list[int]] = {}
-    for at, lemmas in enumerate(graph.lemmas):
-        places.setdefault(tuple(lemma.replace("_", " ") for lemma in lemmas), []).append(at)
+    rows_of: dict[tuple[str, ...], list[int]] = {}
+    for row, lemmas in enumerate(graph.lemmas):
+        rows_of.setdefault(tuple(lemma.replace("_", " ") for lemma in lemmas), []).append(row)
+
     which, sources = iter(WHICH), []
     for lemmas in imagenet()[1]:
-        found = places[lemmas]
-        sources.append(found[0] if len(found) == 1 else found[int(next(which))])
+        rows = rows_of[lemmas]
+        sources.append(rows[0] if len(rows) == 1 else rows[int(next(which))])
+
     assert len(set(sources)) == 1000
     assert not [*which]
     assert_published(graph, sources)
 
 
-@pytest.mark.skipif(
-    not (SYSTEM / "data.noun").exists() or wndb_version(SYSTEM) != "3.0", reason=f"no WordNet 3.0 in {SYSTEM}"
-)
+@needs_system
 def test_a_system_wordnet_gives_the_published_hops_by_offset():
-    row = {synset.offset: at for at, synset in enumerate(synsets(SYSTEM, "noun"))}
+    row = {synset.offset: i for i, synset in enumerate(synsets(SYSTEM, "noun"))}
     assert_published(read_wndb(SYSTEM), [row[offset] for offset in imagenet()[0]])
 
 
@@ -89,21 +88,21 @@ def test_imagenets_first_synonyms_are_words_of_the_noun_corpora():
 
 
 def test_a_text_stands_for_all_its_senses_and_adjectives_are_unreachable():
-    found = noun_hops(
+    distances = noun_hops(
         ["Crane", "wading bird", "lifting device", "heron", "red-hot", "crane"], ["crane", "CRANE", "x y"]
     )
-    assert (found.names, found.known) == (2, 1)
-    assert found.bins == (2, 2, 1)  # bird and machine are both at 0; a heron is another wading bird
-    assert found.unreachable == 1
-    assert found.mean == pytest.approx((0 + 0 + 1 + 1 + 2) / 5)
+    assert (distances.names, distances.known) == (2, 1)
+    assert distances.bins == (2, 2, 1)  # bird and machine are both at 0; a heron is another wading bird
+    assert distances.unreachable == 1
+    assert distances.mean == pytest.approx((0 + 0 + 1 + 1 + 2) / 5)
     assert len(senses("crane")) == 5
     assert senses("water buffalo") == senses("Water_Buffalo") != ()
 
 
 def test_names_that_wordnet_does_not_have_lead_nowhere():
-    found = noun_hops(["crane", "red-hot"], ["Audi A4 2010"])
-    assert found == (1, 0, (), 2)
-    assert found.mean is None
+    distances = noun_hops(["crane", "red-hot"], ["Audi A4 2010"])
+    assert distances == (1, 0, (), 2)
+    assert distances.mean is None
 
 
 def test_a_changed_graph_is_refused(monkeypatch: pytest.MonkeyPatch):

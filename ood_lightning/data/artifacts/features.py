@@ -1,7 +1,7 @@
 """Features on disk: one safetensors file per shard, in a folder whose name says what made them.
 
-Writing is atomic per file, so any number of ranks, array jobs and restarts can fill one folder and none repeats
-finished work. Text features are stored the same way, one file per (words, prompts, encoder).
+Each file is written whole or not at all, so any number of ranks, array jobs and restarts can fill one folder and none
+repeats finished work. Text features are stored the same way, one file per (words, prompts, encoder).
 """
 
 import json
@@ -16,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ood_lightning.data.artifacts.columns import StoredColumn
 from ood_lightning.data.artifacts.files import atomic_write, sweep
+from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.errors import FeatureError
 
@@ -26,52 +28,15 @@ def _as_bytes(texts: list[str]) -> Tensor:
     return torch.frombuffer(bytearray(json.dumps(texts, ensure_ascii=False).encode()), dtype=torch.uint8)
 
 
-def _as_texts(raw: Tensor) -> list[str]:
-    return [str(text) for text in json.loads(raw.numpy().tobytes())]
-
-
-@dataclass(frozen=True)
-class StoredColumn:
-    """A further column of a set, left on disk until rows are asked for: 196 patches a picture are 200 KB.
-
-    Args:
-        name: `tower` or `patches`.
-        files: of the shards in order, each with its number of rows.
-    """
-
-    name: str
-    files: tuple[tuple[Path, int], ...]
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        """Rows from `start` up to `stop` in the stored dtype; nothing else is brought into memory.
-
-        Raises:
-            FeatureError: a file is missing, damaged or short of rows.
-        """
-        pieces, first = [], 0
-        for file, n in self.files:
-            low, high = max(start - first, 0), min(stop - first, n)
-            if low < high:
-                pieces.append(self._piece(file, low, high, n))
-            first += n
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-    def _piece(self, file: Path, low: int, high: int, n: int) -> Tensor:
-        try:
-            with safe_open(file, framework="pt") as stored:
-                column = stored.get_slice(self.name)
-                held, piece = column.get_shape()[0], column[low:high]
-        except (FileNotFoundError, SafetensorError) as error:
-            raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
-        if held != n:
-            raise FeatureError(f"{file} holds {held} rows of {self.name}, {n} of images: remove it and embed again")
-        found: Tensor = piece
-        return found
+def _as_texts(raw: Tensor, where: str) -> list[str]:
+    """The inverse; `where` names file and tensor in errors."""
+    text = raw.numpy().tobytes()
+    return decode_json(text, list[str], where, lambda error: FeatureError(f"{error}. Remove the file and embed again"))
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of one set, in the order of its shards.
+    """Features of one set, or of one of its shards, in their order.
 
     Args:
         image: unit-norm, shape (n, D), in the stored dtype (fp16 unless chosen otherwise).
@@ -98,16 +63,17 @@ class FeatureFolder:
     Args:
         cache_dir: folder of all features.
         manifest: the set.
-        fingerprint: of encoder, weights, preprocessing and dtype; a part of the folder's name, so that features made
-            another way are never reused.
-        extra_features: columns beside `image`; a part of the folder's name too, so that a folder always holds what
-            it says.
+        fingerprint: of encoder, weights, preprocessing and dtype; a part of the folder's name, so that features that
+            were made in another way are never reused.
+        extra_features: columns beside `image`; a part of the folder's name too, so that all files of a folder have the
+            same columns.
     """
 
     def __init__(
         self, cache_dir: str | Path, manifest: Manifest, fingerprint: str, extra_features: Sequence[str] = ()
     ) -> None:
-        self.manifest, self.extra_features = manifest, sorted(set(extra_features))
+        self.manifest = manifest
+        self.extra_features = sorted(set(extra_features))
         folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.extra_features])
         self.path = Path(cache_dir) / fingerprint / folder
 
@@ -120,7 +86,7 @@ class FeatureFolder:
         return [shard for shard in self.manifest.shards if not self.file(shard).is_file()]
 
     def sweep(self) -> None:
-        """Once all shards are finished: remove what killed processes left of theirs."""
+        """Once all shards are finished, remove the temporary files that killed processes left."""
         if not self.missing():
             sweep(self.path, {self.file(shard).name for shard in self.manifest.shards})
 
@@ -133,15 +99,30 @@ class FeatureFolder:
         bad: list[str],
         columns: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Store one shard's features; `columns` are those of `also`."""
-        columns = {"image": image.contiguous(), **{name: rows.contiguous() for name, rows in (columns or {}).items()}}
-        assert columns.keys() == {"image", *self.extra_features}  # the folder's name says so
-        if not all(torch.isfinite(rows).all() for rows in columns.values()):
+        """Store the features of one shard.
+
+        Args:
+            shard: the shard.
+            image: unit-norm, shape (n, D).
+            label: (n,) int64, -1 where unknown.
+            keys: n keys.
+            bad: images that could not be decoded, as `key: reason`.
+            columns: those that `extra_features` names, n rows each.
+
+        Raises:
+            FeatureError: a feature is not finite.
+        """
+        features = {"image": image, **(columns or {})}
+        features = {name: rows.contiguous() for name, rows in features.items()}
+        assert features.keys() == {"image", *self.extra_features}  # the folder's name says so
+
+        if not all(torch.isfinite(rows).all() for rows in features.values()):
             raise FeatureError(
                 f"set {self.manifest.name!r}, shard {shard.path}: its features are not finite: use another precision "
                 f"(fp32)"
             )
-        tensors = {**columns, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
+
+        tensors = {**features, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
         # one entry: safetensors writes several in an order that differs from process to process
         atomic_write(self.file(shard), save(tensors, {"from": f"set {self.manifest.name}, shard {shard.path}"}))
 
@@ -157,36 +138,41 @@ class FeatureFolder:
         keys: list[str] = []
         bad: list[str] = []
         files: list[tuple[Path, int]] = []
+
         for shard in self.manifest.shards:
             part = self._read_shard(shard)
-            named = _as_texts(part["keys"])
-            files.append((self.file(shard), len(part["image"])))
-            if len(part["image"]):  # a shard of which all pictures are bad has no width
-                self._check(part["image"], shard, named, image[0].shape[1] if image else part["image"].shape[1])
-                image.append(part["image"])
-            label.append(part["label"])
-            keys += named
-            bad += [f"{shard.path} {reason}" for reason in _as_texts(part["bad"])]
-        self._limit(bad, max_bad_samples)
+            if len(part.image):  # a shard of which all pictures are bad has no width
+                dim = image[0].shape[1] if image else part.image.shape[1]
+                self._check_image(part, shard, dim)
+                image.append(part.image)
+            label.append(part.label)
+            keys += part.keys
+            bad += part.bad
+            files.append((self.file(shard), len(part.image)))
+
+        self._refuse_too_many(bad, max_bad_samples)
         if not keys:
-            lost = f" that can be decoded ({len(bad)} cannot)" if bad else ""
-            raise FeatureError(f"set {self.manifest.name!r} holds no pictures{lost}")
+            cannot = f" that can be decoded ({len(bad)} cannot)" if bad else ""
+            raise FeatureError(f"set {self.manifest.name!r} holds no pictures{cannot}")
+
         columns = {name: StoredColumn(name, tuple(files)) for name in self.extra_features}
         return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad, columns)
 
-    def _check(self, image: Tensor, shard: Shard, keys: list[str], dim: int) -> None:
-        if image.shape[1] != dim:
+    def _check_image(self, part: Features, shard: Shard, dim: int) -> None:
+        if part.image.shape[1] != dim:
             raise FeatureError(
-                f"{self.file(shard)} holds features of {image.shape[1]} dimensions, the shards before it {dim}: remove "
-                f"it and embed again"
+                f"{self.file(shard)} holds features of {part.image.shape[1]} dimensions, the shards before it {dim}: "
+                f"remove it and embed again"
             )
-        lengths = image.float().norm(dim=1)
+
+        lengths = part.image.float().norm(dim=1)  # (n, D) -> (n,)
         wrong = (~lengths.isfinite() | (lengths == 0)).nonzero()[:, 0]
         if len(wrong):
-            what = "zero" if lengths[wrong[0]] == 0 else "not finite"
+            first = int(wrong[0])
+            what = "zero" if lengths[first] == 0 else "not finite"
             raise FeatureError(
-                f"{self.file(shard)}: the feature of {keys[int(wrong[0])]!r} is {what} ({len(wrong)} of {len(keys)} "
-                f"are bad): it has no direction. Remove the file and embed again, with precision fp32"
+                f"{self.file(shard)}: the feature of {part.keys[first]!r} is {what} ({len(wrong)} of "
+                f"{len(part.keys)} are bad): it has no direction. Remove the file and embed again, with precision fp32"
             )
 
     def bad(self, max_bad_samples: int = 0) -> list[str]:
@@ -195,12 +181,15 @@ class FeatureFolder:
         Raises:
             FeatureError: a file is damaged, or there are more than `max_bad_samples`.
         """
-        finished = [shard for shard in self.manifest.shards if self.file(shard).is_file()]
-        found = [f"{s.path} {why}" for s in finished for why in _as_texts(self._read_shard(s, "bad")["bad"])]
-        self._limit(found, max_bad_samples)
-        return found
+        bad: list[str] = []
+        for shard in self.manifest.shards:
+            if self.file(shard).is_file():
+                bad += self._reasons(self._tensors(shard, "bad")["bad"], shard)
 
-    def _limit(self, bad: list[str], max_bad_samples: int) -> None:
+        self._refuse_too_many(bad, max_bad_samples)
+        return bad
+
+    def _refuse_too_many(self, bad: list[str], max_bad_samples: int) -> None:
         if len(bad) > max_bad_samples:
             raise FeatureError(
                 f"set {self.manifest.name!r}: {len(bad)} pictures cannot be decoded, {max_bad_samples} allowed by "
@@ -216,30 +205,32 @@ class FeatureFolder:
 
     def read_neighbours(self, k: int) -> Tensor | None:
         """The stored neighbours, (N, k) int64, or None."""
-        file = self._neighbours(k)
-        if not file.is_file():
-            return None
-        try:
-            with safe_open(file, framework="pt") as stored:
-                found: Tensor = stored.get_tensor("neighbours")
-        except SafetensorError as error:
-            raise FeatureError(f"{file} is damaged ({error}): remove it and run again") from None
-        return found.long()
+        neighbours = _stored(self._neighbours(k), "neighbours")
+        return None if neighbours is None else neighbours.long()
 
-    def _read_shard(self, shard: Shard, *names: str) -> dict[str, Tensor]:
+    def _read_shard(self, shard: Shard) -> Features:
+        tensors = self._tensors(shard, "image", "label", "keys", "bad")
+        file = self.file(shard)
+        keys = _as_texts(tensors["keys"], f"{file}, keys")
+        bad = self._reasons(tensors["bad"], shard)
+
+        n_samples = len(tensors["image"]) + len(bad)
+        if n_samples != shard.samples:
+            raise FeatureError(
+                f"{file} holds {n_samples} samples, the manifest says {shard.samples}: remove it and embed again"
+            )
+        return Features(self.manifest.name, tensors["image"], tensors["label"], keys, bad)
+
+    def _reasons(self, raw: Tensor, shard: Shard) -> list[str]:
+        return [f"{shard.path} {reason}" for reason in _as_texts(raw, f"{self.file(shard)}, bad")]
+
+    def _tensors(self, shard: Shard, *names: str) -> dict[str, Tensor]:
         file = self.file(shard)
         try:
             with safe_open(file, framework="pt") as stored:
-                part = {name: stored.get_tensor(name) for name in names or ("image", "label", "keys", "bad")}
-            n_bad = len(_as_texts(part["bad"]))
-        except (FileNotFoundError, SafetensorError, ValueError) as error:
+                return {name: stored.get_tensor(name) for name in names}
+        except (FileNotFoundError, SafetensorError) as error:
             raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
-        rows = len(part["image"]) + n_bad if "image" in part else shard.samples
-        if rows != shard.samples:
-            raise FeatureError(
-                f"{file} holds {rows} samples, the manifest says {shard.samples}: remove it and embed again"
-            )
-        return part
 
 
 @dataclass(frozen=True)
@@ -259,11 +250,16 @@ class TextFile:
 
     def read(self) -> Tensor | None:
         """The features, or None where nothing is stored yet."""
-        if not self.path.is_file():
-            return None
-        try:
-            with safe_open(self.path, framework="pt") as stored:
-                found: Tensor = stored.get_tensor("text")
-        except SafetensorError as error:
-            raise FeatureError(f"{self.path} is damaged ({error}): remove it and run again") from None
-        return found
+        return _stored(self.path, "text")
+
+
+def _stored(file: Path, name: str) -> Tensor | None:
+    """One tensor of a file; None where there is no such file yet."""
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensor: Tensor = stored.get_tensor(name)
+    except SafetensorError as error:
+        raise FeatureError(f"{file} is damaged ({error}): remove it and run again") from None
+    return tensor

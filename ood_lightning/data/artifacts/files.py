@@ -14,7 +14,7 @@ def make_folder(path: Path) -> None:
     """Make a folder and those above it, as far as they are missing.
 
     Raises:
-        UnwritableError: it cannot be.
+        UnwritableError: a file is in the way, or the folder above may not be written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -23,20 +23,23 @@ def make_folder(path: Path) -> None:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write through a temporary name in the same folder, then rename.
+    """Write to a temporary name in the same folder, then rename.
 
     Raises:
-        UnwritableError: the disk is full, or the folder may not be written to; an older file of that name is as it was.
+        UnwritableError: the disk is full, or the folder may not be written to; an older file of that name stays as it
+            was.
     """
     make_folder(path.parent)
-    # drawn, not the process id: two containers on two nodes often have the same one
+    # random, not the process id: two containers on two nodes often have the same one
     temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
+
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        # else another process wrote the same, finished and swept up
-        if not (isinstance(error, FileNotFoundError) and path.is_file()):
+        # another process may have written the same file, finished, and swept this temporary one away: that is no error
+        swept = isinstance(error, FileNotFoundError) and path.is_file()
+        if not swept:
             raise UnwritableError(path, error.strerror or str(error)) from None
     finally:
         with suppress(OSError):
@@ -50,7 +53,7 @@ def write_json(path: Path, content: object, *, indent: int = 1, escaped: bool = 
         path: where to.
         content: plain data.
         indent: of each level.
-        escaped: ASCII alone, so that names of files that are no UTF-8 can stand in it.
+        escaped: write ASCII only, so that file names that are no UTF-8 can stand in it.
     """
     atomic_write(path, (json.dumps(content, indent=indent, ensure_ascii=escaped) + "\n").encode())
 
@@ -60,7 +63,7 @@ def sweep(folder: Path, names: set[str]) -> None:
 
     Args:
         folder: where they lie.
-        names: of the finished files; who still writes one of them writes the same once more.
+        names: of the finished files; a process that still writes one of them writes the same bytes once more.
     """
     for path in folder.glob(".*"):
         if path.name[1 : -1 - 2 * TOKEN] in names:

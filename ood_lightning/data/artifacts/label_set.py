@@ -3,32 +3,64 @@
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.typed import STRICT, Count, Share, decode_json, decode_plain
 from ood_lightning.errors import LabelSetError
 
-FORMAT = "ood_lightning/label-set/1"
+Format = Literal["ood_lightning/label-set/1"]
+FORMAT: Format = "ood_lightning/label-set/1"
 REST = "rest of the corpus"
 
 
 @dataclass(frozen=True)
 class Positive:
-    """A word for ID pictures, and what speaks for it.
+    """A word for ID pictures, and the votes that it got.
 
     Args:
         label: the word.
         clusters: clusters that elected it; None where nothing voted.
         images: pictures in those clusters (PosMine: pictures whose nearest word it is).
-        agreement: share of those pictures whose own nearest word it is, in [0, 1].
+        agreement: share of those pictures whose nearest word it is, in [0, 1].
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     label: str
-    clusters: int | None = None
-    images: int | None = None
-    agreement: float | None = None
+    clusters: Count | None = None
+    images: Count | None = None
+    agreement: Share | None = None
+
+
+@dataclass(frozen=True)
+class _File:
+    """What `labels.json` says; `sha256` is missing where a person wrote the file."""
+
+    __pydantic_config__: ClassVar = STRICT
+
+    format: Format
+    recipe: dict[str, Any]
+    positives: tuple[Positive, ...]
+    negatives: object
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class _Negatives:
+    """The negatives of a file where they are listed."""
+
+    negatives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What is read of a recipe; everything else in it is free."""
+
+    encoder: dict[str, Any] | None = None
+    supervision: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +71,7 @@ class LabelSet:
         positives: in the order that scores use.
         negatives: words, in order; None means 'the rest of the corpus that the recipe names'.
         recipe: plain data: method, corpus, prompts, encoder, counts, seed, versions, supervision.
-        edited: the file's own hash did not fit, so a person changed it.
+        edited: the hash in the file did not fit its content, so a person changed it.
     """
 
     positives: tuple[Positive, ...]
@@ -61,25 +93,29 @@ class LabelSet:
 
     @property
     def supervision(self) -> tuple[str, ...]:
-        """What the making of this set was given beside the encoder and the corpus."""
+        """What this set was made from besides the encoder and the corpus, such as `id_names`."""
         return tuple(self.recipe.get("supervision", ()))
 
     def oddities(self) -> list[str]:
-        """What a person may not have meant, a line each. The set is scored as it is written all the same.
+        """What a person may not have meant, a line for each kind. The set is scored as it is written all the same.
 
-        A word given twice counts twice in every sum, as in published evaluations; a word on both sides counts on both.
+        A word that is listed twice counts twice in every sum, as in published evaluations; a word on both sides counts
+        on both.
         """
-        told = []
+        lines = []
         for side, words in (("positives", self.words), ("negatives", self.negatives or ())):
             counts = Counter(word.lower() for word in words)
-            twice = [word for word, n in counts.items() if n > 1]
-            if twice:
-                told.append(f"{len(twice)} of the {side} come more than once and count as often, such as {twice[0]!r}")
-        own = {word.lower() for word in self.words}
-        both = [word for word in self.negatives or () if word.lower() in own]
+            repeated = [word for word, n in counts.items() if n > 1]
+            if repeated:
+                lines.append(
+                    f"{len(repeated)} of the {side} come more than once and count as often, such as {repeated[0]!r}"
+                )
+
+        positives = {word.lower() for word in self.words}
+        both = [word for word in self.negatives or () if word.lower() in positives]
         if both:
-            told.append(f"{len(both)} of the negatives are positives too and count on both sides, such as {both[0]!r}")
-        return told
+            lines.append(f"{len(both)} of the negatives are positives too and count on both sides, such as {both[0]!r}")
+        return lines
 
     @property
     def sha256(self) -> str:
@@ -90,7 +126,7 @@ class LabelSet:
         return {
             "format": FORMAT,
             "recipe": self.recipe,
-            "positives": [{k: v for k, v in vars(p).items() if v is not None} for p in self.positives],
+            "positives": [_without_none(positive) for positive in self.positives],
             "negatives": REST if self.negatives is None else list(self.negatives),
         }
 
@@ -118,26 +154,22 @@ class LabelSet:
             LabelSetError: no such file, or not a label set.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_distinct)
-            made_as = content["format"]
-            positives = tuple(Positive(**entry) for entry in content["positives"])
-            negatives = None if content["negatives"] == REST else tuple(content["negatives"])
-            recipe = dict(content["recipe"])
+            text = Path(path).read_bytes()
         except FileNotFoundError:
             raise LabelSetError(f"there is no label set {path}: make it with `fit` or `mine`") from None
-        except KeyError as error:
-            raise LabelSetError(f"{path} is no label set: it has no {error}") from None
-        except (OSError, ValueError, TypeError) as error:
+        except OSError as error:
             raise LabelSetError(f"{path} is no label set: {error}") from error
-        if made_as != FORMAT:
-            raise LabelSetError(f"{path} has the format {made_as!r}, expected {FORMAT!r}")
-        if isinstance(content["negatives"], str) and negatives is not None:
-            raise LabelSetError(f"{path}: negatives are {content['negatives']!r}, expected a list or {REST!r}")
-        wrong = [text for text in (*(p.label for p in positives), *(negatives or ())) if not _is_text(text)]
-        if wrong:
-            raise LabelSetError(f"{path}: {wrong[0]!r} is no label: expected a text that is not empty")
-        found = cls(positives, negatives, recipe)
-        return cls(found.positives, found.negatives, found.recipe, edited=found.sha256 != content.get("sha256"))
+
+        file = decode_json(text, _File, str(path), LabelSetError)
+        decode_plain(file.recipe, _Recipe, f"{path}, recipe", LabelSetError)
+        negatives = None if file.negatives == REST else _listed(file.negatives, path)
+        for side, words in (("positives", [p.label for p in file.positives]), ("negatives", negatives or ())):
+            for row, word in enumerate(words):
+                if not word.strip():
+                    raise LabelSetError(f"{path}: {side}.{row} is {word!r}: expected a text that is not empty")
+
+        labels = cls(file.positives, negatives, file.recipe)
+        return replace(labels, edited=labels.sha256 != file.sha256)
 
     def check_encoder(self, fingerprint: str, name: str) -> None:
         """Refuse to score with an encoder that did not make this set.
@@ -145,7 +177,7 @@ class LabelSet:
         Raises:
             LabelSetError: naming both encoders.
         """
-        made_with = self.recipe.get("encoder", {})
+        made_with = self.recipe.get("encoder") or {}
         if made_with and made_with.get("fingerprint") != fingerprint:
             raise LabelSetError(
                 f"label set {self.recipe.get('method')!r} was made with encoder {made_with.get('name')!r} "
@@ -154,14 +186,11 @@ class LabelSet:
             )
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of a key written twice the reader would keep the last without a word."""
-    found = dict(pairs)
-    twice = [key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1] if len(found) < len(pairs) else []
-    if twice:
-        raise ValueError(f"the key {twice[0]!r} comes twice")
-    return found
+def _listed(negatives: object, path: str | Path) -> tuple[str, ...]:
+    if isinstance(negatives, str):
+        raise LabelSetError(f"{path}: negatives is {negatives!r}, expected a list or {REST!r}")
+    return decode_plain({"negatives": negatives}, _Negatives, str(path), LabelSetError).negatives
 
 
-def _is_text(label: object) -> bool:
-    return isinstance(label, str) and bool(label.strip())
+def _without_none(positive: Positive) -> dict[str, Any]:
+    return {name: value for name, value in vars(positive).items() if value is not None}

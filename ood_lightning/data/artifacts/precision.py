@@ -1,15 +1,15 @@
-"""How far the stored features of a set are from those of float32 towers: measured on some pictures, kept with them."""
+"""How far the stored features of a set are from those of float32 towers, measured on some of its pictures."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ood_lightning.data.artifacts.files import write_json
+from ood_lightning.data.artifacts.typed import STRICT, Count, decode_json
 from ood_lightning.errors import FeatureError
 
 FILE = "precision.json"
@@ -17,22 +17,24 @@ FILE = "precision.json"
 
 @dataclass(frozen=True)
 class FromFP32:
-    """Features as they are stored, against those of the same towers in float32, not rounded.
+    """Stored features compared with those of the same towers in float32, not rounded.
 
     Args:
         precision: of the towers.
         feature_dtype: that features are rounded to.
         device: where both were computed.
         pictures: how many were compared, the first ones of the set's largest shard.
-        largest_difference: of any number of any of their unit vectors.
-        smallest_cosine: of a picture's two vectors.
-        largest_rounding: the part of the difference that rounding to `feature_dtype` makes alone.
+        largest_difference: between any two numbers of their unit vectors.
+        smallest_cosine: between a picture's two vectors.
+        largest_rounding: difference that rounding to `feature_dtype` makes alone.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     precision: str
     feature_dtype: str
     device: str
-    pictures: int
+    pictures: Count
     largest_difference: float
     smallest_cosine: float
     largest_rounding: float
@@ -40,15 +42,17 @@ class FromFP32:
     @classmethod
     def of(cls, computed: Tensor, exact: Tensor, stored_as: torch.dtype, precision: str, device: str) -> Self:
         """Compare unit vectors (n, D) of towers in `precision`, not rounded yet, with those of float32."""
-        computed, stored, exact = computed.double(), computed.to(stored_as).double(), exact.double()
+        stored = computed.to(stored_as).double()
+        computed, exact = computed.double(), exact.double()
+
         return cls(
-            precision,
-            str(stored_as).removeprefix("torch."),
-            device,
-            len(exact),
-            float((stored - exact).abs().max()),
-            float(cosine_similarity(stored, exact).min()),
-            float((stored - computed).abs().max()),
+            precision=precision,
+            feature_dtype=str(stored_as).removeprefix("torch."),
+            device=device,
+            pictures=len(exact),
+            largest_difference=float((stored - exact).abs().max()),
+            smallest_cosine=float(cosine_similarity(stored, exact).min()),
+            largest_rounding=float((stored - computed).abs().max()),
         )
 
     def write(self, folder: Path) -> None:
@@ -57,7 +61,7 @@ class FromFP32:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """What was measured for a set's features, if anything was: nothing is for towers in float32.
+        """What was measured for a set's features; None where nothing was, as for towers in float32.
 
         Raises:
             FeatureError: if the file is damaged.
@@ -65,10 +69,9 @@ class FromFP32:
         path = folder / FILE
         if not path.is_file():
             return None
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise FeatureError(f"{path} is damaged ({error}): remove it") from None
+        return decode_json(
+            path.read_bytes(), cls, str(path), lambda text: FeatureError(f"{text}. The file is damaged: remove it")
+        )
 
     def __str__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""Scores on disk: one Parquet file a run, one row per picture, one column per detector (higher = more ID)."""
+"""Scores on disk: one Parquet file per run, one row per picture, one column per detector (higher = more ID)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,29 +38,40 @@ class SetScores:
 def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> None:
     """Write all sets of a run into one Parquet file."""
     tables = []
-    for s in sets:
+    for scored in sets:
+        n = len(scored.keys)
         columns: dict[str, Any] = {
-            "key": s.keys,
-            "dataset": [s.name] * len(s.keys),
-            "role": [s.role] * len(s.keys),
-            "label": s.label.tolist(),
-            "top_positive": s.top_positive,
-            "top_negative": s.top_negative,
+            "key": scored.keys,
+            "dataset": [scored.name] * n,
+            "role": [scored.role] * n,
+            "label": scored.label.tolist(),
+            "top_positive": scored.top_positive,
+            "top_negative": scored.top_negative,
         }
-        columns |= {name: s.scores[:, i].numpy() for i, name in enumerate(detectors)}
+        columns |= {name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)}
         tables.append(pa.table(columns))
+
     sink = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), sink)
     atomic_write(path, sink.getvalue().to_pybytes())
 
 
 def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
-    """Detector names, and per set the (n, K) float64 scores."""
+    """Detector names, and the (n, K) float64 scores of each set.
+
+    Raises:
+        SourceError: there is no such file.
+    """
     if not path.is_file():
         raise SourceError(f"there is no {path}: run `test` first")
+
     table = pq.read_table(path)
     detectors = [name for name in table.column_names if name not in ABOUT]
-    names = table.column("dataset").to_pylist()
+    set_of_row = table.column("dataset").to_pylist()
     scores = torch.tensor([table.column(name).to_pylist() for name in detectors], dtype=torch.float64).T
-    rows = {name: torch.tensor([n == name for n in names]) for name in dict.fromkeys(names)}
-    return detectors, {name: scores[mask] for name, mask in rows.items()}
+
+    by_set = {}
+    for name in dict.fromkeys(set_of_row):
+        rows = torch.tensor([of_row == name for of_row in set_of_row])
+        by_set[name] = scores[rows]
+    return detectors, by_set

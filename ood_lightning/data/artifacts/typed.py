@@ -1,14 +1,18 @@
-"""Plain data to typed objects: the one way in for JSON and YAML that a person or another program may have written.
+"""From plain data to typed objects: how JSON and YAML files are read that a person or another program may have written.
 
 A reader states its shape as a dataclass (or a NamedTuple, or any annotation) and gets an object that has it, or an
 error that names the file, the field and what was expected there. Nothing is converted in silence: `"5"` is no number,
-and a key that nobody knows is an error where the dataclass says ``__pydantic_config__ = STRICT``.
+and an unknown key is an error where the dataclass says ``__pydantic_config__ = STRICT``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from annotated_types import Ge, Le, MinLen
 
 from ood_lightning.errors import UserError
 
@@ -16,46 +20,70 @@ T = TypeVar("T")
 
 STRICT = {"strict": True, "extra": "forbid"}  # for `__pydantic_config__` of a dataclass
 
+# kinds of fields; annotated_types comes with pydantic and takes no time to import
+NOT_EMPTY = MinLen(1)
+Count = Annotated[int, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+Percent = Annotated[float, Ge(0), Le(100)]
+Text = Annotated[str, NOT_EMPTY]
 
-def decode_json(text: str, kind: type[T], where: str, error: type[UserError]) -> T:
+
+def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
     """A JSON document as an object of a type.
 
     Args:
-        text: the document.
+        text: the document; bytes are read as UTF-8.
         kind: what it has to be.
         where: the file, for errors.
-        error: class of the errors, made from one text.
+        error: makes the error from its text, usually the error's class.
 
     Raises:
-        UserError: of the class `error`; it is no JSON, a key comes twice, or a field is missing, unknown or of another
-            kind than expected. Names the field by its path, such as `shards.3.bytes`.
+        UserError: what `error` makes; the document is no JSON, a key comes twice, or a field is missing, unknown or of
+            another type than expected. Names the field by its path, such as `shards.3.bytes`.
     """
     try:
-        json.loads(text, object_pairs_hook=_without_repeated_keys)
+        if isinstance(text, bytes):
+            text = text.decode()
+        json.loads(text, object_pairs_hook=_without_repeated_keys)  # pydantic would keep the last of repeated keys
     except (ValueError, RecursionError) as cause:
         raise error(f"{where} is not readable as JSON: {cause}") from None
 
-    return _validated(text, kind, where, error)
+    value: T = _validated(text, kind, where, error)
+    return value
 
 
-def decode_plain(content: object, kind: type[T], where: str, error: type[UserError]) -> T:
+def decode_plain(content: object, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
     """The same for what a YAML or CSV reader gave: dicts, lists, texts and numbers.
 
     Raises:
-        UserError: of the class `error`, as :func:`decode_json`.
+        UserError: as :func:`decode_json`; also where the content cannot be written as JSON.
     """
-    return _validated(json.dumps(content, default=str), kind, where, error)
+    try:
+        text = json.dumps(content, default=str)
+    except (TypeError, ValueError, RecursionError) as cause:  # a date as a key, an alias that contains itself
+        raise error(f"{where} holds what is no plain data: {cause}") from None
+
+    value: T = _validated(text, kind, where, error)
+    return value
 
 
-def _validated(text: str, kind: type[T], where: str, error: type[UserError]) -> T:
-    from pydantic import TypeAdapter, ValidationError
+def _validated(text: str, kind: Any, where: str, error: Callable[[str], UserError]) -> Any:
+    from pydantic import ValidationError  # takes a tenth of a second, so not before a file is read
 
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as cause:
         first, *others = cause.errors(include_url=False)
-        more = f" (and {len(others)} more like it)" if others else ""
+        more = f" (and {len(others)} more)" if others else ""
         raise error(f"{where}: {_described(first)}{more}") from None
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    """Pydantic's reader of a type; making one takes milliseconds."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _described(problem: Any) -> str:
@@ -67,13 +95,13 @@ def _described(problem: Any) -> str:
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{path} is a key that nothing here knows"
 
-    found = repr(problem["input"])
-    shortened = found if len(found) <= 60 else f"{found[:57]}..."
+    value = repr(problem["input"])
+    shortened = value if len(value) <= 60 else f"{value[:57]}..."
     return f"{path} is {shortened}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of a key written twice the plain reader would keep the last without a word."""
+    """A JSON object as a dict, unless a key comes twice: `json` alone would keep the last one silently."""
     content = dict(pairs)
 
     if len(content) < len(pairs):

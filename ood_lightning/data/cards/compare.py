@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ood_lightning.data.cards.cards import Card, Protocol, card_names, find, read_card
+from ood_lightning.data.cards.card import Card, Protocol
+from ood_lightning.data.cards.cards import DamagedCardError, card_names, find, read_card
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import SettingsError
 from ood_lightning.plurals import many
@@ -22,57 +23,72 @@ class Difference:
 
 
 def known(manifest: Manifest) -> tuple[Card, Protocol] | None:
-    """Card and protocol that a set was packed by, as its manifest says; None: it names no card."""
+    """Card and protocol that a set was packed by, as its manifest says; None: it names no card.
+
+    Raises:
+        DamagedCardError: it names a card that cannot be read.
+    """
     try:
         return find(str(manifest.protocol))
+    except DamagedCardError:
+        raise
     except SettingsError:
         return None
 
 
 def differences(manifest: Manifest, reference: str) -> list[Difference]:
-    """What a manifest says other than the card that `NAME` or `NAME@PROTOCOL` names.
+    """In what a manifest differs from the card that `NAME` or `NAME@PROTOCOL` names.
 
     Args:
         manifest: of the packed set.
-        reference: card and protocol; the manifest's own `protocol` is one if the card's commands made the set.
+        reference: card and protocol; the manifest's `protocol` is one if the card's commands made the set.
 
     Raises:
         SettingsError: there is no such card or protocol.
     """
     card, protocol = find(reference)
-    found = []
+    differing = []
+
     if protocol.images is not None and manifest.n_samples != protocol.images:
-        others = [
-            f"{card.reference(one)} has {one.images:,}" for one in card.protocols if one.images == manifest.n_samples
-        ]
-        found.append(
-            Difference(
-                f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,} "
-                f"({protocol.evidence})" + "".join(f"; {other}" for other in others),
-                protocol.confirmed,
-            )
+        text = (
+            f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,} "
+            f"({protocol.evidence})"
         )
+        for other in card.protocols:
+            if other.images == manifest.n_samples:
+                text += f"; {card.reference(other)} has {other.images:,}"
+        differing.append(Difference(text, protocol.confirmed))
+
     if manifest.role != card.role:
-        found.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
-    names = len(manifest.class_names)
-    if card.role != "ood" and card.classes is not None and names != card.classes:
-        told = f"{many(names, 'class name')}, the card {card.name} says {many(card.classes, 'class', 'classes')}"
-        found.append(Difference(told, False))
+        differing.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
+
+    n_names = len(manifest.class_names)
+    if card.role != "ood" and card.classes is not None and n_names != card.classes:
+        text = f"{many(n_names, 'class name')}, the card {card.name} says {many(card.classes, 'class', 'classes')}"
+        differing.append(Difference(text, False))
+
     if manifest.protocol and manifest.protocol != card.reference(protocol):
-        found.append(Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", True))
-    return found
+        text = f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}"
+        differing.append(Difference(text, True))
+    return differing
 
 
 def matching(pictures: int, classes: int) -> list[str]:
     """Cards and protocols with so many pictures, `NAME` or `NAME@PROTOCOL`; counts alone do not prove a set.
 
+    Damaged cards are left out; `data list` names them.
+
     Args:
         pictures: that a set holds.
         classes: numbers that its labels take; 0: it has no labels, and only pictures are compared.
     """
-    return [
-        card.reference(protocol)
-        for card in map(read_card, card_names())
-        for protocol in card.protocols
-        if protocol.images == pictures and (not classes or card.classes in (None, classes))
-    ]
+    references = []
+    for name in card_names():
+        try:
+            card = read_card(name)
+        except DamagedCardError:
+            continue
+        if not classes or card.classes in (None, classes):
+            references += [card.reference(protocol) for protocol in card.protocols if protocol.images == pictures]
+
+    return references

@@ -5,22 +5,23 @@ Of each picture 24 bytes are kept, whatever its size: a hash and where it lies.
 
 import hashlib
 import json
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ood_lightning.data.cards.compare import matching
-from ood_lightning.data.pack.classes import class_folders, in_order
+from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.members import Located, located
-from ood_lightning.data.shards.processes import Tick, parallel_map
-from ood_lightning.errors import ShardContentError, SourceError
+from ood_lightning.data.shards.processes import parallel_map
+from ood_lightning.errors import ShardContentError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
+
+DIGEST = 16  # bytes of an image's hash
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class ShardContent:
 
     Args:
         path: as in the manifest.
-        digests: 16 bytes of a hash for each picture, in order.
-        labels: pictures of each class; -1: none.
-        folders: class numbers of the pictures in each folder.
+        digests: `DIGEST` bytes of a hash for each image, in order.
+        labels: number of images of each class; -1: none.
+        folders: class numbers of the images in each folder.
         problems: what is wrong.
     """
 
@@ -57,6 +58,11 @@ class ShardContent:
     labels: Counter[int] = field(default_factory=Counter)
     folders: dict[str, set[int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def n_images(self) -> int:
+        """Images that were found in it."""
+        return len(self.digests) // DIGEST
 
 
 @dataclass
@@ -79,13 +85,13 @@ class SetContent:
 
     @property
     def labels(self) -> Counter[int]:
-        """Pictures of each class."""
+        """Number of images of each class."""
         return sum((shard.labels for shard in self.shards), Counter())
 
     @property
     def n_samples(self) -> int:
-        """Pictures that were found."""
-        return sum(len(shard.digests) // 16 for shard in self.shards)
+        """Images that were found."""
+        return sum(shard.n_images for shard in self.shards)
 
 
 def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetContent]:
@@ -97,58 +103,68 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
     """
     tasks = [(manifest, shard) for manifest, _ in sets for shard in manifest.shards]
     with bar(sum(shard.samples for _, shard in tasks), "check", "img") as progress_bar:
-        found = iter(parallel_map(_shard, tasks, workers, progress_bar))
-    contents = [SetContent(manifest, role, [next(found) for _ in manifest.shards]) for manifest, role in sets]
+        shards = iter(parallel_map(_read_shard, tasks, workers, progress_bar))
+    contents = [SetContent(manifest, role, [next(shards) for _ in manifest.shards]) for manifest, role in sets]
+
     for of_set in contents:
-        of_set.problems += _labels(of_set)
-        of_set.matches = matching(of_set.n_samples, len([label for label in of_set.labels if label >= 0]))
+        folders = [shard.folders for shard in of_set.shards]
+        texts = label_problems(of_set.labels, folders, of_set.manifest.class_names)
+        of_set.problems += [Problem(of_set.manifest.name, "label", "classes", text) for text in texts]
+        n_classes = sum(label >= 0 for label in of_set.labels)
+        of_set.matches = matching(of_set.n_samples, n_classes)
     return contents
 
 
-def _shard(task: tuple[Manifest, Shard], on_progress: Tick) -> ShardContent:
+def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], None]) -> ShardContent:
+    """Compare a shard's file with the manifest, then look at each image in it."""
     manifest, shard = task
-    found = ShardContent(shard.path)
+    of_shard = ShardContent(shard.path)
     path = manifest.path(shard)
 
-    def wrong(kind: str, where: str, what: str) -> None:
-        found.problems.append(Problem(manifest.name, kind, where, what))
+    def report(kind: str, where: str, what: str) -> None:
+        of_shard.problems.append(Problem(manifest.name, kind, where, what))
 
     try:
-        if differs := _outside(path, shard):
-            wrong("shard", shard.path, differs)
-    except FileNotFoundError:
-        wrong("shard", shard.path, "is missing")
-        return found
+        difference = _difference(path, shard)
     except OSError as error:
-        wrong("shard", shard.path, f"cannot be read: {error.strerror}")
-        return found
-    digests, keys = bytearray(), set[str]()
+        is_missing = isinstance(error, FileNotFoundError)
+        report("shard", shard.path, "is missing" if is_missing else f"cannot be read: {error.strerror}")
+        return of_shard
+    if difference:
+        report("shard", shard.path, difference)
+
+    digests = bytearray()
+    keys = set[str]()
     try:
-        for sample in located(path):
-            if sample.key in keys:
-                wrong("key", f"{shard.path} {sample.key}", "comes twice")
-            keys.add(sample.key)
-            data = f"{path} {sample.key}".encode()  # where there are no bytes: nothing else has the same
+        for image in located(path):
+            where = f"{shard.path} {image.key}"
+            if image.key in keys:
+                report("key", where, "comes twice")
+            keys.add(image.key)
+
+            data = f"{path} {image.key}".encode()  # stands for bytes that cannot be read: no other image has the same
             try:
-                data = sample.picture.read()
+                data = image.picture.read()
                 suffix_of(data)
             except (ValueError, OSError) as error:
-                wrong("picture", f"{shard.path} {sample.key}", f"cannot be decoded: {error}")
+                report("picture", where, f"cannot be decoded: {error}")
             try:
-                _count(found, _label(sample), _path(sample))
+                _count_label(of_shard, image)
             except (ValueError, OSError) as error:
-                wrong("label", f"{shard.path} {sample.key}", str(error))
-            digests += hashlib.blake2b(data, digest_size=16).digest()
+                report("label", where, str(error))
+
+            digests += hashlib.blake2b(data, digest_size=DIGEST).digest()
             on_progress(1)
     except ShardContentError as error:
-        wrong("shard", shard.path, str(error))
-    found.digests = bytes(digests)
-    if len(digests) // 16 != shard.samples:
-        wrong("shard", shard.path, f"holds {many(len(digests) // 16, 'picture')}, the manifest says {shard.samples}")
-    return found
+        report("shard", shard.path, str(error))
+
+    of_shard.digests = bytes(digests)
+    if of_shard.n_images != shard.samples:
+        report("shard", shard.path, f"holds {many(of_shard.n_images, 'picture')}, the manifest says {shard.samples}")
+    return of_shard
 
 
-def _outside(path: Path, shard: Shard) -> str:
+def _difference(path: Path, shard: Shard) -> str:
     """In what a shard's file differs from the manifest; empty: in nothing."""
     size = path.stat().st_size
     if size != shard.bytes:
@@ -159,89 +175,29 @@ def _outside(path: Path, shard: Shard) -> str:
     return ""
 
 
-def _label(sample: Located) -> int:
-    if sample.label is None:
-        return -1
-    told = sample.label.read()
-    try:
-        return int(told)
-    except ValueError:
-        raise ValueError(f"its .cls cannot be read as an integer: {told[:20]!r}") from None
+def _count_label(of_shard: ShardContent, image: Located) -> None:
+    """Count the class of an image, and note the folder that it was packed from.
 
+    Raises:
+        ValueError: `.cls` is no integer, or `.json` is no JSON.
+    """
+    _, _, _, label_member, metadata_member = image
 
-def _path(sample: Located) -> str:
-    """What the picture was called before it was packed."""
+    label = -1
+    if label_member is not None:
+        text = label_member.read()
+        try:
+            label = int(text)
+        except ValueError:
+            raise ValueError(f"its .cls cannot be read as an integer: {text[:20]!r}") from None
+
     try:
-        said = json.loads(sample.about.read()) if sample.about else None
+        metadata = json.loads(metadata_member.read()) if metadata_member is not None else None
     except ValueError as error:
         raise ValueError(f"its .json cannot be read: {error}") from None
-    return str(said["path"]) if isinstance(said, dict) and "path" in said else sample.key
+    packed_from = str(metadata["path"]) if isinstance(metadata, dict) and "path" in metadata else image.key
 
-
-def _count(found: ShardContent, label: int, path: str) -> None:
-    found.labels[label] += 1
-    folder, slash, _ = path.rpartition("/")
+    of_shard.labels[label] += 1
+    folder, slash, _ = packed_from.rpartition("/")
     if slash and label != -1:
-        found.folders.setdefault(folder, set()).add(label)
-
-
-def _labels(of_set: SetContent) -> list[Problem]:
-    """Range of the labels, and whether folders of pictures and class numbers go together, in one order."""
-    name, names = of_set.manifest.name, of_set.manifest.class_names
-    labels = of_set.labels
-    found = []
-    outside = sorted(n for n in labels if n < -1 or (names and n >= len(names)))
-    if outside:
-        pictures = sum(labels[n] for n in outside)
-        found.append(
-            f"{many(pictures, 'picture')} with a label such as {outside[0]}: class_names go from 0 to {len(names) - 1}"
-        )
-    if names and labels[-1]:
-        found.append(
-            f"{many(labels[-1], 'picture')} without a class, though the set has {many(len(names), 'class name')}"
-        )
-    found += _order(_class_numbers(of_set), names)
-    return [Problem(name, "label", "classes", what) for what in found]
-
-
-def _class_numbers(of_set: SetContent) -> dict[str, int]:
-    """The number of each class folder; empty where folders are no classes: a list or table numbered the pictures."""
-    numbers: dict[str, set[int]] = {}
-    for shard in of_set.shards:
-        for folder, some in shard.folders.items():
-            numbers.setdefault(folder, set()).update(some)
-    classes: dict[str, set[int]] = {}
-    try:
-        named = class_folders([f"{folder}/" for folder in numbers])
-    except SourceError:  # pictures beside folders
-        return {}
-    for called, some in zip(named, numbers.values(), strict=True):
-        classes.setdefault(called or "", set()).update(some)
-    label = {folder: min(some) for folder, some in classes.items()}
-    one_each = all(len(some) == 1 for some in classes.values()) and len(set(label.values())) == len(label)
-    return label if one_each else {}
-
-
-def _order(label: Mapping[str, int], names: Sequence[str]) -> list[str]:
-    """Where folders that are numbers, or are called as classes are, have the labels of others."""
-    called = [_plain(name) for name in names]
-    for folder, number in label.items():
-        if number < len(called) and _plain(folder) in called and _plain(folder) != called[number]:
-            return [
-                f"the names of classes and folders do not run alike: folder {folder!r} has label {number}, which "
-                f"class_names calls {names[number]!r}; {names[called.index(_plain(folder))]!r} is "
-                f"{called.index(_plain(folder))} there"
-            ]
-    by_label = sorted(label, key=lambda folder: label[folder])
-    if all(folder.isascii() and folder.isdigit() for folder in label) and by_label != in_order(by_label, "number"):
-        wrong = next(a for a, b in zip(by_label, in_order(by_label, "number"), strict=True) if a != b)
-        return [
-            f"the folders are numbers, but the labels do not run with them: folder {wrong!r} has label {label[wrong]}. "
-            f"They seem to be sorted as text."
-        ]
-    return []
-
-
-def _plain(name: str) -> str:
-    """A name without case, underscores and a number before it, as in `001.Black_footed_Albatross`."""
-    return re.sub(r"[\W_]+", " ", re.sub(r"^\d+\.", "", name)).strip().casefold()
+        of_shard.folders.setdefault(folder, set()).add(label)

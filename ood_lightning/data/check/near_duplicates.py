@@ -1,6 +1,5 @@
-"""Pictures of OOD sets that are all but the same as one of an ID set, by their stored features."""
+"""Images of OOD sets that are nearly the same as one of an ID set, by their stored features."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from ood_lightning.errors import FeatureError
 from ood_lightning.functional.similarity import top_k
 
 
-class Near(NamedTuple):
-    """A picture, its nearest one in another set, each as `shard key`, and their cosine."""
+class NearDuplicate(NamedTuple):
+    """An image, its nearest one in another set, each as `shard key`, and their cosine."""
 
     key: str
     nearest: str
@@ -32,16 +31,17 @@ def encoder_of(features: str, manifests: Sequence[Manifest]) -> Path:
     """
     path = Path(features)
     candidates = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
-    complete = [p for p in candidates if not any(_folder(p, m).missing() for m in manifests)]
-    if len(complete) != 1:
-        found = (
-            f"those of {len(complete)} encoders: name one of {', '.join(map(str, complete))}" if complete else "none"
-        )
-        raise FeatureError(
-            f"{features} was searched for the features of {', '.join(m.name for m in manifests)} under one encoder, "
-            f"and holds {found}" + ("" if complete else ": run `embed` on these sets first")
-        )
-    return complete[0]
+    complete = [p for p in candidates if not any(_folder(p, manifest).missing() for manifest in manifests)]
+    if len(complete) == 1:
+        return complete[0]
+
+    content = "none: run `embed` on these sets first"
+    if complete:
+        content = f"those of {len(complete)} encoders: name one of {', '.join(map(str, complete))}"
+    raise FeatureError(
+        f"{features} was searched for the features of {', '.join(manifest.name for manifest in manifests)} under one "
+        f"encoder, and holds {content}"
+    )
 
 
 def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -> list[Features]:
@@ -50,19 +50,24 @@ def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -
     Args:
         encoder: their folder, see :func:`encoder_of`.
         manifests: the sets.
-        max_bad_samples: undecodable pictures that a set may have.
+        max_bad_samples: undecodable images that a set may have.
 
     Returns:
         Features whose keys are `shard key`.
     """
-    found = [_folder(encoder, manifest).read(max_bad_samples) for manifest in manifests]
-    return [replace(of, keys=_named(manifest, of)) for manifest, of in zip(manifests, found, strict=True)]
+    all_features = []
+    for manifest in manifests:
+        features = _folder(encoder, manifest).read(max_bad_samples)
+        all_features.append(replace(features, keys=_with_shards(manifest, features)))
+    return all_features
 
 
-def _named(manifest: Manifest, features: Features) -> list[str]:
+def _with_shards(manifest: Manifest, features: Features) -> list[str]:
     """`shard key` of each row: a key alone may come again in another shard."""
-    bad = Counter(next((s.path for s in manifest.shards if told.startswith(f"{s.path} ")), "") for told in features.bad)
-    shards = [shard.path for shard in manifest.shards for _ in range(shard.samples - bad[shard.path])]
+    shards = []
+    for shard in manifest.shards:
+        n_bad = sum(line.startswith(f"{shard.path} ") for line in features.bad)  # lines are `shard key: reason`
+        shards += [shard.path] * (shard.samples - n_bad)
     return [f"{shard} {key}" for shard, key in zip(shards, features.keys, strict=True)]
 
 
@@ -70,19 +75,21 @@ def _folder(encoder: Path, manifest: Manifest) -> FeatureFolder:
     return FeatureFolder(encoder.parent, manifest, encoder.name)
 
 
-def near_duplicates(asked: Features, known: Features, least: float) -> list[Near]:
-    """Pictures of `asked` whose nearest one in `known` has at least that cosine, the nearest first; exact.
+def near_duplicates(query: Features, reference: Features, min_cosine: float) -> list[NearDuplicate]:
+    """Images of `query` whose nearest one in `reference` has at least that cosine, the nearest first; exact.
 
     Args:
-        asked: such as an OOD set.
-        known: such as the ID set.
-        least: cosine, in (0, 1].
+        query: such as an OOD set; features of shape (Q, D).
+        reference: such as the ID set; features of shape (R, D).
+        min_cosine: in (0, 1].
     """
-    top = top_k(asked.image, known.image, 1)
-    nearest = top.indices[:, 0]
-    # as they are stored their lengths are 1 to three digits
-    lengths = asked.image.double().norm(dim=1) * known.image[nearest].double().norm(dim=1)
-    cosines = (top.values[:, 0] / lengths).clamp(max=1)
-    hits = (cosines >= least).nonzero()[:, 0].tolist()
-    found = [Near(asked.keys[i], known.keys[int(nearest[i])], float(cosines[i])) for i in hits]
-    return sorted(found, key=lambda near: (-near.cosine, near.key))
+    top = top_k(query.image, reference.image, 1)
+    nearest = top.indices[:, 0]  # (Q,)
+
+    # as they are stored, in half precision, their lengths are 1 to three digits
+    lengths = query.image.double().norm(dim=1) * reference.image[nearest].double().norm(dim=1)
+    cosines = (top.values[:, 0] / lengths).clamp(max=1)  # (Q,)
+
+    rows = (cosines >= min_cosine).nonzero()[:, 0].tolist()
+    pairs = [NearDuplicate(query.keys[i], reference.keys[int(nearest[i])], float(cosines[i])) for i in rows]
+    return sorted(pairs, key=lambda pair: (-pair.cosine, pair.key))

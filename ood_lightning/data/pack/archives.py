@@ -1,45 +1,26 @@
-"""Pictures inside a tar or zip. Members are read where they lie: nothing is ever unpacked, so nothing can escape."""
+"""Images inside a tar or zip. Members are read where they lie: nothing is ever unpacked, so nothing can escape."""
 
 import lzma
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from ood_lightning.data.pack.listings import Entry, Listing, Place, Refused, named_pictures, stamp_of
+from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.tars import ends_well
+from ood_lightning.data.shards.tars import Slice, ends_well
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
-_LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Bytes within a file, such as a member of a tar."""
-
-    path: str
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """Those bytes."""
-        with open(self.path, "rb") as file:
-            file.seek(self.offset)
-            data = file.read(self.size)
-        if len(data) < self.size:
-            raise ValueError("the archive ends within it")
-        return data
-
-
-@dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(NamedTuple):
     """The member of that number in a zip."""
 
     path: str
@@ -61,75 +42,84 @@ def _opened(path: str) -> zipfile.ZipFile:
 
 
 def tar_listing(path: Path) -> Listing:
-    """Pictures of an uncompressed tar.
+    """Images of an uncompressed tar.
 
     Raises:
         SourceError: it is compressed, damaged or cut.
     """
-    found, places = Listing([], foldered=True), []
-    stamp = stamp_of(path.stat())
+    members = []
     try:
         with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-            places = [(_clean(member.name), _tar_place(path, member)) for member in tar if not member.isdir()]
-            sound = ends_well(tar, raw)
+            members = [(member.name, _tar_location(path, member)) for member in tar if not member.isdir()]
+            is_whole = ends_well(tar, raw)
     except tarfile.TarError as error:
-        raise SourceError(_compressed(path) or f"{path} is no sound tar: {error}") from None
-    if not sound:
-        raise SourceError(f"{path} is damaged or cut after {many(len(places), 'member')}: copy it again")
-    return _sorted(found, places, stamp)
+        raise SourceError(_how_to_uncompress(path) or f"{path} is no sound tar: {error}") from None
+
+    if not is_whole:
+        raise SourceError(f"{path} is damaged or cut after {many(len(members), 'member')}: copy it again")
+    return _listing(path, members)
 
 
-def _compressed(path: Path) -> str:
+def _how_to_uncompress(path: Path) -> str:
     """What to do with a compressed tar; empty: it is none."""
     with path.open("rb") as file:
         start = file.read(6)
-    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), "")
-    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
-    return f"{path} is a compressed tar: {advice}" if tool else ""
+    for magic, tool in COMPRESSED.items():
+        if start.startswith(magic):
+            advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
+            return f"{path} is a compressed tar: {advice}"
+    return ""
 
 
 def zip_listing(path: Path) -> Listing:
-    """Pictures of a zip.
+    """Images of a zip.
 
     Raises:
         SourceError: it is damaged or cut.
     """
     try:
         with zipfile.ZipFile(path) as opened:
-            members = [(i, member) for i, member in enumerate(opened.infolist()) if not member.is_dir()]
+            members = [
+                (member.filename, _zip_location(path, number, member))
+                for number, member in enumerate(opened.infolist())
+                if not member.is_dir()
+            ]
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{path} is no sound zip: {error}") from None
-    places = [(_clean(member.filename), _zip_place(path, i, member)) for i, member in members]
-    return _sorted(Listing([], foldered=True), places, stamp_of(path.stat()))
+    return _listing(path, members)
 
 
-def _sorted(found: Listing, places: list[tuple[str, Place]], stamp: str) -> Listing:
-    wanted = set(named_pictures((name for name, _ in places), found.passed_over))
-    # stable: of members with one name, the order in the archive holds
-    rows = sorted(((name, place) for name, place in places if name in wanted), key=lambda row: row[0])
-    found.entries = [Entry(name, place, stamp) for name, place in rows]
-    return found
+def _listing(path: Path, members: Sequence[tuple[str, Location]]) -> Listing:
+    """Images among the members, sorted by name; of members with one name, the order in the archive holds."""
+    listing = Listing([], foldered=True)
+    stamp = stamp_of(path.stat())
+    cleaned = [(str(PurePosixPath(name)), location) for name, location in members]  # `./a.png` is `a.png`
+    images = set(image_names((name for name, _ in cleaned), listing.passed_over))
+
+    listing.entries = [Entry(name, location, stamp) for name, location in cleaned if name in images]
+    listing.entries.sort(key=lambda entry: entry.path)
+    return listing
 
 
-def _tar_place(path: Path, member: tarfile.TarInfo) -> Place:
-    if not _inside(member.name):
-        return Refused("its name leads out of the archive")
-    if not member.isreg() or member.issparse():
-        return Refused("a link, device or sparse file, and no plain member")
-    return Refused(_LARGE) if member.size > MAX_BYTES else Slice(str(path), member.offset_data, member.size)
+def _tar_location(path: Path, member: tarfile.TarInfo) -> Location:
+    is_plain = member.isreg() and not member.issparse()
+    reason = _reason_to_refuse(
+        member.name, member.size, "" if is_plain else "a link, device or sparse file, and no plain member"
+    )
+    return Refused(reason) if reason else Slice(str(path), member.offset_data, member.size)
 
 
-def _zip_place(path: Path, number: int, member: zipfile.ZipInfo) -> Place:
-    if not _inside(member.filename):
-        return Refused("its name leads out of the archive")
-    if (member.external_attr >> 28) not in (0, 8):  # file type of Unix: 8 is a plain file, 0 says nothing
-        return Refused("a link or device, and no plain member")
-    return Refused(_LARGE) if member.file_size > MAX_BYTES else ZipMember(str(path), number)
+def _zip_location(path: Path, number: int, member: zipfile.ZipInfo) -> Location:
+    is_plain = (member.external_attr >> 28) in (0, 8)  # file type of Unix: 8 is a plain file, 0 says nothing
+    reason = _reason_to_refuse(
+        member.filename, member.file_size, "" if is_plain else "a link or device, and no plain member"
+    )
+    return Refused(reason) if reason else ZipMember(str(path), number)
 
 
-def _inside(name: str) -> bool:
-    return not name.startswith(("/", "\\")) and ".." not in name.replace("\\", "/").split("/") and name[1:3] != ":\\"
-
-
-def _clean(name: str) -> str:
-    return str(PurePosixPath(name))
+def _reason_to_refuse(name: str, size: int, other_kind: str) -> str:
+    """Why a member is not read; empty: it is."""
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or name[1:3] == ":\\":
+        return "its name leads out of the archive"
+    return other_kind or (TOO_LARGE if size > MAX_BYTES else "")

@@ -1,6 +1,6 @@
 """Class numbers from folders or names. The order is what makes two sets' numbers mean the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ood_lightning.errors import SourceError
@@ -12,23 +12,25 @@ Order = Literal["auto", "name", "number"]
 def class_folders(paths: Sequence[str]) -> list[str | None]:
     """The folder that stands for the class of each path; all None where folders say nothing.
 
-    Leading folders that all paths share are passed over. Pictures in one folder have no classes.
+    Leading folders that all paths share are passed over. Images in one folder have no classes.
 
     Raises:
-        SourceError: pictures lie both beside class folders and in them.
+        SourceError: images lie both beside class folders and in them.
 
     >>> class_folders(["val/cat/1.jpg", "val/dog/left/1.jpg"])
     ['cat', 'dog']
     >>> class_folders(["val/1.jpg", "val/2.jpg"])
     [None, None]
     """
-    split = [path.split("/")[:-1] for path in paths]
-    depth = 0
-    while split and all(len(folders) > depth for folders in split) and len({folders[depth] for folders in split}) == 1:
+    folders_of = [path.split("/")[:-1] for path in paths]
+
+    depth = 0  # of the first folders that differ
+    while folders_of and all(len(folders) > depth for folders in folders_of):
+        if len({folders[depth] for folders in folders_of}) > 1:
+            return [folders[depth] for folders in folders_of]
         depth += 1
-    loose = [path for path, folders in zip(paths, split, strict=True) if len(folders) <= depth]
-    if not loose:
-        return [folders[depth] for folders in split]
+
+    loose = [path for path, folders in zip(paths, folders_of, strict=True) if len(folders) <= depth]
     if len(loose) < len(paths):
         raise SourceError(
             f"{many(len(loose), 'picture')} beside class folders, such as {loose[0]!r}, and {len(paths) - len(loose)} "
@@ -53,65 +55,73 @@ def in_order(names: Sequence[str], order: Order) -> list[str]:
     return different if order == "name" or words else sorted(different, key=lambda name: (int(name), name))
 
 
-def _settled(labels: Sequence[int | str | None], folders: Sequence[str]) -> str:
-    """What numbers the classes already; empty: only their order can."""
-    if all(label is None or label == -1 for label in labels):
-        return "the pictures have no classes"
-    if all(isinstance(label, int) for label in labels):
-        return "the source itself numbers the classes"
-    return "the lines of class_names number the folders" if folders else ""
-
-
 def numbered(
-    labels: Sequence[int | str | None], given: Sequence[str], order: Order = "auto", folders: Sequence[str] = ()
+    labels: Sequence[int | str | None], names: Sequence[str], order: Order = "auto", folders: Sequence[str] = ()
 ) -> tuple[list[int], tuple[str, ...]]:
     """Class numbers, and the name of each number.
 
     Args:
         labels: numbers, or names, or all None.
-        given: names of the classes in order.
-        order: of the class folders, unless `folders` does.
-        folders: of `given`, if known, one for each: then labels that are names are numbered by their place among
-            these, which may be more than occur.
+        names: of the classes in order; empty: unknown.
+        order: of the class folders, unless `folders` says it.
+        folders: of the classes in order, if known, one for each of `names`: labels that are names are then numbered by
+            their positions among these, which may be more than occur.
 
     Raises:
-        SourceError: `given` does not fit the labels, or nothing is left for `order` to say.
+        SourceError: `names` does not fit the labels, or nothing is left for `order` to say.
     """
-    if order != "auto" and (settled := _settled(labels, folders)):
-        raise SourceError(f"class_order is {order!r}, but {settled}: leave it out")
-    if all(label is None or label == -1 for label in labels):
-        if given:
-            raise SourceError(f"{len(given)} class_names are given, the source has no classes")
+    without_classes = all(label is None or label == -1 for label in labels)
+    numbers = [label for label in labels if isinstance(label, int)]
+
+    if without_classes:
+        _refuse_order(order, "the pictures have no classes")
+        if names:
+            raise SourceError(f"{len(names)} class_names are given, the source has no classes")
         return [-1] * len(labels), ()
-    if all(isinstance(label, int) for label in labels):
-        numbers = [int(label) for label in labels if label is not None]
+
+    if len(numbers) == len(labels):
+        _refuse_order(order, "the source itself numbers the classes")
         if min(numbers) < -1:
             raise SourceError(f"a label is {min(numbers)}: expected 0 or more, or -1 for no class")
-        if given and max(numbers) >= len(given):
-            raise SourceError(f"labels run from {min(numbers)} to {max(numbers)}, class_names holds {len(given)}")
-        return numbers, tuple(given)
-    called = [str(label) for label in labels]
+        if names and max(numbers) >= len(names):
+            raise SourceError(f"labels run from {min(numbers)} to {max(numbers)}, class_names holds {len(names)}")
+        return numbers, tuple(names)
+
+    classes = [str(label) for label in labels]
     if folders:
-        place = {name: i for i, name in enumerate(folders)}
-        if len(place) < len(folders):
-            twice = next(name for name in folders if list(folders).count(name) > 1)
-            raise SourceError(f"class_names has two lines for the folder {twice!r}")
-        if unknown := sorted(set(called) - place.keys()):
+        _refuse_order(order, "the lines of class_names number the folders")
+        number_of = _positions_of_folders(folders, set(classes))
+    else:
+        number_of = {name: number for number, name in enumerate(in_order(classes, order))}
+        if names and len(names) != len(number_of):
             raise SourceError(
-                f"class_names has no line for {len(unknown)} of {many(len(set(called)), 'class', 'classes')}, such as "
-                f"{unknown[0]!r}; "
-                f"its first line is for {folders[0]!r}"
+                f"class_names holds {many(len(names), 'name')}, the source has "
+                f"{many(len(number_of), 'class', 'classes')}. Give one name for each, in order, or lines "
+                f"`folder<TAB>name`."
             )
-        return [place[name] for name in called], tuple(given)
-    known = in_order(called, order)
-    if given and len(given) != len(known):
-        names, classes = many(len(given), "name"), many(len(known), "class", "classes")
-        raise SourceError(
-            f"class_names holds {names}, the source has {classes}. Give one name for each, in order, or lines "
-            f"`folder<TAB>name`."
-        )
-    place = {name: i for i, name in enumerate(known)}
     # names of folders need not be UTF-8, a manifest is
-    return [place[name] for name in called], tuple(
-        given or (name.encode("utf-8", "backslashreplace").decode() for name in known)
-    )
+    readable = [name.encode("utf-8", "backslashreplace").decode() for name in number_of]
+    return [number_of[name] for name in classes], tuple(names or readable)
+
+
+def _refuse_order(order: Order, reason: str) -> None:
+    """Refuse an order of classes where it would change nothing."""
+    if order != "auto":
+        raise SourceError(f"class_order is {order!r}, but {reason}: leave it out")
+
+
+def _positions_of_folders(folders: Sequence[str], occurring: set[str]) -> Mapping[str, int]:
+    """Class numbers by the lines of class_names, each of which names a folder."""
+    position_of = {name: position for position, name in enumerate(folders)}
+
+    if len(position_of) < len(folders):
+        repeated = next(name for name in folders if list(folders).count(name) > 1)
+        raise SourceError(f"class_names has two lines for the folder {repeated!r}")
+
+    unknown = sorted(occurring - position_of.keys())
+    if unknown:
+        raise SourceError(
+            f"class_names has no line for {len(unknown)} of {many(len(occurring), 'class', 'classes')}, such as "
+            f"{unknown[0]!r}; its first line is for {folders[0]!r}"
+        )
+    return position_of

@@ -13,16 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from random import Random
+from typing import NamedTuple
 
 import PIL
 from PIL import Image
 
-from ood_lightning.data.pack.archives import Slice
 from ood_lightning.data.pack.keys import keys_of
-from ood_lightning.data.pack.packing import Bad, Sample
+from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.members import located
+from ood_lightning.data.shards.members import Located, located
+from ood_lightning.data.shards.tars import Slice
 from ood_lightning.errors import SettingsError
 
 PACKAGE = "imagecorruptions-imaug"
@@ -48,9 +49,18 @@ def version() -> str:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One picture with its corruption."""
+class Draw(NamedTuple):
+    """One image of a set with its corruption.
+
+    Args:
+        shard: path of its shard in the manifest.
+        source: its key there.
+        picture: its bytes there.
+        label: its class number; -1: none.
+        key: that it gets.
+        corruption: one of :data:`NAMES`.
+        severity: 1 to 5.
+    """
 
     shard: str
     source: str
@@ -64,7 +74,7 @@ class Draw:
 def drawn(
     manifest: Manifest, corruptions: Sequence[str], severities: Sequence[int], samples: int, seed: int
 ) -> list[Draw]:
-    """That many of all (picture, corruption, severity), each at most once and all as likely; in the set's order.
+    """That many of all (image, corruption, severity), each at most once and all as likely; in the set's order.
 
     Args:
         manifest: the set to corrupt.
@@ -76,33 +86,34 @@ def drawn(
     Raises:
         ShardContentError: a shard is damaged.
     """
-    pictures = [(shard.path, sample) for shard in manifest.shards for sample in located(manifest.path(shard))]
-    kinds = [(name, severity) for name in corruptions for severity in severities]
-    total = len(pictures) * len(kinds)
-    chosen = [divmod(n, len(kinds)) for n in sorted(Random(seed).sample(range(total), min(samples, total)))]
-    keys = keys_of([f"{pictures[i][1].key}-{kinds[k][0]}-{kinds[k][1]}" for i, k in chosen])
+    images = [(shard.path, image) for shard in manifest.shards for image in located(manifest.path(shard))]
+    kinds = [(corruption, severity) for corruption in corruptions for severity in severities]
+    n_all = len(images) * len(kinds)
+    numbers = sorted(Random(seed).sample(range(n_all), min(samples, n_all)))
+
+    # all are numbered image by image, and of each image kind by kind
+    chosen = [(*images[number // len(kinds)], *kinds[number % len(kinds)]) for number in numbers]
+    keys = keys_of([f"{image.key}-{corruption}-{severity}" for _, image, corruption, severity in chosen])
+
     return [
-        Draw(
-            shard,
-            sample.key,
-            sample.picture,
-            int(sample.label.read()) if sample.label else -1,
-            key,
-            *kinds[k],
-        )
-        for (i, k), key in zip(chosen, keys, strict=True)
-        for shard, sample in [pictures[i]]
+        Draw(shard, image.key, image.picture, _label(image), key, corruption, severity)
+        for (shard, image, corruption, severity), key in zip(chosen, keys, strict=True)
     ]
+
+
+def _label(image: Located) -> int:
+    return int(image.label.read()) if image.label else -1
 
 
 @dataclass(frozen=True)
 class Corrupted:
-    """Recipe of a shard of corrupted pictures.
+    """Recipe of a shard of corrupted images.
 
     Args:
         draws: in order.
         source: fingerprint of the set that they are drawn from.
-        seed: of the noise; what is done to a picture follows from it, the picture's place and the corruption alone.
+        seed: of the noise; what is done to an image follows from it, the image's shard and key and the corruption
+            alone.
         version: of the package.
     """
 
@@ -114,39 +125,43 @@ class Corrupted:
     @property
     def fingerprint(self) -> str:
         """Hash of the draws and of what may change the pixels."""
-        rows = [(d.shard, d.source, d.key, d.label) for d in self.draws]
-        about = [self.source, self.seed, self.version, PIL.__version__, rows]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+        rows = [(draw.shard, draw.source, draw.key, draw.label) for draw in self.draws]  # a key names its corruption
+        content = [self.source, self.seed, self.version, PIL.__version__, rows]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
     def __len__(self) -> int:
         return len(self.draws)
 
-    def samples(self) -> Iterator[Sample | Bad]:
-        """Each picture corrupted, or why it is left out."""
-        for d in self.draws:
+    def images(self) -> Iterator[PackedImage | SkippedImage]:
+        """Each image corrupted, or why it is left out."""
+        for draw in self.draws:
+            name = f"{draw.shard} {draw.source}"
             try:
-                image = decode(d.picture.read())
+                image = decode(draw.picture.read())
             except (ValueError, OSError) as error:
-                yield Bad(f"{d.shard} {d.source}", str(error))
+                yield SkippedImage(name, str(error))
                 continue
-            told = f"{self.seed} {d.shard} {d.source} {d.corruption} {d.severity}"
-            seed = int.from_bytes(hashlib.sha256(told.encode()).digest()[:4])
-            about = {"from": f"{d.shard} {d.source}", "corruption": d.corruption, "severity": d.severity}
-            yield Sample(d.key, "jpg", corrupted(image, d.corruption, d.severity, seed), d.label, about)
+
+            words = f"{self.seed} {name} {draw.corruption} {draw.severity}"
+            seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4])
+            data = corrupted(image, draw.corruption, draw.severity, seed)
+            metadata = {"from": name, "corruption": draw.corruption, "severity": draw.severity}
+            yield PackedImage(draw.key, "jpg", data, draw.label, metadata)
 
 
 def corrupted(image: Image.Image, corruption: str, severity: int, seed: int) -> bytes:
-    """JPEG of the central 224 x 224 of an RGB picture, corrupted; the same seed gives the same bytes."""
+    """JPEG of the central 224 x 224 of an RGB image, corrupted; the same seed gives the same bytes."""
     import numpy as np
     from imagecorruptions import corrupt
 
+    options = {"seed": seed} if corruption in SEEDED else {}
     state = np.random.get_state()  # noqa: NPY002 - the package draws from numpy's global generator
     np.random.seed(seed)  # noqa: NPY002
     try:
-        own = {"seed": seed} if corruption in SEEDED else {}
-        pixels = corrupt(np.asarray(central(image)), severity=severity, corruption_name=corruption, **own)
+        pixels = corrupt(np.asarray(central(image)), severity=severity, corruption_name=corruption, **options)
     finally:
         np.random.set_state(state)  # noqa: NPY002
+
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return buffer.getvalue()
@@ -154,8 +169,9 @@ def corrupted(image: Image.Image, corruption: str, severity: int, seed: int) -> 
 
 def central(image: Image.Image) -> Image.Image:
     """The shorter side to 256, then the central 224 x 224, rounded as torchvision does."""
-    short = min(image.size)
-    width, height = (SIDE if side == short else SIDE * side // short for side in image.size)
-    left, top = round((width - CROP) / 2), round((height - CROP) / 2)
+    shorter = min(image.size)
+    width, height = (SIDE if side == shorter else SIDE * side // shorter for side in image.size)
+    left = round((width - CROP) / 2)
+    top = round((height - CROP) / 2)
     resized = image.resize((width, height), Image.Resampling.BILINEAR)
     return resized.crop((left, top, left + CROP, top + CROP))

@@ -1,13 +1,33 @@
-"""A person's own pictures: a file, or a folder with all its subfolders."""
+"""Folders with all their subfolders: those to pack, and a person's own pictures."""
 
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from ood_lightning.data.pack.listings import Listing, file_entry, image_names
 from ood_lightning.data.shards.tars import IMAGE_SUFFIXES
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
+from ood_lightning.progress import bar
+
+
+def folder_listing(path: Path) -> Listing:
+    """Images below a folder, sorted by path; linked folders are followed, each once.
+
+    Raises:
+        SourceError: a folder may not be read.
+    """
+    listing = Listing([], foldered=True)
+    names = (file.relative_to(path).as_posix() for file in files_below(path))
+
+    with bar(None, f"list {path.name}", "img", delay_s=2) as progress_bar:  # a network may need minutes for a million
+        for name in image_names(names, listing.passed_over):
+            listing.entries.append(file_entry(name, path / name))
+            progress_bar.update()
+
+    listing.entries.sort(key=lambda entry: entry.path)
+    return listing
 
 
 def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[Path]:
@@ -25,13 +45,14 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
         return [path]
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
+
     files = list(files_below(path))
-    found = sorted(p for p in files if p.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and p.is_file())
+    pictures = sorted(file for file in files if file.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and file.is_file())
     if passed_over is not None:
-        passed_over.update(p.suffix.lower() or p.name for p in set(files).difference(found))
-    if not found:
+        passed_over.update(file.suffix.lower() or file.name for file in set(files).difference(pictures))
+    if not pictures:
         raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
-    return found
+    return pictures
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -41,14 +62,15 @@ def files_below(folder: Path) -> Iterator[Path]:
         SourceError: a folder may not be read.
     """
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        folders.sort()
-        real = os.path.realpath(place)
+    for path, subfolders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        subfolders.sort()
+        real = os.path.realpath(path)
         if real in seen:  # a link back up, or a second way to a folder
-            folders.clear()
+            subfolders.clear()
             continue
+
         seen.add(real)
-        yield from (Path(place, name) for name in names)
+        yield from (Path(path, name) for name in names)
 
 
 def _refuse(error: OSError) -> None:

@@ -1,72 +1,69 @@
 """Data sets of the Hugging Face hub as sources of pictures: the Parquet files of chosen splits, at one commit.
 
-Files are listed by the hub's own client, with its endpoint and token, and fetched by ours: tried again, gone on with,
-compared with the SHA-256 that the hub lists. They lie as in the repository, so the folder can be packed offline too.
+Both steps go through the hub's own client, with its endpoint, its token and its cache (`$HF_HOME`): the files of a
+commit are listed, and `snapshot_download` fetches those of the split. The client compares their sizes alone, so the
+SHA-256 that the hub lists is compared here. The fetched folder has the layout of the repository, and can be packed
+again without a network.
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import IO
-from urllib.parse import quote
+from typing import NamedTuple
 
-from huggingface_hub import HfApi, get_token
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.hf_api import RepoFile
+from tqdm import tqdm
 
-from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped, size_in_words
-from ood_lightning.data.pack.listings import PICTURES, Listing
+from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped
+from ood_lightning.data.pack.listings import IMAGE_ENDINGS, Listing
 from ood_lightning.data.pack.parquet import parquet_listing
-from ood_lightning.data.remote import download
-from ood_lightning.data.remote.fetch import ON_HUB, cache, fetch_to
-from ood_lightning.errors import RefusedError, SourceError, first_line
+from ood_lightning.data.remote.addresses import ON_HUB, redacted
+from ood_lightning.errors import ShardContentError, SourceError, first_line
+from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
-from ood_lightning.progress import bar
 
 CONVERTED = "refs/convert/parquet"
+ARCHIVES = (".zip", ".gz", ".tgz", ".xz", ".bz2", ".zst")
 
 
-@dataclass(frozen=True)
-class OnHub:
-    """A folder of a data set at one commit.
+class HubSource(NamedTuple):
+    """A folder of a data set on the hub, as a person names it.
 
     Args:
         repository: `OWNER/DATASET`.
-        commit: to which the revision was resolved, so that the bytes cannot change.
-        folder: within it; empty: all of it.
-        endpoint: the hub's address.
-        files: all that lie in the folder.
+        revision: branch, tag or commit; empty: `main`.
+        folder: within the data set; empty: all of it.
     """
 
     repository: str
-    commit: str
+    revision: str
     folder: str
-    endpoint: str
-    files: tuple[RepoFile, ...]
+
+    def __str__(self) -> str:
+        return self.data_set + (f"/{self.folder}" if self.folder else "")
 
     @property
-    def name(self) -> str:
-        """The folder as a source, with its commit."""
-        return f"hf:{self.repository}@{self.commit}" + f"/{self.folder}" * bool(self.folder)
-
-    @property
-    def page(self) -> str:
-        """The data set's address."""
-        return f"{self.endpoint}/datasets/{self.repository}"
-
-    @property
-    def place(self) -> Path:
-        """Folder of its fetched files on this machine."""
-        return cache() / "hub" / self.repository / self.commit
+    def data_set(self) -> str:
+        """The source without its folder."""
+        return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
 
-def hub_listing(source: str, split: str | None) -> Listing:
-    """Pictures of a split of a data set on the hub; its files are fetched if they are not yet.
+def hub_listing(text: str, split: str | None) -> Listing:
+    """Images of a split of a data set on the hub; files that the client's cache lacks are fetched.
 
     Args:
-        source: `hf:OWNER/DATASET`, with `@REVISION` and `/FOLDER` if wanted.
+        text: `hf:OWNER/DATASET`, with `@REVISION` and `/FOLDER` if wanted.
         split: as the files' names say it; several with `+`; None: the only one.
 
     Raises:
@@ -74,127 +71,143 @@ def hub_listing(source: str, split: str | None) -> Listing:
             the split is not one alone; it is stored in another form than Parquet.
         ShardContentError: a file has other bytes than the hub lists, or is no Parquet.
     """
-    found = _listed(source)
-    tables = [file for file in found.files if file.path.endswith(".parquet")]
+    parts = ON_HUB.fullmatch(text)
+    if not parts:
+        raise SourceError(
+            f"{text!r}: expected hf:OWNER/DATASET, with @REVISION and /FOLDER behind it if wanted; --split chooses"
+        )
+    source = HubSource(parts[1], parts[2] or "", parts[3] or "")
+
+    commit, all_files = _list_files(source)
+    at_commit = source._replace(revision=commit)
+    tables = [file for file in all_files if file.path.endswith(".parquet")]
     if not tables:
-        raise SourceError(_in_another_form(found))
+        raise SourceError(_how_to_pack_another_form(at_commit, [file.path for file in all_files]))
+
     groups: Groups[RepoFile] = grouped(tables, lambda file: file.path)
-    files = chosen(groups, split, f"hf:{found.repository}{_given_revision(source)}", lambda file: file.size)
-    files.sort(key=lambda file: PurePosixPath(file.path))  # as a local copy is read
-    listing = parquet_listing(_fetched(found, files))
-    listing.origin = " ".join([found.name, *(f"split {split}" for split in [split] if split)])
-    total = size_in_words(sum(file.size for file in files))
-    listing.fetched = f"{many(len(files), 'Parquet file')}, {total}, in {found.place}"
+    files = chosen(groups, split, source.data_set, lambda file: file.size)
+    files.sort(key=lambda file: PurePosixPath(file.path))  # the order in which a local copy is read
+    snapshot = _fetch(source, commit, files)
+
+    listing = parquet_listing([snapshot / file.path for file in files])
+    listing.origin = f"{at_commit} split {split}" if split else str(at_commit)
+    total = tqdm.format_sizeof(sum(file.size for file in files), "B")
+    listing.fetched = (
+        f"{many(len(files), 'Parquet file')}, {total}, in {snapshot} (`hf cache rm dataset/{source.repository}` "
+        f"removes them)"
+    )
     listing.notes = {
         "hub": {
-            "dataset": found.repository,
-            "commit": found.commit,
-            "files": [{"path": f.path, "bytes": f.size, "sha256": f.lfs.sha256 if f.lfs else ""} for f in files],
+            "dataset": source.repository,
+            "commit": commit,
+            "files": [{"path": file.path, "bytes": file.size, "sha256": _sha256_listed(file)} for file in files],
         }
     }
     return listing
 
 
-def _given_revision(source: str) -> str:
-    found = ON_HUB.fullmatch(source)
-    return f"@{found[2]}" if found and found[2] else ""
-
-
-def _listed(source: str) -> OnHub:
-    """What lies there, and at which commit."""
-    parts = ON_HUB.fullmatch(source)
-    if not parts:
-        raise SourceError(
-            f"{source!r}: expected hf:OWNER/DATASET, with @REVISION and /FOLDER behind it if wanted; --split chooses"
-        )
-    repository, revision, folder = parts[1], parts[2], parts[3] or ""
+def _list_files(source: HubSource) -> tuple[str, list[RepoFile]]:
+    """The commit that the revision stands for now, and all files of the folder at it."""
     api = HfApi()
-    try:
-        commit = api.dataset_info(repository, revision=revision).sha or ""
+    with _client_errors_in_words(source, "listed"):
+        commit = api.dataset_info(source.repository, revision=source.revision or None).sha or ""
         entries = api.list_repo_tree(
-            repository, folder or None, recursive=True, revision=commit, repo_type="dataset", expand=False
+            source.repository, source.folder or None, recursive=True, revision=commit, repo_type="dataset"
         )
-        files = tuple(entry for entry in entries if isinstance(entry, RepoFile))
-    except GatedRepoError as error:
-        raise SourceError(_gated(repository, f"{api.endpoint}/datasets/{repository}", first_line(error))) from None
-    except RepositoryNotFoundError:
-        raise SourceError(
+        files = [entry for entry in entries if isinstance(entry, RepoFile)]
+
+    for path in (PurePosixPath(file.path) for file in files):
+        if path.is_absolute() or ".." in path.parts:
+            raise SourceError(f"{source}: the hub lists a file outside the data set")
+    return commit, files
+
+
+def _fetch(source: HubSource, commit: str, files: Sequence[RepoFile]) -> Path:
+    """Folder of the client's cache that holds these files now; files that it held before are not fetched again."""
+    with _client_errors_in_words(source, "fetched"):
+        snapshot = snapshot_download(
+            source.repository,
+            repo_type="dataset",
+            revision=commit,
+            allow_patterns=[escape(file.path) for file in files],
+        )
+
+    for file in files:
+        path = Path(snapshot, file.path)
+        expected = _sha256_listed(file)
+        if expected and sha256_of(path) != expected:
+            path.resolve().unlink()  # the cache would serve these bytes for ever, to others too
+            path.unlink(missing_ok=True)  # the link to them
+            raise ShardContentError(
+                f"the bytes of {source.data_set}/{file.path} are not those that the hub lists (SHA-256 "
+                f"{expected[:12]}...): they were changed on the way. They are removed; the same command fetches them "
+                f"again."
+            )
+    return Path(snapshot)
+
+
+def _sha256_listed(file: RepoFile) -> str:
+    """SHA-256 of a large file; a small one lies in git itself, without one."""
+    return file.lfs.sha256 if file.lfs else ""
+
+
+@contextmanager
+def _client_errors_in_words(source: HubSource, action: str) -> Iterator[None]:
+    """What the hub's client raises, as an error that says what to do, without tokens and signed addresses."""
+    try:
+        yield
+    except Exception as error:  # also those of its HTTP library, which has been another in each major version
+        cause = re.sub(r"https?://[^\s'\"]+", lambda url: redacted(url[0]), first_line(error)).rstrip(".")
+        raise SourceError(_what_to_do(error, cause, source, action)) from None
+
+
+def _what_to_do(error: Exception, cause: str, source: HubSource, action: str) -> str:
+    repository = source.repository
+    endpoint = HfApi().endpoint
+
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{repository} is gated: its files are given to accounts that its owners have let in. Agree to their terms "
+            f"on {endpoint}/datasets/{repository}, then `hf auth login`, or HF_TOKEN with a token of that account, and "
+            f"the same command again ({cause})"
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return (
             f"the hub shows no data set {repository!r}: it is misspelt, or private (`hf auth login`, or HF_TOKEN with "
             f"a token that may read it; one that has expired hides public sets too)"
-        ) from None
-    except RevisionNotFoundError:
-        hint = "; the hub has not converted it to Parquet" * (revision == CONVERTED)
-        raise SourceError(f"{repository} has no revision {revision!r}{hint}") from None
-    except EntryNotFoundError:
-        raise SourceError(f"{repository} has no folder {folder!r} at revision {revision or 'main'}") from None
-    except Exception as error:  # of its HTTP library, which has been another in each major version
-        cause = first_line(error).rstrip(".")
-        raise SourceError(
-            f"{source} cannot be listed, the hub at {api.endpoint} is not reached: {cause}. Without a network, fetch "
-            f"its files where there is one (`hf download {repository} --repo-type dataset --local-dir FOLDER`), and "
-            f"pack FOLDER."
-        ) from None
-    if any(".." in (path := PurePosixPath(file.path)).parts or path.is_absolute() for file in files):
-        raise SourceError(f"{source}: the hub lists a file outside the data set")
-    return OnHub(repository, commit, folder, api.endpoint, files)
+        )
+    if isinstance(error, RevisionNotFoundError):
+        hint = "; the hub has not converted it to Parquet" if source.revision == CONVERTED else ""
+        return f"{repository} has no revision {source.revision!r}{hint}"
+    # the client's word for "not reached, and not in the cache either" is an EntryNotFoundError too
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return f"{repository} has no folder {source.folder!r} at revision {source.revision or 'main'}"
 
-
-def _fetched(found: OnHub, files: Sequence[RepoFile]) -> list[Path]:
-    """Where the files lie on this machine, fetched one after another."""
-    paths = []
-    before = 0
-    with bar(sum(file.size for file in files), f"fetch {found.repository}", "B") as progress_bar:
-
-        def told(held: int) -> None:
-            progress_bar.update(before + held - progress_bar.n)
-
-        token = get_token()
-        authorization = f"Bearer {token}" if token else ""
-        for file in files:
-            url = f"{found.endpoint}/datasets/{found.repository}/resolve/{found.commit}/{quote(file.path)}"
-            target = found.place / file.path
-            transfer = partial(_transfer, url, authorization, told)
-            sha256 = file.lfs.sha256 if file.lfs else ""
-            try:
-                fetch_to(target, transfer, download.redacted(url), lambda _: None, file.size, sha256, goes_on=True)
-            except RefusedError as error:
-                if error.status in (401, 403):
-                    raise SourceError(_gated(found.repository, found.page, str(error))) from None
-                raise
-            paths.append(target)
-            before += file.size
-            told(0)
-    return paths
-
-
-def _transfer(url: str, authorization: str, told: download.Told, file: IO[bytes], size: int | None) -> None:
-    download.download(url, file, size, authorization, told)
-
-
-def _gated(repository: str, page: str, cause: str) -> str:
     return (
-        f"{repository} is gated: its files are given to accounts that its owners have let in. Agree to their terms on "
-        f"{page}, then `hf auth login`, or HF_TOKEN with a token of that account, and the same command again ({cause})"
+        f"{source} cannot be {action} from the hub at {endpoint}: {cause}. Files that came whole are kept, and the "
+        f"same command goes on. Without a network, fetch them where there is one (`hf download {repository} "
+        f"--repo-type dataset --local-dir FOLDER`), and pack FOLDER."
     )
 
 
-def _in_another_form(found: OnHub) -> str:
-    """What to do with a data set that is no Parquet."""
-    endings = Counter(PurePosixPath(file.path).suffix.lower() or "no ending" for file in found.files)
-    holds = ", ".join(f"{n} {ending}" for ending, n in endings.most_common(6)) or "nothing"
-    fetch = f"hf download {found.repository} --revision {found.commit} --repo-type dataset --local-dir raw/FOLDER"
-    converted = f"hf:{found.repository}@{CONVERTED}"
+def _how_to_pack_another_form(source: HubSource, paths: Sequence[str]) -> str:
+    """What to do with a data set that has no Parquet files; `source` names its commit."""
+    endings = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in paths)
+    counts = ", ".join(f"{n} {ending}" for ending, n in endings.most_common(6)) or "nothing"
+    fetch = f"hf download {source.repository} --revision {source.revision} --repo-type dataset --local-dir raw/FOLDER"
+    converted = source._replace(revision=CONVERTED).data_set
+
     if endings[".tar"]:
-        tar = next(file.path for file in found.files if file.path.endswith(".tar"))
-        told = (
+        tar = next(path for path in paths if path.lower().endswith(".tar"))
+        advice = (
             f"If the tars are WebDataset shards they need no packing: name them where shards go, "
-            f"`--shards 'hf:{found.repository}@{found.commit}/{tar}'`, with a brace list for several. Tars of another "
-            f"form: `{fetch}`, then `data pack raw/FOLDER/{tar}`"
+            f"`--shards '{source.data_set}/{tar}'`, with a brace list for several. Tars of another form: `{fetch}`, "
+            f"then `data pack raw/FOLDER/{tar}`"
         )
-    elif any(endings[f".{ending}"] for ending in PICTURES):
-        told = f"Pictures in files of their own are packed from a folder: `{fetch}`, then `data pack raw/FOLDER`"
-    elif any(endings[ending] for ending in (".zip", ".gz", ".tgz", ".xz", ".bz2", ".zst")):
-        told = f"Archives are packed from this machine: `{fetch}`, then `data pack` of the .zip or unpacked tar in it"
+    elif any(endings[f".{ending}"] for ending in IMAGE_ENDINGS):
+        advice = f"Pictures in files of their own are packed from a folder: `{fetch}`, then `data pack raw/FOLDER`"
+    elif any(endings[ending] for ending in ARCHIVES):
+        advice = f"Archives are packed from this machine: `{fetch}`, then `data pack` of the .zip or unpacked tar in it"
     else:
-        told = f"`{fetch}` fetches it; `data pack` reads folders of pictures, lists, archives and Parquet"
-    return f"{found.name} holds no Parquet files, but {holds}. {told}. Or the hub has converted it: `{converted}`."
+        advice = f"`{fetch}` fetches it; `data pack` reads folders of pictures, lists, archives and Parquet"
+    return f"{source} holds no Parquet files, but {counts}. {advice}. Or the hub has converted it: `{converted}`."

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from tqdm import tqdm
+
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
 
@@ -36,17 +38,19 @@ def named(path: str) -> Named:
     *folders, stem = path.removesuffix(".parquet").split("/")
     counted = re.fullmatch(r"(.+)-\d+-of-(\d+)(?:-[0-9a-f]+)?", stem)
     split = counted[1] if counted else re.sub(r"(?:(?:^|[-_.])\d+)+$", "", stem)
+    n_files = int(counted[2]) if counted else 0
+
     if folders and split not in SPLITS and (folders[-1] in SPLITS or not split):
         split = folders.pop()
-    return Named("/".join(folders), split or "train", int(counted[2]) if counted else 0)  # `train` as `datasets` has it
+    return Named("/".join(folders), split or "train", n_files)  # `train` as `datasets` has it
 
 
 def grouped(files: Sequence[F], path: Callable[[F], str]) -> Groups[F]:
     """Files by configuration and split, in the order of their paths."""
     groups: dict[tuple[str, str], list[tuple[Named, F]]] = {}
     for file in sorted(files, key=path):
-        about = named(path(file))
-        groups.setdefault((about.config, about.split), []).append((about, file))
+        name = named(path(file))
+        groups.setdefault((name.config, name.split), []).append((name, file))
     return groups
 
 
@@ -62,39 +66,40 @@ def chosen(groups: Groups[F], split: str | None, source: str, size: Callable[[F]
     Raises:
         SourceError: it is not clear which files are meant, or some are missing.
     """
-    wanted = split.split("+") if split is not None else sorted({name for _, name in groups})
-    known = _listing(groups, size)
-    configs = sorted({config for config, name in groups if name in wanted})
-    missing = [name for name in wanted if not any((config, name) in groups for config in configs)]
+    splits = split.split("+") if split is not None else sorted({name for _, name in groups})
+    configs = sorted({config for config, name in groups if name in splits})
+    overview = _overview(groups, size)
+
+    missing = [name for name in splits if not any((config, name) in groups for config in configs)]
     if missing:
-        raise SourceError(f"{source} has no split {missing[0]!r}; its files are named{known}")
+        raise SourceError(f"{source} has no split {missing[0]!r}; its files are named{overview}")
     if len(configs) > 1:
         raise SourceError(
-            f"{source} has {len(configs)} folders with such files: name one, as `{source}/{configs[0]}`:{known}"
+            f"{source} has {len(configs)} folders with such files: name one, as `{source}/{configs[0]}`:{overview}"
         )
-    if split is None and len(wanted) > 1:
+    if split is None and len(splits) > 1:
         raise SourceError(
-            f"{source} has {len(wanted)} splits: choose one by --split, or several as --split {'+'.join(wanted[:2])}:"
-            f"{known}"
+            f"{source} has {len(splits)} splits: choose one by --split, or several as --split {'+'.join(splits[:2])}:"
+            f"{overview}"
         )
-    for name in wanted:
-        files = groups[configs[0], name]
-        promised = {about.of for about, _ in files}
-        if len(promised) > 1 or promised - {0, len(files)}:
-            told = " or ".join(map(str, sorted(promised)))
-            raise SourceError(f"{source}: split {name!r} has {many(len(files), 'file')}, their names speak of {told}")
-    return [file for name in dict.fromkeys(wanted) for _, file in groups[configs[0], name]]
+
+    files: list[F] = []
+    for name in dict.fromkeys(splits):
+        of_split = groups[configs[0], name]
+        promised = {file_name.of for file_name, _ in of_split}
+        if len(promised) > 1 or promised - {0, len(of_split)}:
+            counts = " or ".join(map(str, sorted(promised)))
+            raise SourceError(
+                f"{source}: split {name!r} has {many(len(of_split), 'file')}, their names speak of {counts}"
+            )
+        files += [file for _, file in of_split]
+    return files
 
 
-def size_in_words(n: int) -> str:
-    """`1.2 GB`; powers of 1,000, as the hub has it."""
-    unit, name = next((pair for pair in ((1e9, "GB"), (1e6, "MB")) if n >= pair[0]), (1e3, "kB"))
-    return f"{n / unit:.1f} {name}"
-
-
-def _listing(groups: Groups[F], size: Callable[[F], int]) -> str:
+def _overview(groups: Groups[F], size: Callable[[F], int]) -> str:
+    """A line for each split that there is."""
     lines = []
     for (config, split), files in sorted(groups.items()):
-        total = size_in_words(sum(size(file) for _, file in files))
+        total = tqdm.format_sizeof(sum(size(file) for _, file in files), "B")
         lines.append(f"\n  {config or 'top folder'}: {split} ({many(len(files), 'file')}, {total})")
     return "".join(lines)

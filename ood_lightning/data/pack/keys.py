@@ -1,4 +1,4 @@
-"""Keys of samples: unique, safe as file names anywhere, and the same whatever the order of work."""
+"""Keys of images in shards: unique, safe as file names anywhere, and the same whatever the order of work."""
 
 import re
 from collections import Counter
@@ -18,17 +18,21 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     >>> keys_of(["cat/1.jpg", "cat/1.png", "cat/2.JPEG"])
     ['cat/1-634a07bf9d', 'cat/1-6a3b843cf6', 'cat/2']
     """
-    plain = [_plain(path) for path in paths]
-    often = Counter(key.casefold() for key in plain)
-    keys, seen = [], set()
-    for path, key in zip(paths, plain, strict=True):
-        if key != _stem(path) or often[key.casefold()] > 1:
-            key = f"{key}-{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
-        n, first = 1, key
-        while key.casefold() in seen:
+    safe_stems = [_safe_stem(path) for path in paths]
+    uses = Counter(stem.casefold() for stem in safe_stems)
+
+    keys = []
+    taken = set()
+    for path, stem in zip(paths, safe_stems, strict=True):
+        key = stem
+        if stem != _stem(path) or uses[stem.casefold()] > 1:
+            key += f"-{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
+
+        unnumbered, n = key, 1
+        while key.casefold() in taken:
             n += 1
-            key = f"{first}-{n}"
-        seen.add(key.casefold())
+            key = f"{unnumbered}-{n}"
+        taken.add(key.casefold())
         keys.append(key)
     return keys
 
@@ -39,13 +43,14 @@ def shows(key: str, path: str) -> bool:
 
 
 def _stem(path: str) -> str:
+    """The path without its ending; a name that begins with its only dot has none."""
     folder, slash, name = path.rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
-def _plain(path: str) -> str:
+def _safe_stem(path: str) -> str:
     parts = [re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in _stem(path).split("/")]
-    key = "/".join(parts)
-    if key.startswith("__"):
-        key = "u" + key
-    return key[:LONGEST].rstrip("/")
+    stem = "/".join(parts)
+    if stem.startswith("__"):
+        stem = "u" + stem
+    return stem[:LONGEST].rstrip("/")

@@ -1,59 +1,56 @@
-"""What a source holds: pictures by name, with the class that the source gives each. Nothing is decoded here.
+"""What a source holds: images by name, where their bytes lie, and the class that the source gives each.
 
-Sources are folders, list files as OpenOOD has them, CSV and TSV; archives and Parquet have files of their own.
+Nothing is decoded here. Each kind of source has a reader in a file of its own: `folder`, `list_files`, `archives`,
+`parquet`, `hub`.
 """
 
-import csv
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import stat_result
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
-from ood_lightning.data.pack.folder import files_below
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.errors import SourceError
-from ood_lightning.plurals import many
-from ood_lightning.progress import bar
 
 # what may be a picture by its name; whether it is one that can be stored is for its content to say
-PICTURES = frozenset(
+IMAGE_ENDINGS = frozenset(
     "jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff ppm pgm pbm pnm jp2 avif heic heif ico svg tga".split()  # noqa: SIM905
 )
+TOO_LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
 
-class Place(Protocol):
-    """Where the bytes of one picture lie; plain data, so that another process can read them."""
+class Location(Protocol):
+    """Where the bytes of one image lie; plain data, so that another process can read them.
+
+    Its `repr` is part of the fingerprint of a shard: another one means that the shard is made again.
+    """
 
     def read(self) -> bytes:
-        """The encoded picture.
+        """The encoded image.
 
         Raises:
             ValueError, OSError: it cannot be read.
         """
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file of its own."""
 
     path: str
 
     def read(self) -> bytes:
-        """Its bytes; refused where no picture is that large."""
+        """Its bytes; refused where no image is that large."""
         with open(self.path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+            raise ValueError(TOO_LARGE)
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A picture that is known not to be readable, such as a link in an archive."""
+class Refused(NamedTuple):
+    """An image that is known not to be readable, such as a link in an archive."""
 
     why: str
 
@@ -63,24 +60,24 @@ class Refused:
 
 
 class Entry(NamedTuple):
-    """One picture of a source.
+    """One image of a source.
 
     Args:
         path: as the source calls it, with `/`.
-        place: where its bytes lie.
+        location: where its bytes lie.
         stamp: size and time; another one means that the bytes may differ.
         label: class number (-1: none), or name of the class; None: the folders say.
     """
 
     path: str
-    place: Place
+    location: Location
     stamp: str
     label: int | str | None = None
 
 
 @dataclass
 class Listing:
-    """The pictures of a source, in a fixed order.
+    """The images of a source, in a fixed order.
 
     Args:
         entries: sorted by path; a list file keeps its own order.
@@ -103,11 +100,11 @@ class Listing:
     fetched: str = ""
 
 
-def named_pictures(names: Iterable[str], passed_over: Counter[str]) -> Iterable[str]:
-    """Names that may be pictures; the others are counted."""
+def image_names(names: Iterable[str], passed_over: Counter[str]) -> Iterator[str]:
+    """Names that may be those of pictures; the others are counted in `passed_over`."""
     for name in names:
         path = PurePosixPath(name)
-        if path.suffix.lower().lstrip(".") not in PICTURES:
+        if path.suffix.lower().lstrip(".") not in IMAGE_ENDINGS:
             passed_over[path.suffix.lower() or "no ending"] += 1
         elif path.name.startswith("._") or "__MACOSX" in path.parts:
             passed_over["resource forks of macOS"] += 1
@@ -115,127 +112,20 @@ def named_pictures(names: Iterable[str], passed_over: Counter[str]) -> Iterable[
             yield name
 
 
-def folder(path: Path) -> Listing:
-    """Pictures below a folder; linked folders are followed, each once."""
-    found = Listing([], foldered=True)
-    names = (file.relative_to(path).as_posix() for file in files_below(path))
-    with bar(
-        None, f"list {path.name}", "img", delay_s=2
-    ) as progress_bar:  # minutes where a network holds a million files
-        for name in named_pictures(names, found.passed_over):
-            place, stamp = _file(path / name)
-            found.entries.append(Entry(name, place, stamp))
-            progress_bar.update()
-    found.entries.sort()
-    return found
-
-
-def list_file(path: Path, root: Path) -> Listing:
-    """Lines `path label` as in OpenOOD's lists; -1: no class. Paths may hold spaces.
-
-    Raises:
-        SourceError: a line is of another form, or leads out of `root`.
-    """
-    rows = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        try:
-            rows.append((number, name.strip(), int(label)))
-        except ValueError:
-            raise SourceError(f"{path}, line {number}: {line.strip()!r} is not `path label` with an integer") from None
-    return _listed(path, root, rows)
-
-
-def table(path: Path, root: Path) -> Listing:
-    """CSV or TSV with a column `path` and, if wanted, `label`: integers, or names of classes.
-
-    Raises:
-        SourceError: the columns are missing, a line has others, labels are no whole numbers, or a path leads out of
-            `root`.
-    """
-    lines = _text(path).splitlines(keepends=True)
-    reader = csv.reader(lines, delimiter="\t" if path.suffix == ".tsv" else ",", skipinitialspace=True)
-    filled = ((reader.line_num, row) for row in _rows(path, reader) if row)  # an empty line is no row
-    columns = [name.strip() for name in next(filled, (0, []))[1]]
-    if columns.count("path") != 1 or columns.count("label") > 1:
-        raise SourceError(
-            f"{path} has the columns {', '.join(columns) or 'none'} in its first line: expected path and, if wanted, "
-            f"label, once each"
-        )
-    rows: list[tuple[int, str, str]] = []
-    for number, row in filled:
-        if len(row) != len(columns):
-            raise SourceError(
-                f"{path}, line {number}: has {many(len(row), 'value')}, the first line {many(len(columns), 'column')}; "
-                f"what holds a separator needs quotes"
-            )
-        label = row[columns.index("label")].strip() if "label" in columns else "-1"
-        rows.append((number, row[columns.index("path")], label))
-    found = _listed(path, root, _numbered(path, rows))
-    found.unread = tuple(name for name in columns if name not in ("path", "label"))
-    return found
-
-
-def _numbered(path: Path, rows: Sequence[tuple[int, str, str]]) -> Sequence[tuple[int, str, int | str]]:
-    """Labels as integers if all are."""
+def file_entry(name: str, path: Path, label: int | str | None = None) -> Entry:
+    """The entry of a file, also of one that cannot be read: that is said when it is packed."""
     try:
-        return [(number, name, int(label)) for number, name, label in rows]
-    except ValueError:
-        pass
-    for number, _, label in rows:
-        if not label:
-            raise SourceError(f"{path}, line {number}: has no label")
-    if all(re.fullmatch(r"[-+]?\d+(\.\d*)?", label) for _, _, label in rows):  # as names, 10.0 would come before 2.0
-        number, label = next((number, label) for number, _, label in rows if "." in label)
-        raise SourceError(f"{path}, line {number}: the label {label} is a number but no integer: write integers")
-    return rows
-
-
-def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise SourceError(f"{path}, line {reader.line_num}: {error}") from None
-
-
-def _listed(path: Path, root: Path, rows: Sequence[tuple[int, str, int | str]]) -> Listing:
-    entries = []
-    for number, name, label in rows:
-        parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts:
-            raise SourceError(f"{path}, line {number}: {name!r} does not lie below {root}: give another root")
-        place, stamp = _file(root / name)
-        entries.append(Entry("/".join(parts), place, stamp, label))
-    refused = [entry.place for entry in entries if isinstance(entry.place, Refused)]
-    if entries and len(refused) == len(entries):
-        raise SourceError(
-            f"{path} names {many(len(entries), 'file')} and none can be read, such as {root / entries[0].path}: "
-            f"{refused[0].why}. Its paths start from {root}; --root names another folder"
-        )
-    return Listing(entries)
-
-
-def _file(path: Path) -> tuple[Place, str]:
-    try:
-        about = path.stat()
+        status = path.stat()
     except OSError as error:
-        return Refused(str(error.strerror)), ""
+        return Entry(name, Refused(str(error.strerror)), "", label)
     except ValueError as error:  # a name with a null byte
-        return Refused(str(error)), ""
-    if not S_ISREG(about.st_mode):
-        return Refused("a device, pipe or folder, and no plain file"), ""  # reading a pipe would wait for ever
-    return File(str(path)), stamp_of(about)
+        return Entry(name, Refused(str(error)), "", label)
+
+    if not S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        return Entry(name, Refused("a device, pipe or folder, and no plain file"), "", label)
+    return Entry(name, File(str(path)), stamp_of(status), label)
 
 
-def stamp_of(about: stat_result) -> str:
+def stamp_of(status: stat_result) -> str:
     """Size and time of a file, see :class:`Entry`."""
-    return f"{about.st_size} {about.st_mtime_ns}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is no UTF-8: {error.reason} at byte {error.start}") from None
+    return f"{status.st_size} {status.st_mtime_ns}"

@@ -1,11 +1,10 @@
-"""Pictures inside Parquet files, in the form in which Hugging Face data sets are exported."""
+"""Images inside Parquet files, in the form in which Hugging Face data sets are exported."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +13,7 @@ from ood_lightning.data.pack.listings import Entry, Listing, stamp_of
 from ood_lightning.errors import SourceError
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of one row group."""
 
     path: str
@@ -24,7 +22,7 @@ class Row:
     column: str
 
     def read(self) -> bytes:
-        """The picture's bytes."""
+        """The image's bytes."""
         cell = _group(self.path, self.group, self.column)[self.row].as_py()
         data = cell["bytes"] if isinstance(cell, dict) else cell
         if data is None:
@@ -39,53 +37,70 @@ def _group(path: str, group: int, column: str) -> pa.ChunkedArray:
 
 
 def parquet_listing(paths: Sequence[Path]) -> Listing:
-    """Pictures of Parquet files in the order of their rows: the first column of bytes, and `label` if there is one.
+    """Images of Parquet files in the order of their rows: the first column of bytes, and `label` if there is one.
 
     Raises:
-        SourceError: a file is damaged or holds no pictures.
+        SourceError: a file is damaged or holds no images.
     """
-    entries: list[Entry] = []
-    names: tuple[str, ...] = ()
-    unread: dict[str, None] = {}
+    listing = Listing([])
+    unread: dict[str, None] = {}  # a set that keeps its order
+
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
-                column, labelled = _columns(path, file.schema_arrow)
+                column = _image_column(path, file.schema_arrow)
                 unread |= dict.fromkeys(name for name in file.schema_arrow.names if name not in (column, "label"))
-                names = names or _class_names(file.schema_arrow)
-                stamp = stamp_of(path.stat())
-                for group in range(file.num_row_groups):
-                    rows = file.metadata.row_group(group).num_rows
-                    labels = file.read_row_group(group, columns=["label"]).column(0).to_pylist() if labelled else []
-                    for row in range(rows):
-                        label = -1 if not labelled or labels[row] is None else labels[row]
-                        name = f"{path.stem}/{group:05d}-{row:06d}"
-                        entries.append(Entry(name, Row(str(path), group, row, column), stamp, label))
+                listing.class_names = listing.class_names or _class_names(file.schema_arrow)
+                listing.entries += _entries(path, file, column)
         except SourceError:
             raise
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{path} is no sound Parquet file: {error}") from None
-    return Listing(entries, names, unread=tuple(unread))
+
+    listing.unread = tuple(unread)
+    return listing
 
 
-def _columns(path: Path, schema: pa.Schema) -> tuple[str, bool]:
+def _image_column(path: Path, schema: pa.Schema) -> str:
+    """The first column of bytes, alone or as the field `bytes` of a struct.
+
+    Raises:
+        SourceError: there is none, or the column `label` holds neither integers nor text.
+    """
+    if _has_labels(schema):
+        kind = schema.field("label").type
+        if not pa.types.is_integer(kind) and not pa.types.is_string(kind):
+            raise SourceError(f"{path}: its column label is {kind}, expected integers or text")
+
     for column in schema:
         kind = column.type
-        held = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-        if pa.types.is_binary(held) or pa.types.is_large_binary(held):
-            labels = schema.get_field_index("label")
-            integer = labels >= 0 and pa.types.is_integer(schema.field(labels).type)
-            text = labels >= 0 and pa.types.is_string(schema.field(labels).type)
-            if labels >= 0 and not integer and not text:
-                raise SourceError(f"{path}: its column label is {schema.field(labels).type}, expected integers or text")
-            return column.name, labels >= 0
+        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+            kind = kind.field("bytes").type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return str(column.name)
     raise SourceError(f"{path} has the columns {', '.join(schema.names)}, and none of encoded pictures (bytes)")
+
+
+def _has_labels(schema: pa.Schema) -> bool:
+    return bool(schema.get_field_index("label") >= 0)
+
+
+def _entries(path: Path, file: pq.ParquetFile, column: str) -> Iterator[Entry]:
+    stamp = stamp_of(path.stat())
+    for group in range(file.num_row_groups):
+        labels = [None] * file.metadata.row_group(group).num_rows
+        if _has_labels(file.schema_arrow):
+            labels = file.read_row_group(group, columns=["label"]).column(0).to_pylist()
+
+        for row, label in enumerate(labels):
+            name = f"{path.stem}/{group:05d}-{row:06d}"
+            yield Entry(name, Row(str(path), group, row, column), stamp, -1 if label is None else label)
 
 
 def _class_names(schema: pa.Schema) -> tuple[str, ...]:
     """Names that the `datasets` library keeps beside integer labels."""
     try:
-        about: dict[str, Any] = json.loads((schema.metadata or {})[b"huggingface"])
-        return tuple(about["info"]["features"]["label"]["names"])
+        metadata: dict[str, Any] = json.loads((schema.metadata or {})[b"huggingface"])
+        return tuple(metadata["info"]["features"]["label"]["names"])
     except (KeyError, ValueError, TypeError):
         return ()

@@ -1,16 +1,19 @@
-"""Any source of pictures to recipes of shards: what kind it is, what is left out of it, which class is which number."""
+"""Any source of images to recipes of shards: what kind it is, what is left out of it, which keys its images get."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ood_lightning.data.pack.archives import tar_listing, zip_listing
+from ood_lightning.data.pack.folder import folder_listing
 from ood_lightning.data.pack.hub_splits import SPLITS, Groups, chosen, grouped
 from ood_lightning.data.pack.keys import keys_of, shows
-from ood_lightning.data.pack.listings import Entry, Listing, Place, folder, list_file, table
-from ood_lightning.data.pack.packing import Bad, Sample
+from ood_lightning.data.pack.list_files import list_file, table
+from ood_lightning.data.pack.listings import Entry, Listing
+from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
@@ -20,6 +23,7 @@ KINDS = (
     "a folder of pictures or of .parquet files; a list file .txt with lines `path label`; a .csv or .tsv with a column "
     "path; a .tar; a .zip; a .parquet; hf:OWNER/DATASET"
 )
+LISTS = (".txt", ".csv", ".tsv")
 
 
 def listing(source: str, root: str | None = None, split: str | None = None) -> Listing:
@@ -33,32 +37,49 @@ def listing(source: str, root: str | None = None, split: str | None = None) -> L
     Raises:
         SourceError: there is no such source, it is of no known kind, or it holds no pictures.
     """
-    if source.startswith("hf:"):
-        if root is not None:
-            raise SourceError(f"root is {root!r}: it goes with a list file, .csv or .tsv, and {source} is none")
+    is_on_hub = source.startswith("hf:")
+    path = Path(source) if is_on_hub else locate(source)
+    if not is_on_hub and not path.exists():
+        raise SourceError(f"there is no file or folder {path}")
+    if root is not None and (is_on_hub or path.is_dir() or path.suffix.lower() not in LISTS):
+        raise SourceError(f"root is {root!r}: it goes with a list file, .csv or .tsv, and {source} is none")
+
+    if is_on_hub:
         from ood_lightning.data.pack.hub import hub_listing  # its client takes its time
 
         return hub_listing(source, split)
-    path = locate(source)
-    if not path.exists():
-        raise SourceError(f"there is no file or folder {path}")
-    kind = path.suffix.lower()
-    if root is not None and (path.is_dir() or kind not in (".txt", ".csv", ".tsv")):
-        raise SourceError(f"root is {root!r}: it goes with a list file, .csv or .tsv, and {path} is none")
-    tables = [] if split is None or not path.is_dir() else _tables(path)
-    if split is not None and not tables:
-        raise SourceError(
-            f"split is {split!r}: it goes with hf: and with folders of .parquet files, and {path} is none"
-        )
-    found = _of_kind(path, kind, locate(root) if root is not None else path.parent, split)
-    if not found.entries:
-        others = ", ".join(f"{n} {ending}" for ending, n in found.passed_over.most_common())
+
+    if path.is_dir():
+        content = _read_folder(path, split)
+    elif split is not None:
+        raise _not_of_splits(path, split)
+    else:
+        content = _read_file(path, locate(root) if root is not None else path.parent)
+
+    if not content.entries:
+        others = ", ".join(f"{n} {ending}" for ending, n in content.passed_over.most_common())
         raise SourceError(f"{path} holds no pictures" + (f", only {others}" if others else ""))
-    return found
+    return content
 
 
-def _tables(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*.parquet") if file.is_file())
+def _not_of_splits(path: Path, split: str) -> SourceError:
+    return SourceError(f"split is {split!r}: it goes with hf: and with folders of .parquet files, and {path} is none")
+
+
+def _read_folder(path: Path, split: str | None) -> Listing:
+    """Pictures of a folder, or those of the Parquet files in it: where it holds no pictures, or a split is chosen."""
+    content = Listing([]) if split is not None else folder_listing(path)
+    if content.entries:
+        return content
+    if any(path.glob("*.arrow")):
+        raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
+
+    tables = sorted(file for file in path.rglob("*.parquet") if file.is_file())
+    if tables:
+        return _read_parquet(_of_splits(tables, path, split))
+    if split is not None:
+        raise _not_of_splits(path, split)
+    return content
 
 
 def _of_splits(tables: Sequence[Path], path: Path, split: str | None) -> list[Path]:
@@ -70,15 +91,8 @@ def _of_splits(tables: Sequence[Path], path: Path, split: str | None) -> list[Pa
     return sorted(chosen(groups, split, str(path), lambda file: file.stat().st_size))
 
 
-def _of_kind(path: Path, kind: str, root: Path, split: str | None) -> Listing:
-    if path.is_dir():
-        found = Listing([]) if split is not None else folder(path)
-        if found.entries:
-            return found
-        if any(path.glob("*.arrow")):
-            raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
-        tables = _tables(path)
-        return _parquet(_of_splits(tables, path, split)) if tables else found
+def _read_file(path: Path, root: Path) -> Listing:
+    kind = path.suffix.lower()
     if kind == ".txt":
         return list_file(path, root)
     if kind in (".csv", ".tsv"):
@@ -88,49 +102,49 @@ def _of_kind(path: Path, kind: str, root: Path, split: str | None) -> Listing:
     if kind == ".zip":
         return zip_listing(path)
     if kind == ".parquet":
-        return _parquet([path])
+        return _read_parquet([path])
     raise SourceError(f"{path} is no source of pictures: expected {KINDS}")
 
 
-def _parquet(files: Sequence[Path]) -> Listing:
+def _read_parquet(files: Sequence[Path]) -> Listing:
     from ood_lightning.data.pack.parquet import parquet_listing  # pyarrow takes its time
 
     return parquet_listing(files)
 
 
-def without(entries: Sequence[Entry], listed: Path) -> list[Entry]:
+def without(entries: Sequence[Entry], exclusions: Path) -> list[Entry]:
     """Entries that a file does not exclude: a path a line, a folder with `/` at its end.
 
     Raises:
         SourceError: the file cannot be read, or a line excludes nothing, so it is misspelt.
     """
     try:
-        text = listed.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        lines = [line for line in text.split("\n") if line.strip()]
+        text = exclusions.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"list of exclusions {listed} cannot be read: {error}") from None
-    wanted, unused, kept = set(lines), set(lines), []
+        raise SourceError(f"list of exclusions {exclusions} cannot be read: {error}") from None
+    lines = {line for line in text.split("\n") if line.strip()}
+
+    kept = []
+    unused = set(lines)
     for entry in entries:
-        parts = entry.path.split("/")
-        hit = {entry.path, *("/".join(parts[:i]) + "/" for i in range(1, len(parts)))} & wanted
-        unused -= hit
-        if not hit:
+        folders = {entry.path[: i + 1] for i, letter in enumerate(entry.path) if letter == "/"}
+        excluding = lines & {entry.path, *folders}
+        unused -= excluding
+        if not excluding:
             kept.append(entry)
+
     if unused:
         raise SourceError(
-            f"{listed} excludes {min(unused)!r} ({many(len(unused), 'such line')}), which the source does not hold: "
-            f"expected its paths, such as {entries[0].path!r}, or folders ending with /"
+            f"{exclusions} excludes {min(unused)!r} ({many(len(unused), 'such line')}), which the source does not "
+            f"hold: expected its paths, such as {entries[0].path!r}, or folders ending with /"
         )
     return kept
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One picture on its way: where it lies, and what it is called afterwards."""
+class Item(NamedTuple):
+    """One image on its way into a shard: its entry in the source, and the key and class number that it gets."""
 
-    path: str
-    place: Place
-    stamp: str
+    entry: Entry
     key: str
     label: int
 
@@ -150,35 +164,39 @@ class Originals:
     @property
     def fingerprint(self) -> str:
         """Hash of names, classes, sizes and times."""
-        rows = [(i.path, repr(i.place), i.stamp, i.key, i.label) for i in self.items]
+        rows = [(e.path, repr(e.location), e.stamp, key, label) for e, key, label in self.items]
         return hashlib.sha256(json.dumps([self.verify, rows]).encode()).hexdigest()[:32]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def samples(self) -> Iterator[Sample | Bad]:
-        """Each picture, or why it is left out."""
-        for item in self.items:
+    def images(self) -> Iterator[PackedImage | SkippedImage]:
+        """Each image, or why it is left out."""
+        for entry, key, label in self.items:
             try:
-                data = item.place.read()
+                data = entry.location.read()
                 suffix = suffix_of(data, pixels=self.verify)
             except OSError as error:
-                yield Bad(item.path, error.strerror or str(error))
+                yield SkippedImage(entry.path, error.strerror or str(error))
             except ValueError as error:
-                yield Bad(item.path, str(error))
+                yield SkippedImage(entry.path, str(error))
             else:
-                about = None if shows(item.key, item.path) else {"path": item.path}
-                yield Sample(item.key, suffix, data, item.label, about)
+                metadata = None if shows(key, entry.path) else {"path": entry.path}
+                yield PackedImage(key, suffix, data, label, metadata)
 
 
 def recipes(
     entries: Sequence[Entry], labels: Sequence[int], samples_per_shard: int, verify: bool = True
 ) -> list[Originals]:
-    """Recipes of shards of that many pictures, in order."""
+    """Recipes of shards of that many images, in order.
+
+    Args:
+        entries: of the source.
+        labels: class number of each; -1: none.
+        samples_per_shard: the last shard may hold fewer.
+        verify: see :class:`Originals`.
+    """
     keys = keys_of([entry.path for entry in entries])
-    items = [
-        Item(entry.path, entry.place, entry.stamp, key, label)
-        for entry, key, label in zip(entries, keys, labels, strict=True)
-    ]
+    items = [Item(*parts) for parts in zip(entries, keys, labels, strict=True)]
     starts = range(0, len(items), samples_per_shard)
     return [Originals(tuple(items[i : i + samples_per_shard]), verify) for i in starts]

@@ -1,4 +1,4 @@
-"""Files over HTTP, whatever breaks on the way: tried again, gone on with where they broke, refused by name.
+"""Files over HTTP: a broken transfer is tried again and goes on where it broke; what cannot be read is refused by name.
 
 TLS is verified. Plain `http:` is for this machine alone, since on a network anybody on the way could change both shards
 and the manifest that vouches for them; a redirect is held to the same rule. Proxies come from the usual variables.
@@ -6,50 +6,38 @@ and the manifest that vouches for them; a redirect is held to the same rule. Pro
 
 import errno
 import os
-import random
 import ssl
-import time
-from collections.abc import Callable
 from http.client import HTTPException
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from ood_lightning.data.remote.addresses import redacted
 from ood_lightning.errors import RefusedError, SourceError
+from ood_lightning.retries import GivenUpError, TransientError, retry
 
-TRIES = 6  # in a row that brought less than WORTH_GOING_ON new bytes
+TRIES = 6  # in a row that brought less than ENOUGH_BYTES new ones
 TIMEOUT_S = 30.0  # without a single byte
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-WORTH_GOING_ON = 1 << 20
-CHUNK = 1 << 20
-PASSING = {408, 425, 429}  # of what is below 500, what another try may mend
+FIRST_WAIT_S, MAX_WAIT_S = 1.0, 30.0
+ENOUGH_BYTES = 1 << 20  # a transfer that breaks after so many new ones is getting on
+CHUNK = 1 << 20  # bytes
+PARTIAL_CONTENT, TOO_FEW_BYTES = 206, 416
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-Told = Callable[[int], object]
 
 
-class _BrokenError(Exception):
-    """A transfer that ended before its end."""
+def may_pass(status: int) -> bool:
+    """Whether another try may mend an HTTP status: an error of the server, a time-out, too early, too many requests."""
+    return status >= 500 or status in {408, 425, 429}
 
 
-class _HeldToTheRule(HTTPRedirectHandler):
+class _CheckRedirects(HTTPRedirectHandler):
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
         check_url(newurl)
-        new = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if new is not None and urlsplit(newurl)[:2] == urlsplit(req.full_url)[:2]:  # a token is for one host alone
-            for name, value in req.unredirected_hdrs.items():
-                if name == "Authorization":
-                    new.add_unredirected_header(name, value)
-        return new
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_OPENER = build_opener(_HeldToTheRule)
-
-
-def redacted(url: str) -> str:
-    """A URL as messages may name it: without user, password and query, where signatures stand."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+_OPENER = build_opener(_CheckRedirects)
 
 
 def check_url(url: str) -> None:
@@ -73,21 +61,13 @@ def check_url(url: str) -> None:
         )
 
 
-def download(
-    url: str,
-    file: IO[bytes],
-    size: int | None = None,
-    authorization: str = "",
-    told: Told = lambda held: None,
-) -> None:
-    """Write what `url` holds to `file`, going on from what the file already has.
+def download(url: str, file: IO[bytes], size: int | None = None) -> None:
+    """Write what `url` holds to `file`; what the file already has is not sent again.
 
     Args:
         url: `https:`, or `http:` of this machine.
         file: open for reading and appending.
         size: bytes to expect, if that is known.
-        authorization: header of that name; sent to no other host that the server redirects to.
-        told: called with the bytes that are held, whenever some have come.
 
     Raises:
         RefusedError: the server says that it will not.
@@ -95,88 +75,114 @@ def download(
         OSError: the disk is full.
     """
     check_url(url)
-    fails, best, etag = 0, 0, [""]
-    while True:
+    transfer = _Transfer(url, file, size)
+    try:
+        retry(transfer.attempt, TRIES, FIRST_WAIT_S, MAX_WAIT_S, progressed=transfer.progressed)
+    except GivenUpError as error:
+        raise SourceError(
+            f"{redacted(url)} cannot be fetched, given up after {error.tries} tries: {error}. {transfer.held():,} "
+            f"bytes had come."
+        ) from None
+
+
+class _Transfer:
+    """A download over several tries, each of which goes on where the one before broke."""
+
+    def __init__(self, url: str, file: IO[bytes], size: int | None) -> None:
+        self.url, self.file, self.size = url, file, size
+        self.etag = ""  # of the version that the file's bytes are of; empty: unknown
+        self.counted = 0  # bytes that the file held when `progressed` last said yes
+
+    def held(self) -> int:
+        """Bytes that the file has, and where it is written next."""
+        return self.file.seek(0, os.SEEK_END)
+
+    def progressed(self) -> bool:
+        """Whether enough bytes have come since this was last so."""
+        enough = self.held() >= self.counted + ENOUGH_BYTES
+        if enough:
+            self.counted = self.held()
+        return enough
+
+    def attempt(self) -> None:
+        """Fetch what the file lacks.
+
+        Raises:
+            TransientError: another try may mend it.
+            RefusedError, SourceError, OSError: see :func:`download`.
+        """
         try:
-            _go_on(url, file, size, etag, authorization, told)
+            self._fetch_rest()
             return
-        except SourceError:  # an OSError too: a redirect to what is not read
+        except (SourceError, TransientError):  # a SourceError is an OSError too: a redirect to what is not read
             raise
         except HTTPError as error:
             error.close()
             cause = f"the server says {error.code} {error.reason}"
-            if error.code < 500 and error.code not in {*PASSING, 416}:
-                refused = RefusedError(f"{redacted(url)} cannot be fetched: {cause}")
-                refused.status = error.code
-                raise refused from None
-            if error.code == 416:  # it has fewer bytes than we do
-                file.truncate(file.seek(0))
-        except (OSError, HTTPException, _BrokenError) as error:
+            if error.code == TOO_FEW_BYTES:  # the server's file is shorter than ours
+                self._start_over()
+            elif not may_pass(error.code):
+                raise RefusedError(f"{redacted(self.url)} cannot be fetched: {cause}") from None
+        except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise SourceError(
-                    f"{redacted(url)} cannot be fetched: its certificate is not trusted ({reason.verify_message}). A "
-                    f"site's own authority is named by SSL_CERT_FILE."
+                    f"{redacted(self.url)} cannot be fetched: its certificate is not trusted "
+                    f"({reason.verify_message}). A site's own authority is named by SSL_CERT_FILE."
                 ) from None
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise  # it is told by whoever knows the disk
+                raise  # the caller knows which disk it is, and says so
             cause = str(reason) or type(reason).__name__
-        held = file.seek(0, os.SEEK_END)
-        if held >= best + WORTH_GOING_ON:
-            fails, best = 0, held
-        fails += 1
-        if fails >= TRIES:
-            raise SourceError(
-                f"{redacted(url)} cannot be fetched, given up after {fails} tries: {cause}. {held:,} bytes had come."
-            )
-        pause(fails)
+
+        raise TransientError(cause)
+
+    def _fetch_rest(self) -> None:
+        held = self.held()
+        if self.size is not None and held > self.size:
+            held = self._start_over()
+        if held and held == self.size:
+            return
+
+        with _OPENER.open(self._request(held), timeout=TIMEOUT_S) as answer:
+            total = _total_bytes(answer, held)
+            if answer.status != PARTIAL_CONTENT:  # the server sends the whole file again
+                held = self._start_over()
+            if self.size is not None and total not in (None, self.size):
+                self._start_over()
+                raise TransientError(f"the server offers {total:,} bytes, {self.size:,} were expected")
+
+            etag = answer.headers.get("ETag", "")
+            self.etag = "" if etag.startswith("W/") else etag  # a weak one does not vouch for the bytes
+            while chunk := answer.read1(CHUNK):  # what has come, so that a stall loses nothing
+                held += self.file.write(chunk)
+
+        expected = total if self.size is None else self.size
+        if expected is not None and held != expected:
+            raise TransientError(f"the transfer ended after {held:,} of {expected:,} bytes")
+
+    def _request(self, held: int) -> Request:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "ood-lightning"}
+        if held:
+            headers["Range"] = f"bytes={held}-"
+            if self.etag:  # or the rest of another version would be joined to the start of this one
+                headers["If-Range"] = self.etag
+        return Request(self.url, headers=headers)
+
+    def _start_over(self) -> int:
+        """Forget what the file has; returns how much that leaves."""
+        self.file.seek(0)
+        return self.file.truncate(0)
 
 
-def pause(fails: int) -> None:
-    """Wait after so many failures in a row, each time twice as long."""
-    # times a random factor: many workers that a server turned away together should not come back together
-    time.sleep(min(FIRST_WAIT_S * 2 ** (fails - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.5))
+def _total_bytes(answer: Any, held: int) -> int | None:
+    """How many bytes the whole file has, as the server says; None if it does not.
 
-
-def _go_on(url: str, file: IO[bytes], size: int | None, etag: list[str], authorization: str, told: Told) -> None:
-    """One try."""
-    held = file.seek(0, os.SEEK_END)
-    if size is not None and held > size:
-        held = file.truncate(file.seek(0))
-    told(held)
-    if held and held == size:
-        return
-    headers = {"Accept-Encoding": "identity", "User-Agent": "ood-lightning"}
-    if held:
-        headers["Range"] = f"bytes={held}-"
-        if etag[0]:
-            headers["If-Range"] = etag[0]  # or the rest of another version would be joined to the start of this one
-    request = Request(url, headers=headers)
-    if authorization:
-        request.add_unredirected_header("Authorization", authorization)
-    with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-        total = _total(answer, held)
-        if answer.status != 206:
-            held = file.truncate(file.seek(0))
-        given = answer.headers.get("ETag", "")
-        etag[0] = "" if given.startswith("W/") else given
-        if size is not None and total not in (None, size):
-            file.truncate(file.seek(0))
-            raise _BrokenError(f"the server offers {total:,} bytes, {size:,} were expected")
-        while chunk := answer.read1(CHUNK):  # what has come, so that a stall loses nothing
-            held += file.write(chunk)
-            told(held)
-    wanted = total if size is None else size
-    if wanted is not None and held != wanted:
-        raise _BrokenError(f"the transfer ended after {held:,} of {wanted:,} bytes")
-
-
-def _total(answer: Any, held: int) -> int | None:
-    """How many bytes the whole file has, as the server says."""
-    if answer.status == 206:
+    Raises:
+        TransientError: it sends another part than the one after the bytes that are held.
+    """
+    total = answer.headers.get("Content-Length", "")
+    if answer.status == PARTIAL_CONTENT:
         span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if span.partition("-")[0] != str(held):
-            raise _BrokenError(f"the server goes on at another place than byte {held:,}")
-        return int(total) if total.isdecimal() else None
-    length = answer.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+            raise TransientError(f"the server goes on at another byte than {held:,}")
+    return int(total) if total.isdecimal() else None

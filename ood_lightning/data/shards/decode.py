@@ -1,4 +1,4 @@
-"""Encoded pictures: what kind the bytes are, whether they decode, and the RGB picture. Needs no torch."""
+"""Encoded images: what kind the bytes are, whether they decode, and the RGB picture. Needs no torch."""
 
 import io
 import warnings
@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-LONGEST = 500  # times its width: a line of 1 x 65,535 pixels, its shorter side scaled to 224, would be 13 GB
-MAX_BYTES = 2**28  # of one encoded picture; photographs have a hundredth of it
+SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # MPO: a JPEG with further pictures behind it
+MAX_ASPECT = 500  # of a line of 1 x 65,535 pixels, its shorter side scaled to 224, the picture would have 13 GB
+MAX_BYTES = 2**28  # of one encoded image; photographs have a hundredth of it
 _REFUSED = (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -24,12 +25,12 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ValueError: the bytes are no whole JPEG, PNG or WebP, or far larger or longer than any photograph.
     """
-    with opened(data) as image:
-        return rgb(image)
+    with open_image(data) as image:
+        return to_rgb(image)
 
 
-def rgb(image: Image.Image) -> Image.Image:
-    """An opened picture, decoded; as :func:`decode` gives it."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image, decoded; as :func:`decode` gives it."""
     image.load()
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")
@@ -37,35 +38,44 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def suffix_of(data: bytes, pixels: bool = True) -> str:
-    """Ending for a picture, by its content: `jpg`, `png` or `webp`; a PNG that is named .jpg is a PNG.
+    """Ending for an image, by its content: `jpg`, `png` or `webp`; a PNG that is named .jpg is a PNG.
 
     Args:
-        data: an encoded picture.
-        pixels: read all of it; otherwise the header alone, which does not notice a file cut short.
+        data: an encoded image.
+        pixels: read all of it; otherwise the header alone, which does not show that a file was cut short.
 
     Raises:
-        ValueError: the words of :func:`decode` where that would refuse it.
+        ValueError: :func:`decode` would refuse it; in the same words.
     """
-    with opened(data) as image:
-        kind = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}[str(image.format)]
-        if kind == "jpg":  # all coefficients are read, an eighth of the pixels is computed: two to three times faster
+    with open_image(data) as image:
+        suffix = SUFFIXES[str(image.format)]
+        if not pixels:
+            return suffix
+
+        if suffix == "jpg":  # all coefficients are read, an eighth of the pixels is computed: two to three times faster
             image.draft("RGB", (max(image.width // 8, 1), max(image.height // 8, 1)))
-        if pixels:
-            image.convert("RGB")
-        return kind
+        image.convert("RGB")
+        return suffix
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Image.Image]:
-    """A picture of which the header alone has been read, and found harmless. Refusals are those of :func:`decode`."""
+def open_image(data: bytes) -> Iterator[Image.Image]:
+    """An image of which only the header has been read, and found harmless.
+
+    What Pillow raises inside the context, when it decodes, becomes a ValueError too.
+
+    Raises:
+        ValueError: see :func:`decode`.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if max(image.size) > LONGEST * min(image.size):
-                raise ValueError(f"its {image.width} x {image.height} pixels: over {LONGEST} times as long as wide")
+
+            if max(image.size) > MAX_ASPECT * min(image.size):
+                raise ValueError(f"its {image.width} x {image.height} pixels: over {MAX_ASPECT} times as long as wide")
             yield image
-    except UnidentifiedImageError:
-        raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None  # Pillow's words name a BytesIO
+    except UnidentifiedImageError:  # Pillow's own words name a BytesIO
+        raise ValueError(f"its {len(data)} bytes are no JPEG, PNG or WebP") from None
     except _REFUSED as error:
         raise ValueError(str(error)) from None

@@ -27,12 +27,13 @@ class EpochBatches(Sampler[Tensor]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.n_rows // self.batch_size)
+        return -(-self.n_rows // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Tensor]:
         """Rows, shape (b,) int64 a step."""
-        rows = self.drawn(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
-        for step in range(len(self)):
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        rows = self.drawn(generator)
+        for step in range(len(self)):  # a subclass may leave out the last, partial batch
             yield rows[step * self.batch_size : (step + 1) * self.batch_size]
 
     def drawn(self, draw: torch.Generator) -> Tensor:

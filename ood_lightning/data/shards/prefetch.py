@@ -1,60 +1,71 @@
-"""The next file is fetched while one is read."""
+"""The next shard is fetched while one is read.
+
+For shards on another machine, which otherwise would be waited for one after the other: from a server of 20 MB/s,
+reading took 1.3 (two workers) to 1.7 (one) times as long without it, by `python -m benchmarks.reader`.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from itertools import islice
 from mmap import mmap
 from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-ASKED_EVERY_S = 0.2
+ALIVE_CHECKED_EVERY_S = 0.2
 
 
 class ReaderAlive:
-    """Whether somebody still reads: made before a process is forked, asked in the forked one or in the same."""
+    """Whether somebody still reads: made by the reading process, called by the workers that it forks, or by itself."""
 
     def __init__(self) -> None:
-        self._reader, self._over = os.getpid(), mmap(-1, 1)  # forked processes share it, whatever becomes of one
+        self._reader = os.getpid()
+        self._ended = mmap(-1, 1)  # one byte that forked processes share, whatever becomes of any of them
 
     def end(self) -> None:
-        """From now on nobody does."""
-        self._over[0] = 1
+        """From now on nobody reads."""
+        self._ended[0] = 1
 
     def __call__(self) -> bool:  # noqa: D102
-        return not self._over[0] and self._reader in (os.getpid(), os.getppid())
+        reader_exists = self._reader in (os.getpid(), os.getppid())  # a killed one's workers get another parent
+        return reader_exists and not self._ended[0]
 
 
-def ahead(fetch: Callable[[T], R], items: Sequence[T], wanted: Callable[[], bool]) -> Iterator[tuple[T, R]]:
-    """Each item with `fetch(item)`, in order; the one after it is begun before it is handed over.
+def prefetch(fetch: Callable[[T], R], items: Sequence[T], alive: Callable[[], bool]) -> Iterator[tuple[T, R]]:
+    """Each item with `fetch(item)`, in order; the next fetch is started before an item is handed over.
 
-    What `fetch` raises is raised when the item's turn comes. A fetch that nobody waits for any more is dropped with the
+    What `fetch` raises is raised when the item's turn comes. A fetch that nobody waits for any more ends with the
     process.
 
     Args:
         fetch: what takes time.
         items: what to fetch.
-        wanted: asked before each item and while one is waited for.
+        alive: whether somebody still reads; called before each item, and while one is waited for.
 
     Raises:
-        KeyboardInterrupt: it is not wanted any more. torch ends a worker by that without a word; one that just stopped
-            it would keep for ever if its parent was killed while it began.
+        KeyboardInterrupt: nobody reads any more. torch ends a worker by that without a message; a worker that returned
+            instead would hang for ever if its parent had been killed while it started.
     """
-    coming = [_begun(fetch, item) for item in items[:1]]
-    for i, item in enumerate(items):
-        future = coming.pop()
+    fetches = (_start(fetch, item) for item in items)  # each starts when it is taken from here
+    started = list(islice(fetches, 1))
+
+    for item in items:
+        future = started.pop()
         while True:
-            if not wanted():
+            if not alive():
                 raise KeyboardInterrupt
-            if wait([future], ASKED_EVERY_S).done:
+            if wait([future], ALIVE_CHECKED_EVERY_S).done:
                 break
-        found = future.result()
-        coming += [_begun(fetch, following) for following in items[i + 1 : i + 2]]
-        yield item, found
+
+        result = future.result()
+        started += islice(fetches, 1)
+        yield item, result
 
 
-def _begun(fetch: Callable[[T], R], item: T) -> "Future[R]":
+def _start(fetch: Callable[[T], R], item: T) -> "Future[R]":
+    """`fetch(item)` in a thread of its own."""
     future: Future[R] = Future()
 
     def run() -> None:
@@ -63,6 +74,6 @@ def _begun(fetch: Callable[[T], R], item: T) -> "Future[R]":
         except BaseException as error:
             future.set_exception(error)
 
-    # an executor's threads would be waited for when the process ends, and with Ctrl-C a shard's rest is not wanted
+    # a daemon: the threads of an executor are waited for when the process ends, even after Ctrl-C
     Thread(target=run, daemon=True).start()
     return future

@@ -18,38 +18,45 @@ from ood_lightning.errors import SourceError
 
 T = TypeVar("T")
 R = TypeVar("R")
-Tick = Callable[[int], None]
-_shared: Any = None
+OnProgress = Callable[[int], None]
+_counts: Any = None  # in a worker process: of each task, how many images are done; the last entry says stop
 
 
 def parallel_map(
-    function: Callable[[T, Tick], R], tasks: Sequence[T], workers: int, progress_bar: "tqdm[Any]"
+    function: Callable[[T, OnProgress], R], tasks: Sequence[T], workers: int, progress_bar: "tqdm[Any]"
 ) -> list[R]:
-    """`function(task, tick)` of every task, in order; `tick(n)` says that n pictures more are done.
+    """`function(task, on_progress)` of every task, in order; `on_progress(n)` says that n images more are done.
 
     Args:
         function: of a module, so that another process finds it.
         tasks: plain data.
         workers: processes; 1: this one.
-        progress_bar: bar of the pictures.
+        progress_bar: of the images.
 
     Raises:
         SourceError: a process was killed.
     """
-    if min(workers, len(tasks)) <= 1:
-        return [function(task, lambda n: _update(progress_bar, n)) for task in tasks]
-    # the last number says stop; nothing here is locked, since a killed process would keep its lock
+
+    def advance(n: int) -> None:
+        progress_bar.update(n)
+
+    n_workers = min(workers, len(tasks))
+    if n_workers <= 1:
+        return [function(task, advance) for task in tasks]
+
+    # not locked: a process that is killed would keep its lock
     counts = RawArray(c_uint64, len(tasks) + 1)
     context = get_context("fork")  # a spawned worker would import everything anew
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (os.getpid(), counts)) as pool:
-        futures = [pool.submit(_counted, function, i, task) for i, task in enumerate(tasks)]
-        waiting, told = set(futures), 0
+    with ProcessPoolExecutor(n_workers, context, _begin, (os.getpid(), counts)) as pool:
+        futures = [pool.submit(_call, function, i, task) for i, task in enumerate(tasks)]
         try:
+            waiting = set(futures)
+            n_reported = 0
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
-                done = sum(counts[: len(tasks)])
-                _update(progress_bar, done - told)
-                told = done
+                n_done = sum(counts[: len(tasks)])
+                advance(n_done - n_reported)
+                n_reported = n_done
                 for future in finished:
                     future.result()
         except BrokenProcessPool:
@@ -57,18 +64,15 @@ def parallel_map(
         finally:
             counts[len(tasks)] = 1
             pool.shutdown(cancel_futures=True)
+
     return [future.result() for future in futures]
 
 
-def _update(progress_bar: "tqdm[Any]", n: int) -> None:
-    progress_bar.update(n)
-
-
 def _begin(parent: int, counts: Any) -> None:
-    """In a new process: it ends when its parent does, however that ends."""
-    global _shared
-    _shared = counts
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and says stop
+    """In a new process: let it end when its parent does, in whatever way."""
+    global _counts
+    _counts = counts
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C, and says stop
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -82,10 +86,12 @@ class _StopError(Exception):
     """The parent gave up."""
 
 
-def _counted(function: Callable[[T, Tick], R], number: int, task: T) -> R:
+def _call(function: Callable[[T, OnProgress], R], number: int, task: T) -> R:
+    """In a worker process: the function of one task, whose images are counted."""
+
     def on_progress(n: int) -> None:
-        _shared[number] += n
-        if _shared[len(_shared) - 1]:
+        _counts[number] += n
+        if _counts[len(_counts) - 1]:
             raise _StopError
 
     return function(task, on_progress)

@@ -1,109 +1,93 @@
-"""Shards to pictures: webdataset's door. Every sample once, statically assigned, and every loss has a name.
+"""Shards to decoded images: every image exactly once, for any number of nodes, ranks and worker processes.
 
-Only image decoders run on what comes out of a tar: webdataset's own `.decode()` would execute pickles.
+Who reads what is fixed before anybody reads: `manifest.plan` deals out whole shards, the longest first, each to whoever
+has the fewest images so far. Ranks compute it alone and agree, since it is a function of the manifest and of their
+number; within a rank, its workers divide the rank's shards in the same way. Nobody has to talk to anybody.
+
+An example: three shards `a`, `b` and `c` of 5, 3 and 3 images, two ranks, two workers each, batches of two images.
+
+    rank 0 gets a       one worker (a second one would have no shard)    a: 2, 2 and 1 images
+    rank 1 gets b, c    worker 0 reads b                                 b: 2 and 1 images
+                        worker 1 reads c                                 c: 2 and 1 images
+
+    for part in loader(ShardParts(manifest, plan(manifest.shards, 2)[rank], read, batch_size=2), num_workers=2): ...
+
+A batch, here called a part, never crosses a shard's end, and `last` marks a shard's last part: its features can then be
+stored, and need not be computed again if the run is stopped. The parts of a shard come in order; those of several
+shards, from several workers, are mixed.
+
+Nothing is lost in silence. The bytes of a shard are compared with its SHA-256, the number of its images with the
+manifest; images that cannot be decoded are listed in `bad`, and more of them than `max_bad_samples` are an error.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import torch
-import webdataset as wds
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
-from ood_lightning.data.shards.prefetch import ReaderAlive, ahead
-from ood_lightning.data.shards.shared_buffers import BUFFERS, PREFETCH, SharedBatchBuffers
-from ood_lightning.data.shards.tars import IMAGE_SUFFIXES, last_member
+from ood_lightning.data.shards.prefetch import ReaderAlive, prefetch
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import SettingsError, ShardContentError, ShardCountError, UserError
 from ood_lightning.hashes import sha256_of
 
-
-class Sample(NamedTuple):
-    """One member group of a tar: key, encoded picture, class (-1: unknown)."""
-
-    key: str
-    data: bytes
-    label: int
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
-
-    error: UserError
+PARTS_AHEAD = 2  # that a worker may have finished before they are asked for; it bounds the memory of decoded images
 
 
 class ShardPart(TypedDict):
-    """Some decoded samples of one shard, in its order."""
+    """A batch of decoded images of one shard, in the shard's order."""
 
     shard: str
     image: Tensor  # (b, 3, H, W), as `read` gives it
     label: Tensor  # (b,) int64
-    keys: list[str]
-    bad: list[str]
+    keys: list[str]  # b of them
+    bad: list[str]  # "KEY: REASON" of images that could not be decoded
     last: bool  # no more parts of this shard follow
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
-    """Samples of one tar in order, undecoded.
+@dataclass
+class _Batch:
+    """The images that the next part will hold."""
 
-    Raises:
-        ShardContentError: the tar is damaged, a key comes twice, or a picture or class is not where it can be read.
-    """
-    stream = wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples())
-    seen: set[str] = set()
+    images: list[Tensor] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+    def part(self, shard: Shard, *, last: bool) -> ShardPart:
+        image = _stack(self.images) if self.images else torch.empty(0, 3, 0, 0)
+        label = torch.tensor(self.labels, dtype=torch.int64)
+        return ShardPart(shard=shard.path, image=image, label=label, keys=self.keys, bad=self.bad, last=last)
+
+
+def _stack(images: list[Tensor]) -> Tensor:
+    """Images as one tensor (b, 3, H, W); in a worker it lies in memory that is shared with the main process."""
     try:
-        for member in stream:
-            key = member["__key__"]
-            if key in seen:  # `k.jpg, j.jpg, k.cls` would be three samples, and the class of k lost
-                raise ShardContentError(
-                    f"{path}: the key {key!r} comes twice. Keys must differ, and the members of a sample lie side by "
-                    f"side (pack with `tar --sort=name`)."
-                )
-            seen.add(key)
-            sample = _sample(path, key, member)
-            if sample is not None:
-                yield sample
-    except ShardContentError:
-        raise
-    except Exception as error:  # webdataset re-raises whatever tarfile met, with its stream and the path
-        what = str(error.args[0] if error.args else error).partition(" @ <")[0]
-        name = last_member(path)
-        at = f", its last legible member is {name!r}" if name is not None else ""
-        raise ShardContentError(f"{path} cannot be read as a tar of pictures{at}: {what}") from error
-
-
-def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
-    suffix = next((s for s in IMAGE_SUFFIXES if s in member), None)
-    if suffix is None:
-        dotted = [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]
-        if dotted:  # webdataset ends a key at the first dot, so `a.v2.jpg` would vanish
-            raise ShardContentError(
-                f"{path}: sample {key!r} has a picture under {dotted[0]!r} only: a name may have one dot, before its "
-                f"ending"
-            )
-        return None
-    label = member.get("cls", b"-1")
-    try:
-        return Sample(key, member[suffix], int(label))
-    except ValueError:
-        raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
+        stacked: Tensor = default_collate(images)
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        raise SettingsError(
+            f"there is no shared memory for a batch of {len(images)} pictures ({error}). Use a smaller "
+            f"embed_batch_size, fewer num_workers (0 needs none), or a larger /dev/shm (`docker run --shm-size=8g`)."
+        ) from None
+    return stacked
 
 
 class ShardParts:
-    """Some shards of a set, in parts of at most `batch_size` samples that never cross a shard's end.
+    """Shards of a set, in parts of at most `batch_size` images that never cross a shard's end.
 
     Args:
         manifest: the set.
-        shards: those to read; who reads which is fixed before, in the main process.
-        read: encoded picture to tensor (3, H, W); ValueError if it is damaged.
-        batch_size: samples in a part.
-        max_bad_samples: undecodable pictures that a shard may have before this stops.
+        shards: those to read, as `plan` dealt them out to this rank.
+        read: encoded image to tensor (3, H, W); raises ValueError if it is damaged.
+        batch_size: images in a part.
+        max_bad_samples: images of a shard that may fail to decode before this stops.
     """
 
     def __init__(
@@ -118,116 +102,112 @@ class ShardParts:
         self.batch_size, self.max_bad_samples = batch_size, max_bad_samples
 
     def __iter__(self) -> Iterator[ShardPart]:
-        return self.of(self.shards, ReaderAlive(), torch.stack)
+        return self.of(self.shards, ReaderAlive())
 
-    def of(
-        self, share: list[Shard], wanted: Callable[[], bool], stack: Callable[[list[Tensor]], Tensor]
-    ) -> Iterator[ShardPart]:
-        """Parts of some of the shards, as long as they are wanted; `stack` makes a batch of pictures."""
-        for shard, path in ahead(self.manifest.path, share, wanted):
-            yield from self._parts(shard, path, stack)
+    def of(self, share: list[Shard], alive: Callable[[], bool]) -> Iterator[ShardPart]:
+        """Parts of some of the shards, as long as the reader is alive; the next shard is fetched meanwhile."""
+        for shard, path in prefetch(self.manifest.path, share, alive):
+            yield from self._read_shard(shard, path)
 
-    def _parts(self, shard: Shard, path: Path, stack: Callable[[list[Tensor]], Tensor]) -> Iterator[ShardPart]:
-        if shard.sha256:
-            self._check_hash(shard, path)
-        images: list[Tensor] = []
-        labels: list[int] = []
-        keys: list[str] = []
-        bad: list[str] = []
-        seen = n_bad = 0
+    def _read_shard(self, shard: Shard, path: Path) -> Iterator[ShardPart]:
+        where = f"set {self.manifest.name!r}, shard {path}"
+        self._check_hash(shard, path)
+        batch = _Batch()
+        n_seen = n_bad = 0
+
         for sample in read_samples(path):
-            seen += 1
+            n_seen += 1
             try:
-                images.append(self.read(sample.data))
+                image = self.read(sample.data)
             except ValueError as error:
-                bad.append(f"{sample.key}: {error}")
                 n_bad += 1
                 if n_bad > self.max_bad_samples:
                     raise ShardContentError(
-                        f"set {self.manifest.name!r}, shard {path}: the picture {sample.key!r} cannot be decoded "
-                        f"({error}). Repair it, or allow some with max_bad_samples (now {self.max_bad_samples}); they "
-                        f"are then listed."
+                        f"{where}: the picture {sample.key!r} cannot be decoded ({error}). Repair it, or allow some "
+                        f"with max_bad_samples (now {self.max_bad_samples}); they are then listed."
                     ) from None
+                batch.bad.append(f"{sample.key}: {error}")
                 continue
-            labels.append(sample.label)
-            keys.append(sample.key)
-            if len(images) == self.batch_size:
-                yield _part(shard, stack(images), labels, keys, bad, last=False)
-                images, labels, keys, bad = [], [], [], []
-        if seen != shard.samples:
-            last = f", up to its last key {sample.key!r}," if seen else ""
-            raise ShardCountError(f"set {self.manifest.name!r}, shard {path}{last}", seen, shard.samples)
-        image = stack(images) if images else torch.empty(0, 3, 0, 0)
-        yield _part(shard, image, labels, keys, bad, last=True)
+
+            batch.images.append(image)
+            batch.labels.append(sample.label)
+            batch.keys.append(sample.key)
+            if len(batch.images) == self.batch_size:
+                yield batch.part(shard, last=False)
+                batch = _Batch()
+
+        if n_seen != shard.samples:
+            last_key = f", up to its last key {sample.key!r}," if n_seen else ""
+            raise ShardCountError(f"{where}{last_key}", n_seen, shard.samples)
+        yield batch.part(shard, last=True)  # perhaps without images: whoever stores the shard waits for its end
 
     def _check_hash(self, shard: Shard, path: Path) -> None:
-        found = sha256_of(path)
-        if found != shard.sha256:
+        if not shard.sha256:
+            return
+
+        actual = sha256_of(path)
+        if actual != shard.sha256:
             raise ShardContentError(
                 f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "
-                f"(SHA-256 {found[:12]}..., expected {shard.sha256[:12]}...). Copy it again, or remove it if it was "
-                f"fetched: it then is again."
+                f"(SHA-256 {actual[:12]}..., expected {shard.sha256[:12]}...). Copy it again; if it was fetched, "
+                f"remove it, and it is fetched again."
             )
 
 
-def _part(shard: Shard, image: Tensor, labels: list[int], keys: list[str], bad: list[str], last: bool) -> ShardPart:
-    label = torch.tensor(labels, dtype=torch.int64)
-    return ShardPart(shard=shard.path, image=image, label=label, keys=keys, bad=bad, last=last)
-
-
-class _Shares(IterableDataset[ShardPart | _Failure | None]):
-    """In each worker: its share, and then None for ever.
-
-    torch would give the turns of a worker that had come to its end to the others. They would be further ahead than they
-    have memory for, and write over pictures that nobody has looked at yet.
-    """
-
-    def __init__(self, parts: ShardParts, wanted: ReaderAlive) -> None:
-        self.parts, self.wanted = parts, wanted
-
-    def __iter__(self) -> Iterator[ShardPart | _Failure | None]:
-        worker, parts = get_worker_info(), self.parts
-        assert worker is not None
-        slots = SharedBatchBuffers(min(parts.batch_size, max(shard.samples for shard in parts.shards)))
-        try:
-            yield from parts.of(plan(parts.shards, worker.num_workers)[worker.id], self.wanted, slots.stack)
-        except UserError as error:
-            yield _Failure(error)
-        while True:
-            yield None
-
-
 def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
-    """Parts through worker processes; each worker reads whole shards. Errors are those of the reader itself.
+    """Parts through worker processes, each of which reads whole shards. Errors are those of the reader itself.
 
-    A part's pictures hold until the next part is asked for: a worker then may write others over them.
+    Args:
+        parts: of this rank.
+        num_workers: processes; 0: this one reads. No more are started than there are shards.
     """
-    workers, left = min(num_workers, len(parts.shards)), len(parts.shards)
-    if not workers:
+    n_workers = min(num_workers, len(parts.shards))
+    if not n_workers:
         yield from parts
         return
-    wanted = ReaderAlive()
-    running = _started(_Shares(parts, wanted), workers)
-    mapped: deque[Tensor] = deque(maxlen=BUFFERS * workers)  # while one is held, its memory stays mapped
+
+    alive = ReaderAlive()
+    running = _start(_WorkerShares(parts, alive), n_workers)
     try:
-        while left:
-            part = next(running)
+        for part in running:
             if isinstance(part, _Failure):
                 raise part.error
-            if part is not None:
-                left -= part["last"]
-                mapped.append(part["image"])
-                yield part
+            yield part
     finally:
-        wanted.end()
-        del running  # ends the workers
+        alive.end()  # a worker that waits for a shard stops, where torch would wait 5 s for each
+        del running  # torch then ends the workers, also while somebody holds the error and so this frame
 
 
-def _started(shares: _Shares, workers: int) -> Iterator[ShardPart | _Failure | None]:
-    settings: dict[str, Any] = {"batch_size": None, "num_workers": workers, "prefetch_factor": PREFETCH}
-    try:  # a spawned worker would import torch anew, for seconds
+@dataclass(frozen=True)
+class _Failure:
+    """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
+
+    error: UserError
+
+
+class _WorkerShares(IterableDataset[ShardPart | _Failure]):
+    """In each worker process: the parts of its share of the shards."""
+
+    def __init__(self, parts: ShardParts, alive: ReaderAlive) -> None:
+        self.parts, self.alive = parts, alive
+
+    def __iter__(self) -> Iterator[ShardPart | _Failure]:
+        worker = get_worker_info()
+        assert worker is not None
+
+        share = plan(self.parts.shards, worker.num_workers)[worker.id]
+        try:
+            yield from self.parts.of(share, self.alive)
+        except UserError as error:
+            yield _Failure(error)
+
+
+def _start(shares: _WorkerShares, n_workers: int) -> Iterator[ShardPart | _Failure]:
+    """The parts of all workers, which are running then."""
+    settings: dict[str, Any] = {"batch_size": None, "num_workers": n_workers, "prefetch_factor": PARTS_AHEAD}
+    try:  # forked: a spawned worker would import torch anew, for seconds
         return iter(DataLoader(shares, multiprocessing_context="fork", **settings))
-    except OSError as error:  # it needs some shared memory itself, files and processes
+    except OSError as error:  # starting takes shared memory, open files and processes
         raise SettingsError(
             f"processes that decode pictures cannot be started ({error.strerror}). Use fewer num_workers (0 needs "
             f"none), or free some of /dev/shm"
@@ -236,7 +216,9 @@ def _started(shares: _Shares, workers: int) -> Iterator[ShardPart | _Failure | N
 
 @contextmanager
 def killed_workers() -> Iterator[None]:
-    """Says what to do when one was; torch raises in whatever the main process is doing, not in the loader alone.
+    """Turn torch's error about a killed worker into one that says what to do.
+
+    It belongs around everything that is done with the parts: torch raises in whatever the main process is doing.
 
     Raises:
         SettingsError: a worker was killed.

@@ -31,10 +31,10 @@ class Answer(NamedTuple):
 
     Attributes:
         yes: None where it said neither yes nor no.
-        said: the words, where there were any.
-        margin: logit of yes minus logit of no, in nats, where it was read.
-        mass: probability of yes and no together, where it was read.
-        tokens: read and written, where known.
+        said: its reply, where it wrote one.
+        margin: logit of yes minus logit of no, in nats; None where no logits were read.
+        mass: probability of yes and no together; None where no logits were read.
+        tokens: number of tokens read and written; 0 where unknown.
     """
 
     yes: bool | None
@@ -47,13 +47,13 @@ class Answer(NamedTuple):
 class Judge(ABC):
     """Answers questions with yes or no. A config names a subclass by its class path; there is no other registry."""
 
-    llm: ClassVar[bool]  # whether a label set that it made was given a language model's knowledge
+    llm: ClassVar[bool]  # whether its answers may hold a language model's knowledge; label sets then say `llm`
     remembered: ClassVar[bool]  # whether its answers cost enough to be kept on disk
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Everything that can change an answer, as one line."""
+        """All that can change an answer (model, wording, options), as one line."""
 
     @abstractmethod
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
@@ -66,7 +66,7 @@ class Judge(ABC):
             Answers with the question's index, as soon as they are there, in any order.
 
         Raises:
-            JudgeError: says what to do; what was yielded before stays valid.
+            JudgeError: the judge cannot go on; answers yielded before stay valid.
         """
 
 
@@ -83,18 +83,20 @@ def wording(question: Question, misspelt: bool) -> str:
 
     Args:
         question: about a word.
-        misspelt: 'subcatgeory', as the published code has it.
+        misspelt: write 'subcatgeory', as the published code does.
     """
     if question.name is None:
         return PROPER_NOUN.format(word=question.word)
-    return (SUBCATEGORY_MISSPELT if misspelt else SUBCATEGORY).format(word=question.word, name=question.name)
+
+    template = SUBCATEGORY_MISSPELT if misspelt else SUBCATEGORY
+    return template.format(word=question.word, name=question.name)
 
 
 def yes_or_no(reply: str) -> bool | None:
-    """What a reply begins with; None if neither.
+    """Whether a reply begins with yes or with no; None if with neither.
 
     >>> yes_or_no(" Yes, it is."), yes_or_no("**no**"), yes_or_no("Nobody knows.")
     (True, False, None)
     """
-    found = re.match(r"\W*(yes|no)\b", reply, re.IGNORECASE)
-    return None if found is None else found[1].lower() == "yes"
+    match = re.match(r"\W*(yes|no)\b", reply, re.IGNORECASE)
+    return None if match is None else match[1].lower() == "yes"

@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import islice
 from threading import Event
 from typing import Any, ClassVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, Answer, Judge, JudgeError, Question, wording, yes_or_no
+from ood_lightning.retries import GivenUpError, TransientError, retry
 
-LONGEST_REPLY = 2**20  # bytes
-LONGEST_PAUSE_S = 60.0
-BUSY = 429
-
-
-class Passing(Exception):
-    """What may be over at the next try."""
+MAX_REPLY_BYTES = 2**20
+MAX_PAUSE_S = 60.0
+TOO_MANY_REQUESTS = 429
 
 
-class StayHere(HTTPRedirectHandler):
-    """Follows no redirection: the key must not reach another host."""
+class RefuseRedirects(HTTPRedirectHandler):
+    """Follows no redirection: the API key must not reach another host."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Refuse; urllib then raises the 3xx itself."""
+        """Return no new request; urllib then raises the 3xx status as an error."""
+
+
+# What is read of a server's reply; it may hold more.
+@dataclass
+class _Message:
+    content: str | None
+
+
+@dataclass
+class _Choice:
+    message: _Message
+
+
+@dataclass
+class _Usage:
+    total_tokens: int = 0
+
+
+@dataclass
+class _Completion:
+    choices: list[_Choice]
+    usage: _Usage | None = None
 
 
 @dataclass(frozen=True)
@@ -42,13 +62,14 @@ class OpenAICompatibleJudge(Judge):
         url: of the API, such as http://localhost:8000/v1; `/chat/completions` is appended.
         model: as the server calls it.
         key_variable: environment variable that holds the API key; None sends no key.
-        concurrency: questions under way at once.
-        timeout_s: of one request; a server that hangs longer counts as failed.
-        retries: further tries after a time-out, a lost connection, an answer of 429 or 5xx, or one that is no chat
-            completion.
-        backoff_s: pause before the first of them; each further one doubles it, with a random part, up to a minute.
-        max_tokens: of a reply; more for models that think before they answer.
-        misspelt: 'subcatgeory', as NegRefine's code asks.
+        concurrency: requests that run at the same time.
+        timeout_s: of one request, in seconds; a server that takes longer counts as failed.
+        retries: how often a request is sent again after a time-out, a lost connection, a status of 429 or 5xx, or a
+            reply that is no chat completion.
+        backoff_s: seconds to wait before a request is sent again for the first time. Each further wait is twice as
+            long, with a random part, and at most a minute.
+        max_tokens: of a reply; set more for models that write down their thoughts before they answer.
+        misspelt: write 'subcatgeory', as NegRefine's code does.
         sample: leave the temperature to the server instead of asking for 0.
     """
 
@@ -77,22 +98,31 @@ class OpenAICompatibleJudge(Judge):
     @property
     def identity(self) -> str:
         """Server, model and wording."""
-        options = [f"at most {self.max_tokens} tokens"] + ["misspelt"] * self.misspelt + ["sampled"] * self.sample
+        options = [f"at most {self.max_tokens} tokens"]
+        if self.misspelt:
+            options.append("misspelt")
+        if self.sample:
+            options.append("sampled")
+
         return f"{self.model} at {self.url}, {', '.join(options)}"
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
-        """Each answer as it comes; after a failure those still under way are waited for, and then it is raised."""
-        key, stop = self._key(), Event()
+        """Each answer as soon as it is there. After a failure, running requests are finished before it is raised."""
+        key = self._key()
+        stop = Event()
         failure: BaseException | None = None
         todo = iter(enumerate(questions))
-        running: dict[Future[Answer], int] = {}
+        running: dict[Future[Answer], int] = {}  # to the question's row
+
         with ThreadPoolExecutor(self.concurrency) as pool:
             try:
                 while True:
-                    while failure is None and len(running) < self.concurrency and (following := next(todo, None)):
-                        running[pool.submit(self._ask, following[1], key, stop)] = following[0]
+                    free = self.concurrency - len(running) if failure is None else 0
+                    for row, question in islice(todo, free):
+                        running[pool.submit(self._ask, question, key, stop)] = row
                     if not running:
                         break
+
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         row = running.pop(future)
                         if error := future.exception():
@@ -101,33 +131,39 @@ class OpenAICompatibleJudge(Judge):
                         else:
                             yield [(row, future.result())]
             finally:
-                stop.set()  # also on Ctrl-C: no thread waits for its next try
+                stop.set()  # after Ctrl-C too, so that no thread waits to send its request again
+
         if failure is not None:
             raise failure
 
     def _key(self) -> str | None:
         if self.key_variable is None:
             return None
+
         key = os.environ.get(self.key_variable)
         if not key:
             raise JudgeError(f"the environment variable {self.key_variable} holds no API key for {self.url}: set it")
         return key
 
     def _ask(self, question: Question, key: str | None, stop: Event) -> Answer:
-        """One question, tried again where that may help and nobody has called a stop."""
-        for tried in range(self.retries + 1):
-            try:
-                return self._request(question, key)
-            except Passing as problem:
-                if tried == self.retries or stop.is_set():
-                    raise JudgeError(
-                        f"{self.url} failed {tried + 1} times on {wording(question, self.misspelt)!r}: {problem}. See "
-                        f"whether the server is up; the same command then goes on from the answers it has."
-                    ) from None
-            stop.wait(min(self.backoff_s * 2**tried * random.uniform(0.5, 1.5), LONGEST_PAUSE_S))
-        raise AssertionError("the last try returns or raises")
+        """Put one question, again after failures that may pass, until `stop` is set."""
+        try:
+            return retry(
+                lambda: self._request(question, key), self.retries + 1, self.backoff_s, MAX_PAUSE_S, wait=stop.wait
+            )
+        except GivenUpError as error:
+            raise JudgeError(
+                f"{self.url} failed {error.tries} times on {wording(question, self.misspelt)!r}: {error}. Check that "
+                f"the server is up; the same command then goes on from the answers it has."
+            ) from None
 
     def _request(self, question: Question, key: str | None) -> Answer:
+        """Send one request and read its reply.
+
+        Raises:
+            TransientError: the request may succeed when it is sent again.
+            JudgeError: it cannot.
+        """
         messages = [
             {"role": "system", "content": SYSTEM_MESSAGE},
             {"role": "user", "content": wording(question, self.misspelt)},
@@ -135,28 +171,50 @@ class OpenAICompatibleJudge(Judge):
         body: dict[str, Any] = {"model": self.model, "messages": messages, "max_tokens": self.max_tokens}
         if not self.sample:
             body["temperature"] = 0
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+
         request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
+        return _read_reply(self._send(request, key))
+
+    def _send(self, request: Request, key: str | None) -> bytes:
+        """The reply's body."""
         try:
-            with build_opener(StayHere).open(request, timeout=self.timeout_s) as response:
-                content = response.read(LONGEST_REPLY)
+            with build_opener(RefuseRedirects).open(request, timeout=self.timeout_s) as response:
+                content: bytes = response.read(MAX_REPLY_BYTES)
         except HTTPError as error:
-            told = error.read(200).decode(errors="replace")
-            told = f"HTTP status {error.code}: {told.replace(key, '***') if key else told}"
-            if error.code == BUSY or error.code >= 500:
-                raise Passing(told) from None
-            raise JudgeError(f"{self.url} refuses the model {self.model!r} or the request: {told}") from None
+            reply = error.read(200).decode(errors="replace")
+            if key:
+                reply = reply.replace(key, "***")
+
+            message = f"HTTP status {error.code}: {reply}"
+            if error.code == TOO_MANY_REQUESTS or error.code >= 500:
+                raise TransientError(message) from None
+            raise JudgeError(f"{self.url} refuses the model {self.model!r} or the request: {message}") from None
         except TimeoutError:
-            raise Passing(f"no answer within {self.timeout_s:g} s") from None
+            raise TransientError(f"no answer within {self.timeout_s:g} s") from None
         except (URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             if isinstance(reason, TimeoutError):
-                raise Passing(f"no connection within {self.timeout_s:g} s") from None
-            raise Passing(f"no connection: {reason}") from None
-        try:
-            reply = json.loads(content)
-            said = str(reply["choices"][0]["message"]["content"] or "")
-            tokens = int((reply.get("usage") or {}).get("total_tokens", 0))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise Passing(f"no chat completion: {content[:80]!r}") from None
-        return Answer(yes_or_no(said), said=said.strip()[:200], tokens=tokens)
+                raise TransientError(f"no connection within {self.timeout_s:g} s") from None
+            raise TransientError(f"no connection: {reason}") from None
+
+        return content
+
+
+def _read_reply(content: bytes) -> Answer:
+    """The answer in a chat completion.
+
+    Raises:
+        TransientError: it is no chat completion; names the field.
+    """
+    where = f"no chat completion: {content[:80]!r}"
+    reply = decode_json(content.decode(errors="replace"), _Completion, where, TransientError)
+    if not reply.choices:
+        raise TransientError(f"{where}: choices is empty")
+
+    text = reply.choices[0].message.content or ""
+    tokens = reply.usage.total_tokens if reply.usage else 0
+    return Answer(yes_or_no(text), said=text.strip()[:200], tokens=tokens)

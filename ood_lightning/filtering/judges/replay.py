@@ -13,8 +13,7 @@ from typing import ClassVar
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question
 
-AT_ONCE = 4096  # questions between two moves of the progress bar
-OUTCOMES = {"": False, "subcategory": True}
+BATCH = 4096  # questions between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -23,17 +22,17 @@ class ReplayJudge(Judge):
 
     Args:
         files: `decisions.jsonl` of a run, or NegRefine's released `llm_decisions_*.txt[.gz]`.
-        judge: whose decisions, where a file holds those of several; its identity, or the beginning of it.
+        judge: whose decisions to take where a file holds those of several judges: its identity, or the beginning of it.
     """
 
-    llm: ClassVar[bool] = True  # nobody knows what else was asked
+    llm: ClassVar[bool] = True  # the files do not say whether a language model made the decisions
     remembered: ClassVar[bool] = False
     files: list[str]
     judge: str | None = None
 
     @cached_property
     def identity(self) -> str:
-        """Hash of the decisions."""
+        """Number and hash of the decisions."""
         content = repr(sorted((word, name or "", yes) for (word, name), yes in self.decisions.items()))
         return f"replay of {len(self.decisions)} decisions, {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
@@ -42,63 +41,77 @@ class ReplayJudge(Judge):
         missing = [question for question in questions if question not in self.decisions]
         if missing:
             word, name = missing[0]
-            asked = "a proper noun" if name is None else f"a subcategory of {name!r}"
+            predicate = "a proper noun" if name is None else f"a subcategory of {name!r}"
             raise JudgeError(
-                f"{', '.join(self.files)}: no decision whether {word!r} is {asked}, nor on {len(missing) - 1} more of "
-                f"{len(questions)} questions: the run was made with other words, names or encoder"
+                f"{', '.join(self.files)}: no decision whether {word!r} is {predicate}, nor on {len(missing) - 1} more "
+                f"of {len(questions)} questions: the run was made with other words, names or encoder"
             )
-        for start in range(0, len(questions), AT_ONCE):
-            some = questions[start : start + AT_ONCE]
-            yield [(start + i, Answer(self.decisions[question])) for i, question in enumerate(some)]
+
+        for start in range(0, len(questions), BATCH):
+            batch = enumerate(questions[start : start + BATCH], start)
+            yield [(row, Answer(self.decisions[question])) for row, question in batch]
 
     @cached_property
     def decisions(self) -> dict[Question, bool]:
         """All decisions, in the order of the files."""
-        found: dict[Question, bool] = {}
+        decisions: dict[Question, bool] = {}
         for file in self.files:
             path = Path(file).expanduser()
             if not path.is_file():
                 raise JudgeError(f"there is no file of decisions {path}")
-            found |= self._of_run(path) if path.suffix == ".jsonl" else released(path)
-        if not found:
+            decisions |= self._of_run(path) if path.suffix == ".jsonl" else read_released(path)
+
+        if not decisions:
             raise JudgeError(f"{', '.join(self.files)}: no decisions to repeat")
-        return found
+        return decisions
 
     def _of_run(self, path: Path) -> dict[Question, bool]:
         known = Decisions(path).known
-        judges = [name for name in known if name.startswith(self.judge or "")]
+        judges = [identity for identity in known if identity.startswith(self.judge or "")]
         if len(judges) != 1:
             raise JudgeError(
                 f"{path} holds decisions of {', '.join(map(repr, known)) or 'nobody'}: name one of them as `judge`"
             )
+
         return {question: bool(answer.yes) for question, answer in known[judges[0]].items()}
 
 
-def released(path: Path) -> dict[Question, bool]:
+def read_released(path: Path) -> dict[Question, bool]:
     """Decisions in NegRefine's form: `word | proper noun`, `word | name | subcategory`, or `word | name |` for a no.
 
     Only a word that is no proper noun is compared with names, so a line with a name answers that question too. Runs of
     blanks, which the method's cleaning leaves where digits were, become one.
 
     Raises:
-        JudgeError: naming a line of another form.
+        JudgeError: the file cannot be read, or a line has another form; names the line and the field.
     """
-    found: dict[Question, bool] = {}
     try:
-        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise JudgeError(f"{path} cannot be read: {error}") from error
-    for at, line in enumerate(text.splitlines(), start=1):
-        if line.startswith("---"):  # counts follow
+
+    decisions: dict[Question, bool] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("---"):  # from here on the file holds counts
             break
+
         match [" ".join(field.split()) for field in line.split("|")]:
             case [word, "proper noun"]:
-                found[Question(word)] = True
-            case [word, name, outcome] if outcome in OUTCOMES:
-                found.setdefault(Question(word), False)
-                found[Question(word, name)] = OUTCOMES[outcome]
-            case [word, _, "the same"]:
-                found.setdefault(Question(word), False)
+                decisions[Question(word)] = True
+            case [word, name, "subcategory" | "" as outcome]:
+                decisions.setdefault(Question(word), False)
+                decisions[Question(word, name)] = outcome == "subcategory"
+            case [word, _, "the same"]:  # no question was asked about this pair
+                decisions.setdefault(Question(word), False)
+            case [_, _, outcome]:
+                raise JudgeError(
+                    f"{path}, line {number}: outcome is {outcome!r}: expected 'subcategory', 'the same' or nothing"
+                )
             case _:
-                raise JudgeError(f"{path}, line {at}: {line!r} is no decision: expected `word | name | outcome`")
-    return found
+                raise JudgeError(
+                    f"{path}, line {number}: {line!r} is no decision: expected `word | name | outcome` or "
+                    f"`word | proper noun`"
+                )
+
+    return decisions

@@ -21,7 +21,7 @@ from typing import ClassVar
 from ood_lightning.filtering.judges.base import Answer, Judge, Question
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 
-AT_ONCE = 4096  # questions between two moves of the progress bar
+BATCH = 4096  # questions between two moves of the progress bar
 SMALL_WORDS = {"a", "an", "and", "at", "de", "des", "du", "for", "in", "la", "of", "on", "the", "to"}
 
 
@@ -32,9 +32,10 @@ class WordNetJudge(Judge):
     Args:
         folder: with WordNet's `data.noun` and `index.noun`, such as /usr/share/wordnet or nltk's `corpora/wordnet`;
             None takes the graph that comes with this package.
-        cousins: also take a word for a subcategory that shares with the name a direct hypernym of the name which has
-            at most this many kinds. 0 keeps to what a subcategory is; above, more of what a language model calls one is
-            found, and more that it does not.
+        cousins: with 0, a subcategory is what WordNet's graph says. Above 0, a word counts as a subcategory of a name
+            too if it lies below a direct hypernym of the name, and that hypernym has at most this many synsets below
+            it, itself included. This finds more of what a language model calls a subcategory, and more of what it does
+            not.
     """
 
     llm: ClassVar[bool] = False
@@ -50,13 +51,14 @@ class WordNetJudge(Judge):
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """By look-up."""
         index = self._index
-        for start in range(0, len(questions), AT_ONCE):
-            some = questions[start : start + AT_ONCE]
-            yield [(start + i, Answer(self._decide(index, question))) for i, question in enumerate(some)]
+        for start in range(0, len(questions), BATCH):
+            batch = enumerate(questions[start : start + BATCH], start)
+            yield [(row, Answer(self._decide(index, question))) for row, question in batch]
 
     def _decide(self, index: Index, question: Question) -> bool:
         if question.name is None:
             return index.is_proper(question.word)
+
         return index.is_kind(question.word, question.name, self.cousins)
 
     @cached_property
@@ -65,18 +67,25 @@ class WordNetJudge(Judge):
 
 
 class Index:
-    """A noun graph by words as a filter cleans them: 'birds nest fern' finds `bird's_nest_fern`."""
+    """A noun graph that is searched by words as a filter cleans them: 'birds nest fern' finds `bird's_nest_fern`.
+
+    Args:
+        graph: synsets are numbers in it.
+    """
 
     def __init__(self, graph: NounGraph) -> None:
         self.graph = graph
-        self._senses: dict[str, list[int]] = {}
-        self._spelt: dict[tuple[str, int], str] = {}
+        self._senses: dict[str, list[int]] = {}  # synsets of a cleaned word, the most frequent first
+        self._spelt: dict[tuple[str, int], str] = {}  # WordNet's own spelling of a cleaned word in a synset
+
         for lemma, synsets in graph.senses.items():
             for synset in synsets:
                 self._senses.setdefault(bare(lemma), []).append(synset)
+
         for synset, lemmas in enumerate(graph.lemmas):
             for lemma in lemmas:
                 self._spelt.setdefault((bare(lemma), synset), lemma)
+
         self._above = cache(self._find_above)
         self._name_senses = cache(self._find_name_senses)
         self._word_sense = cache(self._find_word_sense)
@@ -87,83 +96,99 @@ class Index:
         word = bare(word)
         if word.startswith("genus "):
             return True
+
         senses = self._senses.get(word, [])
         if not senses:
             return False
-        return bool(self.graph.instance_of[senses[0]]) or all(
+
+        is_instance = bool(self.graph.instance_of[senses[0]])
+        return is_instance or all(
             capitalised(self._spelt[word, sense]) and not self._above(sense) & self._taxa for sense in senses
         )
 
     def is_kind(self, word: str, name: str, cousins: int = 0) -> bool:
-        """Whether a word is a kind of what a name means, or, given `cousins`, of what the name is a kind of."""
-        sense, senses = self._word_sense(word), self._name_senses(name)
+        """Whether a word is a kind of what a name means; see :class:`WordNetJudge` for `cousins`."""
+        sense = self._word_sense(word)
         if sense is None:
             return False
+
         above = self._above(sense)
-        if above & senses:
+        name_senses = self._name_senses(name)
+        if above & name_senses:
             return True
-        parents = {parent for one in senses for parent in self.graph.hypernyms[one]}
-        return cousins > 0 and any(self._kinds[parent] <= cousins for parent in (above & parents) - {sense})
+        if cousins == 0:
+            return False
+
+        parents = {parent for name_sense in name_senses for parent in self.graph.hypernyms[name_sense]}
+        shared = (above & parents) - {sense}
+        return any(self._n_kinds[parent] <= cousins for parent in shared)
 
     @cached_property
-    def _kinds(self) -> list[int]:
-        """Number of synsets below each, itself included."""
-        found = [0] * len(self.graph.lemmas)
-        for synset in range(len(found)):
+    def _n_kinds(self) -> list[int]:
+        """Number of synsets below each synset, itself included."""
+        counts = [0] * len(self.graph.lemmas)
+        for synset in range(len(counts)):
             for above in self._above(synset):
-                found[above] += 1
-        return found
+                counts[above] += 1
+        return counts
 
     def _find_above(self, synset: int) -> frozenset[int]:
-        """The synset, all that it is a kind or an instance of, and so on."""
-        found, todo = {synset}, [synset]
+        """The synset and all above it: what it is a kind or an instance of, what that is a kind of, and so on."""
+        above = {synset}
+        todo = [synset]
         while todo:
-            at = todo.pop()
-            more = {*self.graph.hypernyms[at], *self.graph.instance_of[at]} - found
-            found |= more
-            todo += more
-        return frozenset(found)
+            current = todo.pop()
+            parents = {*self.graph.hypernyms[current], *self.graph.instance_of[current]}
+            todo += parents - above
+            above |= parents
+
+        return frozenset(above)
 
     def _known(self, text: str) -> list[int]:
         """Senses of a text or its singular, the most frequent first."""
         return next((self._senses[form] for form in singulars(bare(text)) if form in self._senses), [])
 
     def _find_word_sense(self, word: str) -> int | None:
-        """Most frequent sense of a word, or of the longest end that WordNet knows: a phrase is a kind of its head."""
+        """Most frequent sense of a phrase, or of its longest ending that WordNet knows: 'shaggy collie' is a collie."""
         words = bare(word).split()
         for start in range(len(words)):
             if senses := self._known(" ".join(words[start:])):
                 return senses[0]
+
         return None
 
     def _find_name_senses(self, name: str) -> frozenset[int]:
         """All senses that an ID name may have.
 
-        A name that WordNet lacks is read as 'a or b', 'a / b', 'a (remark)', or as a word and its class: 'crane bird'
-        is the crane that is a bird.
+        A name that WordNet does not know is read as 'a or b', 'a / b', 'a (remark)', or as a word and its class:
+        'crane bird' is the crane that is a bird.
         """
         if senses := self._known(name):
             return frozenset(senses)
+
         name = re.sub(r"\(.*?\)", " ", name)
         choices = [choice for choice in re.split(r"/|\bor\b", name) if choice.strip()]
-        if found := frozenset(sense for choice in choices for sense in self._known(choice)):
-            return found
+        if senses := [sense for choice in choices for sense in self._known(choice)]:
+            return frozenset(senses)
+
         words = bare(name).split()
-        for cut in range(len(words) - 1, 0, -1):
-            classes = set(self._known(" ".join(words[cut:])))
-            kinds = [sense for sense in self._known(" ".join(words[:cut])) if self._above(sense) & classes]
+        for split in range(len(words) - 1, 0, -1):
+            classes = set(self._known(" ".join(words[split:])))
+            kinds = [sense for sense in self._known(" ".join(words[:split])) if self._above(sense) & classes]
             if kinds:
                 return frozenset(kinds)
+
         return frozenset()
 
 
 def bare(text: str) -> str:
     """Lower-case letters, hyphens and single blanks."""
-    return " ".join("".join(c for c in text.replace("_", " ").lower() if c.isalpha() or c in "- ").split())
+    kept = (c for c in text.replace("_", " ").lower() if c.isalpha() or c in "- ")
+    return " ".join("".join(kept).split())
 
 
 def capitalised(lemma: str) -> bool:
-    """Whether every word of a lemma begins with a capital, small words apart.
+    """Whether every word of a lemma begins with a capital letter; words such as 'of' may not.
 
     >>> capitalised("Strait_of_Magellan"), capitalised("Jeffrey_pine")
     (True, False)
@@ -172,8 +197,8 @@ def capitalised(lemma: str) -> bool:
 
 
 def singulars(text: str) -> Iterator[str]:
-    """A text, then what it may be the plural of."""
+    """The text itself, then the words whose plural it may be."""
     yield text
-    for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
-        if text.endswith(ending):
-            yield text.removesuffix(ending) + instead
+    for plural_ending, singular_ending in (("ies", "y"), ("es", ""), ("s", "")):
+        if text.endswith(plural_ending):
+            yield text.removesuffix(plural_ending) + singular_ending

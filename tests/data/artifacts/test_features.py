@@ -1,23 +1,20 @@
 """Stored features: atomic, resumable, never taken for those of another encoder or set."""
 
-import errno
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import encoded, write_tar
+from shard_files import encoded, write_tar
 from torch import Tensor
 
-from ood_lightning.data.artifacts import files
 from ood_lightning.data.artifacts.features import FeatureFolder, TextFile
-from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.data.shards.manifest import Manifest, Shard, plan, read_manifest
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.errors import FeatureError, ShardContentError, UnwritableError
+from ood_lightning.errors import FeatureError, ShardContentError
 from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
@@ -66,17 +63,17 @@ def with_bad(tmp_path: Path, shards: list[str]) -> Manifest:
 
 
 def test_features_are_unit_vectors_in_the_order_of_the_shards(encoder: OpenClip, train: Manifest):
-    found = run(encoder, train, batch_size=7).read()
-    assert found.image.dtype == torch.float16
-    torch.testing.assert_close(found.image.float().norm(dim=1), torch.ones(48), atol=2e-3, rtol=0)
-    assert found.keys == [f"train{i:04d}" for i in range(48)]
-    assert found.label.tolist() == [-1] * 48
-    assert (found.name, found.bad, len(found)) == ("train", [], 48)
+    features = run(encoder, train, batch_size=7).read()
+    assert features.image.dtype == torch.float16
+    torch.testing.assert_close(features.image.float().norm(dim=1), torch.ones(48), atol=2e-3, rtol=0)
+    assert features.keys == [f"train{i:04d}" for i in range(48)]
+    assert features.label.tolist() == [-1] * 48
+    assert (features.name, features.bad, len(features)) == ("train", [], 48)
 
 
 def test_labels_travel_with_their_pictures(encoder: OpenClip, sets: Path):
-    found = run(encoder, read_manifest(str(sets / "id_test")), batch_size=2).read()
-    assert found.label.tolist() == [int(key[-4:]) % 2 for key in found.keys]
+    features = run(encoder, read_manifest(str(sets / "id_test")), batch_size=2).read()
+    assert features.label.tolist() == [int(key[-4:]) % 2 for key in features.keys]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
@@ -188,26 +185,26 @@ def test_bad_samples_are_listed_and_limited_over_the_whole_set(encoder: OpenClip
     for read in (folder.read, folder.bad):
         with pytest.raises(FeatureError, match=r"2 pictures cannot be decoded, 1 allowed by max_bad_samples: bad-000"):
             read(1)
-    found = folder.read(2)
-    assert found.keys == ["000", "002", "004", "005", "006", "007", "008"]
-    assert found.bad == folder.bad(2)
-    assert [why.split(":")[0] for why in found.bad] == ["bad-000.tar 001", "bad-001.tar 003"]
+    features = folder.read(2)
+    assert features.keys == ["000", "002", "004", "005", "006", "007", "008"]
+    assert features.bad == folder.bad(2)
+    assert [why.split(":")[0] for why in features.bad] == ["bad-000.tar 001", "bad-001.tar 003"]
 
 
 def test_each_bad_sample_is_listed_once_however_a_shard_falls_into_batches(encoder: OpenClip, tmp_path: Path):
     manifest = with_bad(tmp_path, ["x..x.x..", "..x"])
-    found = run(encoder, manifest, batch_size=2, max_bad_samples=4).read(4)
-    assert found.keys == ["001", "002", "004", "006", "007", "008", "009"]
-    assert [why.split(":")[0].split(" ")[1] for why in found.bad] == ["000", "003", "005", "010"]
+    features = run(encoder, manifest, batch_size=2, max_bad_samples=4).read(4)
+    assert features.keys == ["001", "002", "004", "006", "007", "008", "009"]
+    assert [why.split(":")[0].split(" ")[1] for why in features.bad] == ["000", "003", "005", "010"]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_others(tiny_model: Path, tmp_path: Path, dtype: Any):
     manifest = with_bad(tmp_path, ["xx", "..", "x"])
     folder = run(OpenClip(f"local-dir:{tiny_model}", feature_dtype=dtype), manifest, max_bad_samples=3)
-    found = folder.read(3)
-    assert found.image.shape == (2, 16)
-    assert (found.keys, len(found.bad)) == (["002", "003"], 3)
+    features = folder.read(3)
+    assert features.image.shape == (2, 16)
+    assert (features.keys, len(features.bad)) == (["002", "003"], 3)
 
 
 def test_a_set_of_bad_pictures_alone_says_so(encoder: OpenClip, tmp_path: Path):
@@ -226,19 +223,19 @@ def test_keys_with_newlines_and_unicode_survive(train: Manifest):
     folder = FeatureFolder("cache", manifest, "e")
     keys = ["a\nb", "été/猫", '"quoted"']
     folder.write(manifest.shards[0], torch.eye(3), torch.tensor([3, -1, 5]), keys, [])
-    found = folder.read()
-    assert found.keys == keys
-    assert found.label.tolist() == [3, -1, 5]
+    features = folder.read()
+    assert features.keys == keys
+    assert features.label.tolist() == [3, -1, 5]
 
 
 def test_neighbours_are_stored_by_their_number(train: Manifest):
     folder = FeatureFolder("cache", train, "e")
     assert folder.read_neighbours(2) is None
     folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2]]))
-    found = folder.read_neighbours(2)
-    assert found is not None
-    assert found.dtype == torch.int64
-    assert found.tolist() == [[1, 2], [0, 2]]
+    neighbours = folder.read_neighbours(2)
+    assert neighbours is not None
+    assert neighbours.dtype == torch.int64
+    assert neighbours.tolist() == [[1, 2], [0, 2]]
     assert folder.read_neighbours(3) is None
     next(folder.path.iterdir()).write_bytes(b"cut")
     with pytest.raises(FeatureError, match=r"neighbours-2\.safetensors is damaged"):
@@ -247,37 +244,14 @@ def test_neighbours_are_stored_by_their_number(train: Manifest):
 
 def test_text_features_are_found_by_encoder_words_and_prompts_alone():
     TextFile.at("cache", "e", "w" * 64, "p" * 64).write(torch.eye(2), ["a", "b"])
-    found = TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
-    assert found is not None
-    assert found.tolist() == [[1, 0], [0, 1]]
+    features = TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
+    assert features is not None
+    assert features.tolist() == [[1, 0], [0, 1]]
     for names in (("f", "w" * 64, "p" * 64), ("e", "v" * 64, "p" * 64), ("e", "w" * 64, "q" * 64)):
         assert TextFile.at("cache", *names).read() is None
     TextFile.at("cache", "e", "w" * 64, "p" * 64).path.write_bytes(b"cut")
     with pytest.raises(FeatureError, match="is damaged"):
         TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    target = tmp_path / "sub" / "x.bin"
-    atomic_write(target, b"old")
-    original: Callable[..., int] = Path.write_bytes
-
-    def full_disk(self: Path, data: bytes) -> int:
-        original(self, data[:1])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
-    with pytest.raises(UnwritableError, match=words):
-        atomic_write(target, b"new")
-    assert target.read_bytes() == b"old"
-    assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UnwritableError, match=r"file/sub cannot be written: Not a directory"):
-        atomic_write(tmp_path / "file" / "sub" / "x.bin", b"")
 
 
 def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
@@ -292,39 +266,3 @@ def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
     folder.file(train.shards[0]).write_bytes(b"")
     folder.sweep()
     assert not half.exists()
-
-
-def test_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Containers on two nodes often run under one process id."""
-    names = set()
-    original = Path.replace
-
-    def spy(self: Path, target: Path) -> Path:
-        names.add(self.name)
-        return original(self, target)
-
-    monkeypatch.setattr(files.Path, "replace", spy)
-    for _ in range(3):
-        atomic_write(tmp_path / "x", b"same")
-    assert len(names) == 3
-
-
-@pytest.mark.parametrize("finished", [True, False])
-def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_done_too(
-    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    target, original = tmp_path / "x", Path.replace
-
-    def late(self: Path, to: Path) -> Path:
-        if finished:
-            target.write_bytes(b"same")
-        files.sweep(tmp_path, {"x"})
-        return original(self, to)
-
-    monkeypatch.setattr(files.Path, "replace", late)
-    if finished:
-        atomic_write(target, b"same")
-        assert [path.name for path in tmp_path.iterdir()] == ["x"]
-    else:  # nobody has: the loss is not passed over
-        with pytest.raises(UnwritableError, match="x cannot be written: No such file"):
-            atomic_write(target, b"same")

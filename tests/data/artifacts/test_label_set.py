@@ -18,12 +18,12 @@ MINED = LabelSet((Positive("dog", 2, 30, 0.9333), Positive("été", 1, 4, 1.0), 
 
 def test_a_label_set_survives_the_disk_with_the_same_bytes(tmp_path: Path):
     MINED.write(tmp_path / "a.json")
-    found = LabelSet.read(tmp_path / "a.json")
-    assert found == MINED
-    assert not found.edited
-    assert found.words == ["dog", "été", "猫"]
-    assert found.supervision == ("id_images",)
-    found.write(tmp_path / "b.json")
+    labels = LabelSet.read(tmp_path / "a.json")
+    assert labels == MINED
+    assert not labels.edited
+    assert labels.words == ["dog", "été", "猫"]
+    assert labels.supervision == ("id_images",)
+    labels.write(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # a person can read it
 
@@ -53,9 +53,9 @@ def test_any_label_set_survives_the_disk(
     written = LabelSet(tuple(positives), negatives, recipe)
     path = tmp_path_factory.getbasetemp() / "any.json"
     written.write(path)
-    found = LabelSet.read(path)
-    assert found == written
-    assert not found.edited
+    labels = LabelSet.read(path)
+    assert labels == written
+    assert not labels.edited
 
 
 def test_lists_of_negatives_none_and_the_rest_are_three_things(tmp_path: Path):
@@ -82,9 +82,9 @@ def test_an_edit_by_hand_is_noticed_and_accepted(tmp_path: Path, change: Any):
     content = json.loads((tmp_path / "x.json").read_text())
     change(content)
     (tmp_path / "x.json").write_text(json.dumps(content))
-    found = LabelSet.read(tmp_path / "x.json")
-    assert found.edited
-    found.write(tmp_path / "x.json")
+    labels = LabelSet.read(tmp_path / "x.json")
+    assert labels.edited
+    labels.write(tmp_path / "x.json")
     assert not LabelSet.read(tmp_path / "x.json").edited
 
 
@@ -95,29 +95,49 @@ def test_layout_alone_is_no_edit(tmp_path: Path):
     assert not LabelSet.read(tmp_path / "x.json").edited
 
 
+A: dict[str, object] = {"label": "a"}
+
+
 def content(**change: object) -> str:
-    return json.dumps({"format": FORMAT, "recipe": {}, "positives": [{"label": "a"}], "negatives": []} | change)
+    return json.dumps({"format": FORMAT, "recipe": {}, "positives": [A], "negatives": []} | change)
+
+
+def test_a_recipe_is_free_but_for_what_is_read_of_it(tmp_path: Path):
+    recipe = {"author": "me", "nested": [{"depth": 1.5e-300}], "encoder": None, "supervision": ["llm"]}
+    (tmp_path / "x.json").write_text(content(recipe=recipe, positives=[A | {"agreement": 1, "clusters": None}]))
+    labels = LabelSet.read(tmp_path / "x.json")
+    assert (labels.recipe, labels.supervision) == (recipe, ("llm",))
+    labels.check_encoder("abc", "tiny")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "is no label set"),
-        ("[]", "is no label set"),
+        ("", "is not readable as JSON"),
+        ("[]", "the whole document is"),
         (content()[:-1] + ', "positives": []}', "the key 'positives' comes twice"),
         (content().replace('{"label": "a"}', '{"label": "a", "label": "b"}'), "the key 'label' comes twice"),
-        ("{}", "has no 'format'"),
-        (content(format="other/2"), "has the format 'other/2', expected"),
+        ("{}", "format is missing"),
+        (content(format="other/2"), "format is 'other/2': input should be 'ood_lightning/label-set/1'"),
+        (content(words=[]), "words is a key that nothing here knows"),
         (content(positives=[]), "has no positives"),
-        (content(positives=["a"]), "is no label set"),
-        (content(positives=[{"label": "a", "weight": 2}]), "weight"),
-        (content(positives=[{"label": 3}]), "3 is no label"),
-        (content(positives=[{"label": " "}]), "' ' is no label"),
-        (content(negatives="all others"), "negatives are 'all others', expected a list or 'rest of the corpus'"),
-        (content(negatives=[None]), "None is no label"),
-        (content(negatives=None), "is no label set"),
-        (content(recipe="by hand"), "is no label set"),
-        (content(recipe=None), "is no label set"),
+        (content(positives=["a"]), "positives.0 is 'a'"),
+        (content(positives=[A, {"label": "b", "weight": 2}]), "positives.1.weight is a key that nothing here knows"),
+        (content(positives=[{"label": 3}]), "positives.0.label is 3"),
+        (content(positives=[A, {"label": " "}]), "positives.1 is ' ': expected a text that is not empty"),
+        (content(positives=[A | {"clusters": -1}]), "positives.0.clusters is -1: .*greater than or equal to 0"),
+        (content(positives=[A | {"images": "12"}]), "positives.0.images is '12'"),
+        (content(positives=[A | {"clusters": True}]), "positives.0.clusters is True"),
+        (content(positives=[A | {"agreement": 1.5}]), "positives.0.agreement is 1.5: .*less than or equal to 1"),
+        (content(positives=[A | {"agreement": float("nan")}]), "positives.0.agreement is nan"),
+        (content(negatives="all others"), "negatives is 'all others', expected a list or 'rest of the corpus'"),
+        (content(negatives=["cat", None]), "negatives.1 is None"),
+        (content(negatives=["cat", ""]), "negatives.1 is '': expected a text that is not empty"),
+        (content(negatives=None), "negatives is None"),
+        (content(recipe="by hand"), "recipe is 'by hand'"),
+        (content(recipe=None), "recipe is None"),
+        (content(recipe={"supervision": "llm"}), "recipe: supervision is 'llm'"),
+        (content(recipe={"encoder": "tiny"}), "recipe: encoder is 'tiny'"),
     ],
 )
 def test_what_is_no_label_set_is_refused(tmp_path: Path, text: str, words: str):
@@ -129,7 +149,7 @@ def test_what_is_no_label_set_is_refused(tmp_path: Path, text: str, words: str):
 def test_bytes_that_are_no_text_a_folder_and_nothing_at_all(tmp_path: Path):
     (tmp_path / "x.json").write_bytes(b"\xff\xfe")
     for path, words in (
-        ("x.json", "is no label set"),
+        ("x.json", "x.json is not readable as JSON: 'utf-8' codec"),
         (".", "is no label set"),
         ("none.json", "there is no label set"),
     ):

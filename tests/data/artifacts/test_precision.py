@@ -13,7 +13,8 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.precision import FromFP32
-from ood_lightning.data.shards.manifest import Manifest, read_manifest
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError
@@ -53,16 +54,18 @@ def test_the_difference_is_that_of_a_loop_over_numbers():
     computed = torch.nn.functional.normalize(
         exact + 0.01 * torch.randn(5, 7, generator=torch.Generator().manual_seed(1))
     )
-    found = FromFP32.of(computed, exact, torch.float16, "bf16", "cpu")
+    difference = FromFP32.of(computed, exact, torch.float16, "bf16", "cpu")
+
     stored = computed.half()
     rows = [([float(x) for x in one], [float(x) for x in other]) for one, other in zip(stored, exact, strict=True)]
     cosines = [sum(a * b for a, b in zip(x, y, strict=True)) / math.hypot(*x) / math.hypot(*y) for x, y in rows]
     largest = max(abs(a - b) for x, y in rows for a, b in zip(x, y, strict=True))
     rounding = max(abs(float(a) - float(b)) for a, b in zip(stored.flatten(), computed.flatten(), strict=True))
-    assert found == FromFP32(
+
+    assert difference == FromFP32(
         "bf16", "float16", "cpu", 5, pytest.approx(largest), pytest.approx(min(cosines)), pytest.approx(rounding)
     )
-    assert found.largest_difference > 10 * found.largest_rounding > 0
+    assert difference.largest_difference > 10 * difference.largest_rounding > 0
 
 
 def test_nothing_differs_from_itself_but_by_rounding():
@@ -81,6 +84,7 @@ def test_the_statement_holds_for_what_is_stored(tiny_model: Path, train: Manifes
     assert stated is not None
     assert (stated.precision, stated.feature_dtype, stated.device) == (precision, "float16", "cpu")
     assert stated.pictures == 20  # the largest shard has no more
+
     exact = run(of(tiny_model, feature_dtype="float32"), train).read().image[:20].double()
     stored = folder.read().image[:20].double()
     assert stated.largest_difference == pytest.approx(float((stored - exact).abs().max()), rel=1e-3)
@@ -151,23 +155,44 @@ def test_without_room_for_float32_it_is_measured_on_the_cpu(
 def test_embed_prints_it_and_prints_it_again(tiny_model: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
     init = {"model": f"local-dir:{tiny_model}", "precision": "bf16"}
     encoder = {"class_path": "ood_lightning.encoders.openclip.OpenClip", "init_args": init}
-    given = {"encoder": encoder, "shards": [str(sets / "blues")], "cache_dir": "cache", "num_workers": 0}
-    Path("embed.yaml").write_text(yaml.safe_dump(given))
-    said = []
+    settings = {"encoder": encoder, "shards": [str(sets / "blues")], "cache_dir": "cache", "num_workers": 0}
+    Path("embed.yaml").write_text(yaml.safe_dump(settings))
+
+    printed = []
     for _ in range(2):
         assert main(["embed", "--config", "embed.yaml"]) == 0
-        said.append([line for line in capsys.readouterr().out.splitlines() if "from fp32" in line])
-    (line,) = said[0]
+        printed.append([line for line in capsys.readouterr().out.splitlines() if "from fp32" in line])
+
+    (line,) = printed[0]
     assert line.startswith("blues: bf16 towers, stored in float16: at most ")
     assert " (5 pictures, cpu; rounding to float16 alone: " in line
-    assert said[1] == said[0]
+    assert printed[1] == printed[0]
 
 
-def test_a_damaged_statement_says_what_to_do(tmp_path: Path):
-    for text in ("{", json.dumps({"precision": "bf16"})):
-        (tmp_path / "precision.json").write_text(text)
-        with pytest.raises(FeatureError, match=r"precision\.json is damaged .*: remove it"):
-            FromFP32.read(tmp_path)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"device": ...}, "device is missing"),
+        ({"pictures": -1}, "pictures is -1: input should be greater than or equal to 0"),
+        ({"largest_rounding": "0.1"}, "largest_rounding is '0.1'"),
+        ({"median": 0.5}, "median is a key that nothing here knows"),
+    ],
+)
+def test_a_damaged_statement_names_the_field_and_says_what_to_do(tmp_path: Path, change: dict[str, object], words: str):
+    FromFP32("bf16", "float16", "cpu", 5, 0.1, 0.9, 0.01).write(tmp_path)
+    assert FromFP32.read(tmp_path) == FromFP32("bf16", "float16", "cpu", 5, 0.1, 0.9, 0.01)
+
+    content = json.loads((tmp_path / "precision.json").read_text()) | change
+    kept = {key: value for key, value in content.items() if value is not ...}
+    (tmp_path / "precision.json").write_text(json.dumps(kept))
+    with pytest.raises(FeatureError, match=rf"precision\.json: {words}.*\. The file is damaged: remove it"):
+        FromFP32.read(tmp_path)
+
+
+def test_a_statement_cut_short_is_damaged_too(tmp_path: Path):
+    (tmp_path / "precision.json").write_text("{")
+    with pytest.raises(FeatureError, match=r"precision\.json is not readable as JSON.*: remove it"):
+        FromFP32.read(tmp_path)
 
 
 @pytest.mark.slow

@@ -7,19 +7,20 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import MakeSet
 from PIL import Image
+from shard_files import MakeSet
 
 from ood_lightning.cli.data_corrupt import _severities
 from ood_lightning.cli.main import main
 from ood_lightning.data.pack import corruptions
 from ood_lightning.data.pack.corruptions import NAMES, SEEDED, central, drawn
-from ood_lightning.data.shards.manifest import read_manifest
-from ood_lightning.data.shards.reader import read_samples
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import SettingsError
 
 
@@ -47,6 +48,13 @@ def content(out: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(Path(out).iterdir()) if path.is_file()}
 
 
+def metadata_by_key(path: Path) -> dict[str, dict[str, Any]]:
+    """What the `.json` members of a tar say."""
+    with tarfile.open(path) as tar:
+        names = [name for name in tar.getnames() if name.endswith(".json")]
+        return {name.removesuffix(".json"): json.load(tar.extractfile(name)) for name in names}  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("stand_in")
 def test_the_set_is_a_covariate_one_with_the_labels_of_its_source(sets: Path):
     assert run(sets / "id_test", "out", "--samples=40", "--severity=2,4") == 0
@@ -55,16 +63,17 @@ def test_the_set_is_a_covariate_one_with_the_labels_of_its_source(sets: Path):
     assert manifest.class_names == ("red", "green")
     for part in ("40 of gaussian_noise, shot_noise", "severity 2, 4; seed 0; imagecorruptions-imaug 1.0"):
         assert part in manifest.source
+
     source = read_manifest(str(sets / "id_test"))
-    label = {s.key: s.label for shard in source.shards for s in read_samples(source.path(shard))}
-    with tarfile.open("out/id_test_c-000000.tar") as tar:
-        told = {m.name.removesuffix(".json"): json.load(tar.extractfile(m)) for m in tar if m.name.endswith(".json")}  # type: ignore[arg-type]
-    for sample in read_samples(manifest.path(manifest.shards[0])):
-        key = told[sample.key]["from"].split()[1]
-        assert sample.key == f"{key}-{told[sample.key]['corruption']}-{told[sample.key]['severity']}"
-        assert sample.label == label[key]
-        image = Image.open(io.BytesIO(sample.data))
-        assert (image.format, image.size, image.mode) == ("JPEG", (224, 224), "RGB")
+    label_of = {image.key: image.label for shard in source.shards for image in read_samples(source.path(shard))}
+    metadata_of = metadata_by_key(Path("out/id_test_c-000000.tar"))
+    for image in read_samples(manifest.path(manifest.shards[0])):
+        metadata = metadata_of[image.key]
+        key = metadata["from"].split()[1]
+        assert image.key == f"{key}-{metadata['corruption']}-{metadata['severity']}"
+        assert image.label == label_of[key]
+        opened = Image.open(io.BytesIO(image.data))
+        assert (opened.format, opened.size, opened.mode) == ("JPEG", (224, 224), "RGB")
     assert main(["data", "check", "out", str(sets / "id_test")]) == 0
 
 
@@ -76,17 +85,19 @@ def test_a_corrupted_ood_set_is_an_ood_set(sets: Path):
 
 @pytest.mark.usefixtures("stand_in")
 def test_workers_shards_and_restarts_change_no_byte_and_the_seed_does(sets: Path):
-    given = ["--samples=30", "--severity=3", "--samples_per_shard=8"]
-    assert run(sets / "id_test", "one", *given) == 0
-    assert run(sets / "id_test", "three", *given, "--workers=3") == 0
+    options = ["--samples=30", "--severity=3", "--samples_per_shard=8"]
+    assert run(sets / "id_test", "one", *options) == 0
+    assert run(sets / "id_test", "three", *options, "--workers=3") == 0
     assert content("one") == content("three")
+
     Path("three/id_test_c-000001.tar").unlink()
     torch.rand(1), np.random.random()  # noqa: NPY002
-    assert run(sets / "id_test", "three", *given) == 0
+    assert run(sets / "id_test", "three", *options) == 0
     assert content("one") == content("three")
-    assert run(sets / "id_test", "other", *given, "--seed=1") == 0
+
+    assert run(sets / "id_test", "other", *options, "--seed=1") == 0
     assert content("one")["id_test_c-000000.tar"] != content("other")["id_test_c-000000.tar"]
-    assert run(sets / "id_test", "one", *given, "--seed=1") == 2  # another draw does not mix with this one
+    assert run(sets / "id_test", "one", *options, "--seed=1") == 2  # another draw does not mix with this one
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -107,10 +118,12 @@ def test_the_draw_takes_each_once_and_all_if_there_are_few(sets: Path):
     every = rows(10_000)
     assert len(every) == len(set(every)) == 12 * 15 * 2
     assert Counter(name for _, name, _ in every) == dict.fromkeys(NAMES, 24)
-    some = rows(100)
-    assert len(set(some)) == 100
-    assert [row for row in every if row in set(some)] == some  # in the set's order
-    assert rows(100) == some != rows(100, seed=1)
+
+    hundred = rows(100)
+    assert len(set(hundred)) == 100
+    assert [row for row in every if row in set(hundred)] == hundred  # in the set's order
+    assert rows(100) == hundred != rows(100, seed=1)
+
     hits = Counter(row for seed in range(300) for row in rows(36, seed))
     assert len(hits) == 360  # every one can be drawn, and about as often: 30 +- 5.2
     assert 8 < min(hits.values()) <= max(hits.values()) < 56

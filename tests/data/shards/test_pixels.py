@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise_images import saved
 from open_clip.transform import image_transform
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, ToTensor
@@ -24,10 +25,8 @@ WHOLE = {
 }
 
 
-def png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+def png(image: Image.Image) -> bytes:
+    return saved(image, "PNG", compress_level=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,26 +61,27 @@ def test_an_empty_part_passes(photographs: list[Image.Image]):
 
 def test_fast_resizing_is_exact_but_for_the_last_level_of_few_values(photographs: list[Image.Image]):
     exact, fast = split(WHOLE["model"]).first, split(WHOLE["fast"]).first
-    off = torch.stack([(exact(png(p)).int() - fast(png(p)).int()).abs() for p in photographs])
-    assert off.max() <= 2
-    assert 0 < (off > 0).float().mean() < 0.02
+    differences = torch.stack([(exact(png(p)).int() - fast(png(p)).int()).abs() for p in photographs])
+    assert differences.max() <= 2
+    assert 0 < (differences > 0).float().mean() < 0.02
     assert exact(png(photographs[3])).equal(fast(png(photographs[3])))  # no resizing, no difference
 
 
 def test_features_of_fast_resizing_are_within_the_stated_tolerance(photographs: list[Image.Image]):
-    found = []
-    for way in ("exact", "fast"):
-        encoder = OpenClip("builtin:pictograms/model", resize=way)  # type: ignore[arg-type]
+    features = []
+    for resize in ("exact", "fast"):
+        encoder = OpenClip("builtin:pictograms/model", resize=resize)  # type: ignore[arg-type]
         first, rest = split(encoder.transform)
-        found.append(encoder.encode_image(rest(torch.stack([first(png(p)) for p in photographs]))).double())
-    cosines = (found[0] * found[1]).sum(1)
+        images = torch.stack([first(png(photograph)) for photograph in photographs])
+        features.append(encoder.encode_image(rest(images)).double())
+
+    cosines = (features[0] * features[1]).sum(1)
     assert 0.9999 <= cosines.min() < 1
 
 
 def test_jpegs_go_through_it(photographs: list[Image.Image]):
-    buffer = io.BytesIO()
-    photographs[0].save(buffer, "JPEG")
-    assert WHOLE["fast"](Image.open(buffer).convert("RGB")).shape == (3, 224, 224)
+    jpeg = io.BytesIO(saved(photographs[0], "JPEG"))
+    assert WHOLE["fast"](Image.open(jpeg).convert("RGB")).shape == (3, 224, 224)
 
 
 def test_features_of_fast_resizing_are_kept_apart(tiny_model: Path, photographs: list[Image.Image]):

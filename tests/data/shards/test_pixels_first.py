@@ -1,11 +1,11 @@
 """From encoded pictures to bytes by shorter ways: bit for bit what Pillow and torchvision's steps make."""
 
-import io
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from noise_images import saved
 from open_clip.transform import image_transform
 from PIL import Image
 from torch import Tensor
@@ -25,33 +25,31 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(draw.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def saved(picture: Image.Image, ending: str = "JPEG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, ending, **options)
-    return buffer.getvalue()
+def jpeg(image: Image.Image, **options: object) -> bytes:
+    return saved(image, "JPEG", **options)
 
 
 EXIF = Image.Exif()
 EXIF[0x0112] = 6  # lying on its side
 PICTURES = {
-    "across": saved(noise(500, 375)),
-    "upright": saved(noise(333, 500)),
-    "odd": saved(noise(227, 301)),
-    "tiny": saved(noise(3, 2)),
-    "one pixel": saved(noise(1, 1)),
-    "a line": saved(noise(300, 1)),
-    "as large as the model's": saved(noise(224, 224)),
-    "large": saved(noise(1201, 907)),
-    "4:4:4": saved(noise(101, 67), subsampling=0),
-    "4:2:2": saved(noise(101, 67), subsampling=1),
-    "progressive": saved(noise(101, 67), progressive=True),
-    "restarts": saved(noise(101, 67), restart_marker_blocks=2),
-    "of low quality": saved(noise(101, 67), quality=5),
-    "RGB inside": saved(noise(101, 67), keep_rgb=True),
-    "grey": saved(noise(300, 260).convert("L")),
-    "CMYK": saved(noise(300, 260).convert("CMYK")),
-    "on its side": saved(noise(300, 260), exif=EXIF),
-    "comment": saved(noise(40, 30), comment=b"x" * 60_000),
+    "across": jpeg(noise(500, 375)),
+    "upright": jpeg(noise(333, 500)),
+    "odd": jpeg(noise(227, 301)),
+    "tiny": jpeg(noise(3, 2)),
+    "one pixel": jpeg(noise(1, 1)),
+    "a line": jpeg(noise(300, 1)),
+    "as large as the model's": jpeg(noise(224, 224)),
+    "large": jpeg(noise(1201, 907)),
+    "4:4:4": jpeg(noise(101, 67), subsampling=0),
+    "4:2:2": jpeg(noise(101, 67), subsampling=1),
+    "progressive": jpeg(noise(101, 67), progressive=True),
+    "restarts": jpeg(noise(101, 67), restart_marker_blocks=2),
+    "of low quality": jpeg(noise(101, 67), quality=5),
+    "RGB inside": jpeg(noise(101, 67), keep_rgb=True),
+    "grey": jpeg(noise(300, 260).convert("L")),
+    "CMYK": jpeg(noise(300, 260).convert("CMYK")),
+    "on its side": jpeg(noise(300, 260), exif=EXIF),
+    "comment": jpeg(noise(40, 30), comment=b"x" * 60_000),
     "PNG": saved(noise(300, 260), "PNG"),
     "palette": saved(noise(300, 260).convert("P"), "PNG"),
     "transparent": saved(noise(300, 260).convert("RGBA"), "PNG"),
@@ -69,9 +67,9 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_a_decoded_picture_has_pillows_bits(name: str):
-    found = pixels(PICTURES[name])
-    assert found.dtype == torch.uint8
-    assert found.equal(pil_to_tensor(decode(PICTURES[name])))
+    image = pixels(PICTURES[name])
+    assert image.dtype == torch.uint8
+    assert image.equal(pil_to_tensor(decode(PICTURES[name])))
 
 
 @pytest.mark.parametrize("chain", sorted(CHAINS))
@@ -90,21 +88,25 @@ def outcome(read: object, data: bytes) -> Tensor | str:
         return str(error)
 
 
-def same(found: Tensor | str, expected: Tensor | str) -> bool:
-    return found == expected if isinstance(found, str) or isinstance(expected, str) else found.equal(expected)
+def same(one: Tensor | str, other: Tensor | str) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return one.equal(other)
 
 
 @pytest.mark.parametrize("name", ["grey", "progressive", "restarts", "4:4:4"])
 def test_what_is_damaged_is_refused_in_the_same_words_and_else_has_the_same_bits(name: str):
-    whole, draw = PICTURES[name], np.random.default_rng(0)
+    whole = PICTURES[name]
+    draw = np.random.default_rng(0)
     damaged = [whole[:length] for length in range(0, len(whole), max(len(whole) // 80, 1))]
     damaged += [whole[:-2], whole[:-1], whole + b"tail"]
     for _ in range(120):
         changed = bytearray(whole)
         changed[draw.integers(len(whole))] = draw.integers(256)
         damaged.append(bytes(changed))
+
     decoded = [outcome(lambda data: pil_to_tensor(decode(data)), data) for data in damaged]
-    assert sum(isinstance(found, str) for found in decoded) > 50
+    assert sum(isinstance(result, str) for result in decoded) > 50
     for data, expected in zip(damaged, decoded, strict=True):
         assert same(outcome(pixels, data), expected)
 

@@ -1,19 +1,15 @@
 """WordNet as a judge: on its real graph, by words whose answers anyone can check."""
 
-import os
 from pathlib import Path
 
 import pytest
+from released_decisions import RELEASED
 
 from ood_lightning.errors import CorpusError
 from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.judges.base import Question
 from ood_lightning.filtering.judges.replay import ReplayJudge
 from ood_lightning.filtering.judges.wordnet import WordNetJudge
-
-RELEASED = (
-    Path(os.environ.get("REFERENCE_DIR") or Path(__file__).parents[4] / "shared" / "reference").resolve() / "negrefine"
-)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +61,17 @@ def test_subcategories(judge: WordNetJudge, word: str, name: str, kind: bool):
 
 def test_cousins_share_a_small_class(judge: WordNetJudge):
     close = WordNetJudge(cousins=40)
-    asked = [Question("border collie", "collie"), Question("komondor", "kelpie"), Question("oak", "collie")]
-    assert JudgeSession(judge, None)(asked) == [False, False, False]
-    assert JudgeSession(close, None)(asked) == [True, True, False]  # both shepherd dogs
+    questions = [Question("border collie", "collie"), Question("komondor", "kelpie"), Question("oak", "collie")]
+    assert JudgeSession(judge, None)(questions) == [False, False, False]
+    assert JudgeSession(close, None)(questions) == [True, True, False]  # both shepherd dogs
     assert judge.identity != close.identity
+
+
+def test_cousins_are_counted_with_the_class_itself():
+    """WordNet 3.0 has 14 synsets of shepherd dogs, the shepherd dog itself among them."""
+    questions = [Question("komondor", "kelpie")]
+    assert JudgeSession(WordNetJudge(cousins=14), None)(questions) == [True]
+    assert JudgeSession(WordNetJudge(cousins=13), None)(questions) == [False]
 
 
 def test_another_wordnet_may_be_named(tmp_path: Path):
@@ -76,13 +79,10 @@ def test_another_wordnet_may_be_named(tmp_path: Path):
         "00000001 03 n 01 thing 0 000 | all\n00000002 05 n 01 Zork 0 001 @i 00000001 n 0000 | one\n"
     )
     (tmp_path / "index.noun").write_text("thing n 1 0 1 0 00000001\nzork n 1 0 1 0 00000002\n")
-    own = WordNetJudge(str(tmp_path))
-    assert JudgeSession(own, None)([Question("zork"), Question("zork", "things"), Question("oslo")]) == [
-        True,
-        True,
-        False,
-    ]
-    assert own.identity == "WordNet of unknown release, cousins 0"
+    other = WordNetJudge(str(tmp_path))
+    questions = [Question("zork"), Question("zork", "things"), Question("oslo")]
+    assert JudgeSession(other, None)(questions) == [True, True, False]
+    assert other.identity == "WordNet of unknown release, cousins 0"
     with pytest.raises(CorpusError, match=r"cannot read WordNet's .*data\.noun"):
         WordNetJudge(str(tmp_path / "none")).identity  # noqa: B018
 
@@ -95,6 +95,7 @@ def test_agreement_with_the_released_decisions_is_what_the_documentation_says(ju
     questions = list(said.decisions)
     first(questions)
     second(questions)
+
     proper, kind = agreement(first.answers, second.answers)
     assert (proper["both_yes"], proper["only_first_yes"], proper["only_second_yes"]) == (1542, 206, 176)
     assert (kind["both_yes"], kind["only_first_yes"], kind["only_second_yes"]) == (12, 295, 5)

@@ -1,0 +1,153 @@
+"""What jsonargparse says, and what we say instead: one table, and the private attributes of parsers that we read.
+
+jsonargparse promises nothing about the words of its messages nor about names that begin with `_`. All that depends on
+them stands here; `tests/cli/test_parser_messages.py` provokes each message from the release that is installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from jsonargparse import ArgumentParser
+
+SETS_NOTHING = ("h", "help", "c", "config", "print_config", "print_shtab")  # options that are no settings
+N_LISTED = 9  # keys that an error lists
+FORMS = {
+    "list": "a list, `[A, B]`",
+    "dict": "a mapping, `{KEY: VALUE}`",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+NO_KEY = "there is no key"
+
+
+class Message(NamedTuple):
+    """One kind of message.
+
+    Attributes:
+        pattern: what jsonargparse says; searched in the whole message.
+        reword: what we say instead: a text with the pattern's groups, or made of the match and all keys of the parser.
+        seen: the release of jsonargparse that said it.
+    """
+
+    pattern: str
+    reword: str | Callable[[re.Match[str], list[str]], str]
+    seen: str
+
+
+def _without_key(match: re.Match[str], keys: list[str]) -> str:
+    settings = [f"--{key}" for key in keys if key not in SETS_NOTHING and "." not in key]
+    more = " and more" if len(settings) > N_LISTED else ""
+    return (
+        f"{match['value']!r} stands alone: a setting is given as --KEY VALUE, and the keys here are "
+        f"{', '.join(settings[:N_LISTED])}{more}"
+    )
+
+
+def _other_type(match: re.Match[str], keys: list[str]) -> str:
+    return f"{match['key']} is {match['value']!r}: expected {FORMS[match['form']]}"
+
+
+def _unknown(match: re.Match[str], keys: list[str]) -> str:
+    wrong = match["key"]
+    nearest = _nearest(wrong, keys)
+
+    first = wrong.partition(".")[0]
+    if not nearest and first not in {part for key in keys for part in key.split(".")}:
+        nearest = _nearest(first, keys)  # a misspelt key that was given keys below it
+
+    hint = f"; did you mean {nearest!r}?" if nearest else ""
+    return f"{NO_KEY} {wrong!r}{hint}"
+
+
+KEY = r"(?P<key>[\w.]+)"
+OTHER_VALUE = rf"(?s)\A\s*Parser key \"{KEY}\":\s+Expected a %s\. Got value: (?P<value>.*?)\s*\Z"
+MESSAGES = {  # the first that matches
+    "init_args without class_path": Message(
+        rf"(?s)Parser key \"{KEY}\":.*(?:Given|Got) value: \{{'init_args': ",
+        "{key} is given init_args and no class_path. A config that changes another one comes after it, "
+        "--config FIRST --config SECOND: the command stands in its first line",
+        "4.53",
+    ),
+    "value without key": Message(r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key, "4.53"),
+    "no such file": Message(
+        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>.+) either not accessible or invalid",
+        "{key} is {path!r}: there is no such file, nor is it the path of a class",
+        "4.53",
+    ),
+    "other choice": Message(
+        OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]", "{key} is {value!r}: expected one of {choices}", "4.53"
+    ),
+    "other type": Message(OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type, "4.53"),
+    "unknown key, named by a class's parser": Message(rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}", "4.53"),
+    "unknown option": Message(rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown, "4.53"),
+    "unknown key in a file": Message(rf"Option '{KEY}' is not accepted", _unknown, "4.53"),
+    "unknown key of a command or group": Message(rf"does not accept option '{KEY}'", _unknown, "4.53"),
+}
+NOISE = {  # beginnings of lines that list types; the release that was seen to write them
+    "Does not validate": "4.53",
+    "Subtypes:": "4.53",
+    "Errors:": "4.53",
+    "Given value": "4.53",
+    "- Expected a <class 'NoneType'>": "4.53",
+    "Parser key": "4.53",
+}
+PRIVATE = {  # attributes of parsers and their actions; the release that was seen to have them
+    "_actions": "4.53",
+    "_name_parser_map": "4.53",  # of an action with subcommands
+}
+
+
+def plain(message: str, known: Iterable[str]) -> str:
+    """The parser's message in our words; an unknown key is named together with the nearest right one.
+
+    Args:
+        message: of jsonargparse.
+        known: all keys of the parser.
+    """
+    keys = list(known)
+    for kind in MESSAGES.values():
+        match = re.search(kind.pattern, message, re.MULTILINE)
+        if match and isinstance(kind.reword, str):
+            return kind.reword.format(**match.groupdict())
+        if match and callable(kind.reword):
+            return kind.reword(match, keys)
+    return _without_types(message)
+
+
+def _without_types(message: str) -> str:
+    """A message of another kind, in few lines and headed by its key."""
+    stripped = (line.strip() for line in message.splitlines())
+    lines = [line.removeprefix("- ") for line in stripped if line and not line.startswith(tuple(NOISE))]
+    if not lines:
+        return message
+
+    key = re.match(r'Parser key "([\w.]+)":', message)
+    head = f"{key[1]}: " if key else ""
+    return head + "\n".join(lines)
+
+
+def _nearest(wrong: str, keys: list[str]) -> str | None:
+    """The key most like a wrong one, as a whole or by its last part."""
+    whole = get_close_matches(wrong, keys, n=1, cutoff=0.8)
+    if whole:
+        return whole[0]
+
+    by_last_part = {key.rpartition(".")[2]: key for key in keys}
+    last_part = get_close_matches(wrong.rpartition(".")[2], list(by_last_part), n=1)
+    return by_last_part[last_part[0]] if last_part else None
+
+
+def known_keys(parser: ArgumentParser) -> list[str]:
+    """Every key of a parser and of its subcommands."""
+    keys = []
+    for action in parser._actions:
+        subparsers = getattr(action, "_name_parser_map", None) or {}
+        for subparser in subparsers.values():
+            keys += known_keys(subparser)
+        keys += [option.lstrip("-") for option in action.option_strings] or [action.dest]
+    return keys

@@ -1,0 +1,91 @@
+"""What goes into one shard, and its tar: the same images give the same bytes."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+
+class PackedImage(NamedTuple):
+    """What one image brings into a shard: its members share `key`.
+
+    Args:
+        key: name without ending, unique in the set.
+        suffix: ending of the encoded picture, such as `jpg`.
+        data: the encoded picture.
+        label: class number, the content of `.cls`; -1: none, and no such member.
+        metadata: the content of `.json`; None: no such member.
+    """
+
+    key: str
+    suffix: str
+    data: bytes
+    label: int = -1
+    metadata: Mapping[str, Any] | None = None
+
+
+class SkippedImage(NamedTuple):
+    """A picture that is left out, and why."""
+
+    path: str
+    reason: str
+
+
+class Recipe(Protocol):
+    """What one shard is made from; plain data, so that another process can make it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the shard's bytes depend on."""
+
+    def __len__(self) -> int:
+        """Images, those that will turn out not to be readable included."""
+
+    def images(self) -> Iterator[PackedImage | SkippedImage]:
+        """All of them in order."""
+
+
+def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) -> tuple[int, list[SkippedImage]]:
+    """Write the tar of a recipe.
+
+    Args:
+        path: of the new file.
+        recipe: what is written.
+        on_progress: called with 1 after each image.
+
+    Returns:
+        The number of images in the tar, and those that are left out.
+    """
+    n_images = 0
+    skipped: list[SkippedImage] = []
+
+    with path.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for image in recipe.images():
+                if isinstance(image, SkippedImage):
+                    skipped.append(image)
+                else:
+                    _add(tar, image)
+                    n_images += 1
+                on_progress(1)
+        file.flush()
+        os.fsync(file.fileno())  # else the name could reach the disk before the bytes do
+    return n_images, skipped
+
+
+def _add(tar: tarfile.TarFile, image: PackedImage) -> None:
+    """The members of an image side by side; without time, owner and rights, which would differ from run to run."""
+    members = [(image.suffix, image.data)]
+    if image.label != -1:
+        members.insert(0, ("cls", str(image.label).encode()))
+    if image.metadata is not None:
+        members.append(("json", json.dumps(image.metadata, sort_keys=True).encode()))  # ASCII: any file name fits
+
+    for suffix, data in members:
+        member = tarfile.TarInfo(f"{image.key}.{suffix}")
+        member.size = len(data)
+        member.mode = 0o644
+        tar.addfile(member, io.BytesIO(data))

@@ -1,0 +1,110 @@
+"""What a chat model reads and says, as tokens: questions in its chat template, and the first tokens of yes and no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, JudgeError, Question, wording
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPELLINGS = {True: ("Yes", "yes", "YES", " Yes", " yes"), False: ("No", "no", "NO", " No", " no")}
+MARK = "QUESTION-COMES-HERE"
+
+
+class ChatTokens:
+    """A chat model's tokenizer with its chat template.
+
+    Args:
+        tokenizer: of transformers.
+        model: the model's name, for errors.
+    """
+
+    def __init__(self, tokenizer: Any, model: str) -> None:
+        self.tokenizer = tokenizer
+        self.model = model
+
+    def prompt(self, question: str) -> str:
+        """The chat template around a question, up to where the reply begins."""
+        before, after = self._template
+        return before + question + after
+
+    def tokenize(self, questions: Sequence[str]) -> list[list[int]]:
+        """Token ids of each question's prompt."""
+        return self._ids([self.prompt(question) for question in questions])
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        # the chat template has written the special tokens already
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @cached_property
+    def _template(self) -> tuple[str, str]:
+        """The text that the chat template puts before a question, and the one it puts after."""
+        from jinja2 import TemplateError
+
+        # some templates know this switch: without it a reply begins with thoughts; others ignore it
+        options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+        system = {"role": "system", "content": SYSTEM_MESSAGE}
+        user = {"role": "user", "content": MARK}
+        try:
+            text = self.tokenizer.apply_chat_template([system, user], **options)
+        except TemplateError:  # a template without a system role
+            user["content"] = f"{SYSTEM_MESSAGE}\n{MARK}"
+            text = self.tokenizer.apply_chat_template([user], **options)
+
+        before, _, after = str(text).partition(MARK)
+        return before, after
+
+    @cached_property
+    def first_tokens(self) -> dict[bool, list[int]]:
+        """Tokens that a reply of yes (True) and of no (False) may begin with.
+
+        Raises:
+            JudgeError: the tokenizer has no first token that tells yes from no.
+        """
+        yes, no = (self._first_tokens_of(SPELLINGS[answer]) for answer in (True, False))
+
+        # ' Yes' and ' No' begin with the same token where a tokenizer parts blanks from words
+        both = yes & no
+        if not yes - both or not no - both:
+            raise JudgeError(
+                f"{self.model}: its tokenizer has no first token that tells yes from no. Take `mode: generate`."
+            )
+        return {True: sorted(yes - both), False: sorted(no - both)}
+
+    def _first_tokens_of(self, replies: Sequence[str]) -> set[int]:
+        """First tokens of replies, without those that a tokenizer joins with the end of the prompt."""
+        prompt = self.prompt(wording(Question("word"), misspelt=False))
+        before, *replied = self._ids([prompt, *(prompt + reply for reply in replies)])
+        length = len(before)
+        return {ids[length] for ids in replied if ids[:length] == before and len(ids) > length}
+
+    @property
+    def padding(self) -> int:
+        """Token to pad with. Any will do, since the mask hides it."""
+        tokenizer = self.tokenizer
+        return next((int(i) for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
+
+    def padded(self, batch: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask, both (B, longest), padded on the left: every row's next token is in the last column."""
+        import torch
+
+        width = max(map(len, batch))
+        ids = torch.tensor([[self.padding] * (width - len(tokens)) + [*tokens] for tokens in batch])
+        mask = torch.tensor([[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in batch])
+        return ids, mask
+
+
+def shared_length(sequences: Sequence[list[int]]) -> int:
+    """Number of tokens with which all sequences begin.
+
+    >>> shared_length([[1, 2, 5], [1, 2, 4, 4], [1, 2]])
+    2
+    """
+    first, last = min(sequences), max(sequences)  # in lexicographic order: what these two begin with, all begin with
+    pairs = zip(first, last, strict=False)
+    return next((position for position, (one, other) in enumerate(pairs) if one != other), len(first))

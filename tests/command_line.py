@@ -1,0 +1,25 @@
+"""What tests of commands share: the shipped configs, and the one error that a person reads."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one error on standard error."""
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    assert "Traceback" not in error
+    return error[error.index("error: ") :]
+
+
+def command_of(path: Path) -> list[str]:
+    """The command in the first line of a config, so that it runs from any folder."""
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    command = re.fullmatch(r"# python -m ood_lightning (.+)", first)
+    assert command, f"{path} does not begin with the command that runs it"
+    return [word.replace("configs/", f"{CONFIGS}/") for word in shlex.split(command.group(1))]

@@ -1,0 +1,70 @@
+"""Files are written whole or not at all, whoever else writes them."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ood_lightning.data.artifacts import files
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.errors import UnwritableError
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "sub" / "x.bin"
+    atomic_write(target, b"old")
+    original: Callable[..., int] = Path.write_bytes
+
+    def full_disk(self: Path, data: bytes) -> int:
+        original(self, data[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
+    with pytest.raises(UnwritableError, match=words):
+        atomic_write(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UnwritableError, match=r"file/sub cannot be written: Not a directory"):
+        atomic_write(tmp_path / "file" / "sub" / "x.bin", b"")
+
+
+def test_two_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Containers on two nodes often run under one process id."""
+    names = set()
+    original = Path.replace
+
+    def spy(self: Path, target: Path) -> Path:
+        names.add(self.name)
+        return original(self, target)
+
+    monkeypatch.setattr(files.Path, "replace", spy)
+    for _ in range(3):
+        atomic_write(tmp_path / "x", b"same")
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_done_too(
+    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target, original = tmp_path / "x", Path.replace
+
+    def late(self: Path, to: Path) -> Path:
+        if finished:
+            target.write_bytes(b"same")
+        files.sweep(tmp_path, {"x"})
+        return original(self, to)
+
+    monkeypatch.setattr(files.Path, "replace", late)
+    if finished:
+        atomic_write(target, b"same")
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    else:  # nobody has: the loss is not passed over
+        with pytest.raises(UnwritableError, match="x cannot be written: No such file"):
+            atomic_write(target, b"same")

@@ -1,0 +1,29 @@
+"""The questions as a language model reads them, and what its replies mean."""
+
+import pytest
+
+from ood_lightning.filtering.judges.base import Question, wording, yes_or_no
+
+
+def test_the_words_of_the_questions():
+    assert wording(Question("oslo"), False) == (
+        "Is 'oslo' a proper noun, like the name of a city, country, mountain, river, or any unique place or entity?"
+    )
+    assert wording(Question("pug", "dog"), False) == "Is 'pug' a subcategory of 'dog'?"
+    assert wording(Question("pug", "dog"), True) == "Is 'pug' a subcatgeory of 'dog'?"
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Yes", True),
+        ("yes.", True),
+        ("**No**", False),
+        ("NO, it", False),
+        ("Not sure", None),
+        ("", None),
+        ("I say yes", None),
+    ],
+)
+def test_a_reply_is_what_it_begins_with(reply: str, expected: bool | None):
+    assert yes_or_no(reply) is expected
