@@ -50,13 +50,10 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
     differing = []
 
     if protocol.images is not None and manifest.n_samples != protocol.images:
+        text = f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,}"
         others = [card.reference(other) for other in card.protocols if other.images == manifest.n_samples]
-        text = (
-            f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,} "
-            f"({protocol.evidence})"
-        )
-        hints = [f"; {other} has {manifest.n_samples:,}" for other in others]
-        differing.append(Difference("".join([text, *hints]), protocol.confirmed))
+        hint = "".join(f"; {other} has {manifest.n_samples:,}" for other in others)
+        differing.append(Difference(f"{text} ({protocol.evidence}){hint}", protocol.confirmed))
 
     if manifest.role != card.role:
         differing.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
@@ -67,8 +64,9 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
         differing.append(Difference(text, False))
 
     if manifest.protocol and manifest.protocol != card.reference(protocol):
-        text = f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}"
-        differing.append(Difference(text, True))
+        differing.append(
+            Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", certain=True)
+        )
     return differing
 
 
