@@ -14,8 +14,8 @@ from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
-from ood_lightning.data.shards.members import Located, located
 from ood_lightning.data.shards.processes import parallel_map
+from ood_lightning.data.shards.tars import Located, located
 from ood_lightning.errors import ShardContentError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
@@ -115,7 +115,7 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
     return contents
 
 
-def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], None]) -> ShardContent:
+def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], object]) -> ShardContent:
     """Compare a shard's file with the manifest, then look at each image in it."""
     manifest, shard = task
     of_shard = ShardContent(shard.path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ood_lightning.data.check.content import DIGEST, SetContent
-from ood_lightning.data.shards.members import located
+from ood_lightning.data.shards.tars import located
 
 Place = tuple[int, int, int]  # an image: number of its set, of the shard in the set, and of the image in the shard
 

@@ -22,8 +22,7 @@ from ood_lightning.data.pack.keys import keys_of
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.members import Located, located
-from ood_lightning.data.shards.tars import Slice
+from ood_lightning.data.shards.tars import Located, Slice, located
 from ood_lightning.errors import SettingsError
 
 PACKAGE = "imagecorruptions-imaug"

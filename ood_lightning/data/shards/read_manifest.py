@@ -34,7 +34,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
     if is_remote(source):
-        names_tars = source.startswith("pipe:") or _is_tar(source)
+        names_tars = addresses.file_name(source).endswith(".tar")  # that of a command does
         return _remote_tars(source, role) if names_tars else _remote_set(source)
 
     path = locate(source)
@@ -56,12 +56,9 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
 
 def _local_set(path: Path, whole: bool) -> Manifest:
     """The set of a manifest on this machine; `whole`: with shards of the sizes that it states."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise SourceError(f"there is no {path}") from None
-
-    manifest = replace(_parsed(text, str(path)), root=path.parent)
+    if not path.exists():
+        raise SourceError(f"there is no {path}")
+    manifest = replace(_parsed(path.read_bytes(), str(path)), root=path.parent)
     if whole:
         _check_sizes(manifest)
     return manifest
@@ -92,10 +89,6 @@ def _remote_set(source: str) -> Manifest:
 
     manifest = _parsed(text, addresses.redacted(source))
     return replace(manifest, origins={shard.path: addresses.beside(source, shard.path) for shard in manifest.shards})
-
-
-def _is_tar(source: str) -> bool:
-    return addresses.file_name(source).endswith(".tar")
 
 
 def _remote_tars(source: str, role: Role) -> Manifest:
@@ -144,7 +137,7 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
 
 def _check_sizes(manifest: Manifest) -> None:
     for shard in manifest.shards:
-        file = manifest.path(shard)
+        file = manifest.root / shard.path
         if not file.is_file():
             raise SourceError(
                 f"set {manifest.name!r}: shard {file} is missing. Copy it again, or correct "
