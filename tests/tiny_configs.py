@@ -36,10 +36,14 @@ def trainer(folder: str, callbacks: list[Settings], **more: Any) -> Settings:
 
 def fit(sets: Path, encoder: Settings, corpus: Settings) -> Settings:
     """A small `fit` into `run/fit`; features are cached in `cache`."""
-    label_sets = {"corpus": corpus, "prompts": {"templates": ["{}", "a photo of a {}."]}, "min_images": 2}
+    label_sets = {
+        "labels": {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"},
+        "posmine": {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 2}},
+    }
+    writer = {"corpus": corpus, "prompts": {"templates": ["{}", "a photo of a {}."]}, "label_sets": label_sets}
     callbacks = [
         {"class_path": "ood_lightning.callbacks.checkpoint.RunCheckpoint"},
-        {"class_path": "ood_lightning.callbacks.label_sets.LabelSetWriter", "init_args": label_sets},
+        {"class_path": "ood_lightning.callbacks.label_sets.LabelSetWriter", "init_args": writer},
     ]
 
     heads = {"n_clusters": 4, "n_heads": 2, "hidden": 16, "bottleneck": 8, "warmup_epochs": 1, "slices": 4}

@@ -1,9 +1,10 @@
-"""Writes what a finished fit elects: `labels.json` (ClusterMine), `posmine.json`, the votes, and `quality.json`."""
+"""Writes what a fit is for: label sets, the votes behind them, and measures of both."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as L
 from safetensors.torch import save
@@ -13,27 +14,41 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
+from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.class_names import read_names
+from ood_lightning.datamodules.contracts import NeighbourData, data_of
+from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets import quality
-from ood_lightning.label_sets.clustermine import clustermine
-from ood_lightning.label_sets.nearest import nearest_words
-from ood_lightning.label_sets.posmine import posmine
-from ood_lightning.label_sets.recipe import recipe, with_adjectives
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.clustermine import ClusterMine
+from ood_lightning.label_sets.posmine import PosMine
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
+from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
+from ood_lightning.label_sets.vocabulary import vocabulary_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.detectors.evidence import Inputs
 
 NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12
 
 
 class LabelSetWriter(L.Callback):
-    """Votes over a corpus when the fit has ended, also when all its epochs were done before.
+    """Asks every label source for its set when the fit has ended, also when all its epochs were done before.
+
+    Files in the run's folder: `NAME.json` for each label set, `votes.safetensors` with the cluster and the nearest word
+    of each image, and `quality.json`.
 
     Args:
-        corpus: words that clusters may elect.
+        corpus: words that images may vote for.
         prompts: templates around each word.
-        min_images: PosMine's M.
+        label_sets: by the name of the file; None: `labels` by ClusterMine and `posmine` by PosMine. Loggers show the
+            first one.
         names: a set with a manifest or a text file with the true names; only measured with, never mined with.
     """
 
@@ -41,74 +56,92 @@ class LabelSetWriter(L.Callback):
         self,
         corpus: Corpus,
         prompts: Prompts = Prompts(),  # noqa: B008
-        min_images: int = 100,
+        label_sets: dict[str, LabelSource] | None = None,
         names: str | None = None,
     ) -> None:
-        self.corpus, self.prompts, self.min_images, self.names = corpus, prompts, min_images, names
+        self.corpus, self.prompts, self.names = corpus, prompts, names
+        self.sources = label_sets or {"labels": ClusterMine(), "posmine": PosMine()}
+        if Path(QUALITY).stem in self.sources:
+            raise SettingsError(f"no label set may be called {Path(QUALITY).stem!r}: the fit writes {QUALITY} itself")
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuse names that cannot be read before the training, not after it."""
         if self.names is not None:
             read_names(self.names)
 
+    def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
+        """Refuse label sets that need what a fit does not have, before the training."""
+        missing = lacking(self.sources, self._available(trainer, module))
+        if missing:
+            reasons = "; ".join(f"{name!r} {what}" for name, what in missing.items())
+            raise SettingsError(f"this fit cannot make the label set {reasons}")
+
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         if not trainer.is_global_zero:
             return  # a vote takes seconds; the ranks' work is over
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        device, out = trainer.strategy.root_device, Path(trainer.default_root_dir)
-        words = self.corpus.load()
-        data.encoder.load(device)
+        data, out = data_of(trainer, NeighbourData, self), Path(trainer.default_root_dir)
+        data.encoder.load(trainer.strategy.root_device)
         bank = TextBank(data.encoder, data.cache_dir)
-        word_features = bank.features(words.words, self.prompts, words.name, words.parts)
-        assignments = module.to(device).assign(data.features.image)
-        nearest = nearest_words(data.features.image, word_features, device)
-        about = recipe(words, self.prompts, data.encoder, data.manifest, **self._settings(trainer, module, data))
-        elected = clustermine(assignments, nearest.indices, nearest.values, words.words, about)
-        counted = posmine(nearest.indices, words.words, self.min_images, about)
-        elected, counted = (with_adjectives(mined, words, self.prompts) for mined in (elected, counted))
-        elected.write(out / "labels.json")
-        counted.write(out / "posmine.json")
-        of_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
-        votes = {"cluster": assignments, "nearest": nearest.indices, "cosine": nearest.values}
-        atomic_write(out / "votes.safetensors", save({k: v.contiguous() for k, v in votes.items()}, of_set))
-        found: dict[str, Any] = {
-            "clusters": quality.clusters(votes, module.hparams.n_clusters),
-            "truth": quality.truth(assignments, data.features.label),
-            "label_sets": {},
+
+        available = self._available(trainer, module)
+        made = make_label_sets(self.sources, self.corpus, self.prompts, bank, available)
+        for name, one in made.items():
+            one.label_set.write(out / f"{name}.json")
+
+        votes = self._votes(available, bank)
+        id_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
+        atomic_write(out / "votes.safetensors", save(votes, id_set))
+
+        measures = {
+            "clusters": quality.clusters(votes, module.settings["n_clusters"]),
+            "truth": quality.truth(votes["cluster"], data.features.label),
+            "label_sets": self._compared(made, bank),
         }
-        true = self._true_names(bank)
-        row = {word: i for i, word in enumerate(words.words)}
-        for name, mined in {"labels": elected, "posmine": counted}.items():
-            own = word_features[[row[word] for word in mined.words]]
-            found["label_sets"][name] = quality.label_set(mined, own, true)
-        write_quality(out / QUALITY, found)
-        self._log(trainer, out, elected, quality.logged(found))
+        write_quality(out / QUALITY, measures)
+        self._log(trainer, {name: one.label_set for name, one in made.items()}, quality.logged(measures))
 
-    def _true_names(self, bank: TextBank) -> quality.TrueNames | None:
-        if self.names is None:
-            return None
-        names = read_names(self.names)
-        return quality.TrueNames(
-            self.names, names, bank.features(names, self.prompts.without_adjectives(), "true names")
-        )
-
-    def _settings(self, trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
-        temi = {k: v for k, v in module.hparams.items() if not k.startswith("_") and k not in NOT_IN_RECIPE}
+    def _available(self, trainer: L.Trainer, module: Any) -> Inputs:
+        """What the fit offers to label sources: its images, and the clusters that it has found at its end."""
+        data, device = data_of(trainer, NeighbourData, self), trainer.strategy.root_device
+        temi = {name: value for name, value in module.settings.items() if name not in NOT_IN_RECIPE}
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
-        temi |= {"self_neighbour": True} if data.self_neighbour else {}
-        return {"temi": temi, "seed": data.seed}
+        if data.self_neighbour:
+            temi["self_neighbour"] = True
 
-    def _log(self, trainer: L.Trainer, out: Path, elected: LabelSet, measured: dict[str, float]) -> None:
+        images = FeatureSet(data.manifest, data.features)
+        available = inputs_of(images, device, fit_settings={"temi": temi, "seed": data.seed})
+        return available.offering(Clusters, lambda: Clusters(module.to(device).assign(data.features.image)))
+
+    def _votes(self, available: Inputs, bank: TextBank) -> dict[str, Tensor]:
+        """Cluster, nearest word of the corpus and the cosine to it, for each image."""
+        nearest = available[IDTrainingSet].nearest(vocabulary_of(self.corpus, self.prompts, bank))
+        votes = {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
+        return {name: column.contiguous() for name, column in votes.items()}
+
+    def _compared(self, made: Mapping[str, MadeLabelSet], bank: TextBank) -> dict[str, Any]:
+        """Measures of each label set, against the true names where there are some."""
+        true_names = None
+        if self.names is not None:
+            names, prompts = read_names(self.names), self.prompts.without_adjectives()
+            true_names = quality.TrueNames(self.names, names, bank.features(names, prompts, "true names"))
+        return {name: quality.label_set(one.label_set, one.positives(), true_names) for name, one in made.items()}
+
+    def _log(self, trainer: L.Trainer, label_sets: Mapping[str, LabelSet], measured: dict[str, float]) -> None:
+        """Show the numbers and the first label set to loggers, and the words of all sets on the terminal."""
         for logger in trainer.loggers:
             logger.log_metrics(measured, step=trainer.global_step)
             logger.save()
-        log_file(trainer, out / "labels.json", "labels", "label-set")
+        out, (first, *_) = Path(trainer.default_root_dir), label_sets
+        log_file(trainer, out / f"{first}.json", first, "label-set")
         columns = ("label", "clusters", "images", "agreement")
-        log_table(trainer, "mined/words", columns, [[getattr(p, c) for c in columns] for p in elected.positives])
-        best = ", ".join(elected.words[:SHOWN])
-        print(f"{len(elected.positives)} positives from {measured['mined/clusters_in_use']:.0f} clusters: {best}, ...")
-        print(f"label sets: {out / 'labels.json'} (ClusterMine), {out / 'posmine.json'} (PosMine)")
+        rows = [[getattr(positive, column) for column in columns] for positive in label_sets[first].positives]
+        log_table(trainer, "mined/words", columns, rows)
+
+        for name, label_set in label_sets.items():
+            words = ", ".join(label_set.words[:SHOWN])
+            print(f"{len(label_set.positives)} positives by {label_set.recipe.get('method')}: {words}, ...")
+            print(f"label set: {out / name}.json")
         if "mined/overlap" in measured:
-            told = (f"{what} {100 * measured[f'mined/{what}']:.1f} %" for what in ("overlap", "precision", "f1"))
-            print(f"against the true names: {', '.join(told)}")
-        print(f"measures: {out / QUALITY}")
+            shares = (f"{what} {100 * measured[f'mined/{what}']:.1f} %" for what in ("overlap", "precision", "f1"))
+            print(f"{first!r} against the true names: {', '.join(shares)}")
+        print(f"{measured['mined/clusters_in_use']:.0f} clusters in use; measures: {out / QUALITY}")

@@ -13,6 +13,7 @@ from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.scores import write_scores
+from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
@@ -40,8 +41,8 @@ class ResultsWriter(L.Callback):
 
         out = Path(trainer.default_root_dir)
         write_scores(out / "scores.parquet", list(module.scorers), module.scores)
-        for name, label_set in module.label_sets.items():
-            label_set.write(out / "labels" / f"{name}.json")
+        for name, ready in module.evidence.label_sets.items():
+            ready.label_set.write(out / "labels" / f"{name}.json")
 
         results: list[Result] = [*module.results, *means(module.results)]
         comparisons: list[Comparison] = []
@@ -49,7 +50,7 @@ class ResultsWriter(L.Callback):
             scores = {scored.name: scored.scores for scored in module.scores}
             results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
 
-        metadata = self._metadata(module, trainer.datamodule)  # type: ignore[attr-defined]
+        metadata = self._metadata(module, data_of(trainer, EvalData, self))
         write_results(out, results, metadata, comparisons)
         atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
 
@@ -59,7 +60,7 @@ class ResultsWriter(L.Callback):
         print_results(results, comparisons, metadata)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")
 
-    def _metadata(self, module: Any, data: Any) -> dict[str, Any]:
+    def _metadata(self, module: Any, data: EvalData) -> dict[str, Any]:
         """What the numbers were made with; stored beside them as `about`."""
         versions = {name: version(name) for name in ("torch", "open_clip_torch")}
         metrics = {
@@ -80,9 +81,9 @@ class ResultsWriter(L.Callback):
         }
 
 
-def _bad_samples(data: Any) -> dict[str, list[str]]:
+def _bad_samples(data: EvalData) -> dict[str, list[str]]:
     """Images that could not be decoded, as `shard key: reason`, by the sets that have any."""
     features = {evaluated.features.name: evaluated.features for evaluated in data.sets}
     if data.id_train is not None:
-        features[f"{data.id_train.name}, as id_train_shards"] = data.id_train
+        features[f"{data.id_train.features.name}, as id_train_shards"] = data.id_train.features
     return {name: of_set.bad for name, of_set in features.items() if of_set.bad}

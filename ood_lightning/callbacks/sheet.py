@@ -15,6 +15,7 @@ from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.samples import read_samples
+from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.functional.votes import elect
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 
@@ -42,7 +43,7 @@ class ConceptSheet(L.Callback):
         words = self._words(trainer)
         rows = {label: _nearest_images(words.index(label), votes, election) for label in labels}
 
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(trainer, NeighbourData, self)
         images = _images(data.manifest, {row for of_label in rows.values() for row in of_label}, data.features.bad)
         sheet = contact_sheet([(label, [images[row] for row in of_label]) for label, of_label in rows.items()])
 

@@ -10,15 +10,17 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.filtering.judges.base import Judge
 from ood_lightning.filtering.rules import Rules
-from ood_lightning.label_sets.sources import LabelSource
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from rich.table import Table
+
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.label_sets.sources import Vocabulary
+    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 def filter(
@@ -30,6 +32,7 @@ def filter(
     prompts: Prompts = Prompts(),  # noqa: B008
     rules: Rules = Rules(),  # noqa: B008
     second_judge: Judge | None = None,
+    id_train_shards: str | None = None,
     cache_dir: str = FEATURES,
 ) -> int:
     """Drop proper nouns and subcategories of the positives from a label set's negatives (NegFilter).
@@ -44,36 +47,38 @@ def filter(
         prompts: that the set was or is mined with; words are compared without any.
         rules: the paper's, unless changed.
         second_judge: is asked the same questions; its answers are compared and change nothing.
+        id_train_shards: ID training images, for label sets that are mined from some.
         cache_dir: folder of all features.
     """
     from ood_lightning.cli.device import pick
+    from ood_lightning.cli.training_images import training_inputs
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.errors import SettingsError
     from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
     from ood_lightning.filtering.report import filtered_set, write_report
     from ood_lightning.filtering.rules import cleaned, negfilter
-    from ood_lightning.label_sets.features import negative_words
-    from ood_lightning.label_sets.sources import Stored
-    from ood_lightning.label_sets.vocabulary import build_vocabularies
+    from ood_lightning.label_sets.ready import make_label_set, texts_of
 
-    folder = Path(out)
+    folder, device = Path(out), pick()
     decisions = Decisions(folder / "decisions.jsonl")
-    encoder.load(pick())
+    encoder.load(device)
     bank = TextBank(encoder, cache_dir)
-    source = Stored(label_set) if isinstance(label_set, str) else label_set
-    vocabulary = build_vocabularies({out: source}, corpus, prompts, bank)[out]
-    given = source.label_set(vocabulary)
-    negatives = negative_words(given, vocabulary)
+
+    available = training_inputs(id_train_shards, encoder, cache_dir, device)
+    made = make_label_set(label_set, corpus, prompts, bank, available)
+    names, negatives = texts_of(made.label_set, made.vocabulary)
     if not negatives:
         raise SettingsError("the label set has no negatives to filter: name one that has")
+
     words, short = cleaned(negatives, rules.hash_order)
-    nearest = _nearest([verdict.word for verdict in words], given.words, rules.nearest, bank)
+    nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, bank)
     session = JudgeSession(judge, decisions, rules.unclear)
     verdicts = [*negfilter(words, nearest, session), *short]
-    kept = filtered_set(given, verdicts, rules, session, _adjectives(given, vocabulary))
+    kept = filtered_set(made.label_set, verdicts, rules, session, _adjectives(made.label_set, made.vocabulary))
     kept.write(folder / "labels.json")
     report = write_report(folder, verdicts, session, None)
+
     if second_judge is not None:
         second = JudgeSession(second_judge, decisions, rules.unclear)
         questions = list(session.answers)
@@ -97,25 +102,20 @@ def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextB
 
 
 def _print(report: dict[str, Any], folder: Path) -> None:
+    """Counts, costs, how far two judges agree, and warnings."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     counts, cost = dict(report["counts"]), report["cost"]
-    given, kept = counts.pop("given"), counts.pop("kept", 0)
-    dropped = ", ".join(f"{n:,} {reason}" for reason, n in counts.items())
-    told = f"{kept:,} of {given:,} negatives kept" + (f"; dropped: {dropped}" if dropped else "")
-    asked = f"{cost['questions']:,} questions, {cost['recalled']:,} answered before, {cost['seconds']:,.1f} s"
-    console.print(f"{told}\n{cost['judge']}: {asked}", highlight=False, soft_wrap=True)
+    total, kept = counts.pop("given"), counts.pop("kept", 0)
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts.items())
+    dropped = f"; dropped: {reasons}" if reasons else ""
+    answered = f"{cost['questions']:,} questions, {cost['recalled']:,} answered before, {cost['seconds']:,.1f} s"
+    console.print(f"{kept:,} of {total:,} negatives kept{dropped}", highlight=False, soft_wrap=True)
+    console.print(f"{cost['judge']}: {answered}", highlight=False, soft_wrap=True)
+
     if "second" in report:
-        columns = ("question", "asked", "both yes", "only first", "only second", "agreement", "precision", "recall")
-        table = Table(*columns, title=f"second judge: {report['second']['cost']['judge']}")
-        for row in report["second"]["agreement"]:
-            numbers = [row[key] for key in ("asked", "both_yes", "only_first_yes", "only_second_yes")]
-            shares = [row[key] for key in ("agreement", "precision", "recall")]
-            told_shares = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
-            table.add_row(row["question"], *(f"{n:,}" for n in numbers), *told_shares)
-        console.print(table)
+        console.print(_agreement(report["second"]))
     if cost.get("mean_mass_on_yes_and_no", 1.0) < 0.5:
         share = f"{100 * cost['mean_mass_on_yes_and_no']:.0f} %"
         console.print(
@@ -128,10 +128,24 @@ def _print(report: dict[str, Any], folder: Path) -> None:
     console.print(f"label set: {folder / 'labels.json'}", highlight=False, soft_wrap=True)
 
 
-def _adjectives(given: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:
+def _agreement(second: dict[str, Any]) -> Table:
+    """How far the second judge agrees with the first, a row for each kind of question."""
+    from rich.table import Table
+
+    columns = ("question", "asked", "both yes", "only first", "only second", "agreement", "precision", "recall")
+    table = Table(*columns, title=f"second judge: {second['cost']['judge']}")
+    for row in second["agreement"]:
+        numbers = [f"{row[key]:,}" for key in ("asked", "both_yes", "only_first_yes", "only_second_yes")]
+        shares = [row[key] for key in ("agreement", "precision", "recall")]
+        percents = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
+        table.add_row(row["question"], *numbers, *percents)
+    return table
+
+
+def _adjectives(label_set: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:
     """Which of its negatives take the templates for adjectives; None where there are no such templates."""
     if vocabulary.prompts.adjectives is None:
         return None
-    if given.negatives is None:
+    if label_set.negatives is None:
         return vocabulary.words.adjectives
-    return frozenset(given.recipe.get("adjectives", {}).get("negatives", ()))
+    return frozenset(label_set.recipe.get("adjectives", {}).get("negatives", ()))

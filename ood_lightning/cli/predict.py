@@ -12,23 +12,29 @@ from typing import TYPE_CHECKING, Any
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.base import Detector
+from ood_lightning.detectors.evidence import needed
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import SettingsError
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ood_lightning.detectors.base import Scorer
-    from ood_lightning.detectors.evidence import LabelFeatures
+    from ood_lightning.detectors.evidence import Evidence, ReadyLabelSet
 
 
 def predict(
     encoder: Encoder,
     images: str,
-    label_set: str,
+    label_set: LabelSource | str,
     detector: Detector,
     corpus: Corpus,
     prompts: Prompts = Prompts(),  # noqa: B008
     out: str | None = None,
     concepts: int = 3,
+    id_train_shards: str | None = None,
     cache_dir: str = FEATURES,
     batch_size: int = 64,
 ) -> int:
@@ -37,53 +43,38 @@ def predict(
     Args:
         encoder: the one that the label set was mined with.
         images: a picture, or a folder with all its subfolders.
-        label_set: `labels.json` of a fit.
+        label_set: where the set comes from; a path stands for a label set on disk, such as `labels.json` of a fit.
         detector: how to score; its own `labels` is not looked at.
-        corpus: the one that the label set was mined from.
-        prompts: the ones that the label set was mined with.
+        corpus: the one that the label set was or is mined from.
+        prompts: the ones that the label set was or is mined with.
         out: .csv or .jsonl file for the rows; only printed if None.
         concepts: nearest positives to name for each picture.
+        id_train_shards: ID training images, for label sets and detectors that look at some.
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
     from ood_lightning.cli.checks import check_least, check_out
     from ood_lightning.cli.device import pick
+    from ood_lightning.cli.training_images import training_inputs
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.pack.folder import find_pictures
-    from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs, needed
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.label_sets.ready import ready
-    from ood_lightning.label_sets.sources import Stored
-    from ood_lightning.label_sets.vocabulary import build_vocabularies
+    from ood_lightning.evaluation.prepare import prepare
+    from ood_lightning.label_sets.ready import as_source
 
     check_out(out, ".csv", ".jsonl")
     check_least(1, concepts=concepts, batch_size=batch_size)
     passed_over = Counter[str]()
     files = find_pictures(images, passed_over)
+
     device = pick()
     encoder.load(device)
-    bank = TextBank(encoder, cache_dir)
-    source = Stored(label_set)
-    vocabulary = build_vocabularies({label_set: source}, corpus, prompts, bank)[label_set]
-    labels = source.label_set(vocabulary)
-    found = ready(labels, vocabulary, device)
-    if detector.needs_negatives and not len(found.features.negatives):
-        raise SettingsError(f"{type(detector).__name__} needs negatives, the label set {label_set} has none")
-    if unnamed := detector.missing():
-        raise SettingsError(f"{type(detector).__name__} needs {unnamed}")
-    absent = [column for column in detector.columns if column not in ("image", *encoder.extra_features)]
-    if absent:
-        raise SettingsError(
-            f"{type(detector).__name__} reads {' and '.join(absent)} too: give encoder.extra_features: "
-            f"[{', '.join(absent)}]"
-        )
-    tower = ImageTower(encoder.image_shape, encoder.encode_image)
-    evidence = Evidence({detector.labels: found}, encoder.fingerprint, tower, Inputs())
-    if lacking := evidence.available.lacking(detector.required_inputs):
-        raise SettingsError(f"{type(detector).__name__} {needed(lacking)}, which `predict` does not have")
-    score = detector.bind(evidence)
-    concepts = min(concepts, len(labels.words))
-    rows = _scored(files, encoder, score, detector.columns, found.features, found.texts, concepts, batch_size)
+    bank, name = TextBank(encoder, cache_dir), detector.labels
+    available = training_inputs(id_train_shards, encoder, cache_dir, device)
+    evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
+    _check(detector, evidence, encoder, label_set)
+
+    scorer = detector.bind(evidence)
+    rows = _scored(files, encoder, scorer, detector.columns, evidence.label_sets[name], concepts, batch_size)
     _print(rows)
     if passed_over:
         print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))
@@ -93,52 +84,87 @@ def predict(
     return 0
 
 
+def _check(detector: Detector, evidence: Evidence, encoder: Encoder, label_set: LabelSource | str) -> None:
+    """Refuse a detector that needs what the command does not have.
+
+    Raises:
+        SettingsError: naming it.
+    """
+    kind = type(detector).__name__
+    if detector.needs_negatives and not len(evidence.labels(detector.labels).negatives):
+        raise SettingsError(f"{kind} needs negatives, the label set {label_set} has none")
+    if missing := detector.missing():
+        raise SettingsError(f"{kind} needs {missing}")
+
+    absent = [column for column in detector.columns if column not in ("image", *encoder.extra_features)]
+    if absent:
+        raise SettingsError(
+            f"{kind} reads {' and '.join(absent)} too: give encoder.extra_features: [{', '.join(absent)}]"
+        )
+    if lacking := evidence.available.lacking(detector.required_inputs):
+        raise SettingsError(f"{kind} {needed(lacking)}, which this command was not given: name another detector")
+
+
 def _scored(
-    files: list[Path],
+    files: Sequence[Path],
     encoder: Encoder,
-    score: Scorer,
-    reads: Sequence[str],
-    labels: LabelFeatures,
-    named: tuple[Any, Any],
+    scorer: Scorer,
+    columns: Sequence[str],
+    ready: ReadyLabelSet,
     concepts: int,
     batch_size: int,
 ) -> list[dict[str, Any]]:
     """One row a picture, in order; one that cannot be decoded keeps its row and says why."""
     import torch
 
-    from ood_lightning.data.shards.decode import decode
-    from ood_lightning.functional.similarity import top_k
     from ood_lightning.progress import bar
 
     rows: list[dict[str, Any]] = []
     with bar(len(files), "score", "img") as progress_bar:
         for start in range(0, len(files), batch_size):
-            batch, tensors = [], []
-            for path in files[start : start + batch_size]:
-                row: dict[str, Any] = {
-                    "picture": str(path),
-                    "score": None,
-                    "concepts": [],
-                    "nearest_negative": "",
-                    "error": "",
-                }
-                rows.append(row)
-                try:
-                    tensors.append(encoder.transform(decode(path.read_bytes())))
-                    batch.append(row)
-                except (ValueError, OSError) as error:
-                    row["error"] = f"cannot be decoded: {error}"
-            if batch:
-                columns = encoder.encode_columns(torch.stack(tensors), [name for name in reads if name != "image"])
-                features, scores = columns["image"], score(*(columns[name] for name in reads)).tolist()
-                near = top_k(features, labels.positives, concepts)
-                far = top_k(features, labels.negatives, 1).indices[:, 0].tolist() if len(labels.negatives) else []
-                for i, (row, value) in enumerate(zip(batch, scores, strict=True)):
-                    row["score"] = value
-                    row["concepts"] = [named[0][j] for j in near.indices[i].tolist()]
-                    row["nearest_negative"] = named[1][far[i]] if far else ""
-            progress_bar.update(len(files[start : start + batch_size]))
+            batch = [_decoded(path, encoder) for path in files[start : start + batch_size]]
+            readable = [(row, image) for row, image in batch if image is not None]
+            if readable:
+                images = torch.stack([image for _, image in readable])  # (b, 3, H, W)
+                features = encoder.encode_columns(images, [name for name in columns if name != "image"])
+                scores = scorer(*(features[name] for name in columns)).tolist()
+                named = _nearest_words(features["image"], ready, concepts)
+                for (row, _), score, words in zip(readable, scores, named, strict=True):
+                    row |= {"score": score, **words}
+            rows += [row for row, _ in batch]
+            progress_bar.update(len(batch))
     return rows
+
+
+def _decoded(path: Path, encoder: Encoder) -> tuple[dict[str, Any], Tensor | None]:
+    """The row of a picture, without a score yet, and its pixels (3, H, W); no pixels where it cannot be decoded."""
+    from ood_lightning.data.shards.decode import decode
+
+    row: dict[str, Any] = {"picture": str(path), "score": None, "concepts": [], "nearest_negative": "", "error": ""}
+    try:
+        return row, encoder.transform(decode(path.read_bytes()))
+    except (ValueError, OSError) as error:
+        return {**row, "error": f"cannot be decoded: {error}"}, None
+
+
+def _nearest_words(features: Tensor, ready: ReadyLabelSet, concepts: int) -> list[dict[str, Any]]:
+    """The nearest positives and the nearest negative of each image, as parts of its row.
+
+    Args:
+        features: unit-norm, shape (b, D).
+        ready: whose words are named.
+        concepts: positives for each image, at most.
+    """
+    from ood_lightning.functional.similarity import top_k
+
+    texts, labels = ready.texts, ready.features
+    nearest = top_k(features, labels.positives, min(concepts, len(texts.positives))).indices.tolist()
+    parts: list[dict[str, Any]] = [{"concepts": [texts.positives[i] for i in row]} for row in nearest]
+    if len(texts.negatives):
+        negatives = top_k(features, labels.negatives, 1).indices[:, 0].tolist()
+        for part, i in zip(parts, negatives, strict=True):
+            part["nearest_negative"] = texts.negatives[i]
+    return parts
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.files import make_folder
+from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, plan
 from ood_lightning.data.shards.pixels import split
+from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
@@ -115,6 +117,32 @@ def embed(
                 folder.write(by_path[part["shard"]], image, label, done.keys, done.bad, columns)
     folder.sweep()
     return folder
+
+
+def embedded_set(
+    encoder: Encoder,
+    source: str,
+    cache_dir: str | Path,
+    device: torch.device,
+    *,
+    max_bad_samples: int = 0,
+    extra_features: Sequence[str] = (),
+) -> FeatureSet:
+    """A set of ID training images with its features, which are made as far as they are missing.
+
+    Args:
+        encoder: loaded only when something is missing.
+        source: folder with a manifest, or tars by a brace list.
+        cache_dir: folder of all features.
+        device: where the encoder computes.
+        max_bad_samples: undecodable pictures that the set may have.
+        extra_features: columns to store beside the image features.
+    """
+    manifest = read_manifest(source)
+    folder = embed(
+        encoder, manifest, cache_dir, device=device, max_bad_samples=max_bad_samples, extra_features=extra_features
+    )
+    return FeatureSet(manifest, folder.read(max_bad_samples))
 
 
 def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], where: str) -> dict[str, Tensor]:

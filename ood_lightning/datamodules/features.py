@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.data.artifacts.features import FeatureFolder, Features
 from ood_lightning.data.artifacts.precision import FromFP32
+from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.blocks import Blocks
@@ -52,9 +52,16 @@ class FeatureData(L.LightningDataModule):
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
 
+    @property
+    def _running(self) -> L.Trainer:
+        """The trainer; Lightning sets it before it calls any hook."""
+        if self.trainer is None:
+            raise RuntimeError(f"{type(self).__name__} has no trainer yet")
+        return self.trainer
+
     def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
-        trainer = self.trainer
-        assert trainer is not None  # Lightning sets it before setup
+        """Folders of the sets, complete; every rank embeds its share of what is missing."""
+        trainer = self._running
         folders = []
         for manifest in manifests:
             folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features)
@@ -63,6 +70,7 @@ class FeatureData(L.LightningDataModule):
                     f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
                 )
             folders.append(folder)
+
         trainer.strategy.barrier("before embedding")  # or a fast rank would look finished to a slow one's message
         for manifest in manifests:
             embed(
@@ -84,19 +92,20 @@ class FeatureData(L.LightningDataModule):
                 f"the features are not complete, since another process has ended: what it said stands above. Finished "
                 f"shards are kept ({first_line(error)})"
             ) from None
+
         for folder in folders:
             if stated := FromFP32.read(folder.path):
                 rank_zero_info(f"{folder.manifest.name}: {stated}")
         return folders
 
     def _read(self, folder: FeatureFolder) -> Features:
-        found = folder.read(self.max_bad_samples)
-        if found.bad:
+        features = folder.read(self.max_bad_samples)
+        if features.bad:
             rank_zero_info(
-                f"set {found.name}: {len(found.bad):,} of {folder.manifest.n_samples:,} pictures cannot be decoded and "
-                f"are left out, such as {found.bad[0]!r}"
+                f"set {features.name}: {len(features.bad):,} of {folder.manifest.n_samples:,} pictures cannot be "
+                f"decoded and are left out, such as {features.bad[0]!r}"
             )
-        return found
+        return features
 
 
 class TrainFeatures(FeatureData):
@@ -153,62 +162,58 @@ class TrainFeatures(FeatureData):
 
     def setup(self, stage: str) -> None:
         """Embed, find neighbours."""
-        trainer = self.trainer
-        assert trainer is not None
         (folder,) = self._embedded([self.manifest])
         self.features = self._read(folder)
-        n = len(self.features)
+
+        n, world_size = len(self.features), self._running.world_size
         if n <= self.n_neighbours or n < self.batch_size:
             raise SettingsError(
                 f"set {self.manifest.name!r} has {n} pictures: too few for n_neighbours {self.n_neighbours} and "
                 f"batch_size {self.batch_size}. Make both smaller, or give more pictures."
             )
-        if self.batch_size % trainer.world_size:
-            raise SettingsError(f"batch_size {self.batch_size} does not divide over {trainer.world_size} processes")
+        if self.batch_size % world_size:
+            raise SettingsError(f"batch_size {self.batch_size} does not divide over {world_size} processes")
+
         self.neighbours = self._neighbours(folder)
 
     def _neighbours(self, folder: FeatureFolder) -> Tensor:
-        """Exact cosine neighbours, found by rank 0 and read by all."""
-        trainer = self.trainer
-        assert trainer is not None
-        if folder.read_neighbours(self.n_neighbours) is not None:
-            rank_zero_info(f"reusing the {self.n_neighbours} nearest neighbours of {folder.manifest.name}")
+        """Exact cosine neighbours (n, k), found by rank 0 and read by all."""
+        trainer, k = self._running, self.n_neighbours
+        if folder.read_neighbours(k) is not None:
+            rank_zero_info(f"reusing the {k} nearest neighbours of {folder.manifest.name}")
+
         trainer.strategy.barrier("before neighbours")
-        if trainer.is_global_zero and folder.read_neighbours(self.n_neighbours) is None:
+        if trainer.is_global_zero and folder.read_neighbours(k) is None:
             image = self.features.image.to(trainer.strategy.root_device)
-            folder.write_neighbours(self.n_neighbours, neighbours(image, self.n_neighbours).cpu())
+            folder.write_neighbours(k, neighbours(image, k).cpu())
         trainer.strategy.barrier("neighbours")
-        found = folder.read_neighbours(self.n_neighbours)
-        assert found is not None  # rank 0 has written it to a folder that all ranks see
+
+        stored = folder.read_neighbours(k)
+        if stored is None:
+            raise FeatureError(
+                f"rank {trainer.global_rank} does not see the neighbours that rank 0 has written to {folder.path}: "
+                f"all ranks need one cache_dir"
+            )
         if self.self_neighbour:
-            found = torch.cat([torch.arange(len(found))[:, None], found[:, :-1]], dim=1)
-        return found
+            itself = torch.arange(len(stored))[:, None]
+            stored = torch.cat([itself, stored[:, :-1]], dim=1)
+        return stored
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's share of every batch."""
-        trainer = self.trainer
-        assert trainer is not None
+        trainer = self._running
         pairs = EpochPairs(
             len(self.features), self.n_neighbours, self.batch_size, self.seed, trainer.global_rank, trainer.world_size
         )
         return DataLoader(PairFeatures(self.features.image, self.neighbours), sampler=pairs, batch_size=None)
 
 
-@dataclass(frozen=True)
-class EvalSet:
-    """One set of an evaluation: its features, role and group."""
-
-    manifest: Manifest
-    role: Role
-    group: str
-    features: Features
-
-
 class EvalFeatures(FeatureData):
     """Every sample of named ID, covariate-shifted and OOD sets, once.
 
     Attributes:
-        columns: beside `image`, those that the run's detectors read, set by the module; of the encoder's `also`.
+        sets: the sets, in the order of the loaders; there after `setup`.
+        id_train: ID training images, if the config names some; there after `setup`.
 
     Args:
         encoder: frozen image-text towers.
@@ -237,40 +242,49 @@ class EvalFeatures(FeatureData):
         max_bad_samples: int = 0,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
+        if not id_shards or not any(ood_shards.values()):
+            raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
+
         self.sources: list[tuple[Role, str, str]] = [("id", "", source) for source in id_shards]
         self.sources += [("covariate", "", source) for source in covariate_shards or []]
         self.sources += [("ood", group, source) for group, sources in ood_shards.items() for source in sources]
-        if not id_shards or not any(ood_shards.values()):
-            raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
-        self.sets: list[EvalSet] = []
         self.id_train_shards = id_train_shards
-        self.id_train: Features | None = None
-        self.columns: tuple[str, ...] = ()
+
+        self.sets: list[EvalSet] = []
+        self.id_train: FeatureSet | None = None
+        self._columns: tuple[str, ...] = ()
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read all sets."""
-        manifests = [_checked(read_manifest(source, role), role) for role, _, source in self.sources]
+        manifests = [read_role(source, role, "move it in the config") for role, _, source in self.sources]
         names = [manifest.name for manifest in manifests]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
-        learned = [_checked(read_manifest(self.id_train_shards, "id"), "id")] if self.id_train_shards else []
+        id_train = read_role(self.id_train_shards, "id", "move it in the config") if self.id_train_shards else None
+
         folders = self._embedded(manifests, self.encoder.extra_features)
-        if learned:
-            (folder,) = self._embedded(learned, not_patches(self.encoder.extra_features))
-            self.id_train = self._read(folder)
+        if id_train is not None:
+            (folder,) = self._embedded([id_train], not_patches(self.encoder.extra_features))
+            self.id_train = FeatureSet(id_train, self._read(folder))
         self.sets = [
-            EvalSet(manifest, role, group, self._read(folder))
+            EvalSet(manifest, self._read(folder), role, group)
             for manifest, (role, group, _), folder in zip(manifests, self.sources, folders, strict=True)
         ]
 
+    def read_columns(self, columns: Sequence[str]) -> None:
+        """Let the loaders hand over these columns beside `image`.
+
+        Args:
+            columns: of the encoder's `extra_features`; those that some detector of the run reads.
+        """
+        self._columns = tuple(columns)
+
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """One loader a set, in the order of `sets`."""
-        trainer = self.trainer
-        assert trainer is not None
-        rank, world = trainer.global_rank, trainer.world_size
-        blocks = [Blocks(s.features, self.batch_size, rank, world, self.columns) for s in self.sets]
-        return [DataLoader(some, batch_size=None) for some in blocks]
+        rank, world_size = self._running.global_rank, self._running.world_size
+        blocks = [Blocks(one.features, self.batch_size, rank, world_size, self._columns) for one in self.sets]
+        return [DataLoader(share, batch_size=None) for share in blocks]
 
 
 def not_patches(extra_features: Sequence[str]) -> tuple[str, ...]:
@@ -278,9 +292,18 @@ def not_patches(extra_features: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in extra_features if name != "patches")
 
 
-def _checked(manifest: Manifest, role: Role) -> Manifest:
+def read_role(source: str, role: Role, advice: str) -> Manifest:
+    """Manifest of a set that has a certain role.
+
+    Args:
+        source: of the set.
+        role: that the config gives it.
+        advice: what to do where the manifest says otherwise.
+
+    Raises:
+        ManifestError: its manifest says another role.
+    """
+    manifest = read_manifest(source, role)
     if manifest.role != role:
-        raise ManifestError(
-            f"set {manifest.name!r} is given as {role}, its manifest says {manifest.role}: move it in the config"
-        )
+        raise ManifestError(f"set {manifest.name!r} is given as {role}, its manifest says {manifest.role}: {advice}")
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -9,11 +10,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
-from ood_lightning.data.shards.manifest import Manifest, Role
-from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.datamodules.features import FeatureData
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.datamodules.contracts import Side
+from ood_lightning.datamodules.features import FeatureData, read_role
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import ManifestError, SettingsError
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.places import FEATURES
 
@@ -38,7 +39,6 @@ class SyntheticFeatures(FeatureData):
 
     id: Features
     synthetic: Features
-    sides: list[tuple[int, Tensor, Tensor]]  # epochs, features and classes of each side, set by the module
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class SyntheticFeatures(FeatureData):
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.synthetic_shards, self.seed = id_shards, synthetic_shards, seed
         self.manifests: list[Manifest] = []
+        self.sides: list[Side] = []
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -69,44 +70,45 @@ class SyntheticFeatures(FeatureData):
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
-        assert self.trainer is not None
-        if self.trainer.world_size > 1:
+        if self._running.world_size > 1:
             raise SettingsError(
-                f"SynOOD's head is trained by one process, here are {self.trainer.world_size}: set trainer.devices to "
+                f"SynOOD's head is trained by one process, here are {self._running.world_size}: set trainer.devices to "
                 f"1. Features may be made by many beforehand, with `embed`."
             )
         self.manifests = [
-            _read("id_shards", self.id_shards, "id", "training pictures are ID"),
-            _read("synthetic_shards", self.synthetic_shards, "ood", "synthetic pictures stand for OOD"),
+            read_role(self.id_shards, "id", "id_shards are ID training pictures"),
+            read_role(self.synthetic_shards, "ood", "synthetic_shards stand for OOD"),
         ]
         self.id, self.synthetic = (self._read(folder) for folder in self._embedded(self.manifests))
 
+    def train_on(self, sides: Sequence[Side]) -> None:
+        """Let the loader show one side after the other.
+
+        Args:
+            sides: how long each lasts, and the features and classes that it shows.
+        """
+        self.sides = list(sides)
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of the side whose turn it is."""
-        assert self.trainer is not None
-        epoch = self.trainer.current_epoch
-        for epochs, image, target in self.sides:  # noqa: B007 (the side is used below)
-            if epoch < epochs:
-                break
-            epoch -= epochs
-        batches = EpochBatches(len(image), self.batch_size, self.seed)
-        return DataLoader(_Rows(image, target), sampler=batches, batch_size=None)
+        side = self._side(self._running.current_epoch)
+        batches = EpochBatches(len(side.image), self.batch_size, self.seed)
+        return DataLoader(_Rows(side), sampler=batches, batch_size=None)
 
-
-def _read(what: str, source: str, role: Role, why: str) -> Manifest:
-    manifest = read_manifest(source, role)
-    if manifest.role != role:
-        raise ManifestError(
-            f"{what}: set {manifest.name!r} has the role {manifest.role} in its manifest, expected {role}: {why}"
-        )
-    return manifest
+    def _side(self, epoch: int) -> Side:
+        """The side that an epoch trains; the last one where the epochs of all are over."""
+        for side in self.sides:
+            if epoch < side.epochs:
+                return side
+            epoch -= side.epochs
+        return self.sides[-1]
 
 
 class _Rows(Dataset[dict[str, Tensor]]):
     """Whole batches of rows at a time."""
 
-    def __init__(self, image: Tensor, target: Tensor) -> None:
-        self.image, self.target = image, target
+    def __init__(self, side: Side) -> None:
+        self.image, self.target = side.image, side.target
 
     def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
         return {"image": unit(self.image[rows]), "target": self.target[rows]}

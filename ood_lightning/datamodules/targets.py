@@ -17,7 +17,7 @@ from ood_lightning.places import FEATURES
 
 
 class TargetFeatures(FeatureData):
-    """Every picture once an epoch, as the inputs and targets that the module has set; the last, partial batch is kept.
+    """Every picture once an epoch, with the class that the module gives it; the last, partial batch is kept.
 
     Args:
         encoder: frozen image-text towers.
@@ -31,8 +31,6 @@ class TargetFeatures(FeatureData):
     """
 
     features: Features
-    inputs: Tensor
-    targets: Tensor
 
     def __init__(
         self,
@@ -65,17 +63,26 @@ class TargetFeatures(FeatureData):
         (folder,) = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
         self.features = self._read(folder)
 
+    def train_on(self, image: Tensor, targets: Tensor) -> None:
+        """Let the loader show rows of these features with their classes.
+
+        Args:
+            image: any features of the set's pictures, shape (n, D).
+            targets: int64, shape (n,).
+        """
+        self._rows = _Rows(image, targets)
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; on several ranks each sees all of them, so the averaged gradient is that of one."""
-        batches = EpochBatches(len(self.inputs), self.batch_size, self.seed)
-        return DataLoader(_Targets(self), sampler=batches, batch_size=None)
+        batches = EpochBatches(len(self._rows.target), self.batch_size, self.seed)
+        return DataLoader(self._rows, sampler=batches, batch_size=None)
 
 
-class _Targets(Dataset[dict[str, Tensor]]):
+class _Rows(Dataset[dict[str, Tensor]]):
     """Whole batches of rows at a time."""
 
-    def __init__(self, data: TargetFeatures) -> None:
-        self.input, self.target = data.inputs, data.targets
+    def __init__(self, image: Tensor, target: Tensor) -> None:
+        self.image, self.target = image, target
 
     def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
-        return {"input": self.input[rows].float(), "target": self.target[rows]}
+        return {"image": self.image[rows].float(), "target": self.target[rows]}

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import lightning.pytorch as L
     import torch
 
+    from ood_lightning.data.artifacts.sets import EvalSet
     from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.datamodules.features import EvalSet
 
 Gate = Literal["refuse", "warn"]
 CAUSES = (
@@ -100,20 +100,29 @@ class Measured:
         return {**asdict(self), "passes": self.passes}
 
 
-def checked(trainer: L.Trainer, bank: TextBank, prompts: Prompts, gate: Gate) -> list[Measured]:
+def gate_model(
+    trainer: L.Trainer, sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, gate: Gate
+) -> list[Measured]:
     """Zero-shot top-1 of a run's sets. Rank 0 measures and all judge, so that they go on or stop together.
+
+    Args:
+        trainer: of the run.
+        sets: of the run.
+        bank: encodes class names.
+        prompts: of the sets that nobody published a figure for.
+        gate: see :func:`judge`.
 
     Raises:
         GateError: see :func:`judge`.
     """
-    found: list[Measured] = []
+    measured: list[Measured] = []
     if trainer.is_global_zero:
         device = trainer.strategy.root_device
         bank.encoder.load(device)
-        found = measure(trainer.datamodule.sets, bank, prompts, device)  # type: ignore[attr-defined]
-    found = trainer.strategy.broadcast(found)
-    judge(found, bank.encoder.name, gate)
-    return found
+        measured = measure(sets, bank, prompts, device)
+    measured = trainer.strategy.broadcast(measured)
+    judge(measured, bank.encoder.name, gate)
+    return measured
 
 
 def measure(sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, device: torch.device) -> list[Measured]:

@@ -17,7 +17,7 @@ from ood_lightning.metrics.results import Result, evaluate, over_orders
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
-    from ood_lightning.datamodules.features import EvalSet
+    from ood_lightning.data.artifacts.sets import EvalSet
 
 
 def stream_scores(

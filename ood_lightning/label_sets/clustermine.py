@@ -5,13 +5,48 @@ the corpus; the most frequent word of a cluster becomes a positive; words electe
 Differs: ties, which the paper leaves open, go to the larger summed cosine inside the cluster, then to the earlier word.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.functional.votes import elect
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ood_lightning.detectors.evidence import Input, Inputs
+    from ood_lightning.label_sets.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class ClusterMine(LabelSource):
+    """Positives elected by clusters of ID training images; negatives are the rest of the corpus.
+
+    Args:
+        votes: `votes.safetensors` of a fit on the same images, for its clusters; None: the clusters of the run itself,
+            which a fit has.
+    """
+
+    votes: str | None = None
+
+    @property
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """Images, and clusters of them unless a file is named."""
+        return frozenset({IDTrainingSet} if self.votes else {IDTrainingSet, Clusters})
+
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Count the votes of every cluster."""
+        training_set = available[IDTrainingSet]
+        clusters = Clusters.read(self.votes, training_set) if self.votes else available[Clusters]
+
+        nearest, recipe = training_set.nearest(vocabulary), training_set.recipe(vocabulary)
+        elected = clustermine(clusters.assignments, nearest.indices, nearest.values, vocabulary.words.words, recipe)
+        return vocabulary.with_adjectives(elected)
 
 
 def clustermine(
@@ -30,14 +65,16 @@ def clustermine(
         A label set, its positives by falling number of images, then in the corpus's order.
     """
     election = elect(assignments, nearest, cosines)
-    support: dict[int, tuple[int, int, int]] = {}
-    for winner, votes, size in zip(
-        election.winner.tolist(), election.votes.tolist(), election.size.tolist(), strict=True
-    ):
+    counts = zip(election.winner.tolist(), election.votes.tolist(), election.size.tolist(), strict=True)
+
+    support: dict[int, tuple[int, int, int]] = {}  # word -> clusters that elected it, their images, those that agree
+    for winner, votes, size in counts:
         clusters, images, agreeing = support.get(winner, (0, 0, 0))
         support[winner] = (clusters + 1, images + size, agreeing + votes)
-    positives = [
+
+    ranked = sorted(support.items(), key=lambda entry: (-entry[1][1], entry[0]))
+    positives = tuple(
         Positive(words[word], clusters, images, round(agreeing / images, 4))
-        for word, (clusters, images, agreeing) in sorted(support.items(), key=lambda entry: (-entry[1][1], entry[0]))
-    ]
-    return LabelSet(tuple(positives), None, {"method": "ClusterMine", **recipe, "supervision": ["id_images"]})
+        for word, (clusters, images, agreeing) in ranked
+    )
+    return LabelSet(positives, None, {"method": "ClusterMine", **recipe, "supervision": ["id_images"]})

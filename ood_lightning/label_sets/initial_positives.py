@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.class_names import read_names
-from ood_lightning.label_sets.recipe import with_adjectives
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ood_lightning.label_sets.sources import Vocabulary
+    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 class InitialPositives(NamedTuple):
@@ -27,9 +26,10 @@ class InitialPositives(NamedTuple):
         """From a set with a manifest, a text file with one name a line, or a label set (`.json`)."""
         if not source.endswith(".json") or source.rpartition("/")[2] == "manifest.json":
             return cls(tuple(Positive(name) for name in read_names(source)), None)
-        found = LabelSet.read(locate(source))
-        found.check_encoder(vocabulary.bank.encoder.fingerprint, vocabulary.bank.encoder.name)
-        return cls(found.positives, found)
+
+        label_set = LabelSet.read(locate(source))
+        label_set.check_encoder(vocabulary.bank.encoder.fingerprint, vocabulary.bank.encoder.name)
+        return cls(label_set.positives, label_set)
 
     @property
     def words(self) -> list[str]:
@@ -39,17 +39,23 @@ class InitialPositives(NamedTuple):
     @property
     def n_names(self) -> int:
         """How many of them are true names, nouns to every prompt."""
-        named = self.origin is None or "id_names" in self.origin.supervision
-        return len(self.positives) if named else 0
+        are_names = self.origin is None or "id_names" in self.origin.supervision
+        return len(self.positives) if are_names else 0
 
     def encode(self, vocabulary: Vocabulary) -> Tensor:
         """Their features, (P, D)."""
         return vocabulary.encode(self.words, "ID names", () if self.n_names else vocabulary.words.adjectives)
 
-    def told(self, mined: LabelSet, vocabulary: Vocabulary) -> LabelSet:
-        """A set with these positives in front, saying where they come from and which words are adjectives."""
+    def with_provenance(self, mined: LabelSet, vocabulary: Vocabulary) -> LabelSet:
+        """The mined set with these positives in front, whose recipe says where they come from.
+
+        Args:
+            mined: has the words of these positives in front, in the same order.
+            vocabulary: that it was mined from.
+        """
         if self.origin is not None:
-            whence = {"method": self.origin.recipe.get("method"), "sha256": self.origin.sha256}
-            about = {**mined.recipe, "positives": whence, "supervision": list(self.origin.supervision)}
-            mined = replace(mined, positives=self.positives + mined.positives[len(self.positives) :], recipe=about)
-        return with_adjectives(mined, vocabulary.words, vocabulary.prompts, names=self.n_names)
+            origin = {"method": self.origin.recipe.get("method"), "sha256": self.origin.sha256}
+            recipe = {**mined.recipe, "positives": origin, "supervision": list(self.origin.supervision)}
+            added = mined.positives[len(self.positives) :]
+            mined = replace(mined, positives=self.positives + added, recipe=recipe)
+        return vocabulary.with_adjectives(mined, names=self.n_names)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.negatives import augment, mine_by_part
-from ood_lightning.label_sets.recipe import recipe
-from ood_lightning.label_sets.sources import LabelSource, Vocabulary
+
+if TYPE_CHECKING:
+    from ood_lightning.detectors.evidence import Inputs
+    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,13 @@ class NegLabelNegatives(LabelSource):
     without_names: bool = False
     adjectives_first: bool = False
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the nouns and the adjectives."""
-        given = InitialPositives.read(self.names, vocabulary)
+        initial = InitialPositives.read(self.names, vocabulary)
+        features, recipe = initial.encode(vocabulary), {"method": self.method, **vocabulary.recipe()}
         options = {name: value for name, value in vars(self).items() if name != "names"}
-        about = {"method": self.method, **recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)}
-        mined = mine_by_part(
-            given.words, given.encode(vocabulary), vocabulary.words, vocabulary.features, about, **options
-        )
-        return given.told(mined, vocabulary)
+        mined = mine_by_part(initial.words, features, vocabulary.words, vocabulary.features, recipe, **options)
+        return initial.with_provenance(mined, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,10 @@ class AugmentedNames(LabelSource):
     names: str
     count: int = 500
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
-        given = InitialPositives.read(self.names, vocabulary)
-        about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)
-        features, words = given.encode(vocabulary), vocabulary.words.words
-        return given.told(augment(given.words, features, words, vocabulary.features, self.count, about), vocabulary)
+        initial = InitialPositives.read(self.names, vocabulary)
+        features, recipe = initial.encode(vocabulary), vocabulary.recipe()
+        words = vocabulary.words.words
+        augmented = augment(initial.words, features, words, vocabulary.features, self.count, recipe)
+        return initial.with_provenance(augmented, vocabulary)

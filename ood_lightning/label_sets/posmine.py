@@ -4,18 +4,52 @@ Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068, section 3
 that are the top match of at least M images (M = 100 on ImageNet).
 """
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.votes import counts
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.training_images import IDTrainingSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ood_lightning.detectors.evidence import Input, Inputs
+    from ood_lightning.label_sets.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class PosMine(LabelSource):
+    """Positives are the words that many ID training images are nearest to; negatives are the rest of the corpus.
+
+    Args:
+        min_images: M, images that a word needs.
+        max_positives: keep at most so many words, those of the most images; None: all.
+    """
+
+    min_images: int = 100
+    max_positives: int | None = None
+
+    @property
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """The images that vote."""
+        return frozenset({IDTrainingSet})
+
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Count the votes of all images."""
+        training_set = available[IDTrainingSet]
+        nearest, recipe = training_set.nearest(vocabulary).indices, training_set.recipe(vocabulary)
+        counted = posmine(nearest, vocabulary.words.words, self.min_images, recipe, self.max_positives)
+        return vocabulary.with_adjectives(counted)
 
 
 def posmine(
-    nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict[str, Any], most: int | None = None
+    nearest: Tensor, words: Sequence[str], min_images: int, recipe: dict[str, Any], max_positives: int | None = None
 ) -> LabelSet:
     """Positives that at least `min_images` images name; negatives are the rest of the corpus.
 
@@ -24,24 +58,26 @@ def posmine(
         words: the corpus.
         min_images: M.
         recipe: what made the inputs, plain data; stored in the label set.
-        most: keep at most so many words, those of the most images, the earlier one of two with equally many; with a
-            `min_images` of 1 the number of positives is fixed by it. None: all.
+        max_positives: keep at most so many words, those of the most images, the earlier one of two with equally many;
+            with a `min_images` of 1 it fixes the number of positives. None: all.
 
     Raises:
-        LabelSetError: if no word is named that often, or `most` is below 1.
+        LabelSetError: if no word is named that often, or `max_positives` is below 1.
     """
-    if most is not None and most < 1:
-        raise LabelSetError(f"PosMine: most is {most}, expected at least 1")
-    named = counts(nearest, len(words))
-    kept = [(int(n), i) for i, n in enumerate(named.tolist()) if n >= min_images]
+    if max_positives is not None and max_positives < 1:
+        raise LabelSetError(f"PosMine: max_positives is {max_positives}, expected at least 1")
+
+    n_images = counts(nearest, len(words)).tolist()
+    kept = [(n, row) for row, n in enumerate(n_images) if n >= min_images]
     if not kept:
         raise LabelSetError(
-            f"PosMine: no word is the nearest of {min_images} images (the most frequent has {int(named.max())} of "
+            f"PosMine: no word is the nearest of {min_images} images (the most frequent has {int(max(n_images))} of "
             f"{len(nearest)}): lower min_images"
         )
+
     kept.sort(key=lambda entry: (-entry[0], entry[1]))
-    positives = tuple(Positive(words[i], images=n) for n, i in kept[:most])
-    about = {"method": "PosMine", **recipe, "min_images": min_images, "supervision": ["id_images"]}
-    if most is not None:
-        about["most"] = most
-    return LabelSet(positives, None, about)
+    positives = tuple(Positive(words[row], images=int(n)) for n, row in kept[:max_positives])
+    recipe = {"method": "PosMine", **recipe, "min_images": min_images, "supervision": ["id_images"]}
+    if max_positives is not None:
+        recipe["most"] = max_positives
+    return LabelSet(positives, None, recipe)

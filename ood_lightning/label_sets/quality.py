@@ -117,9 +117,9 @@ def logged(found: Mapping[str, Any]) -> dict[str, float]:
     }
     values = {renamed.get(name, name): value for name, value in of_clusters.items()}
     values |= {name: found["truth"][name] for name in ("nmi", "ari", "accuracy")} if found["truth"] else {}
-    elected = found["label_sets"]["labels"]
-    if "names" in elected:
-        values |= {name: elected["names"][name] for name in ("overlap", "precision", "f1")}
-        values["name_similarity"] = elected["similarity"]["mean"]
-        values |= {"name_hops": elected["hops"]["mean"]} if elected["hops"]["bins"] else {}
+    first = next(iter(found["label_sets"].values()))
+    if "names" in first:
+        values |= {name: first["names"][name] for name in ("overlap", "precision", "f1")}
+        values["name_similarity"] = first["similarity"]["mean"]
+        values |= {"name_hops": first["hops"]["mean"]} if first["hops"]["bins"] else {}
     return {f"mined/{name}": float(value) for name, value in values.items()}

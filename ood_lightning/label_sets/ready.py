@@ -1,45 +1,156 @@
-"""Label sets made ready: made or read, with their words, and text features on the device where detectors compute."""
+"""Label sets made ready: the one way from label sources to what detectors, trainings and commands read.
+
+    sources -> vocabularies -> label sets -> words and text features on a device
+
+Shapes: with P positives, N negatives and D dimensions, a ready set holds (P, D) and (N, D) unit vectors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ood_lightning.corpora.texts import TextBank
-from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.detectors.evidence import ReadyLabelSet, Texts
-from ood_lightning.label_sets.features import label_features, negative_words
+from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.intermodal import ClassBounds
+from ood_lightning.label_sets.sources import Stored
+from ood_lightning.label_sets.vocabulary import build_vocabularies
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from ood_lightning.corpora.prompts import Prompts
+    from ood_lightning.corpora.words import Corpus
+    from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.encoders.base import Encoder
-    from ood_lightning.label_sets.sources import Vocabulary
+    from ood_lightning.label_sets.base import LabelSource
+    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
-def ready(label_set: LabelSet, vocabulary: Vocabulary, device: torch.device) -> ReadyLabelSet:
-    """The label set with everything that detectors read of it.
+@dataclass(frozen=True)
+class MadeLabelSet:
+    """A label set, and the vocabulary that it was made under.
 
     Args:
-        label_set: made under the vocabulary's encoder and prompts.
-        vocabulary: its corpus under its prompts.
-        device: where detectors compute.
+        label_set: its words and recipe.
+        vocabulary: a corpus under prompts and the run's encoder.
+        class_bounds: how similar its names are to their images, on the CPU; None where its source looks at none.
     """
-    bank = vocabulary.bank
-    return ReadyLabelSet(
-        label_set,
-        label_features(label_set, vocabulary, bank.encoder.logit_scale, device),
-        Texts(label_set.words, negative_words(label_set, vocabulary)),
-        vocabulary.prompts.fingerprint,
-        encode=partial(bank.encode, prompts=vocabulary.prompts),
-        positives_under=partial(_positives_under, label_set, vocabulary),
-    )
+
+    label_set: LabelSet
+    vocabulary: Vocabulary
+    class_bounds: ClassBounds | None
+
+    def positives(self) -> Tensor:
+        """Features (P, D) of the positives, on the CPU."""
+        adjectives = self.label_set.recipe.get("adjectives", {}).get("positives", ())
+        return self.vocabulary.encode(self.label_set.words, "positives", adjectives)
+
+    def ready(self, device: torch.device) -> ReadyLabelSet:
+        """The set with its words and their features on a device."""
+        vocabulary = self.vocabulary
+        return ReadyLabelSet(
+            self.label_set,
+            label_features(self.label_set, vocabulary, device),
+            texts_of(self.label_set, vocabulary),
+            vocabulary.prompts.fingerprint,
+            encode=partial(vocabulary.bank.encode, prompts=vocabulary.prompts),
+            positives_under=self._positives_under,
+        )
+
+    def _positives_under(self, make: Callable[[Encoder], Encoder]) -> Tensor:
+        """Features of the positives under the tower that `make` makes of the run's encoder."""
+        bank, prompts = self.vocabulary.bank, self.vocabulary.prompts.without_adjectives()
+        tower = make(bank.encoder)
+        what = f"positives under {tower.name}"
+        return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, what)
 
 
-def _positives_under(label_set: LabelSet, vocabulary: Vocabulary, make: Callable[[Encoder], Encoder]) -> Tensor:
-    """See :class:`ReadyLabelSet`."""
-    bank, prompts = vocabulary.bank, vocabulary.prompts.without_adjectives()
-    tower = make(bank.encoder)
-    return TextBank(tower, bank.cache_dir).features(label_set.words, prompts, f"positives under {tower.name}")
+def as_source(label_set: LabelSource | str) -> LabelSource:
+    """A path stands for a label set on disk."""
+    return Stored(label_set) if isinstance(label_set, str) else label_set
+
+
+def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
+    """The words 'needs ...' for each source that requires an input which is not available, by its name."""
+    missing = {name: available.lacking(source.required_inputs) for name, source in sources.items()}
+    return {name: needed(kinds) for name, kinds in missing.items() if kinds}
+
+
+def make_label_sets(
+    sources: Mapping[str, LabelSource],
+    corpus: Corpus,
+    prompts: Prompts,
+    bank: TextBank,
+    available: Inputs,
+) -> dict[str, MadeLabelSet]:
+    """Ask every source for its label set.
+
+    Args:
+        sources: by name.
+        corpus: of those that bring none.
+        prompts: of those that bring none.
+        bank: encodes what is not cached; its encoder is loaded.
+        available: inputs that sources may ask for.
+
+    Raises:
+        SettingsError: a source requires an input that is not available.
+    """
+    if missing := lacking(sources, available):
+        raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
+
+    vocabularies = build_vocabularies(sources, corpus, prompts, bank)
+    made = {}
+    for name, source in sources.items():
+        vocabulary = vocabularies[name]
+        label_set = source.make(vocabulary, available)
+        made[name] = MadeLabelSet(label_set, vocabulary, source.class_bounds(vocabulary, available))
+    return made
+
+
+def make_label_set(
+    source: LabelSource | str, corpus: Corpus, prompts: Prompts, bank: TextBank, available: Inputs
+) -> MadeLabelSet:
+    """As :func:`make_label_sets`, for one source; a path stands for a label set on disk."""
+    name = source if isinstance(source, str) else type(source).__name__
+    return make_label_sets({name: as_source(source)}, corpus, prompts, bank, available)[name]
+
+
+def label_features(label_set: LabelSet, vocabulary: Vocabulary, device: torch.device) -> LabelFeatures:
+    """Text features of a label set on a device.
+
+    Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
+    often as they are listed.
+    """
+    adjectives = label_set.recipe.get("adjectives", {})
+    positives = vocabulary.encode(label_set.words, "positives", adjectives.get("positives", ()))
+    if label_set.negatives is None:
+        negatives = vocabulary.features[_rest(label_set, vocabulary)]
+    elif label_set.negatives:
+        negatives = vocabulary.encode(label_set.negatives, "negatives", adjectives.get("negatives", ()))
+    else:
+        negatives = positives[:0]
+    return LabelFeatures(positives.to(device), negatives.to(device), vocabulary.bank.encoder.logit_scale)
+
+
+def texts_of(label_set: LabelSet, vocabulary: Vocabulary) -> Texts:
+    """The words of a label set, in the order of its features."""
+    if label_set.negatives is not None:
+        return Texts(label_set.words, label_set.negatives)
+    words = vocabulary.words.words
+    return Texts(label_set.words, [words[row] for row in _rest(label_set, vocabulary).tolist()])
+
+
+def _rest(label_set: LabelSet, vocabulary: Vocabulary) -> Tensor:
+    """Rows of the corpus that are no positive, each as often as the corpus has its word."""
+    import torch
+
+    from ood_lightning.label_sets.negatives import rest_of
+
+    rows = rest_of(vocabulary.words.words, label_set.words)
+    counts = vocabulary.words.counts
+    return rows if counts is None else rows.repeat_interleave(torch.tensor(counts)[rows])

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
     """Templates and order as plain data."""
-    about: dict[str, Any] = {"templates": list(prompts.templates), "order": prompts.order}
-    return about if prompts.adjectives is None else {**about, "adjectives": list(prompts.adjectives)}
+    templates: dict[str, Any] = {"templates": list(prompts.templates), "order": prompts.order}
+    if prompts.adjectives is not None:
+        templates["adjectives"] = list(prompts.adjectives)
+    return templates
 
 
 def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
@@ -27,10 +29,12 @@ def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
 
     `entries` is the corpus's size where some word stands in it more than once.
     """
-    about: dict[str, Any] = {"name": words.name, "words": len(words), "sha256": words.sha256}
+    corpus: dict[str, Any] = {"name": words.name, "words": len(words), "sha256": words.sha256}
     if words.counts is not None:
-        about["entries"] = sum(words.counts)
-    return about if prompts.adjectives is None else {**about, "adjectives_sha256": words.adjectives_sha256}
+        corpus["entries"] = sum(words.counts)
+    if prompts.adjectives is not None:
+        corpus["adjectives_sha256"] = words.adjectives_sha256
+    return corpus
 
 
 def with_adjectives(labels: LabelSet, words: Words, prompts: Prompts, *, names: int = 0) -> LabelSet:
@@ -52,7 +56,7 @@ def with_adjectives(labels: LabelSet, words: Words, prompts: Prompts, *, names: 
     return replace(labels, recipe={**labels.recipe, "adjectives": marked})
 
 
-def recipe(
+def base_recipe(
     words: Words, prompts: Prompts, encoder: Encoder, id_set: Manifest | None = None, **settings: Any
 ) -> dict[str, Any]:
     """Plain data for :class:`ood_lightning.data.artifacts.label_set.LabelSet`.
@@ -64,16 +68,16 @@ def recipe(
         id_set: the pictures that voted, if any did.
         settings: whatever else decides the result, such as numbers of clusters and heads and the seed.
     """
-    about: dict[str, Any] = {
+    recipe: dict[str, Any] = {
         "corpus": corpus_recipe(words, prompts),
         "prompts": prompts_recipe(prompts),
         "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint},
     }
     if id_set is not None:
-        about["id_set"] = {"name": id_set.name, "pictures": id_set.n_samples, "fingerprint": id_set.fingerprint}
-    about["versions"] = {
+        recipe["id_set"] = {"name": id_set.name, "pictures": id_set.n_samples, "fingerprint": id_set.fingerprint}
+    recipe["versions"] = {
         "ood_lightning": __version__,
         "torch": version("torch"),
         "open_clip": version("open_clip_torch"),
     }
-    return about | settings
+    return recipe | settings

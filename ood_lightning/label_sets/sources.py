@@ -1,98 +1,24 @@
-"""Where the label sets of a run come from: a file, true names, or given positives with mined negatives."""
+"""Where the label sets of a run come from: a file, true names, or true names with mined negatives."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ood_lightning.corpora.prompts import Prompts
-from ood_lightning.corpora.texts import TextBank
-from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import LabelSetError
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
-from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe, recipe
+from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.data.artifacts.features import Features
-    from ood_lightning.detectors.evidence import Input
+    from ood_lightning.detectors.evidence import Input, Inputs
     from ood_lightning.functional.intermodal import ClassBounds
-
-
-class Vocabulary(NamedTuple):
-    """A corpus under prompts.
-
-    Attributes:
-        words: of the corpus.
-        features: theirs, (V, D); (0, 0) where no label set of the run reads the corpus, which then is not encoded.
-        prompts: templates around each word.
-        bank: encodes what the corpus does not have.
-        id_train: ID training images, where the run has some.
-    """
-
-    words: Words
-    features: Tensor
-    prompts: Prompts
-    bank: TextBank
-    id_train: Features | None = None
-
-    def encode(self, texts: Sequence[str], what: str, adjectives: Collection[str] = ()) -> Tensor:
-        """Features (n, D) of texts: the corpus's own rows where it has them, encoded otherwise.
-
-        Args:
-            texts: in the order of the rows.
-            what: their name on the progress bar.
-            adjectives: those that take the templates for adjectives.
-        """
-        import torch
-
-        own = self.words.adjectives if self.prompts.adjectives is not None else frozenset()
-        marked = frozenset(adjectives) if self.prompts.adjectives is not None else frozenset()
-        row = {word: i for i, word in enumerate(self.words.words)} if len(self.features) else {}
-        known = torch.tensor([row.get(text, -1) if (text in own) == (text in marked) else -1 for text in texts])
-        missing = [text for text, at in zip(texts, known.tolist(), strict=True) if at < 0]
-        if not missing:
-            return self.features[known]
-        parts: list[Part] | None = ["adj" if text in marked else "noun" for text in missing] if marked else None
-        prompts = self.prompts if marked else self.prompts.without_adjectives()
-        encoded = self.bank.features(missing, prompts, what, parts)
-        found = encoded.new_empty(len(texts), encoded.shape[1])
-        found[known < 0] = encoded
-        if len(missing) < len(texts):
-            found[known >= 0] = self.features[known[known >= 0]]
-        return found
-
-
-class LabelSource(ABC):
-    """Something that yields a label set."""
-
-    @property
-    def required_inputs(self) -> frozenset[type[Input]]:
-        """Kinds of input that it cannot do without; where the run lacks one, the set is not made."""
-        return frozenset()
-
-    @property
-    def reads_corpus(self) -> bool:
-        """Whether it takes words of the corpus; if no set of a run does, the corpus is not encoded."""
-        return True
-
-    def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
-        """Corpus and prompts of this set; the run's own, which are given, unless it is :class:`WithCorpus` others."""
-        return corpus, prompts
-
-    @abstractmethod
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
-        """The set, under the run's encoder and the corpus and prompts of :meth:`terms`."""
-
-    def class_bounds(self, vocabulary: Vocabulary) -> ClassBounds | None:
-        """How like their images the names are, on the CPU; None where this source looks at no images."""
-        return None
+    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -110,29 +36,45 @@ class Stored(LabelSource):
         """Where its negatives are the rest of the corpus."""
         return LabelSet.read(locate(self.path)).negatives is None
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
-        """Read it, and refuse one that this run's encoder or corpus did not make."""
-        found = LabelSet.read(locate(self.path))
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Read it, and refuse one that this run's encoder, corpus or prompts did not make."""
+        label_set = LabelSet.read(locate(self.path))
         encoder = vocabulary.bank.encoder
-        found.check_encoder(encoder.fingerprint, encoder.name)
-        corpus, own = found.recipe.get("corpus", {}), corpus_recipe(vocabulary.words, vocabulary.prompts)
-        decisive = [key for key in own if key.endswith("sha256")]
-        if found.negatives is None and any(corpus.get(key) != own[key] for key in decisive):
+        label_set.check_encoder(encoder.fingerprint, encoder.name)
+        if label_set.negatives is None:
+            self._check_corpus(label_set, vocabulary)
+        self._check_prompts(label_set, vocabulary.prompts)
+        return label_set
+
+    def _check_corpus(self, label_set: LabelSet, vocabulary: Vocabulary) -> None:
+        """Refuse another corpus than the one whose other words are the negatives."""
+        made_with, words = label_set.recipe.get("corpus", {}), vocabulary.words
+        current = corpus_recipe(words, vocabulary.prompts)
+        decisive = [key for key in current if key.endswith("sha256")]
+        if any(made_with.get(key) != current[key] for key in decisive):
             raise LabelSetError(
-                f"{self.path}: its negatives are the rest of corpus {corpus.get('name')!r} ({corpus.get('words')} "
-                f"words), the run uses {vocabulary.words.name!r} ({len(vocabulary.words)} words). Name one corpus "
+                f"{self.path}: its negatives are the rest of corpus {made_with.get('name')!r} "
+                f"({made_with.get('words')} words), the run uses {words.name!r} ({len(words)} words). Name one corpus "
                 f"in both, or give this set its own: ood_lightning.label_sets.sources.WithCorpus."
             )
-        made_with, prompts = found.recipe.get("prompts"), prompts_recipe(vocabulary.prompts)
-        if made_with and made_with != prompts:
-            key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != prompts.get(key))
-            there, here = (p[key][:2] if isinstance(p.get(key), list) else p.get(key) for p in (made_with, prompts))
-            raise LabelSetError(
-                f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
-                f"silence. Name the same prompts in both, or give this set its own: "
-                f"ood_lightning.label_sets.sources.WithCorpus."
-            )
-        return found
+
+    def _check_prompts(self, label_set: LabelSet, prompts: Prompts) -> None:
+        """Refuse other prompts than those that the set was made with: scores would differ in silence."""
+        made_with, current = label_set.recipe.get("prompts"), prompts_recipe(prompts)
+        if not made_with or made_with == current:
+            return
+
+        key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != current.get(key))
+        there, here = made_with.get(key), current.get(key)
+        if isinstance(there, list):
+            there = there[:2]
+        if isinstance(here, list):
+            here = here[:2]
+        raise LabelSetError(
+            f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
+            f"silence. Name the same prompts in both, or give this set its own: "
+            f"ood_lightning.label_sets.sources.WithCorpus."
+        )
 
 
 @dataclass(frozen=True)
@@ -149,9 +91,9 @@ class WithCorpus(LabelSource):
     corpus: Corpus | None = None
     prompts: Prompts | None = None
 
-    def terms(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
-        """The ones given here."""
-        return self._source.terms(self.corpus or corpus, self.prompts or prompts)
+    def corpus_and_prompts(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
+        """The corpus and the prompts of this set, the run's where it has none."""
+        return self._source.corpus_and_prompts(self.corpus or corpus, self.prompts or prompts)
 
     @property
     def required_inputs(self) -> frozenset[type[Input]]:
@@ -163,13 +105,13 @@ class WithCorpus(LabelSource):
         """As its source."""
         return self._source.reads_corpus
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """What the source makes of them."""
-        return self._source.label_set(vocabulary)
+        return self._source.make(vocabulary, available)
 
-    def class_bounds(self, vocabulary: Vocabulary) -> ClassBounds | None:
-        """The source's, if it draws one."""
-        return self._source.class_bounds(vocabulary)
+    def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds | None:
+        """The source's, if it measures them."""
+        return self._source.class_bounds(vocabulary, available)
 
     @property
     def _source(self) -> LabelSource:
@@ -191,12 +133,10 @@ class IDNames(LabelSource):
         """No: names are all it takes."""
         return False
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
-        about = recipe(
-            vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, supervision=["id_names"], method="names"
-        )
-        return LabelSet(tuple(Positive(name) for name in read_names(self.names)), (), about)
+        recipe = vocabulary.recipe(supervision=["id_names"], method="names")
+        return LabelSet(tuple(Positive(name) for name in read_names(self.names)), (), recipe)
 
 
 @dataclass(frozen=True)
@@ -218,7 +158,7 @@ class CandidateNames(LabelSource):
         """No: names are all it takes."""
         return False
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""
         names = read_names(self.names)
         taken = {name.lower() for name in names}
@@ -226,11 +166,9 @@ class CandidateNames(LabelSource):
         negatives = tuple(name for name in candidates if name.lower() not in taken)
         if not negatives:
             raise LabelSetError(f"{', '.join(self.ood_names)}: every candidate is an ID name, so no negative is left")
-        given = ["id_names", "ood_names"]
-        about = recipe(
-            vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, supervision=given, method="candidate names"
-        )
-        return LabelSet(tuple(Positive(name) for name in names), negatives, about)
+
+        recipe = vocabulary.recipe(supervision=["id_names", "ood_names"], method="candidate names")
+        return LabelSet(tuple(Positive(name) for name in names), negatives, recipe)
 
 
 @dataclass(frozen=True)
@@ -248,17 +186,23 @@ class MinedNegatives(LabelSource):
     count: int = 10_000
     quantile: float = 0.95
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
         from ood_lightning.label_sets.negatives import (
             mine_negatives,  # brings torch, which `filter --help` does without
         )
 
-        given, words = InitialPositives.read(self.names, vocabulary), vocabulary.words.words
-        about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder)
-        features = given.encode(vocabulary)
-        mined = mine_negatives(given.words, features, words, vocabulary.features, self.count, about, self.quantile)
-        return given.told(mined, vocabulary)
+        initial = InitialPositives.read(self.names, vocabulary)
+        mined = mine_negatives(
+            initial.words,
+            initial.encode(vocabulary),
+            vocabulary.words.words,
+            vocabulary.features,
+            self.count,
+            vocabulary.recipe(),
+            self.quantile,
+        )
+        return initial.with_provenance(mined, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -283,19 +227,24 @@ class CLIPScopeNegatives(LabelSource):
     share: float = 0.05
     mining_prompts: Prompts | None = None
 
-    def label_set(self, vocabulary: Vocabulary) -> LabelSet:
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus, keep both ends."""
         from ood_lightning.label_sets.negatives import mine_both_ends
 
-        given, words, ends = (
-            InitialPositives.read(self.names, vocabulary),
-            vocabulary.words,
-            (self.farthest, self.nearest),
-        )
-        about, ranked = recipe(words, vocabulary.prompts, vocabulary.bank.encoder), vocabulary.features
+        words, recipe, ranked = vocabulary.words, vocabulary.recipe(), vocabulary.features
         if self.mining_prompts is not None:
             ranked = vocabulary.bank.features(words.words, self.mining_prompts, words.name, words.parts)
-            about["mining_prompts"] = prompts_recipe(self.mining_prompts)
-        features = given.encode(vocabulary)
-        mined = mine_both_ends(given.words, features, words.words, ranked, *ends, about, share=self.share)
-        return given.told(mined, vocabulary)
+            recipe["mining_prompts"] = prompts_recipe(self.mining_prompts)
+
+        initial = InitialPositives.read(self.names, vocabulary)
+        mined = mine_both_ends(
+            initial.words,
+            initial.encode(vocabulary),
+            words.words,
+            ranked,
+            self.farthest,
+            self.nearest,
+            recipe,
+            share=self.share,
+        )
+        return initial.with_provenance(mined, vocabulary)

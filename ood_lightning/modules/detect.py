@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import lightning.pytorch as L
 import torch
@@ -12,29 +12,35 @@ from torch import Tensor, nn
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
+from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer
-from ood_lightning.detectors.evidence import Evidence, needed
+from ood_lightning.detectors.evidence import Evidence, Inputs, needed
 from ood_lightning.detectors.stream import StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
-from ood_lightning.evaluation.model_gate import Gate, checked
+from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare
 from ood_lightning.evaluation.streams import evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
-from ood_lightning.label_sets.sources import LabelSource, Stored
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.ready import as_source
+from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
 from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
 
+if TYPE_CHECKING:
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.data.artifacts.sets import EvalSet
+
 NEAREST = ("top_positive", "top_negative")
 
 
 class DetectModule(L.LightningModule):
-    """Label sets, detectors, and one bag of scores per set.
+    """Label sets, detectors, and one collector of scores for each set.
 
     Args:
         encoder: the data module's, by a link.
@@ -67,13 +73,14 @@ class DetectModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
-        self.sources = {name: Stored(s) if isinstance(s, str) else s for name, s in label_sets.items()}
-        self.detectors, self.explain = detectors, explain
+        self.sources = {name: as_source(source) for name, source in label_sets.items()}
+        self.detectors = detectors
         self.streams, self.protocol, self.gate = streams or {}, protocol, gate
         self.metrics = with_standard(metrics or {})
-        self.bags = nn.ModuleList()
+        self.collectors = nn.ModuleList()
         self.results: list[Result] = []
         self.scores: list[SetScores] = []
+        self.explain = explain or next(iter(self.sources), "")
         self._check()
 
     def _check(self) -> None:
@@ -89,9 +96,7 @@ class DetectModule(L.LightningModule):
                 raise SettingsError(
                     f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"
                 )
-        if self.explain is None:
-            self.explain = next(iter(self.sources))
-        elif self.explain not in self.sources:
+        if self.explain not in self.sources:
             raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
 
     @property
@@ -100,89 +105,106 @@ class DetectModule(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Check the model, make or read every label set and its text features; rank 0 first, others from its cache."""
-        device, strategy = self.trainer.strategy.root_device, self.trainer.strategy
-        self.top1 = checked(self.trainer, TextBank(self.encoder, self.cache_dir), self.prompts, self.gate)
+        self.data = data_of(self.trainer, EvalData, self)
+        strategy = self.trainer.strategy
+        self.top1 = gate_model(self.trainer, self.data.sets, self._bank, self.prompts, self.gate)
+
         if not self.trainer.is_global_zero:
             strategy.barrier("label sets")
-        self._prepare(device)
+        self._prepare(strategy.root_device)
+        self._bind()
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
-        sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
-        self.bags = nn.ModuleList(ScoreCollector([*self.scorers, *NEAREST]) for _ in sets)
+
+        self.collectors = nn.ModuleList(ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets)
+
+    @property
+    def _bank(self) -> TextBank:
+        return TextBank(self.encoder, self.cache_dir)
 
     def _prepare(self, device: torch.device) -> None:
+        """Label sets, evidence, and the label set that explains the images."""
         self.encoder.load(device)
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        bank = TextBank(self.encoder, self.cache_dir)
-        self.label_sets, self.unmade, self.evidence = prepare(
-            self.encoder, self.sources, self.corpus, self.prompts, bank, data.id_train, device
-        )
-        self.labels = {name: found.features for name, found in self.evidence.label_sets.items()}
-        wanted = self.explain or ""
-        self.explained = wanted if wanted in self.labels else next(iter(self.labels))
-        if wanted in self.unmade:
-            rank_zero_info(f"pictures are explained by label set {self.explained!r}: {wanted!r} {self.unmade[wanted]}")
-        learned = [] if data.id_train is None else [data.id_train]
-        dim = self.labels[self.explained].positives.shape[1]
-        check_dimensions([*(s.features for s in data.sets), *learned], dim, self.encoder.name)
-        self._bind()
+        id_train = self.data.id_train
+        available = Inputs() if id_train is None else inputs_of(id_train, device)
+        self.evidence, self.not_made = prepare(self.sources, self.corpus, self.prompts, self._bank, available, device)
+
+        label_sets = self.evidence.label_sets
+        self.explained = self.explain if self.explain in label_sets else next(iter(label_sets))
+        if self.explain in self.not_made:
+            reason = self.not_made[self.explain]
+            rank_zero_info(f"pictures are explained by label set {self.explained!r}: {self.explain!r} {reason}")
+
+        images = [*(one.features for one in self.data.sets)]
+        if id_train is not None:
+            images.append(id_train.features)
+        check_dimensions(images, label_sets[self.explained].features.positives.shape[1], self.encoder.name)
 
     def _bind(self) -> None:
-        """Give every detector what it needs; one that misses something is listed as not run."""
-        self.scorers: dict[str, Scorer] = {}
-        self.not_run: dict[str, str] = {}
-        self.columns = {name: detector.columns for name, detector in self.detectors.items()}
-        for name, detector in self._every.items():
-            if detector.labels in self.unmade:
-                self.not_run[name] = self.unmade[detector.labels]
-                continue
-            if detector.needs_negatives and not len(self.labels[detector.labels].negatives):
-                raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-            lacking, unnamed = self.evidence.available.lacking(detector.required_inputs), detector.missing()
-            absent = [c for c in self.columns.get(name, ()) if c not in ("image", *self.encoder.extra_features)]
-            if unnamed:
-                self.not_run[name] = f"needs {unnamed.replace('<name>', name)}"
-            elif lacking or absent:
-                self.not_run[name] = needed(lacking, absent)
-            elif isinstance(detector, Detector):
-                self.scorers[name] = _bound(name, detector, self.evidence)
-        read = {column for name in self.scorers for column in self.columns[name]}
-        self.trainer.datamodule.columns = tuple(sorted(read - {"image"}))  # type: ignore[attr-defined]
+        """Bind every detector that can run, list the others as not run, and ask the data for the columns they read."""
+        self.not_run = {name: why for name, detector in self._every.items() if (why := self._why_not(name, detector))}
         if len(self.not_run) == len(self._every):
             reasons = "; ".join(f"{name} {why}" for name, why in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
 
+        running = {name: detector for name, detector in self.detectors.items() if name not in self.not_run}
+        self.scorers = {name: _bound(name, detector, self.evidence) for name, detector in running.items()}
+        columns = {column for detector in running.values() for column in detector.columns}
+        self.data.read_columns(sorted(columns - {"image"}))
+
+    def _why_not(self, name: str, detector: Detector | StreamDetector) -> str:
+        """Why a detector cannot run, 'needs ...'; "" if it can.
+
+        Raises:
+            SettingsError: it needs negatives, and its label set has none.
+        """
+        if detector.labels in self.not_made:
+            return self.not_made[detector.labels]
+        if detector.needs_negatives and not len(self.evidence.labels(detector.labels).negatives):
+            raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
+        if missing := detector.missing():
+            return f"needs {missing.replace('<name>', name)}"
+
+        columns = detector.columns if isinstance(detector, Detector) else ()
+        absent = [column for column in columns if column not in ("image", *self.encoder.extra_features)]
+        lacking = self.evidence.available.lacking(detector.required_inputs)
+        return needed(lacking, absent) if lacking or absent else ""
+
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
-        features = unit(batch["image"])
-        given = {**batch, "image": features}
-        columns = [_scored(n, score, [given[c] for c in self.columns[n]]) for n, score in self.scorers.items()]
+        features = {**batch, "image": unit(batch["image"])}
+        scores = []
+        for name, scorer in self.scorers.items():
+            columns = [features[column] for column in self.detectors[name].columns]
+            scores.append(_scored(name, scorer, columns))
+
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
-        columns += [_nearest(features, texts) for texts in self.labels[self.explained][:2]]
-        bag: Any = self.bags[dataloader_idx]
-        bag.update(torch.stack(columns, dim=1), batch["id"])
+        labels = self.evidence.labels(self.explained)
+        scores += [_nearest(features["image"], texts) for texts in (labels.positives, labels.negatives)]
+        self._collector(dataloader_idx).update(torch.stack(scores, dim=1), batch["id"])  # (B, detectors + 2)
 
     def on_test_epoch_end(self) -> None:
-        """Gather, check that every sample was scored once, and measure."""
-        sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
-        self.scores = [self._gathered(i, s) for i, s in enumerate(sets)]
-        id_sets = [(s, scored) for s, scored in zip(sets, self.scores, strict=True) if s.role != "ood"]
-        ood_sets = [(s, scored) for s, scored in zip(sets, self.scores, strict=True) if s.role == "ood"]
+        """Gather, check that every image was scored once, and measure."""
+        sets = self.data.sets
+        self.scores = [self._gathered(index, one) for index, one in enumerate(sets)]
+        scored = list(zip(sets, self.scores, strict=True))
+        id_sets = [scores for one, scores in scored if one.role != "ood"]
+        ood_sets = [(one.group, scores) for one, scores in scored if one.role == "ood"]
         self.results = [
             evaluate(
                 name,
-                id_scored.name,
-                ood_scored.name,
-                id_scored.scores[:, column],
-                ood_scored.scores[:, column],
+                id_scores.name,
+                ood_scores.name,
+                id_scores.scores[:, column],
+                ood_scores.scores[:, column],
                 supervision=self.supervision(name),
-                group=ood.group,
+                group=group,
                 recipe=self._recipe(name),
                 metrics=self.metrics,
             )
             for column, name in enumerate(self.scorers)
-            for _, id_scored in id_sets
-            for ood, ood_scored in ood_sets
+            for id_scores in id_sets
+            for group, ood_scores in ood_sets
         ]
         self.results += self._streamed()
         logged = {
@@ -198,41 +220,57 @@ class DetectModule(L.LightningModule):
     def _streamed(self) -> list[Result]:
         """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
         running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
+        if not running:
+            return []
+
         results: list[Result] = []
-        if running and self.trainer.is_global_zero:
-            about = {name: (self.supervision(name), self._recipe(name)) for name in running}
-            sets = self.trainer.datamodule.sets  # type: ignore[attr-defined]
+        if self.trainer.is_global_zero:
+            provenance = {name: (self.supervision(name), self._recipe(name)) for name in running}
             device = self.trainer.strategy.root_device
             try:
-                results = evaluate_streams(running, self.evidence, sets, self.protocol, device, about, self.metrics)
+                results = evaluate_streams(
+                    running, self.evidence, self.data.sets, self.protocol, device, provenance, self.metrics
+                )
             except ValueError as error:
                 raise SettingsError(f"test streams: {error}") from error
-        return self.trainer.strategy.broadcast(results) if running else []
+        return self.trainer.strategy.broadcast(results)
 
     def supervision(self, detector: str) -> tuple[str, ...]:
-        """What a detector was given, by itself and through its label set."""
-        found = self._every[detector]
-        given = self._label_set(detector).supervision if found.labels else ()
-        return tuple(sorted(found.supervision | set(given)))
+        """Supervision of a detector, its own and that of its label set."""
+        label_set = self._label_set(detector)
+        of_labels = label_set.supervision if label_set else ()
+        return tuple(sorted({*self._every[detector].supervision, *of_labels}))
 
-    def _label_set(self, detector: str) -> LabelSet:
-        return self.label_sets[self._every[detector].labels]
+    def _label_set(self, detector: str) -> LabelSet | None:
+        """The label set that a detector reads, if any."""
+        labels = self._every[detector].labels
+        return self.evidence.label_sets[labels].label_set if labels else None
 
     def _recipe(self, detector: str) -> str:
-        return self._label_set(detector).sha256 if self._every[detector].labels else ""
+        """Hash of the label set that a detector reads; "" if it reads none."""
+        label_set = self._label_set(detector)
+        return label_set.sha256 if label_set else ""
 
-    def _gathered(self, index: int, eval_set: Any) -> SetScores:
-        bag: ScoreCollector = self.bags[index]  # type: ignore[assignment]
-        ids, scores, duplicates = bag.compute()
-        promised = len(eval_set.features)
-        if len(ids) != promised or duplicates:
-            raise ShardCountError(f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), promised)
-        features, scores = eval_set.features, scores.cpu()
-        rows = scores[:, len(self.scorers) :].long().T.tolist()
-        sides = zip(self.evidence.label_sets[self.explained].texts, rows, strict=True)
-        nearest = [[texts[i] if i >= 0 else "" for i in row] for texts, row in sides]
+    def _collector(self, index: int) -> ScoreCollector:
+        return cast(ScoreCollector, self.collectors[index])  # nn.ModuleList knows no narrower type than Module
+
+    def _gathered(self, index: int, eval_set: EvalSet) -> SetScores:
+        """All scores of one set, and the nearest words of each image."""
+        features = eval_set.features
+        ids, scores, duplicates = self._collector(index).compute()
+        if len(ids) != len(features) or duplicates:
+            raise ShardCountError(
+                f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), len(features)
+            )
+
+        of_detectors, rows = scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
+        texts = self.evidence.label_sets[self.explained].texts
+        positives, negatives = (
+            [words[row] if row >= 0 else "" for row in nearest]
+            for words, nearest in zip(texts, rows.long().T.tolist(), strict=True)
+        )
         return SetScores(
-            features.name, eval_set.role, features.keys, features.label, scores[:, : len(self.scorers)], *nearest
+            features.name, eval_set.role, features.keys, features.label, of_detectors, positives, negatives
         )
 
 

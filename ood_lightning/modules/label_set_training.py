@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as L
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
-from ood_lightning.label_sets.features import label_features
-from ood_lightning.label_sets.sources import LabelSource, Stored, Vocabulary
-from ood_lightning.label_sets.vocabulary import build_vocabularies
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.ready import make_label_set
+from ood_lightning.label_sets.training_images import inputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.data.artifacts.sets import FeatureSet
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.detectors.evidence import ReadyLabelSet
 
 MADE_FROM = "ood_lightning_made_from"
 
 
 class LabelSetTraining(L.LightningModule):
-    """Base of trainings that name pictures by the texts of a label set.
+    """Base of trainings that name images by the texts of a label set.
 
     Args:
         encoder: the data module's, by a link.
@@ -39,31 +45,34 @@ class LabelSetTraining(L.LightningModule):
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
-        self.source = Stored(label_set) if isinstance(label_set, str) else label_set
+        self.source = label_set
+        self._made_from: dict[str, str] = {}
 
-    def _labels(self) -> tuple[Vocabulary, LabelFeatures]:
-        """Make or read the label set; its texts' features lie on the trainer's device."""
+    def _read_label_set(self, id_images: FeatureSet, manifests: Sequence[Manifest]) -> ReadyLabelSet:
+        """The label set with its texts' features on the trainer's device.
+
+        Args:
+            id_images: the training's ID images, for sources that look at them.
+            manifests: of all sets that the training reads; checkpoints remember them.
+        """
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
         bank = TextBank(self.encoder, self.cache_dir)
-        vocabulary = build_vocabularies({"": self.source}, self.corpus, self.prompts, bank)[""]
-        self.prompts = vocabulary.prompts  # the set's own, where it brings some
-        self.label_set = self.source.label_set(vocabulary)
-        return vocabulary, label_features(self.label_set, vocabulary, self.encoder.logit_scale, device)
+        made = make_label_set(self.source, self.corpus, self.prompts, bank, inputs_of(id_images, device))
 
-    def _made_from(self) -> dict[str, str]:
-        """Hashes of what the training reads; a file that a setting names may have changed since."""
-        recipe = {key: value for key, value in self.label_set.recipe.items() if key != "versions"}
-        manifests = self.trainer.datamodule.manifests  # type: ignore[attr-defined]
-        return {
-            "label set": replace(self.label_set, recipe=recipe).sha256,
+        self.prompts = made.vocabulary.prompts  # the set's own, where it brings some
+        self.label_set = made.label_set
+        self._made_from = {
+            # a file that a setting names may have changed since; versions may differ
+            "label set": replace(self.label_set, recipe=_without_versions(self.label_set)).sha256,
             "prompts": self.prompts.fingerprint,
             **{f"set {manifest.name}": manifest.fingerprint for manifest in manifests},
         }
+        return made.ready(device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights were made from."""
-        checkpoint[MADE_FROM] = self._made_from()
+        checkpoint[MADE_FROM] = self._made_from
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights that were made from something else, before they come.
@@ -72,8 +81,12 @@ class LabelSetTraining(L.LightningModule):
             SettingsError: naming it.
         """
         before = checkpoint.get(MADE_FROM, {})
-        if other := [what for what, value in self._made_from().items() if before.get(what) != value]:
+        if other := [what for what, value in self._made_from.items() if before.get(what) != value]:
             raise SettingsError(
                 f"the checkpoint to go on from was made from other content ({', '.join(other)}). Give this run a "
                 f"folder of its own with --trainer.default_root_dir, or remove the old one."
             )
+
+
+def _without_versions(label_set: LabelSet) -> dict[str, Any]:
+    return {key: value for key, value in label_set.recipe.items() if key != "versions"}

@@ -15,11 +15,13 @@ from torch.nn.functional import cross_entropy
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.datamodules.contracts import TargetData, data_of
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.nearest import nearest_words
-from ood_lightning.label_sets.sources import LabelSource
 from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 
@@ -42,6 +44,7 @@ class ProbeModule(LabelSetTraining):
 
     feature_mean: Tensor
     feature_std: Tensor
+    probe: nn.Linear  # made in setup, for the number of names
 
     def __init__(
         self,
@@ -57,7 +60,6 @@ class ProbeModule(LabelSetTraining):
     ) -> None:
         super().__init__(encoder, corpus, label_set, prompts, cache_dir)
         self.lr, self.weight_decay, self.seed, self.features = lr, weight_decay, seed, features
-        self.probe: nn.Linear | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,36 +67,43 @@ class ProbeModule(LabelSetTraining):
         return {"lr": self.lr, "weight_decay": self.weight_decay, "seed": self.seed, "features": self.features}
 
     def setup(self, stage: str) -> None:
-        """Name every picture, take the features' mean and deviation, and begin the probe."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        """Name every image, take the features' mean and deviation, and begin the probe."""
         if self.features not in ("image", *self.encoder.extra_features):
             raise SettingsError(
                 f"the probe reads {self.features} features: give data.encoder.extra_features: [{self.features}]"
             )
-        _, (names, *_) = self._labels()
-        image = data.features.image
-        data.targets = nearest_words(image, names, names.device).indices
-        inputs = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
-        data.inputs = inputs
-        deviation, mean = torch.std_mean(inputs.double(), dim=0)
+        data = data_of(self.trainer, TargetData, self)
+        image, (manifest,) = data.features.image, data.manifests
+
+        ready = self._read_label_set(FeatureSet(manifest, data.features), data.manifests)
+        names = ready.features.positives  # (P, D)
+        targets = nearest_words(image, names, names.device).indices
+        shown = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
+        data.train_on(shown, targets)
+
+        deviation, mean = torch.std_mean(shown.double(), dim=0)
         self.register_buffer("feature_mean", mean.float())
         self.register_buffer("feature_std", deviation.clamp_min(1e-12).float())  # a constant dimension would give NaN
-        self.probe = nn.Linear(inputs.shape[1], len(names))
+        self.probe = self._fresh_probe(shown.shape[1], len(names))
+
+    def _fresh_probe(self, dim: int, n_classes: int) -> nn.Linear:
+        """A linear layer whose weights depend on the seed alone."""
+        probe = nn.Linear(dim, n_classes)
         draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
         with torch.no_grad():
-            for parameter in self.probe.parameters():
-                parameter.uniform_(-(inputs.shape[1] ** -0.5), inputs.shape[1] ** -0.5, generator=draw)
+            for parameter in probe.parameters():
+                parameter.uniform_(-(dim**-0.5), dim**-0.5, generator=draw)
+        return probe
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of the probe against the pseudo-labels."""
-        assert self.probe is not None
-        loss = cross_entropy(self.probe((batch["input"] - self.feature_mean) / self.feature_std), batch["target"])
+        standardised = (batch["image"] - self.feature_mean) / self.feature_std  # (B, D)
+        loss = cross_entropy(self.probe(standardised), batch["target"])
         self.log("fit/probe_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["target"]))
         return loss
 
     def configure_optimizers(self) -> Any:
         """Adam with coupled weight decay; the rate is a function of the step alone."""
-        assert self.probe is not None
         total = int(self.trainer.estimated_stepping_batches)
         warmup = max(total // 10, 1)
         optimizer = torch.optim.Adam(self.probe.parameters(), lr=self.lr, weight_decay=self.weight_decay)

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.datamodules.contracts import Side, SyntheticData, data_of
 from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
@@ -28,9 +30,8 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
-from ood_lightning.label_sets.features import negative_words
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.nearest import nearest_words
-from ood_lightning.label_sets.sources import LabelSource
 from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
@@ -105,45 +106,52 @@ class SynOODModule(LabelSetTraining):
             )
 
     def setup(self, stage: str) -> None:
-        """Label every picture, and begin the adapter and the embeddings."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        vocabulary, (positives, negatives, self.logit_scale) = self._labels()
-        self.negatives = negative_words(self.label_set, vocabulary)
+        """Label every image, and begin the adapter and the embeddings."""
+        data = data_of(self.trainer, SyntheticData, self)
+        id_set = FeatureSet(data.manifests[0], data.id)
+        ready = self._read_label_set(id_set, data.manifests)
+        self._manifests, self.negatives = data.manifests, ready.texts.negatives
         if not self.negatives:
             raise SettingsError("SynOOD tunes negatives, its label set has none: use MinedNegatives for one")
+
+        # each synthetic image stands for its nearest negative; only the negatives in use are tuned
+        positives, negatives, self.logit_scale = ready.features
         synthetic, device = data.synthetic.image, negatives.device
-        self.used, place = (found.cpu() for found in nearest_used(unit(synthetic).to(device), negatives, BLOCK))
+        self.used, of_used = (part.cpu() for part in nearest_used(unit(synthetic).to(device), negatives, BLOCK))
         rank_zero_info(f"{len(synthetic):,} synthetic pictures use {len(self.used):,} of {len(negatives):,} negatives")
-        classes = torch.cat([self._id_classes(data, positives), len(positives) + place])
-        data.sides = [
-            (self.image_epochs, torch.cat([data.id.image, synthetic]), classes),
-            (self.text_epochs, synthetic, place),
-        ]
+
+        # classes of the image side: P names, then the used negatives
+        classes = torch.cat([self._id_classes(id_set, positives), len(positives) + of_used])
+        image_side = Side(self.image_epochs, torch.cat([data.id.image, synthetic]), classes)
+        data.train_on([image_side, Side(self.text_epochs, synthetic, of_used)])
+
         start = negatives[self.used.to(device)]
         self.register_buffer("texts", torch.cat([positives, start]), persistent=False)
         self._begin(start)
 
-    def _id_classes(self, data: Any, positives: Tensor) -> Tensor:
-        """Row of the positives for each ID picture."""
-        nearest = nearest_words(data.id.image, positives, positives.device).indices
+    def _id_classes(self, id_set: FeatureSet, positives: Tensor) -> Tensor:
+        """Row of the positives for each ID image, int64, shape (n,)."""
+        image, label, name = id_set.features.image, id_set.features.label, id_set.features.name
+        nearest = nearest_words(image, positives, positives.device).indices
         if self.id_targets == "pseudo_labels":
             return nearest
-        label, name = data.id.label, data.id.name
+
         unknown = int((label < 0).sum())
         if unknown:
             raise SettingsError(
                 f"{unknown} of the {len(label)} pictures of set {name!r} have no label (.cls): give labelled ones, or "
                 f"set id_targets to pseudo_labels"
             )
-        classes = max(int(label.max()) + 1, len(data.manifests[0].class_names))
+        classes = max(int(label.max()) + 1, len(id_set.manifest.class_names))
         if classes > len(positives):
             raise SettingsError(
                 f"set {name!r} has {classes} classes, the label set {len(positives)} names: name k must be that of "
                 f"label k"
             )
+
         agreeing = (nearest == label).double().mean()
         rank_zero_info(f"CLIP's nearest name is the labelled one for {agreeing:.1%} of the pictures of {name}")
-        return label  # type: ignore[no-any-return]
+        return label
 
     def _begin(self, negatives: Tensor) -> None:
         """Parameters: a fresh adapter, and the used negatives at the length that the text tower gave them."""
@@ -193,16 +201,19 @@ class SynOODModule(LabelSetTraining):
 
     def head(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """What the detector needs: tensors, and what they were made from."""
-        tensors = {**self.adapter, "used": self.used, "tuned": self.tuned}
-        named = ["id_labels"] if self.id_targets == "labels" else []
-        id_set, synthetic = self.trainer.datamodule.manifests  # type: ignore[attr-defined]
-        made = {
+        supervision = ["id_images", "synthetic_ood"]
+        if self.id_targets == "labels":
+            supervision.insert(0, "id_labels")
+        id_set, synthetic = self._manifests
+        provenance = {
             "encoder": self.encoder.fingerprint,
             "prompts": self.prompts.fingerprint,
             "labels": texts_sha256(self.label_set.words, self.negatives),
-            "supervision": [*named, "id_images", "synthetic_ood"],
+            "supervision": supervision,
             "id_set": f"{id_set.name}-{id_set.fingerprint}",
             "synthetic_set": f"{synthetic.name}-{synthetic.fingerprint}",
         }
+
+        tensors = {**self.adapter, "used": self.used, "tuned": self.tuned}
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return stored, {PROVENANCE_KEY: json.dumps(made, sort_keys=True)}
+        return stored, {PROVENANCE_KEY: json.dumps(provenance, sort_keys=True)}

@@ -1,17 +1,31 @@
 """TEMI: many clustering heads trained at once on stored features.
 
-Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896, and its code; ClusterMine uses it as it is.
+Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896, and its code; ClusterMine uses it unchanged.
 Differs: gradients and cluster priors are summed over fixed slices of each batch in a fixed order, so that any number of
 processes trains the same heads to the last bit.
+
+One step, with B = 1,024 pairs, S = 8 slices and R = 2 processes. Each process has S / R = 4 slices, of 128 pairs each:
+
+    batch        image (512, D), neighbour (512, D)       this process's half of the pairs
+    pairs        4 tensors (256, D)                       a slice's images, then their neighbours; standardised
+    teacher      4 tensors (H, 256, C)                    logits, without gradient
+    prior        (H, C)                                   moved towards the mean of all 8 slices
+    losses       4 tensors (H,)                           of each slice, under this one prior
+    gradients    4 vectors                                of each slice's mean loss, all parameters in a row
+
+Means over all slices: every process sums its 4 in pairs, then the 2 sums are added, ((1+2)+(3+4)) + ((5+6)+(7+8)). One
+process alone adds its 8 slices in the same order. Addition of floats depends on the order, so this keeps the bits.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor
 
 from ood_lightning.clustering.heads import TEMIHeads
+from ood_lightning.datamodules.contracts import PairData, data_of
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.reduction import tree_sum
 from ood_lightning.functional.temi import cosine, head_losses, updated_prior, warmup_cosine
@@ -42,12 +56,12 @@ class TEMIModule(L.LightningModule):
         slices: parts of a batch that are summed in order, a power of two; the number of processes must divide it.
     """
 
-    student: TEMIHeads | None
+    student: TEMIHeads
     teacher: TEMIHeads
-    prior: Tensor
-    head_loss: Tensor
-    feature_mean: Tensor
-    feature_std: Tensor
+    prior: Tensor  # (H, C), running mean of the teacher's cluster probabilities
+    head_loss: Tensor  # (H,), mean over the last finished epoch
+    feature_mean: Tensor  # (D,)
+    feature_std: Tensor  # (D,)
 
     def __init__(
         self,
@@ -72,24 +86,9 @@ class TEMIModule(L.LightningModule):
         # under the CLI the link to data.encoder would put the encoder object here, which no checkpoint may hold
         self.save_hyperparameters(ignore=["encoder"])
         self.automatic_optimization = False  # gradients are summed here, not by DDP
-        self.student = None
         self.register_buffer("prior", torch.full((n_heads, n_clusters), 1 / n_clusters))
-        self.register_buffer("head_loss", torch.zeros(n_heads))  # mean over the last finished epoch
-        self._epoch_losses: list[Tensor] = []
-
-    def _build(self, dim: int) -> None:
-        if self.student is not None:
-            return
-        p: Any = self.hparams
-        self.student = TEMIHeads(p.n_heads, dim, p.n_clusters, p.hidden, p.bottleneck, p.seed)
-        self.teacher = TEMIHeads(p.n_heads, dim, p.n_clusters, p.hidden, p.bottleneck, p.seed).requires_grad_(False)
-        self.register_buffer("feature_mean", torch.zeros(dim))
-        self.register_buffer("feature_std", torch.ones(dim))
-
-    @property
-    def _student(self) -> TEMIHeads:
-        assert self.student is not None  # built in setup, or when a checkpoint is loaded
-        return self.student
+        self.register_buffer("head_loss", torch.zeros(n_heads))
+        self._epoch_losses: list[Tensor] = []  # (H,) of each step
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -98,17 +97,17 @@ class TEMIModule(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Build the heads for the width of the features, and take the features' mean and deviation."""
-        p: Any = self.hparams
-        slices, world = p.slices, self.trainer.world_size
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if slices & (slices - 1) or slices % world or data.batch_size % slices:
+        data = data_of(self.trainer, PairData, self)
+        slices, world_size = self.settings["slices"], self.trainer.world_size
+        if slices & (slices - 1) or slices % world_size or data.batch_size % slices:
             raise SettingsError(
-                f"slices {slices} must be a power of two that the {world} processes divide, and must divide the "
+                f"slices {slices} must be a power of two that the {world_size} processes divide, and must divide the "
                 f"batch_size {data.batch_size}"
             )
-        image = data.features.image
+
+        self._batch_size, image = data.batch_size, data.features.image
         self._build(image.shape[1])
-        if p.standardise:
+        if self.settings["standardise"]:
             deviation, mean = torch.std_mean(image.double(), dim=0)
             self.feature_mean.copy_(mean)
             self.feature_std.copy_(deviation.clamp_min(1e-12))  # a constant dimension would give NaN
@@ -117,70 +116,109 @@ class TEMIModule(L.LightningModule):
         """Build the heads before their weights come."""
         self._build(checkpoint["state_dict"]["student.weight1"].shape[1])
 
-    def _standardised(self, features: Tensor) -> Tensor:
-        return (features - self.feature_mean) / self.feature_std
+    def _build(self, dim: int) -> None:
+        """Student and teacher with the same weights, once: a checkpoint may have come before `setup`."""
+        if "student" in self._modules:
+            return
+        hp: Any = self.hparams
+        shape = (hp.n_heads, dim, hp.n_clusters, hp.hidden, hp.bottleneck, hp.seed)
+        self.student = TEMIHeads(*shape)
+        self.teacher = TEMIHeads(*shape).requires_grad_(False)
+        self.register_buffer("feature_mean", torch.zeros(dim))
+        self.register_buffer("feature_std", torch.ones(dim))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step on this rank's slices of a batch of pairs."""
-        p: Any = self.hparams
-        share = p.slices // self.trainer.world_size
-        pairs = [
-            self._standardised(torch.cat(pair))
-            for pair in zip(batch["image"].chunk(share), batch["neighbour"].chunk(share), strict=True)
-        ]
-        with torch.no_grad():
-            teacher = [self.teacher(pair) for pair in pairs]
-            mass = [(logits / p.teacher_temperature).softmax(dim=-1).mean(dim=1) for logits in teacher]
-            self.prior = updated_prior(self.prior, self._summed(mass) / p.slices)
-        parameters = list(self._student.parameters())
+        pairs = self._slices(batch)
+        teacher = self._teach(pairs)
+
+        parameters = list(self.student.parameters())
         gradients, losses = [], []
         for pair, target in zip(pairs, teacher, strict=True):
-            first, second = self._student(pair).chunk(2, dim=1)
-            first_target, second_target = target.chunk(2, dim=1)
-            loss = head_losses(
-                first,
-                second,
-                first_target,
-                second_target,
-                self.prior,
-                beta=p.beta,
-                student_temperature=p.student_temperature,
-                teacher_temperature=p.teacher_temperature,
-            )
-            found = torch.autograd.grad(loss.mean(), parameters)
-            gradients.append(torch.cat([g.flatten() for g in found]))
+            loss = self._loss(self.student(pair), target)  # (H,)
+            parts = torch.autograd.grad(loss.mean(), parameters)
+            gradients.append(torch.cat([part.flatten() for part in parts]))
             losses.append(loss.detach())
-        self._step(parameters, self._summed(gradients) / p.slices)
-        self._epoch_losses.append(self._summed(losses) / p.slices)
 
-    def _summed(self, parts: list[Tensor]) -> Tensor:
-        """Sum over all slices of all ranks, in one order."""
-        mine = tree_sum(parts)
-        if self.trainer.world_size == 1:
-            return mine
-        gathered: Any = self.all_gather(mine)
-        return tree_sum(gathered.unbind())
+        self._step(parameters, self._mean_over_slices(gradients))
+        self._epoch_losses.append(self._mean_over_slices(losses))
+
+    def _slices(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """This rank's share of the slices, each (2 B / S, D): the images, then their neighbours; standardised."""
+        share = self.settings["slices"] // self.trainer.world_size
+        slices = zip(batch["image"].chunk(share), batch["neighbour"].chunk(share), strict=True)
+        return [self._standardised(torch.cat(pair)) for pair in slices]
+
+    def _standardised(self, features: Tensor) -> Tensor:
+        return (features - self.feature_mean) / self.feature_std
+
+    @torch.no_grad()
+    def _teach(self, pairs: Sequence[Tensor]) -> list[Tensor]:
+        """Logits of the teacher, each (H, 2 B / S, C); the prior moves before the loss is taken."""
+        temperature: float = self.settings["teacher_temperature"]
+        logits = [self.teacher(pair) for pair in pairs]
+        mass = [(part / temperature).softmax(dim=-1).mean(dim=1) for part in logits]  # each (H, C)
+        self.prior = updated_prior(self.prior, self._mean_over_slices(mass))
+        return logits
+
+    def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Loss of each head on one slice, (H,), from logits (H, 2 B / S, C) of images and neighbours."""
+        hp: Any = self.hparams
+        student_a, student_b = student.chunk(2, dim=1)
+        teacher_a, teacher_b = teacher.chunk(2, dim=1)
+        return head_losses(
+            student_a,
+            student_b,
+            teacher_a,
+            teacher_b,
+            self.prior,
+            beta=hp.beta,
+            student_temperature=hp.student_temperature,
+            teacher_temperature=hp.teacher_temperature,
+        )
+
+    def _mean_over_slices(self, parts: list[Tensor]) -> Tensor:
+        """Mean over the slices of all ranks, summed in one order whatever the number of ranks."""
+        total = tree_sum(parts)
+        if self.trainer.world_size > 1:
+            of_ranks: Any = self.all_gather(total)
+            total = tree_sum(of_ranks.unbind())
+        slices: int = self.settings["slices"]
+        return total / slices
 
     def _step(self, parameters: list[torch.nn.Parameter], gradient: Tensor) -> None:
-        p: Any = self.hparams
+        """Move the student by AdamW at this step's rate, and the teacher towards the student.
+
+        Args:
+            parameters: of the student.
+            gradient: of all of them in a row.
+        """
+        hp: Any = self.hparams
         per_epoch, epochs = int(self.trainer.num_training_batches), int(self.trainer.max_epochs or 0)
         step, total = self.global_step, per_epoch * epochs
-        frozen = {id(last) for last in self._student.last_layer()} if self.current_epoch == 0 else set()
-        for parameter, part in zip(parameters, gradient.split([q.numel() for q in parameters]), strict=True):
-            # None, not zero: AdamW then leaves out weight decay too
-            parameter.grad = None if id(parameter) in frozen else part.view_as(parameter)
-        scale = self.trainer.datamodule.batch_size / REFERENCE_BATCH  # type: ignore[attr-defined]
-        optimizer = self.optimizers()
-        rate = warmup_cosine(
-            step, total=total, warmup=p.warmup_epochs * per_epoch, peak=p.lr * scale, final=p.min_lr * scale
-        )
-        for group in optimizer.param_groups:  # type: ignore[union-attr]
+
+        # The last layer rests during the first epoch, as in TEMI's code. None, not zero: AdamW then leaves out weight
+        # decay too.
+        resting = {id(parameter) for parameter in self.student.last_layer()} if self.current_epoch == 0 else set()
+        parts = gradient.split([parameter.numel() for parameter in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = None if id(parameter) in resting else part.view_as(parameter)
+
+        scale, warmup = self._batch_size / REFERENCE_BATCH, hp.warmup_epochs * per_epoch
+        rate = warmup_cosine(step, total=total, warmup=warmup, peak=hp.lr * scale, final=hp.min_lr * scale)
+        optimizer = self._optimizer
+        for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()  # type: ignore[union-attr]
-        momentum = cosine(step, total=total, start=p.teacher_momentum, end=p.max_teacher_momentum)
+        optimizer.step()
+
+        momentum = cosine(step, total=total, start=hp.teacher_momentum, end=hp.max_teacher_momentum)
         with torch.no_grad():
             for mean, parameter in zip(self.teacher.parameters(), parameters, strict=True):
                 mean.lerp_(parameter, 1 - momentum)
+
+    @property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        return cast(torch.optim.Optimizer, self.optimizers())  # Lightning's wrapper of the only one
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses and log how the clusters fare."""
@@ -190,15 +228,15 @@ class TEMIModule(L.LightningModule):
         self._epoch_losses.clear()
         if not torch.isfinite(self.head_loss).all():
             raise SettingsError("the loss is not finite: lower lr, or check the features")
-        entropy = torch.special.entr(self.prior).sum(dim=1)
-        best = self.best_head
+
+        best, entropy = self.best_head, torch.special.entr(self.prior).sum(dim=1)  # (H,), nats
         values = {
             "fit/loss": self.head_loss.mean(),
             "fit/loss_best_head": self.head_loss[best],
             "fit/prior_entropy": entropy.mean(),
             "fit/prior_entropy_best_head": entropy[best],
             "fit/clusters_in_use_best_head": entropy[best].exp(),  # equally large clusters of the same entropy
-            "fit/lr": torch.tensor(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
+            "fit/lr": torch.tensor(self._optimizer.param_groups[0]["lr"]),
         }
         # equal on every rank: all of it was gathered; sync_dist would only average equal numbers
         self.log_dict(values, prog_bar=False, rank_zero_only=True)
@@ -216,19 +254,20 @@ class TEMIModule(L.LightningModule):
         Args:
             image: features (N, D) as trained on, any float dtype; moved to the module's device block by block.
         """
-        parts = [
-            self.teacher(self._standardised(block.to(self.prior.device).float()), self.best_head)[0].argmax(dim=1).cpu()
-            for block in image.split(ASSIGN_BLOCK)
-        ]
-        return torch.cat(parts)
+        clusters = []
+        for block in image.split(ASSIGN_BLOCK):
+            features = self._standardised(block.to(self.prior.device).float())
+            logits = self.teacher(features, self.best_head)[0]  # (n, C)
+            clusters.append(logits.argmax(dim=1).cpu())
+        return torch.cat(clusters)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set in every step."""
-        p: Any = self.hparams
-        heads = self._student
+        hp: Any = self.hparams
+        heads = self.student
         matrices = [heads.weight1, heads.weight2, heads.last_direction, heads.last_gain]
         groups = [
-            {"params": matrices, "weight_decay": p.weight_decay},
+            {"params": matrices, "weight_decay": hp.weight_decay},
             {"params": [heads.bias1, heads.bias2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=p.lr)
+        return torch.optim.AdamW(groups, lr=hp.lr)

@@ -15,6 +15,7 @@ from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.encoders.openclip import OpenClip
 
 MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args": {"sharpness": 1.0}}
+POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
 
 
 @pytest.fixture
@@ -127,8 +128,8 @@ def test_embed_holds_the_whole_set_to_its_limit(config: Any, tmp_path: Path, cap
     assert "bad: 4 pictures (2 cannot be decoded), complete" in capsys.readouterr().out
 
 
-def test_mine_without_votes_is_posmine(config: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
-    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), min_images=1)
+def test_mine_asks_the_source_for_its_set(config: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
+    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l/pos.json"]) == 0
     found = LabelSet.read("l/pos.json")
     assert found.recipe["method"] == "PosMine"
@@ -141,7 +142,8 @@ def test_mine_without_votes_is_posmine(config: Any, sets: Path, capsys: pytest.C
 
 def test_mine_with_the_votes_of_a_fit_elects_what_the_fit_elected(fit_yaml: Path, config: Any, sets: Path):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
-    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"))
+    clustermine = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}
+    given = config("encoder", "corpus", "prompts", id_shards=str(sets / "train"), source=clustermine)
     assert main(["mine", *given, "--votes", "run/fit/votes.safetensors", "--out", "again.json"]) == 0
     fitted, again = LabelSet.read("run/fit/labels.json"), LabelSet.read("again.json")
     assert again.positives == fitted.positives
@@ -169,7 +171,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     config: Any, sets: Path, pictures: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
 ):
-    given = config("encoder", "corpus", id_shards=str(sets / "train"), min_images=1)
+    given = config("encoder", "corpus", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l.json"]) == 0
     given = config("encoder", "corpus", label_set="l.json", detector=MASS, concepts=2)
     command = ["predict", *given, "--images", str(pictures), "--batch_size", batch_size]
@@ -217,7 +219,7 @@ def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Pa
 
 def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_path: Path):
     (tmp_path / "x.png").write_bytes(b"no")
-    given = config("encoder", "corpus", id_shards=str(sets / "train"), min_images=1)
+    given = config("encoder", "corpus", id_shards=str(sets / "train"), source=POSMINE)
     assert main(["mine", *given, "--out", "l.json"]) == 0
     given = config("encoder", "corpus", label_set="l.json", detector=MASS)
     assert main(["predict", *given, "--images", "x.png", "--out", "rows.csv"]) == 0

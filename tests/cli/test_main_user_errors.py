@@ -124,9 +124,9 @@ def test_a_broken_picture_stops_a_run_unless_it_is_allowed(
     )
     refused(command, r"the picture 'a' cannot be decoded .* max_bad_samples \(now 0\)")
     assert main([*command, "--data.init_args.max_bad_samples", "1"]) == 0
-    about = json.loads(Path("run/eval/results.json").read_text())["about"]
-    assert list(about["bad_samples"]) == ["g"]
-    assert "g-0.tar a: its 2 bytes" in about["bad_samples"]["g"][0]
+    bad_samples = json.loads(Path("run/eval/results.json").read_text())["about"]["bad_samples"]
+    assert list(bad_samples) == ["g"]
+    assert "g-0.tar a: its 2 bytes" in bad_samples["g"][0]
 
 
 def test_an_ood_set_of_broken_pictures_alone(eval_yaml: Path, tmp_path: Path, refused: Callable[..., None]):
@@ -139,12 +139,12 @@ def test_an_ood_set_of_broken_pictures_alone(eval_yaml: Path, tmp_path: Path, re
 
 def label_set(path: Path, **change: Any) -> str:
     """A label set on disk; returns its path."""
-    made = {
+    by_hand = {
         "positives": (Positive("red"), Positive("green")),
         "negatives": ("dog", "cat"),
         "recipe": {"method": "hand"},
     }
-    LabelSet(**{**made, **change}).write(path)
+    LabelSet(**{**by_hand, **change}).write(path)
     return str(path)
 
 
@@ -222,6 +222,11 @@ def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml:
     refused(changed(eval_yaml, change), words)
 
 
+def posmine(settings: dict[str, Any]) -> dict[str, Any]:
+    init_args: dict[str, Any] = settings["trainer"]["callbacks"][1]["init_args"]["label_sets"]["posmine"]["init_args"]
+    return init_args
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -229,7 +234,7 @@ def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml:
         (lambda s: data(s).update(batch_size=52), r"too few for n_neighbours 4 and batch_size 52"),
         (lambda s: model(s).update(slices=3), r"slices 3 must be a power of two"),
         (lambda s: data(s).update(id_shards="none-{0..3}.tar"), r"no such shard: none-0\.tar.* and 1 more"),
-        (lambda s: s["trainer"]["callbacks"][1]["init_args"].update(min_images=49), r"no word is the nearest of 49"),
+        (lambda s: posmine(s).update(min_images=49), r"no word is the nearest of 49"),
     ],
 )
 def test_what_is_wrong_with_a_fit(change: Change, words: str, fit_yaml: Path, refused: Callable[..., None]):
@@ -249,17 +254,20 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "as_many.safetensors", {"id_set": "other"})
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
-    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json", "--votes"]
+    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json"]
+    command += ["--source", "ood_lightning.label_sets.clustermine.ClusterMine", "--votes"]
     refused([*command, "seven.safetensors"], "clusters for 7 pictures, set 'train' has 48")
     refused([*command, "as_many.safetensors"], "was made on another set than 'train'")
     for name in ("none", "other", "cut"):
         refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors holds no votes of a fit")
-    refused([*command[:-1], "--min_images", "49"], r"no word is the nearest of 49 images")
+    posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
+    refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
+    refused(command[:-1], r"label set 'ClusterMine' needs clusters of the ID training images")
     assert not Path("l.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("settings", "words"),
     [
         (["--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl"),
         (["--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
@@ -276,14 +284,14 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
     ],
 )
 def test_what_is_wrong_with_a_prediction(
-    given: list[str], words: str, step_yaml: Path, tmp_path: Path, refused: Callable[..., None]
+    settings: list[str], words: str, step_yaml: Path, tmp_path: Path, refused: Callable[..., None]
 ):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))
     label_set(tmp_path / "l.json")
     label_set(tmp_path / "names.json", negatives=())
     command = ["predict", "--config", str(step_yaml), "--images", "a.png", "--label_set", "l.json", "--detector", MCM]
-    refused([*command, *given], words)
+    refused([*command, *settings], words)
 
 
 def test_a_label_set_made_with_other_prompts_is_refused(

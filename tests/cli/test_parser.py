@@ -134,7 +134,7 @@ def test_a_misspelt_key_in_yaml_names_the_nearest(
     [
         (["embed", "--shard", "x"], "shards"),
         (["embed", "--encoder.modle", "x"], "model"),
-        (["mine", "--min_image", "3"], "min_images"),
+        (["mine", "--vote", "x"], "votes"),
         (["predict", "--image", "x"], "images"),
         (["report", "x", "--naems", "y"], "names"),
     ],

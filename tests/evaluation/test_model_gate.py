@@ -15,12 +15,12 @@ from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.data.artifacts.features import Features
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.data.cards.card import TOLERANCE, Card, Protocol, Top1
 from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
-from ood_lightning.datamodules.features import EvalSet
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError, GateError
@@ -71,7 +71,7 @@ def eval_set(
     label = torch.arange(of) % 3
     shown = torch.where(torch.arange(of) < right, label, (label + 1) % 3)
     manifest = Manifest("x", role, (Shard("a.tar", of, 0),), tuple(names), protocol=protocol)
-    return EvalSet(manifest, role, "", Features("x", torch.eye(26)[shown], label, list(map(str, range(of))), []))
+    return EvalSet(manifest, Features("x", torch.eye(26)[shown], label, list(map(str, range(of))), []), role)
 
 
 def measured(percent: float, published: float | None = 68.34, name: str = "imagenet-val") -> Measured:
@@ -196,13 +196,13 @@ def test_the_built_in_model_passes_on_the_built_in_pictures_and_no_other_order_o
     manifest = read_manifest("builtin:pictograms/shards/id_test")
     features = embed(encoder, manifest, tmp_path, device=CPU, num_workers=0).read()
     bank = TextBank(encoder, tmp_path)
-    found = measure([EvalSet(manifest, "id", "", features)], bank, BARE, CPU)
+    found = measure([EvalSet(manifest, features, "id")], bank, BARE, CPU)
     judge(found, encoder.name, "refuse")
     assert [(one.published, one.templates, one.pictures) for one in found] == [(46.3, 2, 488)]
     assert found[0].differs == ()
     names = manifest.class_names
     for wrong in (names[::-1], (*names[1:], names[0]), sorted(names, key=len)):
-        other = EvalSet(replace(manifest, class_names=tuple(wrong)), "id", "", features)
+        other = EvalSet(replace(manifest, class_names=tuple(wrong)), features, "id")
         with pytest.raises(GateError, match=r"of id_test is \d\.\d\d %, published 46.30 %"):
             judge(measure([other], bank, BARE, CPU), encoder.name, "refuse")
 

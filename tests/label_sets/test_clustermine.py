@@ -172,10 +172,14 @@ def test_augmented_names_add_the_words_nearest_to_any_name_and_leave_the_rest():
 
 def test_posmine_keeps_a_fixed_number_of_words_if_asked():
     nearest = torch.tensor([4, 1, 1, 2, 2, 2, 0, 4])
-    found = posmine(nearest, WORDS, 1, {}, most=3)
+    found = posmine(nearest, WORDS, 1, {}, max_positives=3)
     assert found.positives == (Positive("cow", images=3), Positive("dog", images=2), Positive("pig", images=2))
     assert found.recipe["most"] == 3
     assert "most" not in posmine(nearest, WORDS, 1, {}).recipe
-    assert posmine(nearest, WORDS, 2, {}, most=4).words == ["cow", "dog", "pig"]  # no fourth word has two images
-    with pytest.raises(LabelSetError, match="most is 0, expected at least 1"):
-        posmine(nearest, WORDS, 1, {}, most=0)
+    assert posmine(nearest, WORDS, 2, {}, max_positives=4).words == [
+        "cow",
+        "dog",
+        "pig",
+    ]  # no fourth word has two images
+    with pytest.raises(LabelSetError, match="max_positives is 0, expected at least 1"):
+        posmine(nearest, WORDS, 1, {}, max_positives=0)

@@ -15,13 +15,16 @@ from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.features import Features
-from ood_lightning.detectors.evidence import IDFeatures, IDLabels
+from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.detectors.evidence import IDLabels, Inputs
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import class_bounds
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.interneg import InterNegNegatives
-from ood_lightning.label_sets.sources import IDNames, Vocabulary
+from ood_lightning.label_sets.sources import IDNames
+from ood_lightning.label_sets.training_images import IDTrainingSet, inputs_of
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -32,13 +35,17 @@ def draw(*shape: int, seed: int) -> Tensor:
     return unit(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
 
 
-def vocabulary(labels: Tensor | None, parts: tuple[Any, ...] | None = None) -> Vocabulary:
-    """Words at random, and 30 images of red and green around their names."""
-    features = draw(42, 8, seed=0)
-    image = unit(features[torch.arange(30) % 2] + 0.3 * draw(30, 8, seed=1)).half()
-    given = Features("train", image, labels, [str(i) for i in range(30)], []) if labels is not None else None
+def vocabulary(parts: tuple[Any, ...] | None = None) -> Vocabulary:
+    """42 words at random; the first two are red and green."""
     bank = SimpleNamespace(encoder=SimpleNamespace(name="tiny", fingerprint="f" * 16))
-    return Vocabulary(Words("some", WORDS, "here", parts), features, Prompts(("{}",)), cast(Any, bank), given)
+    return Vocabulary(Words("some", WORDS, "here", parts), draw(42, 8, seed=0), Prompts(("{}",)), cast(Any, bank))
+
+
+def images(labels: Tensor) -> Inputs:
+    """30 images of red and green around their names."""
+    image = unit(draw(42, 8, seed=0)[torch.arange(30) % 2] + 0.3 * draw(30, 8, seed=1)).half()
+    features = Features("train", image, labels, [str(i) for i in range(30)], [])
+    return inputs_of(FeatureSet(cast(Any, None), features), torch.device("cpu"))
 
 
 LABELS = torch.arange(30) % 2
@@ -50,30 +57,31 @@ def _names(tmp_path: Path) -> None:
 
 
 def test_the_border_is_that_of_the_chosen_images_and_their_labels():
-    book = vocabulary(LABELS)
-    assert book.id_train is not None
-    expected = class_bounds(book.features[:2], unit(book.id_train.image.float()), LABELS)
-    for found in (InterNegNegatives("names.txt"), InterNegNegatives("names.txt", pseudo_labels=True)):
-        for one, two in zip(found.class_bounds(book), expected, strict=True):
-            assert torch.equal(one, two)  # 15 of each, below the 16 shots; the nearest name is the label here
-    few = InterNegNegatives("names.txt", shots=3).class_bounds(book)
-    assert not torch.equal(few.thresholds, expected.thresholds)
-    assert torch.equal(few.thresholds, InterNegNegatives("names.txt", shots=3).class_bounds(book).thresholds)
-    assert not torch.equal(
-        few.thresholds, InterNegNegatives("names.txt", shots=3, seed=1).class_bounds(book).thresholds
-    )
+    words, known = vocabulary(), images(LABELS)
+    image = known[IDTrainingSet].images.features.image
+    expected = class_bounds(words.features[:2], unit(image.float()), LABELS)
+    for source in (InterNegNegatives("names.txt"), InterNegNegatives("names.txt", pseudo_labels=True)):
+        for part, expected_part in zip(source.class_bounds(words, known), expected, strict=True):
+            assert torch.equal(part, expected_part)  # 15 of each, below the 16 shots; the nearest name is the label
+
+    few = InterNegNegatives("names.txt", shots=3).class_bounds(words, known).thresholds
+    assert not torch.equal(few, expected.thresholds)
+    assert torch.equal(few, InterNegNegatives("names.txt", shots=3).class_bounds(words, known).thresholds)
+    other = InterNegNegatives("names.txt", shots=3, seed=1).class_bounds(words, known).thresholds
+    assert not torch.equal(few, other)
 
 
 @pytest.mark.parametrize(
-    ("source", "given"),
+    ("source", "supervision"),
     [
         (InterNegNegatives("names.txt", count=5), ("id_images", "id_labels", "id_names")),
         (InterNegNegatives("names.txt", count=5, pseudo_labels=True), ("id_images", "id_names")),
     ],
 )
-def test_what_it_was_given_is_declared(source: InterNegNegatives, given: tuple[str, ...]):
-    found = source.label_set(vocabulary(LABELS, tuple("adj" if i % 2 else "noun" for i in range(42))))
-    assert found.supervision == given
+def test_what_it_was_given_is_declared(source: InterNegNegatives, supervision: tuple[str, ...]):
+    parts = tuple("adj" if i % 2 else "noun" for i in range(42))
+    found = source.make(vocabulary(parts), images(LABELS))
+    assert found.supervision == supervision
     assert len(found.negatives or ()) == 5
     assert found.recipe["id_set"] == {"name": "train", "pictures": 30}
     assert (found.recipe["shots"], found.recipe["seed"], found.recipe["classes_with_images"]) == (16, 0, 2)
@@ -81,24 +89,23 @@ def test_what_it_was_given_is_declared(source: InterNegNegatives, given: tuple[s
 
 
 def test_inputs_say_what_is_missing():
-    assert InterNegNegatives("names.txt").required_inputs == {IDLabels}
-    assert InterNegNegatives("names.txt", pseudo_labels=True).required_inputs == {IDFeatures}
+    assert InterNegNegatives("names.txt").required_inputs == {IDTrainingSet, IDLabels}
+    assert InterNegNegatives("names.txt", pseudo_labels=True).required_inputs == {IDTrainingSet}
     assert IDNames("names.txt").required_inputs == frozenset()
-    assert IDNames("names.txt").class_bounds(vocabulary(LABELS)) is None
+    assert IDNames("names.txt").class_bounds(vocabulary(), images(LABELS)) is None
 
 
 @pytest.mark.parametrize(
     ("labels", "shots", "words"),
     [
-        (None, 16, "needs ID training images"),
         (LABELS + 1, 16, r"labels up to 2, and names\.txt 2 names"),
         (torch.full((30,), -1), 16, "labels up to -1"),
         (LABELS, 0, "0 shots"),
     ],
 )
-def test_images_and_names_that_do_not_fit_are_refused(labels: Tensor | None, shots: int, words: str):
+def test_images_and_names_that_do_not_fit_are_refused(labels: Tensor, shots: int, words: str):
     with pytest.raises(LabelSetError, match=words):
-        InterNegNegatives("names.txt", shots=shots).label_set(vocabulary(labels))
+        InterNegNegatives("names.txt", shots=shots).make(vocabulary(), images(labels))
 
 
 def _with_interneg(path: Path, sets: Path, train: Path | None, **options: Any) -> dict[str, Any]:

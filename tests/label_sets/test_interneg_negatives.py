@@ -7,7 +7,7 @@ from torch import Tensor
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds
 from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.below_border import mine_below
+from ood_lightning.label_sets.interneg import mine_below
 
 NAMES = ("cat", "Dog")
 WORDS = ("cat", "dog", *(f"word{i}" for i in range(60)))

@@ -1,5 +1,6 @@
 """Label sets of a run: from names, from names of both sides, from mined negatives."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +13,12 @@ from torch.nn.functional import normalize
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.errors import LabelSetError
-from ood_lightning.label_sets.features import label_features, negative_words
-from ood_lightning.label_sets.recipe import recipe
-from ood_lightning.label_sets.sources import CandidateNames, IDNames, MinedNegatives, Stored, Vocabulary
+from ood_lightning.label_sets.ready import label_features, texts_of
+from ood_lightning.label_sets.sources import CandidateNames, IDNames, MinedNegatives, Stored
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 WORDS = ("red", "green", "blue", "grey", "dog", "cat")
 
@@ -24,14 +26,14 @@ WORDS = ("red", "green", "blue", "grey", "dog", "cat")
 @pytest.fixture
 def vocabulary() -> Vocabulary:
     features = normalize(torch.randn(len(WORDS), 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    encoder = SimpleNamespace(name="tiny", fingerprint="f" * 16)
+    encoder = SimpleNamespace(name="tiny", fingerprint="f" * 16, logit_scale=10.0)
     bank = SimpleNamespace(encoder=encoder, features=lambda texts, prompts, what: torch.ones(len(texts), 8) / 8**0.5)
     return Vocabulary(Words("six", WORDS, "here"), features, Prompts(("{}",)), cast(Any, bank))
 
 
 def test_names_come_in_class_order_and_keep_duplicates(vocabulary: Vocabulary, tmp_path: Path):
     (tmp_path / "names.txt").write_text("green\nred\n\ngreen\n")
-    labels = IDNames("names.txt").label_set(vocabulary)
+    labels = IDNames("names.txt").make(vocabulary, Inputs())
     assert labels.words == ["green", "red", "green"]
     assert labels.negatives == ()
     assert labels.supervision == ("id_names",)
@@ -43,11 +45,11 @@ def test_candidate_names_are_those_of_the_ood_sets_without_the_id_names(
     known = make_set(tmp_path, "known", colours=("red", "green"), shards=(2,))
     foreign = make_set(tmp_path, "foreign", role="ood", colours=("blue", "grey"), shards=(2,))
     (tmp_path / "more.txt").write_text("Red\ndog\nblue\n")
-    labels = CandidateNames(str(known), [str(foreign), "more.txt"]).label_set(vocabulary)
+    labels = CandidateNames(str(known), [str(foreign), "more.txt"]).make(vocabulary, Inputs())
     assert labels.words == ["red", "green"]
     assert labels.negatives == ("blue", "grey", "dog")
     assert labels.supervision == ("id_names", "ood_names")
-    found = label_features(labels, vocabulary, 10.0, torch.device("cpu"))
+    found = label_features(labels, vocabulary, torch.device("cpu"))
     assert found.negatives.equal(vocabulary.features[[2, 3, 4]])
 
 
@@ -55,12 +57,12 @@ def test_candidates_that_are_all_id_names_are_refused(vocabulary: Vocabulary, tm
     (tmp_path / "names.txt").write_text("red\n")
     (tmp_path / "same.txt").write_text("RED\n")
     with pytest.raises(LabelSetError, match="every candidate is an ID name"):
-        CandidateNames("names.txt", ["same.txt"]).label_set(vocabulary)
+        CandidateNames("names.txt", ["same.txt"]).make(vocabulary, Inputs())
 
 
 def test_mined_negatives_are_the_words_least_similar_to_the_names(vocabulary: Vocabulary, tmp_path: Path):
     (tmp_path / "names.txt").write_text("red\n")
-    labels = MinedNegatives("names.txt", count=3).label_set(vocabulary)
+    labels = MinedNegatives("names.txt", count=3).make(vocabulary, Inputs())
     cosines = vocabulary.features @ vocabulary.features[0]
     nearest_last = sorted(range(1, 6), key=lambda i: float(cosines[i]))
     assert labels.negatives == tuple(WORDS[i] for i in nearest_last[:3])
@@ -69,7 +71,7 @@ def test_mined_negatives_are_the_words_least_similar_to_the_names(vocabulary: Vo
 def test_a_file_without_names_is_refused(vocabulary: Vocabulary, tmp_path: Path):
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(LabelSetError, match="holds no names"):
-        IDNames("empty.txt").label_set(vocabulary)
+        IDNames("empty.txt").make(vocabulary, Inputs())
 
 
 COUNTS = (3, 1, 4, 1, 2, 5)
@@ -77,26 +79,25 @@ COUNTS = (3, 1, 4, 1, 2, 5)
 
 def counted(vocabulary: Vocabulary) -> Vocabulary:
     """The same words, some of them more than once."""
-    return vocabulary._replace(words=Words("six_duplicates", WORDS, "here", counts=COUNTS))
+    return replace(vocabulary, words=Words("six_duplicates", WORDS, "here", counts=COUNTS))
 
 
 def rest(vocabulary: Vocabulary, *positives: str) -> LabelSet:
-    """A mined set under the lexicon's words."""
-    about = recipe(vocabulary.words, vocabulary.prompts, vocabulary.bank.encoder, method="by hand")
-    return LabelSet(tuple(Positive(word) for word in positives), None, about)
+    """A mined set under the vocabulary's words."""
+    return LabelSet(tuple(Positive(word) for word in positives), None, vocabulary.recipe(method="by hand"))
 
 
 def test_the_rest_of_a_corpus_with_duplicates_weighs_as_much_as_its_copies(vocabulary: Vocabulary):
     many = counted(vocabulary)
     labels, images = rest(many, "red", "dog"), vocabulary.features[[0, 2]]
-    found = label_features(labels, many, 10.0, torch.device("cpu"))
+    found = label_features(labels, many, torch.device("cpu"))
     kept = [1, 2, 3, 5]  # no copy of an elected word is left among the negatives
-    assert list(negative_words(labels, many)) == [WORDS[i] for i in kept for _ in range(COUNTS[i])]
+    assert list(texts_of(labels, many).negatives) == [WORDS[i] for i in kept for _ in range(COUNTS[i])]
     logits = 10.0 * images.double() @ vocabulary.features.double().T
     log_counts = torch.tensor([COUNTS[i] for i in kept], dtype=torch.float64).log()
     expected = logits[:, [0, 4]].logsumexp(1) - (logits[:, kept] + log_counts).logsumexp(1)  # positives count once
     torch.testing.assert_close(LabelMass(sharpness=1.0)(images, found).double(), expected, atol=1e-5, rtol=0)
-    plain = label_features(rest(vocabulary, "red", "dog"), vocabulary, 10.0, torch.device("cpu"))
+    plain = label_features(rest(vocabulary, "red", "dog"), vocabulary, torch.device("cpu"))
     assert (LabelMass(sharpness=1.0)(images, plain) - LabelMass(sharpness=1.0)(images, found)).min() > 0.1
 
 
@@ -111,12 +112,12 @@ def test_a_set_says_that_its_corpus_has_duplicates_and_is_refused_without(vocabu
     }
     assert set(rest(vocabulary, "red").recipe["corpus"]) == {"name", "words", "sha256"}
     labels.write("labels.json")
-    assert Stored("labels.json").label_set(many) == labels
+    assert Stored("labels.json").make(many, Inputs()) == labels
     with pytest.raises(LabelSetError, match=r"the rest of corpus 'six_duplicates' .*, the run uses 'six'"):
-        Stored("labels.json").label_set(vocabulary)
+        Stored("labels.json").make(vocabulary, Inputs())
 
 
 def test_mined_negatives_are_ranked_among_different_words(vocabulary: Vocabulary, tmp_path: Path):
     (tmp_path / "names.txt").write_text("red\n")
     source = MinedNegatives("names.txt", count=5)
-    assert source.label_set(counted(vocabulary)).negatives == source.label_set(vocabulary).negatives
+    assert source.make(counted(vocabulary), Inputs()).negatives == source.make(vocabulary, Inputs()).negatives

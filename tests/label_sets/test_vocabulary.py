@@ -18,22 +18,21 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus, Part, WordFile, Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.detectors.base import Detector, Scorer
-from ood_lightning.detectors.evidence import Evidence
+from ood_lightning.detectors.evidence import Evidence, Inputs
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.features import label_features, negative_words
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.official_negatives import AugmentedNames, CSPNegatives, NegLabelNegatives
+from ood_lightning.label_sets.ready import label_features, texts_of
 from ood_lightning.label_sets.sources import (
     CandidateNames,
     CLIPScopeNegatives,
     IDNames,
-    LabelSource,
     MinedNegatives,
     Stored,
-    Vocabulary,
     WithCorpus,
 )
-from ood_lightning.label_sets.vocabulary import build_vocabularies
+from ood_lightning.label_sets.vocabulary import Vocabulary, build_vocabularies
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -142,7 +141,7 @@ def test_a_label_set_has_the_same_features_whether_its_corpus_is_encoded_or_not(
     beside = build_vocabularies({"": source, "mined": MinedNegatives("labels.json", 1)}, Tagged(), PLAIN, bank)[""]
     assert len(beside.features) == 12
     device = torch.device("cpu")
-    found, expected = (label_features(labels, vocabulary, 1.0, device) for vocabulary in (alone, beside))
+    found, expected = (label_features(labels, vocabulary, device) for vocabulary in (alone, beside))
     assert found.positives.equal(expected.positives)
     assert found.negatives.equal(expected.negatives)
     assert found.negatives.shape[1] == 12
@@ -174,18 +173,18 @@ def test_a_set_scores_the_same_when_it_is_read_back(
     Path("ood.txt").write_text("wide\nstone\n")
     source, corpus = make(names), Conjugated(Tagged()) if conjugated else Tagged()
     vocabulary = single(source, bank, corpus, prompts)
-    made = source.label_set(vocabulary)
+    made = source.make(vocabulary, Inputs())
     assert ("adjectives" in made.recipe) == (prompts is BY_PART and not isinstance(source, IDNames | CandidateNames))
     made.write("labels.json")
-    read = Stored("labels.json").label_set(vocabulary)
+    read = Stored("labels.json").make(vocabulary, Inputs())
     assert read == made
-    first, second = (label_features(labels, vocabulary, 10.0, CPU) for labels in (made, read))
+    first, second = (label_features(labels, vocabulary, CPU) for labels in (made, read))
     for side in ("positives", "negatives"):
         torch.testing.assert_close(getattr(first, side), getattr(second, side), rtol=0, atol=0)
     if made.negatives is not None:  # nor does it take the corpus then
         Path("w.txt").write_text("lamp\n")
         elsewhere = single(WithCorpus("labels.json", WordFile("w.txt")), bank, Tagged(), prompts)
-        third = label_features(Stored("labels.json").label_set(elsewhere), elsewhere, 10.0, CPU)
+        third = label_features(Stored("labels.json").make(elsewhere, Inputs()), elsewhere, CPU)
         for side in ("positives", "negatives"):
             torch.testing.assert_close(getattr(third, side), getattr(first, side))
 
@@ -196,8 +195,8 @@ def test_names_are_nouns_and_negatives_what_the_corpus_says(bank: TextBank, name
     words = corpus.load()
     source = NegLabelNegatives(names, share=1.0)
     vocabulary = single(source, bank, corpus)
-    labels = source.label_set(vocabulary)
-    found = label_features(labels, vocabulary, 10.0, CPU)
+    labels = source.make(vocabulary, Inputs())
+    found = label_features(labels, vocabulary, CPU)
     torch.testing.assert_close(found.positives, torch.stack([feature(w, "noun") for w in ("grey", "cat", "pansy")]))
     assert set(labels.negatives or ()) == set(words.words)
     expected = [feature(w, "adj" if w in words.adjectives else "noun") for w in labels.negatives or ()]
@@ -206,29 +205,29 @@ def test_names_are_nouns_and_negatives_what_the_corpus_says(bank: TextBank, name
         "positives": [],
         "negatives": [w for w in labels.negatives or () if w in words.adjectives],
     }
-    assert list(negative_words(labels, vocabulary)) == list(labels.negatives or ())
+    assert list(texts_of(labels, vocabulary).negatives) == list(labels.negatives or ())
 
 
 def test_names_of_ood_classes_are_nouns(bank: TextBank, names: str):
     Path("ood.txt").write_text("wide\nstone\n")
     source = CandidateNames(names, ["ood.txt"])
     vocabulary = single(source, bank)
-    found = label_features(source.label_set(vocabulary), vocabulary, 10.0, CPU)
+    found = label_features(source.make(vocabulary, Inputs()), vocabulary, CPU)
     torch.testing.assert_close(found.negatives, torch.stack([feature(w, "noun") for w in ("wide", "stone")]))
 
 
 def test_added_words_are_what_the_corpus_says_and_the_rest_is_negative(bank: TextBank, names: str):
     source = AugmentedNames(names, 9)  # of ten words that are no name
     vocabulary = single(source, bank)
-    labels = source.label_set(vocabulary)
+    labels = source.make(vocabulary, Inputs())
     added = labels.words[3:]
     assert {"red", "wide", "tall"} & set(added)
     expected = [feature(w, "noun") for w in labels.words[:3]]
     expected += [feature(w, "adj" if w in ADJECTIVES else "noun") for w in added]
-    found = label_features(labels, vocabulary, 10.0, CPU)
+    found = label_features(labels, vocabulary, CPU)
     torch.testing.assert_close(found.positives, torch.stack(expected))
     rest = [w for w in (*NOUNS, *ADJECTIVES) if w not in {*added, "grey", "cat"}]
-    assert list(negative_words(labels, vocabulary)) == rest
+    assert list(texts_of(labels, vocabulary).negatives) == rest
     expected = [feature(w, "adj" if w in ADJECTIVES else "noun") for w in rest]
     torch.testing.assert_close(found.negatives, torch.stack(expected))
 
@@ -237,13 +236,13 @@ def test_clipscopes_words_may_be_ranked_under_other_prompts(bank: TextBank, name
     mining = Prompts(("the {}",))
     source = CLIPScopeNegatives(names, 3, 2, share=1.0, mining_prompts=mining)
     vocabulary = single(source, bank, prompts=PLAIN)
-    labels = source.label_set(vocabulary)
+    labels = source.make(vocabulary, Inputs())
     known = torch.stack([feature(w, "noun", PLAIN) for w in ("grey", "cat", "pansy")])
     candidates = [w for w in (*NOUNS, *ADJECTIVES) if w not in {"grey", "cat"}]
     ranked = sorted(candidates, key=lambda w: float((known @ feature(w, "noun", mining)).min()))
     assert list(labels.negatives or ()) == ranked[:3] + ranked[-2:]
     assert labels.recipe["mining_prompts"]["templates"] == ["the {}"]
-    found = label_features(labels, vocabulary, 10.0, CPU).negatives
+    found = label_features(labels, vocabulary, CPU).negatives
     torch.testing.assert_close(found, torch.stack([feature(w, "noun", PLAIN) for w in labels.negatives or ()]))
 
 
@@ -261,12 +260,12 @@ def mined() -> LabelSet:
 def test_mined_positives_may_take_the_names_place(bank: TextBank, mined: LabelSet):
     source = MinedNegatives("fit.json", 5)
     vocabulary = single(source, bank)
-    labels = source.label_set(vocabulary)
+    labels = source.make(vocabulary, Inputs())
     assert labels.positives == mined.positives  # with their support
     assert labels.supervision == ("id_images",)
     assert labels.recipe["positives"] == {"method": "ClusterMine", "sha256": mined.sha256}
     positives = torch.stack([feature("tree", "noun"), feature("red", "adj")])
-    torch.testing.assert_close(label_features(labels, vocabulary, 10.0, CPU).positives, positives)
+    torch.testing.assert_close(label_features(labels, vocabulary, CPU).positives, positives)
     candidates = [w for w in (*NOUNS, *ADJECTIVES) if w not in mined.words]
     cosines = {w: positives @ feature(w, "adj" if w in ADJECTIVES else "noun") for w in candidates}
     distance = {w: float(c.double().quantile(0.95)) for w, c in cosines.items()}
@@ -277,27 +276,27 @@ def test_mined_positives_of_another_encoder_are_refused(bank: TextBank, encoder:
     vocabulary = single(IDNames("x"), bank)
     encoder.fingerprint = "g" * 16  # type: ignore[misc]
     with pytest.raises(LabelSetError, match="was made with encoder 'fake'"):
-        MinedNegatives("fit.json", 5).label_set(vocabulary)
+        MinedNegatives("fit.json", 5).make(vocabulary, Inputs())
 
 
 def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: TextBank, names: str):
     source = AugmentedNames(names, 2)
-    source.label_set(single(source, bank)).write("l.json")
+    source.make(single(source, bank), Inputs()).write("l.json")
     other = Prompts(BY_PART.templates, BY_PART.order, ("so {}",))
     other_order = Prompts(BY_PART.templates, adjectives=BY_PART.adjectives)
     with pytest.raises(
         LabelSetError, match=r"the prompts' adjectives \['\{\} thing', 'a \{\} one'\], the run uses \['so"
     ):
-        Stored("l.json").label_set(single(Stored("l.json"), bank, prompts=other))
+        Stored("l.json").make(single(Stored("l.json"), bank, prompts=other), Inputs())
     with pytest.raises(
         LabelSetError, match=r"the prompts' order mean-then-normalise, the run uses normalise-then-mean"
     ):
-        Stored("l.json").label_set(single(Stored("l.json"), bank, prompts=other_order))
+        Stored("l.json").make(single(Stored("l.json"), bank, prompts=other_order), Inputs())
     same_words = Tagged((*NOUNS, "red"), ADJECTIVES[1:])
     with pytest.raises(LabelSetError, match=r"rest of corpus 'tagged' .*give this set its own: .*WithCorpus"):
-        Stored("l.json").label_set(single(Stored("l.json"), bank, same_words))
-    source.label_set(single(source, bank, prompts=PLAIN)).write("l.json")
-    Stored("l.json").label_set(single(Stored("l.json"), bank, same_words, PLAIN))  # parts decide nothing here
+        Stored("l.json").make(single(Stored("l.json"), bank, same_words), Inputs())
+    source.make(single(source, bank, prompts=PLAIN), Inputs()).write("l.json")
+    Stored("l.json").make(single(Stored("l.json"), bank, same_words, PLAIN), Inputs())  # parts decide nothing here
 
 
 @dataclass(frozen=True)

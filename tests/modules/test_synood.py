@@ -193,8 +193,11 @@ def refused(capsys: pytest.CaptureFixture[str], *given: str) -> str:
         (["--trainer.reload_dataloaders_every_n_epochs", "0"], "expected 1"),
         (["--model.image_epochs", "0"], "image_epochs is 0, expected at least 1"),
         (["--data.id_shards", "{sets}/train"], "48 of the 48 pictures of set 'train' have no label"),
-        (["--data.id_shards", "{sets}/blues"], "has the role ood in its manifest, expected id"),
-        (["--data.synthetic_shards", "{sets}/train"], "expected ood: synthetic pictures stand for OOD"),
+        (["--data.id_shards", "{sets}/blues"], "its manifest says ood: id_shards are ID"),
+        (
+            ["--data.synthetic_shards", "{sets}/train"],
+            "its manifest says id: synthetic_shards stand for OOD",
+        ),
         (["--model.label_set.names", "one.txt"], "has 2 classes, the label set 1 names"),
     ],
     ids=lambda part: part[0] if isinstance(part, list) else "",

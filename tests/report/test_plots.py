@@ -170,6 +170,9 @@ def test_bins_of_a_histogram_lie_at_their_cosines():
     left, right = LEFT, 2 * WIDTH - RIGHT  # of cosines 0 and 1
     middle = (left + right) / 2
     assert xs == pytest.approx([left, left, middle, middle, right, right], abs=0.01)
+    level = max(float(str(e.get("y"))) for e in elements(picture, "text") if e.get("text-anchor") == "middle") - 18
+    numbers = [e.text for e in elements(picture, "text") if float(str(e.get("y"))) == level]
+    assert numbers == ["0", "0.2", "0.4", "0.6", "0.8", "1"]  # below the axis; its title stands 18 pixels lower
 
 
 def test_heights_of_a_histogram_are_shares():

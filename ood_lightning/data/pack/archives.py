@@ -96,23 +96,20 @@ def _listing(path: Path, members: Sequence[tuple[str, Location]]) -> Listing:
 
 def _tar_location(path: Path, member: tarfile.TarInfo) -> Location:
     is_plain = member.isreg() and not member.issparse()
-    reason = _reason_to_refuse(
-        member.name, member.size, "" if is_plain else "a link, device or sparse file, and no plain member"
-    )
-    return Refused(reason) if reason else Slice(str(path), member.offset_data, member.size)
+    kind = "" if is_plain else "a link, device or sparse file, and no plain member"
+    return _location(member.name, member.size, kind, Slice(str(path), member.offset_data, member.size))
 
 
 def _zip_location(path: Path, number: int, member: zipfile.ZipInfo) -> Location:
     is_plain = (member.external_attr >> 28) in (0, 8)  # file type of Unix: 8 is a plain file, 0 says nothing
-    reason = _reason_to_refuse(
-        member.filename, member.file_size, "" if is_plain else "a link or device, and no plain member"
-    )
-    return Refused(reason) if reason else ZipMember(str(path), number)
+    kind = "" if is_plain else "a link or device, and no plain member"
+    return _location(member.filename, member.file_size, kind, ZipMember(str(path), number))
 
 
-def _reason_to_refuse(name: str, size: int, other_kind: str) -> str:
-    """Why a member is not read; empty: it is."""
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or name[1:3] == ":\\":
-        return "its name leads out of the archive"
-    return other_kind or (TOO_LARGE if size > MAX_BYTES else "")
+def _location(name: str, size: int, other_kind: str, location: Location) -> Location:
+    """Where a member's bytes lie, or why it is not read: `other_kind` says what it is if not a plain member."""
+    is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] == ":\\"
+    reason = "its name leads out of the archive" if is_outside else other_kind
+    if not reason and size <= MAX_BYTES:
+        return location
+    return Refused(reason or TOO_LARGE)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ood_lightning.data.pack.archives import tar_listing, zip_listing
 from ood_lightning.data.pack.folder import folder_listing
 from ood_lightning.data.pack.hub_splits import SPLITS, Groups, chosen, grouped
-from ood_lightning.data.pack.keys import keys_of, shows
+from ood_lightning.data.pack.keys import keys_of, stem_of
 from ood_lightning.data.pack.list_files import list_file, table
 from ood_lightning.data.pack.listings import Entry, Listing
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
@@ -181,7 +181,7 @@ class Originals:
             except ValueError as error:
                 yield SkippedImage(entry.path, str(error))
             else:
-                metadata = None if shows(key, entry.path) else {"path": entry.path}
+                metadata = None if key == stem_of(entry.path) else {"path": entry.path}
                 yield PackedImage(key, suffix, data, label, metadata)
 
 

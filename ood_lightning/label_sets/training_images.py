@@ -1,0 +1,108 @@
+"""ID training images as label sources and detectors ask for them, and the clusters that a fit finds among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.similarity import unit
+from ood_lightning.label_sets.nearest import nearest_words
+
+if TYPE_CHECKING:
+    from ood_lightning.data.artifacts.sets import FeatureSet
+    from ood_lightning.functional.similarity import Top
+    from ood_lightning.label_sets.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class IDTrainingSet(Input):
+    """The set of ID training images: its features in the stored dtype, on the CPU, and its manifest.
+
+    Args:
+        images: the set.
+        device: where products with words are taken.
+        fit_settings: of the fit that has just run on these images; recipes of label sets repeat them.
+    """
+
+    how_to_provide: ClassVar[str] = IDFeatures.how_to_provide
+
+    images: FeatureSet
+    device: torch.device
+    fit_settings: Mapping[str, Any] = field(default_factory=dict)
+    _nearest: dict[tuple[str, str, str], Top] = field(default_factory=dict, repr=False, compare=False)
+
+    def nearest(self, vocabulary: Vocabulary) -> Top:
+        """Nearest word of each image and the cosine to it, each of shape (n,), on the CPU.
+
+        Computed once for each vocabulary, since every image is compared with every word.
+        """
+        if vocabulary.key not in self._nearest:
+            image = self.images.features.image
+            self._nearest[vocabulary.key] = nearest_words(image, vocabulary.features, self.device)
+        return self._nearest[vocabulary.key]
+
+    def recipe(self, vocabulary: Vocabulary) -> dict[str, Any]:
+        """What a label set that these images voted for is made from."""
+        return vocabulary.recipe(self.images.manifest, **self.fit_settings)
+
+
+@dataclass(frozen=True)
+class Clusters(Input):
+    """Clusters of the ID training images, such as a fit finds them.
+
+    Args:
+        assignments: cluster of each image, int64, shape (n,).
+    """
+
+    how_to_provide: ClassVar[str] = "clusters of the ID training images (`votes.safetensors` of a fit)"
+
+    assignments: Tensor
+
+    @classmethod
+    def read(cls, path: str | Path, training_set: IDTrainingSet) -> Clusters:
+        """From `votes.safetensors` of a fit on the same images.
+
+        Raises:
+            SettingsError: it is no such file, or one of other images.
+        """
+        try:
+            with safe_open(path, framework="pt") as stored:
+                assignments, of_set = stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
+        except (OSError, SafetensorError) as error:
+            raise SettingsError(f"{path} holds no votes of a fit: {error}") from error
+
+        manifest, n_images = training_set.images.manifest, len(training_set.images.features)
+        if of_set not in (None, manifest.fingerprint):
+            raise SettingsError(f"{path} was made on another set than {manifest.name!r}: name the one of the fit")
+        if len(assignments) != n_images:
+            raise SettingsError(
+                f"{path} has clusters for {len(assignments)} pictures, set {manifest.name!r} has {n_images}"
+            )
+        return cls(assignments)
+
+
+def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[str, Any] | None = None) -> Inputs:
+    """What a set of ID training images offers; tensors are made when somebody first asks for them.
+
+    Args:
+        images: the set.
+        device: where detectors compute.
+        fit_settings: see :class:`IDTrainingSet`.
+    """
+    features = images.features
+    available = Inputs.of(IDTrainingSet(images, device, fit_settings or {}))
+    available = available.offering(IDFeatures, lambda: IDFeatures(unit(features.image.float()).to(device)))
+    if (features.label >= 0).any():
+        available = available.offering(IDLabels, lambda: IDLabels(features.label.to(device)))
+    if "tower" in features.columns:
+        tower = features.columns["tower"]
+        available = available.offering(TowerFeatures, lambda: TowerFeatures(tower.rows(0, len(features)).to(device)))
+    return available
