@@ -57,11 +57,9 @@ def _how_to_uncompress(path: Path) -> str:
     """What to do with a compressed tar; empty: it is none."""
     with path.open("rb") as file:
         start = file.read(6)
-    for magic, tool in COMPRESSED.items():
-        if start.startswith(magic):
-            advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
-            return f"{path} is a compressed tar: {advice}"
-    return ""
+    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), None)
+    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
+    return f"{path} is a compressed tar: {advice}" if tool else ""
 
 
 def zip_listing(path: Path) -> Listing:
