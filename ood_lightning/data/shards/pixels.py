@@ -52,8 +52,8 @@ def _first(steps: list[Any]) -> list[Any]:
     # open_clip's own conversion is left out: images come in RGB
     steps = [step for step in steps if getattr(step, "__name__", "") != "_convert_to_rgb"]
 
-    works_on_tensors = bool(steps) and hasattr(steps[0], "of_pixels")  # `resize: fast`
-    if works_on_tensors and all(isinstance(step, CenterCrop) for step in steps[1:]):
+    # `resize: fast` works on tensors
+    if steps and hasattr(steps[0], "of_pixels") and all(isinstance(step, CenterCrop) for step in steps[1:]):
         return [pixels, steps[0].of_pixels, *steps[1:]]  # not copied into Pillow and back
     return [decode, *steps, pil_to_tensor]
 

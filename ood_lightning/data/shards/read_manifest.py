@@ -122,8 +122,7 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
     """The manifest that a JSON text states; `where` names it in errors."""
     entries = decode_json(text, ManifestEntries, where, ManifestError)
 
-    paths = [shard.path for shard in entries.shards]
-    for path, n in Counter(paths).items():
+    for path, n in Counter(shard.path for shard in entries.shards).items():
         if n > 1:
             raise ManifestError(f"{where} lists the shard {path!r} twice: its samples would count twice")
         if Path(path).is_absolute() or ".." in Path(path).parts:
@@ -164,8 +163,8 @@ def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
         raise SourceError(f"no such shard: {', '.join(missing[:3])}{more}")
 
     root = paths[0].parent
-    shards = tuple(_counted(path, root) for path in paths)
-    return Manifest(name=_stem(paths[0]) or root.resolve().name, role=role, shards=shards, root=root)
+    name = _stem(paths[0]) or root.resolve().name
+    return Manifest(name, role, tuple(_counted(path, root) for path in paths), root=root)
 
 
 def _counted(path: Path, root: Path) -> Shard:
