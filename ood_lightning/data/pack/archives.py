@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.tars import Slice, ends_well
+from ood_lightning.data.shards.tars import Slice, tar_members
 from ood_lightning.errors import SourceError
-from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
@@ -47,16 +46,10 @@ def tar_listing(path: Path) -> Listing:
     Raises:
         SourceError: it is compressed, damaged or cut.
     """
-    members = []
     try:
-        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-            members = [(member.name, _tar_location(path, member)) for member in tar if not member.isdir()]
-            is_whole = ends_well(tar, raw)
+        members = [(member.name, _tar_location(path, member)) for member in tar_members(path) if not member.isdir()]
     except tarfile.TarError as error:
         raise SourceError(_how_to_uncompress(path) or f"{path} is no sound tar: {error}") from None
-
-    if not is_whole:
-        raise SourceError(f"{path} is damaged or cut after {many(len(members), 'member')}: copy it again")
     return _listing(path, members)
 
 
@@ -64,11 +57,9 @@ def _how_to_uncompress(path: Path) -> str:
     """What to do with a compressed tar; empty: it is none."""
     with path.open("rb") as file:
         start = file.read(6)
-    for magic, tool in COMPRESSED.items():
-        if start.startswith(magic):
-            advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
-            return f"{path} is a compressed tar: {advice}"
-    return ""
+    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), None)
+    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
+    return f"{path} is a compressed tar: {advice}" if tool else ""
 
 
 def zip_listing(path: Path) -> Listing:

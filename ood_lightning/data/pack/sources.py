@@ -92,17 +92,17 @@ def _of_splits(tables: Sequence[Path], path: Path, split: str | None) -> list[Pa
 
 
 def _read_file(path: Path, root: Path) -> Listing:
-    kind = path.suffix.lower()
-    if kind == ".txt":
-        return list_file(path, root)
-    if kind in (".csv", ".tsv"):
-        return table(path, root)
-    if kind in (".tar", ".tgz", ".gz", ".xz", ".bz2", ".zst"):
-        return tar_listing(path)
-    if kind == ".zip":
-        return zip_listing(path)
-    if kind == ".parquet":
-        return _read_parquet([path])
+    match path.suffix.lower():
+        case ".txt":
+            return list_file(path, root)
+        case ".csv" | ".tsv":
+            return table(path, root)
+        case ".tar" | ".tgz" | ".gz" | ".xz" | ".bz2" | ".zst":
+            return tar_listing(path)
+        case ".zip":
+            return zip_listing(path)
+        case ".parquet":
+            return _read_parquet([path])
     raise SourceError(f"{path} is no source of pictures: expected {KINDS}")
 
 
@@ -176,10 +176,8 @@ class Originals:
             try:
                 data = entry.location.read()
                 suffix = suffix_of(data, pixels=self.verify)
-            except OSError as error:
-                yield SkippedImage(entry.path, error.strerror or str(error))
-            except ValueError as error:
-                yield SkippedImage(entry.path, str(error))
+            except (OSError, ValueError) as error:
+                yield SkippedImage(entry.path, getattr(error, "strerror", None) or str(error))
             else:
                 metadata = None if key == stem_of(entry.path) else {"path": entry.path}
                 yield PackedImage(key, suffix, data, label, metadata)

@@ -15,10 +15,9 @@ from ood_lightning.data.cards import compare
 from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import content
-from ood_lightning.data.pack.archives import Slice
-from ood_lightning.data.shards.members import located
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
+from ood_lightning.data.shards.tars import Slice, located
 from ood_lightning.hashes import sha256_of
 
 
