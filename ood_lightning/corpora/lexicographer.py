@@ -15,7 +15,7 @@ from pathlib import Path
 from ood_lightning.corpora.wordnet import FROZEN_SHA256
 from ood_lightning.corpora.words import PARTS, Corpus, Part, WordFile, Words
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import frozen_text
 
 _NOUNS = (
     "Tops act animal artifact attribute body cognition communication event feeling food group location motive object "

@@ -5,7 +5,6 @@ result 67K words (nouns) and 79K words (nouns and adjectives); first lemma, lowe
 that gives both numbers. Its Table 6 tries all lemmas, and duplicates, too.
 """
 
-import logging
 import os
 import re
 from collections import Counter
@@ -14,13 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ood_lightning.corpora.words import PARTS, Corpus, Part, Words
+from ood_lightning.corpora.words import PARTS, Corpus, Part, Words, compare_size
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, frozen_text, synsets, wndb_version
 from ood_lightning.wordnet.graph import frozen_graph
-
-log = logging.getLogger(__name__)
 
 Counted = dict[str, tuple[int, int]]  # word: how many synsets it heads, how often it is a lemma of one
 
@@ -100,11 +96,7 @@ class WordNet(Corpus):
 
         size = counts.total() if self.duplicates else len(words)
         expected = EXPECTED[self.parts, self.lemmas][self.duplicates]
-        if size != expected:
-            log.warning(
-                "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
-                *(lemmas.version, lemmas.origin, size, self.parts, expected),
-            )
+        compare_size(f"WordNet {lemmas.version} from {lemmas.origin} ({self.parts})", size, "3.0", expected)
 
         every = "_all" if self.lemmas == "all" else ""
         duplicates = "_duplicates" if self.duplicates else ""

@@ -138,6 +138,15 @@ def kept(cells: Sequence[str], source: str, unit: str, *, lower: bool) -> tuple[
     return words
 
 
+def compare_size(source: str, n: int, published: str, expected: int) -> None:
+    """Warn in the log where a source does not give as many words as the published one does."""
+    if n != expected:
+        log.warning(
+            "%s gives %d words; %s gives %d. Compare results only where the corpus is equal.",
+            *(source, n, published, expected),
+        )
+
+
 def read_text(path: Path, kind: str) -> str:
     """A file in UTF-8, line ends as they are, without the byte-order mark that editors on Windows begin it with.
 

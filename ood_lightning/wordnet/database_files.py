@@ -1,7 +1,10 @@
-"""WordNet's own database files, `data.noun` and the others, line by line."""
+"""WordNet's own database files, `data.noun` and the others, line by line; and the frozen ones of this package."""
 
+import hashlib
+import lzma
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -81,3 +84,27 @@ def wndb_version(folder: Path) -> str:
 
     release = re.search(r"WordNet (\d+(?:\.\d+)+)", licence)
     return release[1] if release else "of unknown release"
+
+
+def frozen_text(name: str, sha256: str) -> str:
+    """The text of a file of WordNet 3.0 that comes with this package, checked by its SHA-256.
+
+    Args:
+        name: of the file.
+        sha256: of the text inside, so that another liblzma does not change it.
+
+    Raises:
+        CorpusError: if the file is missing, damaged or changed.
+    """
+    file = files("ood_lightning") / "corpora" / "frozen" / name
+    try:
+        text = lzma.decompress(file.read_bytes())
+    except (OSError, lzma.LZMAError) as error:
+        raise CorpusError(f"cannot read {file}: {error}. Install ood-lightning again.") from error
+
+    if (digest := hashlib.sha256(text).hexdigest()) != sha256:
+        raise CorpusError(
+            f"{file} has SHA-256 {digest[:12]}..., expected {sha256[:12]}...: it was changed. Install ood-lightning "
+            f"again; for words of your own use ood_lightning.corpora.words.WordFile."
+        )
+    return text.decode()

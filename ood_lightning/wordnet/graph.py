@@ -15,8 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import read_lines, synsets, wndb_version
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import frozen_text, read_lines, synsets, wndb_version
 
 FROZEN_GRAPH = "wordnet30_noun_graph.txt.xz"
 FROZEN_GRAPH_SHA256 = "009d207675df7120ba13e93a404d3657a066b380e57bbe880c122d2d5b9c136e"  # of the text inside
