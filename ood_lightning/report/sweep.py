@@ -13,7 +13,7 @@ from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.functional.elbow import Elbow
 from ood_lightning.report.console import console, table
 from ood_lightning.report.labels import flat
-from ood_lightning.report.plots import Panel, curves
+from ood_lightning.report.plots import Panel, svg
 
 COUNTS = {"asked": "C", "in_use": "in use", "positives": "|P|"}  # of quality.json's clusters: heading of the table
 MEASURES = {  # of the same: heading of the table, title of the panel
@@ -111,6 +111,9 @@ def print_sweep(fits: Sequence[Fit], elbow: Elbow) -> None:
 
 def drawn(fits: Sequence[Fit], elbow: Elbow) -> str:
     """The four measures over C as SVG, the elbow ringed."""
-    x = [float(fit.n_clusters) for fit in fits]
-    panels = [Panel(title, x, [fit.measures[key] for fit in fits], elbow.at) for key, (_, title) in MEASURES.items()]
-    return curves(panels, "clusters asked for, C")
+    x = [fit.n_clusters for fit in fits]
+    panels = [
+        Panel(title, "clusters asked for, C", x, [fit.measures[key] for fit in fits], elbow.at)
+        for key, (_, title) in MEASURES.items()
+    ]
+    return svg(panels, columns=2, width=4.4)
