@@ -10,8 +10,7 @@ from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
 from ood_lightning.report.console import console
 from ood_lightning.report.console import table as rich_table
-from ood_lightning.report.lost import FEW, lost_pictures
-from ood_lightning.report.remarks import metric_lines, remarks
+from ood_lightning.report.remarks import FEW, lost_pictures, metric_lines, remarks
 from ood_lightning.report.tables import (
     CONVENTION,
     OURS,
@@ -61,7 +60,7 @@ def print_results(
 def print_remarks(metadata: Mapping[str, Any], out: Console | None = None) -> None:
     """Print what must be known beside the rows; of a set's images that were left out, the first few."""
     out = out or console()
-    for line in [*remarks(metadata), *lost_pictures(metadata.get("bad_samples", {}), FEW)]:
+    for line in [*remarks(metadata), *lost_pictures(metadata, FEW)]:
         out.print(f"  {line}", soft_wrap=True)
 
 
