@@ -34,5 +34,5 @@ def evidence_of(
     encoder: str = "e" * 16,
     image_tower: ImageTower = TOWER,
 ) -> Evidence:
-    made = {name: ready(found) if isinstance(found, LabelFeatures) else found for name, found in label_sets.items()}
+    made = {name: ready(of) if isinstance(of, LabelFeatures) else of for name, of in label_sets.items()}
     return Evidence(made, encoder, image_tower, Inputs.of(*available))

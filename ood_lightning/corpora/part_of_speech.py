@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ood_lightning.corpora.table import kept, read_columns
-from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.corpora.table import read_columns
+from ood_lightning.corpora.words import Corpus, Part, Words, kept
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ class PartOfSpeech(Corpus):
         words: dict[str, Part] = {}
         for tag, part in TAGS.items():
             if part in self.parts.split("+"):
-                tagged = [word for word, its_tag in rows if its_tag.strip() == tag]
-                for word in kept(self.path, tagged, lower=True):
+                tagged = [word for word, its_tag in rows if its_tag == tag]
+                for word in kept(tagged, f"table {self.path}, tag {tag}", "cell", lower=True):
                     words.setdefault(word, part)
 
         if len(words) != (expected := EXPECTED[self.parts]):

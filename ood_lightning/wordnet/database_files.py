@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,10 +34,7 @@ def synsets(folder: Path, part: Literal["noun", "adj"]) -> Iterator[Synset]:
         CorpusError: if the file is missing or a line is cut.
     """
     path = folder / f"data.{part}"
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line or line.startswith("  "):
-            continue
-
+    for number, line in read_lines(path):
         synset = _parsed(line)
         if synset is None:
             raise CorpusError(f"{path}, line {number}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
@@ -59,14 +57,15 @@ def _parsed(line: str) -> Synset | None:
     return Synset(fields[0], file, lemmas, pointers) if whole else None
 
 
-def read_lines(path: Path) -> list[str]:
-    """A WNDB file as lines.
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a WNDB file with their numbers, without the licence in front.
 
     Raises:
         CorpusError: if it cannot be read; says where to get it.
     """
     try:
-        return path.read_text(encoding="utf-8").split("\n")
+        lines = enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
+        return [(number, line) for number, line in lines if line and not line.startswith("  ")]
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), name a folder that "
@@ -78,9 +77,7 @@ def wndb_version(folder: Path) -> str:
     """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
     path = folder / "data.noun"
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.startswith("  "):
-                break
-            if release := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
-                return release[1]
-    return "of unknown release"
+        licence = "".join(takewhile(lambda line: line.startswith("  "), file))
+
+    release = re.search(r"WordNet (\d+(?:\.\d+)+)", licence)
+    return release[1] if release else "of unknown release"

@@ -65,14 +65,9 @@ def read_wndb(folder: Path) -> NounGraph:
         pointers = [[offset for pointer, offset in synset.pointers if pointer == symbol] for synset in nouns]
         return tuple(tuple(row[offset] for offset in offsets) for offsets in pointers)
 
-    index = read_lines(folder / "index.noun")
-    try:
-        senses = {}
-        for line in index:
-            if line and not line.startswith("  "):
-                fields = line.split()
-                n_senses = int(fields[2])
-                senses[fields[0]] = tuple(row[offset] for offset in fields[-n_senses:])  # the offsets end the line
+    index = [line.split() for _, line in read_lines(folder / "index.noun")]
+    try:  # the third field says how many offsets end the line
+        senses = {fields[0]: tuple(row[offset] for offset in fields[-int(fields[2]) :]) for fields in index}
         hypernyms, instance_of = targets("@"), targets("@i")
     except (KeyError, ValueError, IndexError) as error:
         raise CorpusError(
@@ -153,8 +148,13 @@ def parse_outline(text: str, version: str) -> NounGraph:
             if synset not in known:  # `ma` and `MA` may be lemmas of one synset
                 known.insert(0 if lemma.endswith("*") else len(known), synset)
 
-    frozen_senses = {lemma: tuple(known) for lemma, known in senses.items()}
-    return NounGraph(version, tuple(lemmas), tuple(hypernyms), tuple(instance_of), frozen_senses)
+    return NounGraph(
+        version,
+        tuple(lemmas),
+        tuple(hypernyms),
+        tuple(instance_of),
+        senses={lemma: tuple(known) for lemma, known in senses.items()},
+    )
 
 
 @lru_cache(maxsize=1)
