@@ -7,8 +7,6 @@ from typing import IO
 from ood_lightning.data.remote.addresses import PIPE, S3, redacted
 from ood_lightning.errors import SourceError
 
-CHUNK = 1 << 20  # bytes
-
 
 def run_command(source: str, file: IO[bytes]) -> None:
     """Write what the command of a `pipe:` or `s3:` address prints to `file`.
@@ -38,7 +36,7 @@ def run_command(source: str, file: IO[bytes]) -> None:
         try:
             # The command gets no hold of the file: it would go on writing when this process has ended, and keep the
             # file's lock.
-            shutil.copyfileobj(process.stdout, file, CHUNK)
+            shutil.copyfileobj(process.stdout, file)
         except BaseException:
             process.kill()
             raise

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from ctypes import c_uint64
 from multiprocessing import get_context
@@ -78,16 +78,12 @@ def _begin(parent: int, counts: Any) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class _StopError(Exception):
-    """The parent gave up."""
-
-
 def _call(function: Callable[[T, OnProgress], R], number: int, task: T) -> R:
     """In a worker process: the function of one task, whose images are counted."""
 
     def on_progress(n: int) -> None:
         _counts[number] += n
         if _counts[len(_counts) - 1]:
-            raise _StopError
+            raise CancelledError  # the parent gave up
 
     return function(task, on_progress)
