@@ -34,5 +34,5 @@ def evidence_of(
     encoder: str = "e" * 16,
     image_tower: ImageTower = TOWER,
 ) -> Evidence:
-    made = {name: ready(of) if isinstance(of, LabelFeatures) else of for name, of in label_sets.items()}
+    made = {name: ready(one) if isinstance(one, LabelFeatures) else one for name, one in label_sets.items()}
     return Evidence(made, encoder, image_tower, Inputs.of(*available))

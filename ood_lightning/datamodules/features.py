@@ -41,6 +41,9 @@ class TrainFeatures(FeatureData):
             Only to compare with its numbers.
     """
 
+    features: Features  # there after setup, as the neighbours
+    neighbours: Tensor  # rows of each image's k nearest images, (n, k)
+
     def __init__(
         self,
         encoder: Encoder,

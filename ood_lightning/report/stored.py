@@ -119,8 +119,8 @@ def read_about(path: Path) -> dict[str, Any]:
         return {}
 
     content = decode_json(text, dict[str, Any], str(file), SourceError)
-    about = {"about": content.get("about", {})}
-    return dict(decode_plain(about, dict[str, _Metadata], str(file), SourceError)["about"])
+    wrapped = {"about": content.get("about", {})}
+    return dict(decode_plain(wrapped, dict[str, _Metadata], str(file), SourceError)["about"])
 
 
 def _text(file: Path) -> str | None:

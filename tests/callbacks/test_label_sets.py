@@ -37,28 +37,28 @@ def fitted(fit_yaml: Path, make_set: Any, tmp_path: Path) -> Path:
 
 
 def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model: Path):
-    found, labels = read_quality(fitted), LabelSet.read(fitted / "labels.json")
+    measures, labels = read_quality(fitted), LabelSet.read(fitted / "labels.json")
     votes = load_file(fitted / "votes.safetensors")
     clusters = {k: votes["nearest"][votes["cluster"] == k].tolist() for k in votes["cluster"].unique().tolist()}
     shares = [[words.count(w) / len(words) for w in set(words)] for words in clusters.values()]
-    got = found["clusters"]
-    assert (got["asked"], got["in_use"], got["positives"]) == (4, len(clusters), len(labels.positives))
-    assert got["purity"] == pytest.approx(sum(map(max, shares)) / len(shares))
-    assert got["entropy"] == pytest.approx(-sum(p * math.log(p) for part in shares for p in part) / len(shares))
-    assert got["label_ratio"] == len(labels.positives) / 4
-    assert got["redundancy"] == pytest.approx(
-        100 * sum(p.clusters > 1 for p in labels.positives) / len(labels.positives)
-    )
-    assert (got["size_min"], got["size_max"]) == (min(map(len, clusters.values())), max(map(len, clusters.values())))
 
-    own, names = set(labels.words), {"red", "green", "violet"}
-    mined = found["label_sets"]["labels"]
+    measured, sizes = measures["clusters"], [len(words) for words in clusters.values()]
+    assert (measured["asked"], measured["in_use"], measured["positives"]) == (4, len(clusters), len(labels.positives))
+    assert measured["purity"] == pytest.approx(sum(map(max, shares)) / len(shares))
+    assert measured["entropy"] == pytest.approx(-sum(p * math.log(p) for part in shares for p in part) / len(shares))
+    assert measured["label_ratio"] == len(labels.positives) / 4
+    merged = sum(positive.clusters > 1 for positive in labels.positives)
+    assert measured["redundancy"] == pytest.approx(100 * merged / len(labels.positives))
+    assert (measured["size_min"], measured["size_max"]) == (min(sizes), max(sizes))
+
+    words, names = set(labels.words), {"red", "green", "violet"}
+    mined = measures["label_sets"]["labels"]
     assert mined["sha256"] == labels.sha256
-    assert (mined["names"]["names"], mined["names"]["hits"]) == (3, len(own & names))
-    assert mined["names"]["overlap"] == len(own & names) / 3
-    assert mined["names"]["precision"] == len(own & names) / len(own)
-    assert sum(mined["similarity"]["bins"]) == len(own)
-    assert found["label_sets"]["posmine"]["method"] == "PosMine"
+    assert (mined["names"]["names"], mined["names"]["hits"]) == (3, len(words & names))
+    assert mined["names"]["overlap"] == len(words & names) / 3
+    assert mined["names"]["precision"] == len(words & names) / len(words)
+    assert sum(mined["similarity"]["bins"]) == len(words)
+    assert measures["label_sets"]["posmine"]["method"] == "PosMine"
 
     bank, prompts = TextBank(OpenClip(f"local-dir:{tiny_model}"), "other"), Prompts(("{}", "a photo of a {}."))
     products = bank.encode(labels.words, prompts).double() @ bank.encode(NAMES, prompts).double().T
@@ -73,11 +73,11 @@ def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model:
     assert mined["hops"] == expected
     assert sum(far.bins) + far.unreachable == len(labels.positives)
 
-    assert (found["truth"]["images"], found["truth"]["classes"]) == (40, 2)
+    assert (measures["truth"]["images"], measures["truth"]["classes"]) == (40, 2)
     metrics = pytest.importorskip("sklearn.metrics")
     truth = torch.arange(40) % 2
-    assert found["truth"]["nmi"] == pytest.approx(metrics.normalized_mutual_info_score(truth, votes["cluster"]))
-    assert found["truth"]["ari"] == pytest.approx(metrics.adjusted_rand_score(truth, votes["cluster"]))
+    assert measures["truth"]["nmi"] == pytest.approx(metrics.normalized_mutual_info_score(truth, votes["cluster"]))
+    assert measures["truth"]["ari"] == pytest.approx(metrics.adjusted_rand_score(truth, votes["cluster"]))
 
     log = (fitted / "log/version_0/metrics.csv").read_text()
     for name in ("purity", "overlap", "f1", "nmi", "name_similarity", "name_hops", "cluster_size_max"):
@@ -87,9 +87,9 @@ def test_a_fit_measures_clusters_words_and_true_labels(fitted: Path, tiny_model:
 
 def test_without_names_and_labels_only_clusters_are_measured(fit_yaml: Path):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
-    found = read_quality(Path("run/fit/quality.json"))
-    assert found["truth"] is None
-    assert set(found["label_sets"]["labels"]) == {"method", "sha256", "positives"}
+    measures = read_quality(Path("run/fit/quality.json"))
+    assert measures["truth"] is None
+    assert set(measures["label_sets"]["labels"]) == {"method", "sha256", "positives"}
 
 
 def test_names_that_cannot_be_read_stop_the_fit_before_it_trains(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):

@@ -77,13 +77,14 @@ def parrot(yes: bool) -> dict[str, Any]:
 
 def test_wordnet_filters_mined_negatives(command: Any, capsys: pytest.CaptureFixture[str]):
     assert main(command()) == 0
-    found = LabelSet.read("run/labels.json")
-    assert not found.edited
-    assert found.words == list(NAMES)
-    assert set(found.negatives or ()) == {"sofa", "birds nest"}
-    assert found.supervision == ("id_names",)
-    assert found.recipe["method"] == "NegLabel + NegFilter"
-    assert found.recipe["filter"]["judge"] == "WordNet 3.0, cousins 0"
+    label_set = LabelSet.read("run/labels.json")
+    assert not label_set.edited
+    assert label_set.words == list(NAMES)
+    assert set(label_set.negatives or ()) == {"sofa", "birds nest"}
+    assert label_set.supervision == ("id_names",)
+    assert label_set.recipe["method"] == "NegLabel + NegFilter"
+    assert label_set.recipe["filter"]["judge"] == "WordNet 3.0, cousins 0"
+
     dropped = {row["original"]: (row["word"], row["reason"], row["name"]) for row in rows("run/dropped.csv")}
     first, second = ("bird's nest", "birds nest") if "birds nest" in dropped else ("birds nest", "bird's nest")
     assert dropped == {
@@ -92,11 +93,13 @@ def test_wordnet_filters_mined_negatives(command: Any, capsys: pytest.CaptureFix
         "timber wolf": ("timber wolf", "subcategory", "wolf"), "ox": ("ox", "too short", ""),
         second: ("birds nest", "repeated", ""),
     }  # fmt: skip
+
     report = json.loads(Path("run/report.json").read_text())
     assert report["counts"]["given"] == report["counts"]["kept"] + len(dropped)
     assert report["renamed"] == ({"birds nest": first} if first != "birds nest" else {})
     assert not Path("run/decisions.jsonl").exists()
     assert "2 of 9 negatives kept" in capsys.readouterr().out
+
     before = Path("run/labels.json").read_bytes()
     assert main(command()) == 0
     assert Path("run/labels.json").read_bytes() == before
@@ -107,9 +110,9 @@ def test_the_rest_of_a_corpus_is_filtered_and_originals_may_stay(command: Any, c
     recipe = LabelSet.read("run/labels.json").recipe
     LabelSet((Positive("dog"),), None, {**recipe, "method": "mine", "supervision": ["id_images"]}).write("mined.json")
     assert main(command(label_set="mined.json", out="rest", rules={"cleaned": False})) == 0
-    found = LabelSet.read("rest/labels.json")
-    assert found.negatives == ("sofa", "bird's nest", "timber wolf", "lamp", "wolf")
-    assert found.supervision == ("id_images",)
+    label_set = LabelSet.read("rest/labels.json")
+    assert label_set.negatives == ("sofa", "bird's nest", "timber wolf", "lamp", "wolf")
+    assert label_set.supervision == ("id_images",)
     assert "5 of 11 negatives kept" in capsys.readouterr().out
 
 
@@ -118,9 +121,10 @@ def test_a_run_is_repeated_from_its_decisions_and_a_second_judge_is_compared(
 ):
     wordnet = {"class_path": f"{JUDGES}.wordnet.WordNetJudge"}
     assert main(command(judge=parrot(False), second_judge=wordnet)) == 0
-    found = LabelSet.read("run/labels.json")
-    assert found.supervision == ("id_names", "llm")
-    assert {"oslo", "collie", "sofa"} < set(found.negatives or ())
+    label_set = LabelSet.read("run/labels.json")
+    assert label_set.supervision == ("id_names", "llm")
+    assert {"oslo", "collie", "sofa"} < set(label_set.negatives or ())
+
     report = json.loads(Path("run/report.json").read_text())
     assert report["second"]["cost"]["judge"] == "WordNet 3.0, cousins 0"
     proper, kinds = report["second"]["agreement"]
@@ -130,12 +134,14 @@ def test_a_run_is_repeated_from_its_decisions_and_a_second_judge_is_compared(
     differing = [(row["word"], row["name"], row["first"], row["second"]) for row in rows("run/disagreements.csv")]
     assert ("oslo", "", "no", "yes") in differing
     assert ("collie", "dog", "no", "yes") in differing
+
     out = capsys.readouterr().out
     assert "second judge: WordNet 3.0" in out
     assert "only 20 % on yes or no" in " ".join(out.split())
+
     replay = {"class_path": f"{JUDGES}.replay.ReplayJudge", "init_args": {"files": ["run/decisions.jsonl"]}}
     assert main(command(judge=replay, out="again")) == 0
-    assert LabelSet.read("again/labels.json").negatives == found.negatives
+    assert LabelSet.read("again/labels.json").negatives == label_set.negatives
     assert "llm" in LabelSet.read("again/labels.json").supervision
     capsys.readouterr()
     assert main(command(judge=parrot(False))) == 0

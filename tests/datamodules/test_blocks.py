@@ -13,12 +13,12 @@ from ood_lightning.datamodules.blocks import Blocks
 def test_every_row_comes_once_in_blocks_that_do_not_depend_on_the_ranks(n: int, block: int, world: int):
     features = Features("x", torch.arange(n)[:, None].half(), torch.zeros(n), [""] * n, [])
     ranks = [Blocks(features, block, rank, world) for rank in range(world)]
-    found = [blocks[i] for blocks in ranks for i in range(len(blocks))]
+    parts = [blocks[i] for blocks in ranks for i in range(len(blocks))]
     alone = Blocks(features, block, 0, 1)
-    assert len(found) == len(alone)
-    for i, part in enumerate(found):
+    assert len(parts) == len(alone)
+    for i, part in enumerate(parts):
         torch.testing.assert_close(part["id"], alone[i]["id"], atol=0, rtol=0)
         torch.testing.assert_close(part["image"][:, 0], part["id"].float(), atol=0, rtol=0)
-    assert torch.cat([part["id"] for part in found]).tolist() == list(range(n))
+    assert torch.cat([part["id"] for part in parts]).tolist() == list(range(n))
     loads = [len(blocks) for blocks in ranks]
     assert max(loads) - min(loads) <= 1

@@ -45,9 +45,9 @@ def held_mib() -> float:
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     held, write = [], FeatureFolder.write
 
-    def measured(*given: Any) -> None:
+    def measured(*arguments: Any) -> None:
         held.append(held_mib())  # all of a shard is in memory now
-        write(*given)
+        write(*arguments)
 
     monkeypatch.setattr(FeatureFolder, "write", measured)
     manifest = a_set(tmp_path / "many", 160)

@@ -18,13 +18,13 @@ MODULES = [
     for m in pkgutil.iter_modules(ood_lightning.detectors.__path__)
 ]
 EVERY = [
-    found
+    member
     for module in MODULES
-    for found in vars(module).values()
-    if inspect.isclass(found)
-    and issubclass(found, Detector | StreamDetector)
-    and found not in ABSTRACT
-    and found.__module__ == module.__name__
+    for member in vars(module).values()
+    if inspect.isclass(member)
+    and issubclass(member, Detector | StreamDetector)
+    and member not in ABSTRACT
+    and member.__module__ == module.__name__
 ]
 named = pytest.mark.parametrize("detector", EVERY, ids=lambda d: d.__name__)
 

@@ -69,9 +69,9 @@ def eval_set(
 ) -> EvalSet:
     """A set of which so many pictures are like their own class's bare name; the others are like the next one's."""
     label = torch.arange(of) % 3
-    shown = torch.where(torch.arange(of) < right, label, (label + 1) % 3)
+    looks_like = torch.where(torch.arange(of) < right, label, (label + 1) % 3)
     manifest = Manifest("x", role, (Shard("a.tar", of, 0),), tuple(names), protocol=protocol)
-    return EvalSet(manifest, Features("x", torch.eye(26)[shown], label, list(map(str, range(of))), []), role)
+    return EvalSet(manifest, Features("x", torch.eye(26)[looks_like], label, list(map(str, range(of))), []), role)
 
 
 def measured(percent: float, published: float | None = 68.34, name: str = "imagenet-val") -> Measured:
@@ -79,19 +79,19 @@ def measured(percent: float, published: float | None = 68.34, name: str = "image
 
 
 def test_a_set_nobody_published_is_measured_under_the_runs_prompts(bank: TextBank):
-    (found,) = measure([eval_set(61)], bank, Prompts(("{}",), adjectives=("a {} one",)), CPU)
-    assert (found.percent, found.pictures, found.names, found.templates) == (61.0, 100, 3, 1)
-    assert (found.published, found.passes) == (None, None)
-    assert found.prompts_sha256 == BARE.fingerprint
+    (top1,) = measure([eval_set(61)], bank, Prompts(("{}",), adjectives=("a {} one",)), CPU)
+    assert (top1.percent, top1.pictures, top1.names, top1.templates) == (61.0, 100, 3, 1)
+    assert (top1.published, top1.passes) == (None, None)
+    assert top1.prompts_sha256 == BARE.fingerprint
     assert bank.encoder.texts == ["aaa", "bbb", "ccc"]  # type: ignore[attr-defined]
 
 
 def test_ood_sets_and_sets_without_names_or_labels_are_left_alone(bank: TextBank, caplog: pytest.LogCaptureFixture):
     unlabelled = eval_set(50)
     unlabelled = replace(unlabelled, features=replace(unlabelled.features, label=torch.full((100,), -1)))
-    given = [eval_set(50, role="ood"), eval_set(50, names=()), unlabelled]
+    sets = [eval_set(50, role="ood"), eval_set(50, names=()), unlabelled]
     with caplog.at_level("INFO"):
-        assert measure(given, bank, BARE, CPU) == []
+        assert measure(sets, bank, BARE, CPU) == []
     assert "top-1" not in caplog.text
     assert bank.encoder.texts == []  # type: ignore[attr-defined]
 
@@ -103,12 +103,12 @@ def test_a_published_figure_that_cannot_be_checked_is_told(bank: TextBank, caplo
 
 
 def test_a_card_brings_its_own_prompts_and_what_differs(bank: TextBank):
-    (found,) = measure([eval_set(50, protocol="imagenet-val@openood")], bank, BARE, CPU)
-    assert (found.published, found.source) == (68.34, "open_clip, docs/openclip_results.csv at f862f86")
-    assert found.templates == 80
-    assert found.prompts_sha256 == Prompts(OPENAI_80, "normalise-then-mean").fingerprint
+    (top1,) = measure([eval_set(50, protocol="imagenet-val@openood")], bank, BARE, CPU)
+    assert (top1.published, top1.source) == (68.34, "open_clip, docs/openclip_results.csv at f862f86")
+    assert top1.templates == 80
+    assert top1.prompts_sha256 == Prompts(OPENAI_80, "normalise-then-mean").fingerprint
     assert "a bad photo of a aaa." in bank.encoder.texts  # type: ignore[attr-defined]
-    assert found.differs == (
+    assert top1.differs == (
         "100 pictures, the card imagenet-val@openood says 45,000 (counted in the list)",
         "3 class names, the card imagenet-val says 1,000 classes",
     )
@@ -127,9 +127,9 @@ def test_figures_hold_for_the_pictures_they_were_measured_on():
         return Published.find(eval_set(1, protocol=protocol).manifest, model)
 
     for reference, templates in (("cars@test", 8), ("food101@test", 1), ("cifar10", 18), ("imagenet-a", 80)):
-        found = published(reference)
-        assert found is not None
-        assert len(found.prompts.templates) == templates
+        figure = published(reference)
+        assert figure is not None
+        assert len(figure.prompts.templates) == templates
     assert published("food101") is None, "its training pictures have wrong labels"
     for nobody in ("cars", "cub", "textures", "", "tests", "imagenet-val@mine", "../groups/classic"):
         assert published(nobody) is None, nobody
@@ -150,7 +150,8 @@ def test_two_points_on_either_side_pass(caplog: pytest.LogCaptureFixture):
 def test_outside_the_message_says_what_to_do(percent: float):
     with pytest.raises(GateError) as refused:
         judge([measured(68.0), replace(measured(percent), differs=("998 class names",))], MODEL, "refuse")
-    told = str(refused.value)
+
+    message = str(refused.value)
     for words in (
         f"top-1 of imagenet-val is {percent:.2f} %, published 68.34 % (open_clip, a table), not within 2 points",
         f"under {MODEL}",
@@ -162,8 +163,8 @@ def test_outside_the_message_says_what_to_do(percent: float):
         "998 class names",
         "--model.gate warn",
     ):
-        assert words in told, words
-    assert len(told) < 600
+        assert words in message, words
+    assert len(message) < 600
 
 
 def test_a_warning_is_all_that_is_left_if_so_chosen(caplog: pytest.LogCaptureFixture):
@@ -196,10 +197,10 @@ def test_the_built_in_model_passes_on_the_built_in_pictures_and_no_other_order_o
     manifest = read_manifest("builtin:pictograms/shards/id_test")
     features = embed(encoder, manifest, tmp_path, device=CPU, num_workers=0).read()
     bank = TextBank(encoder, tmp_path)
-    found = measure([EvalSet(manifest, features, "id")], bank, BARE, CPU)
-    judge(found, encoder.name, "refuse")
-    assert [(one.published, one.templates, one.pictures) for one in found] == [(46.3, 2, 488)]
-    assert found[0].differs == ()
+    top1 = measure([EvalSet(manifest, features, "id")], bank, BARE, CPU)
+    judge(top1, encoder.name, "refuse")
+    assert [(one.published, one.templates, one.pictures) for one in top1] == [(46.3, 2, 488)]
+    assert top1[0].differs == ()
     names = manifest.class_names
     for wrong in (names[::-1], (*names[1:], names[0]), sorted(names, key=len)):
         other = EvalSet(replace(manifest, class_names=tuple(wrong)), features, "id")
@@ -230,15 +231,18 @@ def test_a_run_stops_before_scores_or_goes_on_with_the_same_ones(
     written = json.loads((folder / "results.json").read_text())
     free, scores = written["results"], (folder / "scores.parquet").read_bytes()
     assert {row["set"]: row["passes"] for row in written["about"]["top1"]} == {"id_test": None, "shifted": None}
+
     percent = written["about"]["top1"][0]["percent"]
     for path in folder.iterdir():
         if path.is_file():
             path.unlink()
+
     card(percent + 2.5)
     assert main(command) == 2
     error = capfd.readouterr().err
     assert re.search(r"^error: zero-shot top-1 of id_test is .* \(a test\), not within 2 points", error, re.MULTILINE)
     assert not (folder / "results.json").exists()
+
     assert main([*command, "--model.gate", "warn"]) == 0
     written = json.loads((folder / "results.json").read_text())
     assert written["about"]["top1"][0]["passes"] is False
@@ -246,8 +250,10 @@ def test_a_run_stops_before_scores_or_goes_on_with_the_same_ones(
     words = f"top-1 of id_test is {percent:.2f} %, published {percent + 2.5:.2f} %"
     assert words in (folder / "results.md").read_text().splitlines()[2]
     assert words in capfd.readouterr().out
+
     assert main([*command, "--model.gate", "off"]) == 2
     assert "gate" in capfd.readouterr().err
+
     card(percent - 1.5)
     two = [*command, "--trainer.devices=2", "--trainer.accelerator=cpu", "--trainer.strategy=ddp_fork"]
     two += ["--trainer.default_root_dir=run/two", "--data.cache_dir=two", "--model.cache_dir=two"]

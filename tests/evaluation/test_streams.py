@@ -74,7 +74,7 @@ def run(streams: dict[str, StreamDetector], protocol: StreamProtocol = StreamPro
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_every_image_comes_once_in_stream_order_and_its_score_goes_to_its_side(batch_size: int):
-    near, far = SETS[0].features.image, SETS[2].features.image
+    id_image, ood_image = SETS[0].features.image, SETS[2].features.image
     rows = StreamProtocol().rows(30, 20, 0)
     seen: list[Tensor] = []
 
@@ -82,9 +82,9 @@ def test_every_image_comes_once_in_stream_order_and_its_score_goes_to_its_side(b
         seen.append(features)
         return features[:, 0].double()
 
-    id_scores, ood_scores = stream_scores(stream, near, far, rows, batch_size, CPU)
+    id_scores, ood_scores = stream_scores(stream, id_image, ood_image, rows, batch_size, CPU)
     assert [len(batch) for batch in seen][:-1] == [batch_size] * (len(seen) - 1)
-    expected = unit(torch.cat([near, far]).float())[rows]
+    expected = unit(torch.cat([id_image, ood_image]).float())[rows]
     torch.testing.assert_close(torch.cat(seen), expected, atol=0, rtol=0)
     torch.testing.assert_close(id_scores, expected[rows < 30, 0].double(), atol=0, rtol=0)
     torch.testing.assert_close(ood_scores, expected[rows >= 30, 0].double(), atol=0, rtol=0)
@@ -98,17 +98,17 @@ def test_a_stream_that_gives_something_else_is_refused(wrong: Callable[[Tensor],
 
 def test_a_row_is_the_mean_over_orders_each_from_a_fresh_stream():
     protocol = StreamProtocol(orders=4, seed=3, batch_size=5)
-    found = next(r for r in run({"Drift": Drift()}, protocol) if (r.id_set, r.ood_set) == ("birds", "noise"))
-    near, far = SETS[0].features.image, SETS[3].features.image
-    each = []
+    row = next(r for r in run({"Drift": Drift()}, protocol) if (r.id_set, r.ood_set) == ("birds", "noise"))
+    id_image, ood_image = SETS[0].features.image, SETS[3].features.image
+    per_order = []
     for order in range(4):
         rows = protocol.rows(30, 9, order)
-        sides = stream_scores(Drift().open(evidence_of({})), near, far, rows, 5, CPU)
-        each.append(float(auroc(*sides)))
-    assert found.metrics["auroc"].value == fmean(each)
-    assert found.metrics["auroc"].std == stdev(each) > 0
-    assert (found.stream, found.orders, found.group, found.n_id, found.n_ood) == (True, 4, "far", 30, 9)
-    assert (found.supervision, found.recipe) == (("test_stream",), "abc")
+        sides = stream_scores(Drift().open(evidence_of({})), id_image, ood_image, rows, 5, CPU)
+        per_order.append(float(auroc(*sides)))
+    assert row.metrics["auroc"].value == fmean(per_order)
+    assert row.metrics["auroc"].std == stdev(per_order) > 0
+    assert (row.stream, row.orders, row.group, row.n_id, row.n_ood) == (True, 4, "far", 30, 9)
+    assert (row.supervision, row.recipe) == (("test_stream",), "abc")
 
 
 def test_rows_come_by_detector_then_id_set_then_ood_set_and_do_not_depend_on_the_company():
@@ -126,9 +126,9 @@ def test_one_order_has_no_deviation():
 
 
 def test_a_mixture_counts_the_images_that_were_streamed():
-    found = {(r.id_set, r.ood_set): (r.n_id, r.n_ood) for r in run({"A": Drift()}, StreamProtocol(id_per_ood=1.0))}
-    assert found["birds", "cars"] == (20, 20)
-    assert found["sketches", "cars"] == (12, 12)
+    counts = {(r.id_set, r.ood_set): (r.n_id, r.n_ood) for r in run({"A": Drift()}, StreamProtocol(id_per_ood=1.0))}
+    assert counts["birds", "cars"] == (20, 20)
+    assert counts["sketches", "cars"] == (12, 12)
 
 
 def _with_streams(path: Path, **streams: str) -> None:
@@ -142,6 +142,7 @@ def _with_streams(path: Path, **streams: str) -> None:
 def test_a_run_lists_streams_in_a_table_of_their_own(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["test", "--config", str(eval_yaml)]) == 0
     static = json.loads(Path("run/eval/results.json").read_text())["results"]
+
     _with_streams(eval_yaml, Drifting="Drift", Starved="Hungry")
     assert main(["test", "--config", str(eval_yaml)]) == 0
     written = json.loads(Path("run/eval/results.json").read_text())
@@ -152,6 +153,7 @@ def test_a_run_lists_streams_in_a_table_of_their_own(eval_yaml: Path, capsys: py
     assert all((row["auroc_std"] is None) != (row["stream"] and row["ood_set"] != "mean") for row in rows)
     assert written["about"]["streams"] == {"orders": 2, "seed": 0, "batch_size": 3, "id_per_ood": None}
     assert list(written["about"]["not_run"]) == ["Starved"]
+
     said = " ".join(capsys.readouterr().out.split())  # a long title is wrapped
     assert "learns from the test stream; 2 orders, mean ± standard deviation" in said
     assert "Starved: not run, needs ID training images" in said
@@ -181,6 +183,7 @@ def test_the_detectors_of_papers_run_on_mined_label_sets(eval_yaml: Path, sets: 
         "AdaNeg": {"class_path": f"{detectors}.adaneg.AdaNeg", "init_args": {"labels": "ends", "groups": 2}},
         "TANL": {"class_path": f"{detectors}.tanl.TANL", "init_args": {"labels": "ends", "count": 4}},
     }
+
     eval_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
     assert main(["test", "--config", str(eval_yaml)]) == 0
     rows = json.loads(Path("run/eval/results.json").read_text())["results"]

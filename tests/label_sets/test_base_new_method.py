@@ -171,13 +171,13 @@ def test_where_no_images_are_at_hand_every_command_says_what_the_method_needs(
         "class_path": "ood_lightning.detectors.label_mass.LabelMass",
         "init_args": {"labels": "mined"},
     }
-    needs = "needs ID training images (data.id_train_shards)"
+    reason = "needs ID training images (data.id_train_shards)"
     assert main(["test", "--config", write("eval.yaml", settings)]) == 0
-    assert json.loads(Path("run/eval/results.json").read_text())["about"]["not_run"] == {"Mass": needs}
+    assert json.loads(Path("run/eval/results.json").read_text())["about"]["not_run"] == {"Mass": reason}
 
     step = {name: model[name] for name in ("corpus", "prompts", "cache_dir")}
     step |= {"encoder": settings["data"]["init_args"]["encoder"], "label_set": method}
     judge = {"class_path": "ood_lightning.filtering.judges.wordnet.WordNetJudge"}
     capsys.readouterr()
     assert main(["filter", "--config", write("filter.yaml", {**step, "judge": judge, "out": "filtered"})]) == 2
-    assert f"label set 'MostSimilar' {needs}" in capsys.readouterr().err.replace("\n", " ")
+    assert f"label set 'MostSimilar' {reason}" in capsys.readouterr().err.replace("\n", " ")

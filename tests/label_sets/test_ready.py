@@ -75,12 +75,14 @@ def test_a_set_scores_the_same_when_it_is_read_back(
     vocabulary = single(source, bank, corpus, prompts)
     made = source.make(vocabulary, Inputs())
     assert ("adjectives" in made.recipe) == (prompts is BY_PART and not isinstance(source, IDNames | CandidateNames))
+
     made.write("labels.json")
     read = Stored("labels.json").make(vocabulary, Inputs())
     assert read == made
     first, second = (label_features(labels, vocabulary, CPU) for labels in (made, read))
     for side in ("positives", "negatives"):
         torch.testing.assert_close(getattr(first, side), getattr(second, side), rtol=0, atol=0)
+
     if made.negatives is not None:  # nor does it take the corpus then
         Path("w.txt").write_text("lamp\n")
         elsewhere = single(WithCorpus("labels.json", WordFile("w.txt")), bank, Tagged(), prompts)
@@ -99,8 +101,10 @@ def test_names_are_nouns_and_negatives_what_the_corpus_says(bank: TextBank, name
     features = label_features(labels, vocabulary, CPU)
     torch.testing.assert_close(features.positives, torch.stack([feature(w, "noun") for w in ("grey", "cat", "pansy")]))
     assert set(labels.negatives or ()) == set(words.words)
+
     expected = [feature(w, "adj" if w in words.adjectives else "noun") for w in labels.negatives or ()]
     torch.testing.assert_close(features.negatives, torch.stack(expected))
+
     assert labels.recipe["adjectives"] == {
         "positives": [],
         "negatives": [w for w in labels.negatives or () if w in words.adjectives],

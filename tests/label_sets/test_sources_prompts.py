@@ -97,6 +97,7 @@ def test_mined_positives_of_another_encoder_are_refused(bank: TextBank, encoder:
 def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: TextBank, names: str):
     source = AugmentedNames(names, 2)
     source.make(single(source, bank), Inputs()).write("l.json")
+
     other = Prompts(BY_PART.templates, BY_PART.order, ("so {}",))
     other_order = Prompts(BY_PART.templates, adjectives=BY_PART.adjectives)
     with pytest.raises(
@@ -107,8 +108,10 @@ def test_a_set_is_not_read_under_other_templates_or_other_parts_of_speech(bank: 
         LabelSetError, match=r"the prompts' order mean-then-normalise, the run uses normalise-then-mean"
     ):
         Stored("l.json").make(single(Stored("l.json"), bank, prompts=other_order), Inputs())
+
     same_words = Tagged((*NOUNS, "red"), ADJECTIVES[1:])
     with pytest.raises(LabelSetError, match=r"rest of corpus 'tagged' .*give this set its own: .*WithCorpus"):
         Stored("l.json").make(single(Stored("l.json"), bank, same_words), Inputs())
+
     source.make(single(source, bank, prompts=PLAIN), Inputs()).write("l.json")
     Stored("l.json").make(single(Stored("l.json"), bank, same_words, PLAIN), Inputs())  # parts decide nothing here

@@ -47,6 +47,7 @@ def test_sets_under_the_same_words_and_prompts_share_one_vocabulary(bank: TextBa
         "both": WithCorpus(WithCorpus(IDNames(names), prompts=BY_PART), WordFile("w.txt"), PLAIN),  # the inner one wins
         "both again": WithCorpus(IDNames(names), WordFile("w.txt"), BY_PART),
     }
+
     vocabularies = build_vocabularies(sources, Tagged(), PLAIN, bank)
     assert vocabularies["run"] is vocabularies["run, said again"]
     assert vocabularies["both"] is vocabularies["both again"]
@@ -54,6 +55,7 @@ def test_sets_under_the_same_words_and_prompts_share_one_vocabulary(bank: TextBa
     assert vocabularies["other words"].words.words == ("sky", "stone")
     assert (vocabularies["other words"].prompts, vocabularies["other prompts"].prompts) == (PLAIN, BY_PART)
     assert len(encoder.encoded) == 8 * 2 + 4 * 3  # only "other prompts" takes words of its corpus
+
     n_encoded = len(encoder.encoded)
     again = build_vocabularies(sources, Tagged(), PLAIN, bank)["other prompts"].features
     assert again.shape == (12, 12)

@@ -21,12 +21,12 @@ DETECTORS = "ood_lightning.detectors"
 MCM = {"class_path": f"{DETECTORS}.mcm.MCM"}
 
 
-def glmcm(**given: Any) -> dict[str, Any]:
-    return {"class_path": f"{DETECTORS}.glmcm.GLMCM", "init_args": given}
+def glmcm(**options: Any) -> dict[str, Any]:
+    return {"class_path": f"{DETECTORS}.glmcm.GLMCM", "init_args": options}
 
 
-def maha(**given: Any) -> dict[str, Any]:
-    return {"class_path": f"{DETECTORS}.mahalanobis.Mahalanobis", "init_args": {"ridge": 0.01, **given}}
+def maha(**options: Any) -> dict[str, Any]:
+    return {"class_path": f"{DETECTORS}.mahalanobis.Mahalanobis", "init_args": {"ridge": 0.01, **options}}
 
 
 Run = Callable[..., tuple[dict[str, Any], dict[str, list[float]]]]
@@ -93,13 +93,21 @@ def test_only_columns_that_a_detector_reads_leave_the_disk(run: Run, monkeypatch
     monkeypatch.setattr(StoredColumn, "rows", spy)
     handed: list[set[str]] = []
     block = Blocks.__getitem__
-    monkeypatch.setattr(Blocks, "__getitem__", lambda *given: (handed.append(set(block(*given))), block(*given))[1])
+
+    def spied_block(self: Blocks, index: int) -> dict[str, torch.Tensor]:
+        columns = block(self, index)
+        handed.append(set(columns))
+        return columns
+
+    monkeypatch.setattr(Blocks, "__getitem__", spied_block)
+
     train = {"id_train_shards": str(sets / "train")}
     run({"MCM": MCM}, ["patches", "tower"], **train)
     assert read == []
     run({"MCM": MCM, "GL-MCM": glmcm()}, ["patches", "tower"], **train)
     assert {name for name, _ in read} == {"patches"}
     assert max(rows for _, rows in read) == 4  # the batch: a set is never brought into memory
+
     read.clear()
     handed.clear()
     run({"MCM": MCM, "MD": maha(features="tower", labels="names")}, ["patches", "tower"], **train)
@@ -114,8 +122,8 @@ def test_mahalanobis_with_a_label_set_needs_no_labels_and_says_so(run: Run, sets
     detectors = {"plain": maha(), "named": maha(labels="names"), "tower": maha(labels="names", features="tower")}
     results, _ = run({"MCM": MCM, **detectors}, ["tower"], id_train_shards=str(sets / "train"))
     assert results["not_run"] == {"plain": "needs labels of ID training images (.cls in data.id_train_shards)"}
-    given = {row["detector"]: row["supervision"] for row in results["results"]}
-    assert given == {"MCM": "id_names", "named": "id_images+id_names", "tower": "id_images+id_names"}
+    supervision = {row["detector"]: row["supervision"] for row in results["results"]}
+    assert supervision == {"MCM": "id_names", "named": "id_images+id_names", "tower": "id_images+id_names"}
     results, _ = run({"plain": maha()}, [], id_train_shards=str(sets / "id_test"))
     assert {row["supervision"] for row in results["results"]} == {"id_images+id_labels"}
 
@@ -139,9 +147,11 @@ def test_predict_gives_the_glmcm_scores_of_test(
         "cache_dir": "cache",
     }
     (tmp_path / "step.yaml").write_text(yaml.safe_dump(step))
+
     command = ["predict", "--config", "step.yaml", "--images", "p.png", "--out", "rows.jsonl"]
     assert main(command) == 0
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
     assert row["score"] == pytest.approx(scores["GL-MCM"][scores["key"].index("blues0000")], abs=1e-4)
+
     assert main([*command, "--encoder.init_args.extra_features", "[]"]) == 2
     assert "GLMCM reads patches too: give encoder.extra_features: [patches]" in capsys.readouterr().err

@@ -28,9 +28,11 @@ def plp_yaml(fit_yaml: Path, eval_yaml: Path, sets: Path, tmp_path: Path) -> Pat
     settings["trainer"]["logger"]["init_args"]["save_dir"] = "run/plp"
     written = ("checkpoint.RunCheckpoint", "probe.ProbeWriter")
     settings["trainer"]["callbacks"] = [{"class_path": f"ood_lightning.callbacks.{name}"} for name in written]
-    given = {"corpus": scored["corpus"], "prompts": scored["prompts"], "label_set": scored["label_sets"]["names"]}
-    probe = {**given, "cache_dir": "cache", "lr": 0.05}
+
+    scoring = {"corpus": scored["corpus"], "prompts": scored["prompts"], "label_set": scored["label_sets"]["names"]}
+    probe = {**scoring, "cache_dir": "cache", "lr": 0.05}
     settings["model"] = {"class_path": "ood_lightning.modules.probe.ProbeModule", "init_args": probe}
+
     encoder = settings["data"]["init_args"]["encoder"]
     data = {
         "encoder": encoder,
@@ -40,6 +42,7 @@ def plp_yaml(fit_yaml: Path, eval_yaml: Path, sets: Path, tmp_path: Path) -> Pat
         "num_workers": 0,
     }
     settings["data"] = {"class_path": "ood_lightning.datamodules.targets.TargetFeatures", "init_args": data}
+
     path = tmp_path / "plp.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
@@ -53,6 +56,7 @@ def test_the_probe_learns_the_pseudo_labels_and_its_detector_scores_with_it(
         losses = [float(row["fit/probe_loss"]) for row in csv.DictReader(file) if row["fit/probe_loss"]]
     assert losses[0] == pytest.approx(math.log(2), abs=0.35)  # two names, nothing learned yet
     assert losses[-1] < 0.5 * losses[0]
+
     probe = load_file("run/plp/probe.safetensors")
     assert probe["weight"].shape == (2, 16)
     settings = yaml.safe_load(eval_yaml.read_text())
@@ -70,19 +74,23 @@ def test_stopped_killed_and_resumed_trainings_and_one_of_two_processes_write_the
     command = ["fit", "--config", str(plp_yaml), "--trainer.default_root_dir"]
     assert main([*command, "run/whole"]) == 0
     whole = Path("run/whole/probe.safetensors").read_bytes()
+
     parts = [*command, "run/parts"]
     stopped(parts, signal.SIGKILL, 2, Path("run/parts"))
     stopped(parts, signal.SIGTERM, 3, Path("run/parts"))
     stopped(parts, signal.SIGKILL, 11, Path("run/parts"))
     capfd.readouterr()
+
     for _ in range(2):  # the second time all epochs are done
         assert main(parts) == 0
         assert "reusing run/parts/last.ckpt" in capfd.readouterr().err
         assert Path("run/parts/probe.safetensors").read_bytes() == whole
         Path("run/parts/probe.safetensors").unlink()
+
     said = Path("said.txt").read_text()
     assert "stopped in epoch 4 of 20: run/parts/last.ckpt holds the epochs up to its last save" in said
     assert "Traceback" not in said
+
     two = ["--trainer.devices=2", "--trainer.strategy=ddp_fork", "--data.cache_dir=two", "--model.cache_dir=two"]
     assert main([*command, "run/two", *two]) == 0
     assert "MEMBER: 2/2" in "".join(capfd.readouterr())
@@ -116,17 +124,18 @@ def test_a_training_goes_on_from_its_own_checkpoint_alone(
 
 
 def test_a_probe_of_the_tower_is_wider_and_its_detector_reads_the_tower(plp_yaml: Path, eval_yaml: Path):
-    given = ["--model.features", "tower", "--data.encoder.init_args.extra_features", "[patches,tower]"]
-    assert main(["fit", "--config", str(plp_yaml), *given]) == 0
+    tower = ["--model.features", "tower", "--data.encoder.init_args.extra_features", "[patches,tower]"]
+    assert main(["fit", "--config", str(plp_yaml), *tower]) == 0
     probe = load_file("run/plp/probe.safetensors")
     assert probe["weight"].shape == (2, 32)
     folders = {path.parent.name.partition("+")[2] for path in Path("cache").rglob("train-*.tar.safetensors")}
     assert folders == {"tower"}
+
     settings = yaml.safe_load(eval_yaml.read_text())
     plp = {"probe": "run/plp/probe.safetensors", "features": "tower"}
     settings["model"]["init_args"]["detectors"] = {"PLP": {"class_path": DETECTOR, "init_args": plp}}
     eval_yaml.write_text(yaml.safe_dump(settings))
-    assert main(["test", "--config", str(eval_yaml), *given[2:]]) == 0
+    assert main(["test", "--config", str(eval_yaml), *tower[2:]]) == 0
     scores = parquet.read_table("run/eval/scores.parquet")["PLP"].to_pylist()
     assert all(-math.log(2) <= score <= 0 for score in scores)
     assert len(set(scores)) > 30

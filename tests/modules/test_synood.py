@@ -1,14 +1,12 @@
-"""SynOOD's training from given synthetic pictures, from `fit` to `test`, and one step of each side by hand."""
+"""SynOOD's training from given synthetic pictures, from `fit` to `test`."""
 
 import csv
 import json
-import math
 import signal
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-import lightning.pytorch as L
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -16,33 +14,24 @@ import yaml
 from safetensors.torch import load_file
 from shard_files import MakeSet, encoded
 from signalled import stopped
-from torch import Tensor
+from synood_sets import make_shards
 
 from ood_lightning.cli.main import main
-from ood_lightning.corpora.prompts import Prompts
-from ood_lightning.corpora.words import WordFile
 from ood_lightning.datamodules.synthetic import SyntheticFeatures
-from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.sources import MinedNegatives
-from ood_lightning.modules.synood import SynOODModule
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
-    """Labelled ID training pictures, and synthetic ones."""
-    parent = tmp_path_factory.mktemp("given")
-    make_set(parent, "labelled", colours=("red", "green"), shards=(9, 7), seed=5)
-    make_set(parent, "synthetic", role="ood", colours=("blue", "grey"), shards=(6, 8), labelled=False, seed=6)
-    return parent
+def shards(tmp_path_factory: pytest.TempPathFactory, make_set: MakeSet) -> Path:
+    return make_shards(tmp_path_factory.mktemp("shards"), make_set)
 
 
 @pytest.fixture
-def synood_yaml(fit_yaml: Path, eval_yaml: Path, given: Path, tmp_path: Path) -> Path:
+def synood_yaml(fit_yaml: Path, eval_yaml: Path, shards: Path, tmp_path: Path) -> Path:
     settings: dict[str, Any] = yaml.safe_load(fit_yaml.read_text())
     scored = yaml.safe_load(eval_yaml.read_text())["model"]["init_args"]
+
     settings["trainer"] |= {
         "default_root_dir": "run/synood",
         "max_epochs": 4,
@@ -53,29 +42,32 @@ def synood_yaml(fit_yaml: Path, eval_yaml: Path, given: Path, tmp_path: Path) ->
         ],
     }
     settings["trainer"]["logger"]["init_args"]["save_dir"] = "run/synood"
+
     model = {key: scored[key] for key in ("corpus", "prompts", "cache_dir")}
     model |= {"label_set": scored["label_sets"]["neglabel"], "image_epochs": 2, "text_epochs": 2}
     model |= {"image_lr": 0.03, "text_lr": 0.2}
     settings["model"] = {"class_path": "ood_lightning.modules.synood.SynOODModule", "init_args": model}
+
     data = {
         "encoder": settings["data"]["init_args"]["encoder"],
-        "id_shards": str(given / "labelled"),
-        "synthetic_shards": str(given / "synthetic"),
+        "id_shards": str(shards / "labelled"),
+        "synthetic_shards": str(shards / "synthetic"),
         "batch_size": 8,
         "cache_dir": "cache",
         "num_workers": 0,
     }
     settings["data"] = {"class_path": "ood_lightning.datamodules.synthetic.SyntheticFeatures", "init_args": data}
+
     path = tmp_path / "synood.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
 
 
-def add_detector(eval_yaml: Path, labels: str | None = None, **given: Any) -> None:
+def add_detector(eval_yaml: Path, labels: str | None = None, **options: Any) -> None:
     settings = yaml.safe_load(eval_yaml.read_text())
     if labels:
         settings["model"]["init_args"]["label_sets"]["neglabel"] = labels
-    entry = {"class_path": "ood_lightning.detectors.synood.SynOOD", "init_args": {"groups": 2, **given}}
+    entry = {"class_path": "ood_lightning.detectors.synood.SynOOD", "init_args": {"groups": 2, **options}}
     settings["model"]["init_args"]["detectors"]["SynOOD"] = entry
     eval_yaml.write_text(yaml.safe_dump(settings))
 
@@ -93,16 +85,19 @@ def test_both_sides_learn_and_the_detector_scores_with_the_head(
     said = "".join(capfd.readouterr())
     assert "14 synthetic pictures use" in said
     assert "of the pictures of labelled" in said
+
     image, text = losses("fit/image_loss"), losses("fit/text_loss")
     assert (len(image), len(text)) == (40, 8)
     assert image[-1] < 0.7 * image[0]
     assert text[-1] < 0.9 * text[0]
+
     add_detector(eval_yaml, head="run/synood/head.safetensors")
     assert main(["test", "--config", str(eval_yaml)]) == 0
     rows = json.loads(Path("run/eval/results.json").read_text())["results"]
-    given = {row["detector"]: row["supervision"] for row in rows}
-    assert given["NegLabel"] == "id_names"
-    assert given["SynOOD"] == "id_images+id_labels+id_names+synthetic_ood"
+
+    supervision = {row["detector"]: row["supervision"] for row in rows}
+    assert supervision["NegLabel"] == "id_names"
+    assert supervision["SynOOD"] == "id_images+id_labels+id_names+synthetic_ood"
     by = {(row["detector"], row["ood_set"]): row["auroc"] for row in rows if row["id_set"] == "id_test"}
     assert by["SynOOD", "blues"] > max(0.9, by["NegLabel", "blues"])  # the colour of half of the synthetic pictures
 
@@ -112,10 +107,12 @@ def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(
 ):
     unlabelled = ["--data.id_shards", str(sets / "train")]
     assert main(["fit", "--config", str(synood_yaml), *unlabelled, "--model.id_targets", "pseudo_labels"]) == 0
+
     add_detector(eval_yaml, head="run/synood/head.safetensors", labels="run/synood/labels.json")
     assert main(["test", "--config", str(eval_yaml)]) == 0
     rows = json.loads(Path("run/eval/results.json").read_text())["results"]
     assert "id_images+id_names+synthetic_ood" in {row["supervision"] for row in rows}
+
     settings = yaml.safe_load(eval_yaml.read_text())
     test, encoder = settings["model"]["init_args"], settings["data"]["init_args"]["encoder"]
     step = {key: test[key] for key in ("corpus", "prompts", "cache_dir")} | {"detector": test["detectors"]["SynOOD"]}
@@ -143,16 +140,19 @@ def test_one_seed_gives_the_same_bytes_and_another_one_others(synood_yaml: Path)
 def test_a_stopped_and_a_killed_training_go_on_to_the_same_bytes(synood_yaml: Path, capfd: pytest.CaptureFixture[str]):
     command = ["fit", "--config", str(synood_yaml), "--data.batch_size=4", "--trainer.default_root_dir"]
     assert main([*command, "run/whole"]) == 0
+
     parts, run = [*command, "run/parts"], Path("run/parts")
     stopped(parts, signal.SIGTERM, 1, run)
     stopped(parts, signal.SIGKILL, 2, run)  # the first epoch of the other side
     stopped(parts, signal.SIGKILL, 3, run)
     capfd.readouterr()
+
     for _ in range(2):  # the second time all epochs are done
         assert main(parts) == 0
         assert "reusing run/parts/last.ckpt" in capfd.readouterr().err
         assert (run / "head.safetensors").read_bytes() == Path("run/whole/head.safetensors").read_bytes()
         (run / "head.safetensors").unlink()
+
     said = Path("said.txt").read_text()
     assert "stopped in epoch 2 of 4: run/parts/last.ckpt holds the epochs up to its last save" in said
     assert "Traceback" not in said
@@ -181,8 +181,8 @@ def test_without_a_head_it_is_listed_as_not_run(eval_yaml: Path, capsys: pytest.
     assert "SynOOD: not run, needs a SynOOD head" in capsys.readouterr().out
 
 
-def refused(capsys: pytest.CaptureFixture[str], *given: str) -> str:
-    assert main([*given]) != 0
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main([*argv]) != 0
     return capsys.readouterr().err.replace("\n", " ")
 
 
@@ -206,8 +206,8 @@ def test_wrong_settings_say_what_to_do(
     more: list[str], words: str, synood_yaml: Path, sets: Path, capsys: pytest.CaptureFixture[str]
 ):
     Path("one.txt").write_text("red\n")
-    given = [part.format(sets=sets) for part in more]
-    assert words in refused(capsys, "fit", "--config", str(synood_yaml), *given)
+    argv = [part.format(sets=sets) for part in more]
+    assert words in refused(capsys, "fit", "--config", str(synood_yaml), *argv)
 
 
 def test_a_label_set_without_negatives_is_refused(synood_yaml: Path, capsys: pytest.CaptureFixture[str]):
@@ -224,95 +224,3 @@ def test_several_processes_are_refused(synood_yaml: Path, capsys: pytest.Capture
     data.trainer = type("Two", (), {"world_size": 2})()
     with pytest.raises(ValueError, match=r"by one process, here are 2: set trainer.devices to 1"):
         data.setup("fit")
-
-
-class Before(L.Callback):
-    """Keeps the parameters as training finds them."""
-
-    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
-        self.adapter = {name: part.detach().double().clone() for name, part in module.adapter.items()}
-        self.tuned = module.tuned.detach().double().clone()
-
-
-LR, TEXT_LR, DECAY = 1e-3, 2e-2, 0.1  # a decay that shows
-
-
-@pytest.fixture
-def stepped(given: Path, tiny_model: Path, sets: Path, words_yaml: dict[str, Any]) -> tuple[SynOODModule, Any, Before]:
-    """One step of each side, on all pictures at once."""
-    encoder = OpenClip(model=f"local-dir:{tiny_model}", feature_dtype="float32")
-    places = {"id_shards": str(given / "labelled"), "synthetic_shards": str(given / "synthetic")}
-    data = SyntheticFeatures(encoder, **places, cache_dir="cache", batch_size=1000, num_workers=0)
-    module = SynOODModule(
-        encoder,
-        WordFile(**words_yaml["init_args"]),
-        MinedNegatives(str(sets / "id_test"), count=10),
-        Prompts(("{}",)),
-        image_epochs=1,
-        text_epochs=1,
-        weight_decay=DECAY,
-        cache_dir="cache",
-    )
-    before = Before()
-    options: dict[str, Any] = {"enable_progress_bar": False, "enable_checkpointing": False, "logger": False}
-    trainer = L.Trainer(
-        max_epochs=2, reload_dataloaders_every_n_epochs=1, accelerator="cpu", devices=1, callbacks=[before], **options
-    )
-    trainer.fit(module, datamodule=data)
-    return module, data, before
-
-
-def test_one_step_of_the_image_side_is_adams_by_hand(stepped: tuple[SynOODModule, Any, Before]):
-    """With gradients by differences of the loss in float64; Adam's first step is lr g / (|g| + eps)."""
-    module, data, before = stepped
-    _, image, classes = data.sides[0]
-    features, texts = unit(image).double(), unit(module.texts.double())
-
-    def loss(parts: dict[str, Tensor]) -> float:
-        hidden = features @ parts["weight"].T + parts["bias"]
-        centred = hidden - hidden.mean(dim=1, keepdim=True)
-        normed = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
-        moved = features + (normed * parts["gain"] + parts["shift"]).clamp_min(0)
-        logits = module.logit_scale * (moved / moved.square().sum(dim=1, keepdim=True).sqrt()) @ texts.T
-        return float((logits.exp().sum(dim=1).log() - logits[torch.arange(len(logits)), classes]).mean())
-
-    checked = 0
-    for name, start in before.adapter.items():
-        for place in range(0, start.numel(), 7):
-            around = []
-            for step in (1e-6, -1e-6):
-                moved = {key: part.clone() for key, part in before.adapter.items()}
-                moved[name].view(-1)[place] += step
-                around.append(loss(moved))
-            gradient = (around[0] - around[1]) / 2e-6 + DECAY * float(start.view(-1)[place])
-            if abs(gradient) < 1e-4:  # where its sign is not sure
-                continue
-            expected = float(start.view(-1)[place]) - LR * gradient / (abs(gradient) + 1e-8)
-            found = float(module.adapter[name].detach().view(-1)[place])  # type: ignore[operator]
-            assert math.isclose(found, expected, abs_tol=2e-6), (name, place)
-            checked += 1
-    assert checked > 30
-
-
-def test_one_step_of_the_text_side_is_sgds_by_hand(stepped: tuple[SynOODModule, Any, Before]):
-    """The gradient of a unit vector's logit reaches only what is orthogonal to it, over its length."""
-    module, data, before = stepped
-    _, image, classes = data.sides[1]
-    features, start = unit(image).double(), before.tuned
-    lengths = start.square().sum(dim=1).sqrt()
-    negatives = module.texts[-len(start) :].double()
-    torch.testing.assert_close(start / lengths[:, None], negatives, rtol=0, atol=1e-6)
-    encoded = module.encoder.encode_text([module.negatives[row] for row in module.used.tolist()])
-    torch.testing.assert_close(start, encoded.double(), rtol=0, atol=1e-5)  # as they leave the text tower
-    logits = module.logit_scale * features @ negatives.T
-    share = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
-    expected = start.clone()
-    for row in range(len(start)):
-        gradient = torch.zeros(start.shape[1], dtype=torch.float64)
-        for x, p, own in zip(features, share[:, row].tolist(), classes.tolist(), strict=True):
-            across = x - (x @ negatives[row]) * negatives[row]
-            gradient += (p - (own == row)) / len(features) * module.logit_scale * across / lengths[row]
-        expected[row] -= TEXT_LR * (gradient + DECAY * start[row])
-    assert len(start) > 1
-    torch.testing.assert_close(module.tuned.detach().double(), expected, rtol=0, atol=1e-6)
-    assert not torch.allclose(expected, start, rtol=0, atol=1e-4)

@@ -63,6 +63,7 @@ class Snapshots(L.Callback):
 def fit(image: Tensor, epochs: int, folder: Path, **settings: Any) -> tuple[TEMIModule, Snapshots]:
     heads: dict[str, Any] = {"n_clusters": 2, "n_heads": 4, "hidden": 32, "bottleneck": 16, "warmup_epochs": 2}
     module, seen = TEMIModule(**{**heads, "lr": 1e-2, "min_lr": 1e-3, "teacher_momentum": 0.9, **settings}), Snapshots()
+
     trainer = L.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -136,10 +137,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(tmp_path: Pa
 
 @pytest.mark.parametrize("slices", [1, 2, 4])
 def test_slices_change_rounding_only(trained: tuple[TEMIModule, Snapshots], tmp_path: Path, slices: int):
-    found, _ = fit(blobs(), 2, tmp_path, slices=slices)
+    module, _ = fit(blobs(), 2, tmp_path, slices=slices)
     expected, _ = fit(blobs(), 2, tmp_path, slices=8)
-    torch.testing.assert_close(found.prior, expected.prior, atol=0.02, rtol=0)
-    torch.testing.assert_close(found.head_loss, expected.head_loss, atol=0.1, rtol=0)
+    torch.testing.assert_close(module.prior, expected.prior, atol=0.02, rtol=0)
+    torch.testing.assert_close(module.head_loss, expected.head_loss, atol=0.1, rtol=0)
 
 
 def test_an_images_cluster_does_not_depend_on_the_others(
