@@ -20,8 +20,8 @@ def training_inputs(id_train_shards: str | None, encoder: Encoder, cache_dir: st
         cache_dir: folder of all features.
         device: where detectors compute.
     """
+    from ood_lightning.datamodules.base import not_patches
     from ood_lightning.datamodules.embedding import embedded_set
-    from ood_lightning.datamodules.features import not_patches
     from ood_lightning.detectors.evidence import Inputs
     from ood_lightning.label_sets.training_images import inputs_of
 

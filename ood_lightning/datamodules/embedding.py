@@ -11,7 +11,7 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.files import make_folder
 from ood_lightning.data.artifacts.sets import FeatureSet
-from ood_lightning.data.shards.manifest import Manifest, plan
+from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
@@ -69,54 +69,71 @@ def embed(
         SettingsError: a number is below what it can be, or there is too little memory for it.
         UnwritableError: features cannot be stored.
     """
-    for key, value, least in (
-        ("embed_batch_size", batch_size, 1),
-        ("num_workers", num_workers, 0),
-        ("max_bad_samples", max_bad_samples, 0),
-    ):
-        if value < least:
-            raise SettingsError(f"{key} is {value}: expected {least} or more")
+    limits = {
+        "embed_batch_size": (batch_size, 1),
+        "num_workers": (num_workers, 0),
+        "max_bad_samples": (max_bad_samples, 0),
+    }
+    for key, (value, minimum) in limits.items():
+        if value < minimum:
+            raise SettingsError(f"{key} is {value}: expected {minimum} or more")
+
     folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, extra_features)
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
-    if not todo:
-        folder.sweep()
-        return folder
-    make_folder(folder.path)  # before minutes are spent on a shard that nobody can store
-    encoder.load(device)
-    largest = plan(manifest.shards, 1)[0][0]
-    if largest in todo:
-        state_precision(
-            encoder,
-            manifest,
-            largest,
-            folder.path,
-            stored_as=STORED[encoder.feature_dtype],
-            device=device,
-            batch_size=batch_size,
-            max_bad_samples=max_bad_samples,
-        )
-    first, rest = split(encoder.transform)
+    if todo:
+        make_folder(folder.path)  # before minutes are spent on a shard that nobody can store
+        encoder.load(device)
+        largest = plan(manifest.shards, 1)[0][0]
+        if largest in todo:
+            state_precision(
+                encoder,
+                manifest,
+                largest,
+                folder.path,
+                stored_as=STORED[encoder.feature_dtype],
+                device=device,
+                batch_size=batch_size,
+                max_bad_samples=max_bad_samples,
+            )
+        _embed_shards(encoder, folder, todo, device, batch_size, num_workers, max_bad_samples)
+    folder.sweep()
+    return folder
+
+
+def _embed_shards(
+    encoder: Encoder,
+    folder: FeatureFolder,
+    todo: list[Shard],
+    device: torch.device,
+    batch_size: int,
+    num_workers: int,
+    max_bad_samples: int,
+) -> None:
+    """Encode the batches of all workers as they come, and write each shard when its last batch is there."""
+    manifest, columns = folder.manifest, folder.extra_features
+    first, rest = split(encoder.transform)  # the workers' part of the preprocessing, and the device's
     parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}
     open_shards: dict[str, _Gathered] = {}
-    with killed_workers(), bar(sum(shard.samples for shard in todo), f"embed {manifest.name}", "img") as progress_bar:
+
+    n_samples = sum(shard.samples for shard in todo)
+    with killed_workers(), bar(n_samples, f"embed {manifest.name}", "img") as progress_bar:
         for part in loader(parts, num_workers):
-            gathered = open_shards.setdefault(part["shard"], _Gathered(extra_features))
+            gathered = open_shards.setdefault(part["shard"], _Gathered(columns))
             if len(part["keys"]):
                 where = f"set {manifest.name!r}, shard {part['shard']}"
-                gathered.add(_encoded(encoder, rest(part["image"].to(device)), extra_features, where))
+                gathered.add(_encoded(encoder, rest(part["image"].to(device)), columns, where))
                 gathered.label.append(part["label"])
                 gathered.keys += part["keys"]
             gathered.bad += part["bad"]
             progress_bar.update(len(part["keys"]) + len(part["bad"]))
+
             if part["last"]:
-                done = open_shards.pop(part["shard"])
-                columns = done.tensors()
-                image, label = columns.pop("image"), columns.pop("label")
-                folder.write(by_path[part["shard"]], image, label, done.keys, done.bad, columns)
-    folder.sweep()
-    return folder
+                del open_shards[part["shard"]]
+                tensors = gathered.tensors()
+                image, label = tensors.pop("image"), tensors.pop("label")
+                folder.write(by_path[part["shard"]], image, label, gathered.keys, gathered.bad, tensors)
 
 
 def embedded_set(
@@ -146,6 +163,7 @@ def embedded_set(
 
 
 def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], where: str) -> dict[str, Tensor]:
+    """Columns of a batch in the dtypes that they are stored in, on the CPU."""
     dtypes = {"image": STORED[encoder.feature_dtype], **STORED_ALSO}
     try:
         columns = encoder.encode_columns(image, extra_features)

@@ -6,106 +6,22 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
-from ood_lightning.data.artifacts.features import FeatureFolder, Features
-from ood_lightning.data.artifacts.precision import FromFP32
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.datamodules.base import FeatureData, not_patches, read_role
 from ood_lightning.datamodules.blocks import Blocks
-from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import FeatureError, ManifestError, SettingsError, first_line
+from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
 from ood_lightning.places import FEATURES
-
-
-class FeatureData(L.LightningDataModule):
-    """Embeds what is missing and reads the rest; the base of both stages.
-
-    Args:
-        encoder: shared with the model by a link.
-        cache_dir: folder of all features.
-        batch_size: see the subclasses.
-        embed_batch_size: pictures in a batch of the encoder.
-        num_workers: processes that decode pictures, on each rank.
-        max_bad_samples: undecodable pictures a set may have; they are listed.
-    """
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        cache_dir: str,
-        batch_size: int,
-        embed_batch_size: int,
-        num_workers: int,
-        max_bad_samples: int,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
-        self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
-
-    @property
-    def _running(self) -> L.Trainer:
-        """The trainer; Lightning sets it before it calls any hook."""
-        if self.trainer is None:
-            raise RuntimeError(f"{type(self).__name__} has no trainer yet")
-        return self.trainer
-
-    def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
-        """Folders of the sets, complete; every rank embeds its share of what is missing."""
-        trainer = self._running
-        folders = []
-        for manifest in manifests:
-            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features)
-            if not folder.missing():
-                rank_zero_info(
-                    f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
-                )
-            folders.append(folder)
-
-        trainer.strategy.barrier("before embedding")  # or a fast rank would look finished to a slow one's message
-        for manifest in manifests:
-            embed(
-                self.encoder,
-                manifest,
-                self.cache_dir,
-                device=trainer.strategy.root_device,
-                rank=trainer.global_rank,
-                world_size=trainer.world_size,
-                batch_size=self.embed_batch_size,
-                num_workers=self.num_workers,
-                max_bad_samples=self.max_bad_samples,
-                extra_features=extra_features,
-            )
-        try:
-            trainer.strategy.barrier("embedded")
-        except RuntimeError as error:  # in the words of the backend
-            raise FeatureError(
-                f"the features are not complete, since another process has ended: what it said stands above. Finished "
-                f"shards are kept ({first_line(error)})"
-            ) from None
-
-        for folder in folders:
-            if stated := FromFP32.read(folder.path):
-                rank_zero_info(f"{folder.manifest.name}: {stated}")
-        return folders
-
-    def _read(self, folder: FeatureFolder) -> Features:
-        features = folder.read(self.max_bad_samples)
-        if features.bad:
-            rank_zero_info(
-                f"set {features.name}: {len(features.bad):,} of {folder.manifest.n_samples:,} pictures cannot be "
-                f"decoded and are left out, such as {features.bad[0]!r}"
-            )
-        return features
 
 
 class TrainFeatures(FeatureData):
@@ -285,25 +201,3 @@ class EvalFeatures(FeatureData):
         rank, world_size = self._running.global_rank, self._running.world_size
         blocks = [Blocks(one.features, self.batch_size, rank, world_size, self._columns) for one in self.sets]
         return [DataLoader(share, batch_size=None) for share in blocks]
-
-
-def not_patches(extra_features: Sequence[str]) -> tuple[str, ...]:
-    """Columns to store of ID training images: no method learns from their patches, 257 GB of ImageNet's."""
-    return tuple(name for name in extra_features if name != "patches")
-
-
-def read_role(source: str, role: Role, advice: str) -> Manifest:
-    """Manifest of a set that has a certain role.
-
-    Args:
-        source: of the set.
-        role: that the config gives it.
-        advice: what to do where the manifest says otherwise.
-
-    Raises:
-        ManifestError: its manifest says another role.
-    """
-    manifest = read_manifest(source, role)
-    if manifest.role != role:
-        raise ManifestError(f"set {manifest.name!r} is given as {role}, its manifest says {manifest.role}: {advice}")
-    return manifest

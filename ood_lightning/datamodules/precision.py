@@ -45,29 +45,38 @@ def state_precision(
     exact = encoder.in_fp32()
     if exact is encoder or (folder / FILE).is_file():
         return
-    first, rest = split(encoder.transform)
-    parts = ShardParts(manifest, [shard], first, min(batch_size, PICTURES), max_bad_samples)
-    batches: list[Tensor] = []
-    n = 0
-    for part in loader(parts, 0):
-        batches += [part["image"][: PICTURES - n]] if part["keys"] else []
-        n = sum(map(len, batches))
-        if n == PICTURES:
-            break
-    if not n:  # none can be decoded
+    batches = _first_images(encoder, manifest, shard, device, batch_size, max_bad_samples)
+    if not batches:  # none can be decoded
         return
-    batches = [rest(batch.to(device)).clone() for batch in batches]  # the next call writes over what this one gave
+
     try:
         computed = _features(encoder, batches)
     except ValueError:  # they overflow: embedding comes next, meets the same pictures, and says where they lie
         return
     try:
         exact.load(device)
-        wanted = _features(exact, batches)
+        reference = _features(exact, batches)
     except torch.OutOfMemoryError:  # no reason to end a run
         exact.load(torch.device("cpu"))
-        wanted = _features(exact, batches)
-    FromFP32.of(computed, wanted, stored_as, encoder.precision, device.type).write(folder)
+        reference = _features(exact, batches)
+    FromFP32.of(computed, reference, stored_as, encoder.precision, device.type).write(folder)
+
+
+def _first_images(
+    encoder: Encoder, manifest: Manifest, shard: Shard, device: torch.device, batch_size: int, max_bad_samples: int
+) -> list[Tensor]:
+    """The first pictures of a shard that can be decoded, preprocessed, in batches (b, 3, H, W) on the device."""
+    first, rest = split(encoder.transform)
+    parts = ShardParts(manifest, [shard], first, min(batch_size, PICTURES), max_bad_samples)
+    batches: list[Tensor] = []
+    n = 0
+    for part in loader(parts, 0):
+        if part["keys"]:
+            batches.append(part["image"][: PICTURES - n])
+            n += len(batches[-1])
+        if n == PICTURES:
+            break
+    return [rest(batch.to(device)).clone() for batch in batches]  # the next call writes over what this one gave
 
 
 def _features(encoder: Encoder, batches: list[Tensor]) -> Tensor:

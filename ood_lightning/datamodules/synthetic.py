@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.datamodules.base import FeatureData, read_role
 from ood_lightning.datamodules.contracts import Side
-from ood_lightning.datamodules.features import FeatureData, read_role
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit

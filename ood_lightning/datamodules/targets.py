@@ -11,7 +11,7 @@ from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.datamodules.features import FeatureData, not_patches
+from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.places import FEATURES
 

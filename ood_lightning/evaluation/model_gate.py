@@ -7,7 +7,7 @@ class names and labels of test sets are used for this alone; no detector sees th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
@@ -53,15 +53,17 @@ class Published:
     @classmethod
     def find(cls, manifest: Manifest, encoder: str) -> Published | None:
         """The figure for a packed set; None: its manifest names no card, or the card has none for this encoder."""
-        found = known(manifest)
-        if found is None or found[0].top1 is None:
+        entry = known(manifest)
+        if entry is None or entry[0].top1 is None:
             return None
-        (card, protocol), about = found, found[0].top1
+        card, protocol = entry
         percent = card.published_top1(encoder, protocol)
         if percent is None:
             return None
-        prompts = Prompts(about.templates or OPENAI_80, "normalise-then-mean")  # open_clip's order
-        return cls(percent, about.source, prompts, tuple(d.text for d in differences(manifest, manifest.protocol)))
+
+        prompts = Prompts(entry[0].top1.templates or OPENAI_80, "normalise-then-mean")  # open_clip's order
+        differs = tuple(difference.text for difference in differences(manifest, manifest.protocol))
+        return cls(percent, entry[0].top1.source, prompts, differs)
 
 
 @dataclass(frozen=True)
@@ -134,50 +136,65 @@ def measure(sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, device: t
         prompts: for the other sets.
         device: where products are taken.
     """
-    found = []
-    for one in (one for one in sets if one.role != "ood"):
-        name, names, label = one.features.name, one.manifest.class_names, one.features.label
-        published = Published.find(one.manifest, bank.encoder.name)
-        pictures = int((label >= 0).sum())
-        if not (names and pictures):
-            if published is not None:
-                lacking = "labels (.cls)" if names else "class_names in its manifest"
-                rank_zero_info(f"zero-shot top-1 of {name} is published, but cannot be checked: it has no {lacking}")
-            continue
-        own = prompts.without_adjectives() if published is None else published.prompts
+    measured = [_measure(one, bank, prompts, device) for one in sets if one.role != "ood"]
+    return [one for one in measured if one is not None]
+
+
+def _measure(one: EvalSet, bank: TextBank, prompts: Prompts, device: torch.device) -> Measured | None:
+    """Zero-shot top-1 of one set; None where it has no labels or no class names."""
+    features, names = one.features, one.manifest.class_names
+    published = Published.find(one.manifest, bank.encoder.name)
+    n_labelled = int((features.label >= 0).sum())
+    if not (names and n_labelled):
         if published is not None:
-            names = tuple(name.replace("_", " ") for name in names)  # as those who publish figures write them
-        texts = bank.features(names, own, f"classes of {name}")
-        check_dimensions([one.features], texts.shape[1], bank.encoder.name)
-        percent = 100 * top1(one.features.image.to(device), texts.to(device), label.to(device))
-        about = () if published is None else (published.percent, published.source, published.differs)
-        found.append(Measured(name, percent, pictures, len(names), len(own.templates), own.fingerprint, *about))
-    return found
+            lacking = "labels (.cls)" if names else "class_names in its manifest"
+            rank_zero_info(
+                f"zero-shot top-1 of {features.name} is published, but cannot be checked: it has no {lacking}"
+            )
+        return None
+
+    its_prompts = prompts.without_adjectives() if published is None else published.prompts
+    if published is not None:
+        names = tuple(name.replace("_", " ") for name in names)  # as those who publish figures write them
+    texts = bank.features(names, its_prompts, f"classes of {features.name}")
+    check_dimensions([features], texts.shape[1], bank.encoder.name)
+    accuracy = top1(features.image.to(device), texts.to(device), features.label.to(device))
+
+    measured = Measured(
+        features.name, 100 * accuracy, n_labelled, len(names), len(its_prompts.templates), its_prompts.fingerprint
+    )
+    if published is None:
+        return measured
+    return replace(measured, published=published.percent, source=published.source, differs=published.differs)
 
 
-def judge(found: Sequence[Measured], encoder: str, gate: Gate) -> None:
+def judge(measured: Sequence[Measured], encoder: str, gate: Gate) -> None:
     """Say what was measured, and refuse a model that is not the published one.
 
     Args:
-        found: of all sets.
+        measured: of all sets.
         encoder: its name.
         gate: `warn` goes on all the same.
 
     Raises:
         GateError: a set's top-1 lies outside the published range.
     """
-    refused = [one for one in found if one.passes is False]
-    in_error = refused[:1] if gate == "refuse" else []
-    for one in (one for one in found if one.published is not None and one not in in_error):
-        rank_zero_info(f"{_figures(one)}: {'within' if one.passes else 'WARNING, not within'} {TOLERANCE:g} points")
-    unknown = [f"{one.set} {one.percent:.2f} %" for one in found if one.published is None]
+    failed = [one for one in measured if one.passes is False]
+    in_error = failed[:1] if gate == "refuse" else []
+    for one in measured:
+        if one.published is not None and one not in in_error:
+            rank_zero_info(f"{_figures(one)}: {'within' if one.passes else 'WARNING, not within'} {TOLERANCE:g} points")
+
+    unknown = [f"{one.set} {one.percent:.2f} %" for one in measured if one.published is None]
     if unknown:
         rank_zero_info(f"zero-shot top-1 under the run's prompts, with no published figure: {', '.join(unknown)}")
+
     if in_error:
-        others = f"; {', '.join(one.set for one in refused[1:])} too" if refused[1:] else ""
-        beside = f" Beside that: {'; '.join(refused[0].differs)}." if refused[0].differs else ""
+        first, *others = failed
+        further = f"; {', '.join(one.set for one in others)} too" if others else ""
+        beside = f" Beside that: {'; '.join(first.differs)}." if first.differs else ""
         raise GateError(
-            f"{_figures(refused[0])}, not within {TOLERANCE:g} points under {encoder}{others}: no score is to be "
+            f"{_figures(first)}, not within {TOLERANCE:g} points under {encoder}{further}: no score is to be "
             f"believed. Usual causes: {CAUSES}.{beside} To go on all the same: --model.gate warn"
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,27 +39,42 @@ def stream_scores(
         rows: the stream; below n_id an ID image, from there on an OOD image.
         batch_size: images handed over at once.
         device: where the stream computes.
-        on_progress: told how many more images are done, after each batch.
+        on_progress: called after each batch with its number of images.
 
     Raises:
         SettingsError: if the stream does not give one float64 score an image.
     """
     n_id, parts = len(id_features), []
-    for some in rows.split(batch_size):
-        batch = id_features.new_empty(len(some), id_features.shape[1], dtype=torch.float32)
-        is_id = some < n_id
-        batch[is_id] = id_features[some[is_id]].float()
-        batch[~is_id] = ood_features[some[~is_id] - n_id].float()
-        found = stream(unit(batch).to(device))
-        if found.shape != some.shape or found.dtype != torch.float64:
+    for batch_rows in rows.split(batch_size):
+        # ID images and OOD images lie in two tensors; the batch holds them in stream order, (b, D)
+        batch = id_features.new_empty(len(batch_rows), id_features.shape[1], dtype=torch.float32)
+        is_id = batch_rows < n_id
+        batch[is_id] = id_features[batch_rows[is_id]].float()
+        batch[~is_id] = ood_features[batch_rows[~is_id] - n_id].float()
+
+        scores = stream(unit(batch).to(device))
+        if scores.shape != batch_rows.shape or scores.dtype != torch.float64:
             raise SettingsError(
-                f"a stream gave {found.dtype} scores of shape {tuple(found.shape)} for {len(some)} images: "
+                f"a stream gave {scores.dtype} scores of shape {tuple(scores.shape)} for {len(batch_rows)} images: "
                 f"expected float64, one an image"
             )
-        parts.append(found.cpu())
-        on_progress(len(some))
-    scores = torch.cat(parts)
-    return scores[rows < n_id], scores[rows >= n_id]
+        parts.append(scores.cpu())
+        on_progress(len(batch_rows))
+
+    in_order = torch.cat(parts)
+    return in_order[rows < n_id], in_order[rows >= n_id]
+
+
+class Provenance(NamedTuple):
+    """What the results of a detector say of where it comes from.
+
+    Attributes:
+        supervision: of the detector and of its label set.
+        recipe: hash of its label set; "" if it reads none.
+    """
+
+    supervision: tuple[str, ...]
+    recipe: str
 
 
 def evaluate_streams(
@@ -67,7 +83,7 @@ def evaluate_streams(
     sets: Sequence[EvalSet],
     protocol: StreamProtocol,
     device: torch.device,
-    about: Mapping[str, tuple[tuple[str, ...], str]],
+    provenance: Mapping[str, Provenance],
     metrics: Mapping[str, Metric] | None = None,
 ) -> list[Result]:
     """A row for each detector, ID set and OOD set, in this order of nesting; a pure function of its arguments.
@@ -78,39 +94,39 @@ def evaluate_streams(
         sets: of the data module; covariate-shifted sets take the ID set's place in turn.
         protocol: orders, batches and mixture.
         device: where streams compute.
-        about: supervision and hash of the label set, by detector.
+        provenance: of each detector.
         metrics: what to compute, by name; the standard five if None.
     """
-    id_sets = [s for s in sets if s.role != "ood"]
-    ood_sets = [s for s in sets if s.role == "ood"]
-    pairs = [(near, far) for near in id_sets for far in ood_sets]
-    drawn = {
-        (near.features.name, far.features.name): [
-            protocol.rows(len(near.features), len(far.features), order) for order in range(protocol.orders)
-        ]
-        for near, far in pairs
-    }
-    images = sum(len(rows) for orders in drawn.values() for rows in orders)
+    id_sets = [one for one in sets if one.role != "ood"]
+    ood_sets = [one for one in sets if one.role == "ood"]
+    pairs = [(id_set, ood_set) for id_set in id_sets for ood_set in ood_sets]
+    orders = [  # of each pair, the rows of each stream
+        [protocol.rows(len(id_set.features), len(ood_set.features), order) for order in range(protocol.orders)]
+        for id_set, ood_set in pairs
+    ]
+    n_images = sum(len(rows) for of_pair in orders for rows in of_pair)
+
     results = []
     for name, detector in streams.items():
-        supervision, recipe = about[name]
-        with bar(images, f"stream {name}", "img", delay_s=3) as progress_bar:
-            for near, far in pairs:
-                orders = []
-                for rows in drawn[near.features.name, far.features.name]:
-                    stream, images_of = detector.open(evidence), (near.features.image, far.features.image)
-                    scores = stream_scores(stream, *images_of, rows, protocol.batch_size, device, progress_bar.update)
-                    row = evaluate(
-                        name,
-                        near.features.name,
-                        far.features.name,
-                        *scores,
-                        supervision=supervision,
-                        stream=True,
-                        group=far.group,
-                        recipe=recipe,
-                        metrics=metrics,
+        with bar(n_images, f"stream {name}", "img", delay_s=3) as progress_bar:
+            for (id_set, ood_set), of_pair in zip(pairs, orders, strict=True):
+                images = (id_set.features.image, ood_set.features.image)
+                row = partial(
+                    evaluate,
+                    name,
+                    id_set.features.name,
+                    ood_set.features.name,
+                    supervision=provenance[name].supervision,
+                    stream=True,
+                    group=ood_set.group,
+                    recipe=provenance[name].recipe,
+                    metrics=metrics,
+                )
+                scores = [
+                    stream_scores(
+                        detector.open(evidence), *images, rows, protocol.batch_size, device, progress_bar.update
                     )
-                    orders.append(row)
-                results.append(over_orders(orders))
+                    for rows in of_pair
+                ]
+                results.append(over_orders([row(*sides) for sides in scores]))
     return results

@@ -59,8 +59,8 @@ def mine_negatives(
         )
     distance = quantile_cosine(word_features[rows], name_features, quantile)
     chosen = rows[farthest(distance, count)]
-    about = {"method": "NegLabel", **recipe, "negatives": count, "quantile": quantile, "supervision": ["id_names"]}
-    return LabelSet(tuple(Positive(name) for name in names), tuple(words[i] for i in chosen.tolist()), about)
+    recipe = {"method": "NegLabel", **recipe, "negatives": count, "quantile": quantile, "supervision": ["id_names"]}
+    return LabelSet(tuple(Positive(name) for name in names), tuple(words[row] for row in chosen.tolist()), recipe)
 
 
 def mine_by_part(
@@ -104,6 +104,7 @@ def mine_by_part(
     rows = torch.tensor([i for i, word in enumerate(words.words) if word not in taken], dtype=torch.int64)
     is_adjective = torch.tensor([words.words[i] in words.adjectives for i in rows.tolist()], dtype=torch.bool)
     n_adjectives = int(is_adjective.sum())
+
     try:
         counts = shared_out(len(rows) - n_adjectives, n_adjectives, share=share, count=count)
     except ValueError as error:
@@ -113,15 +114,23 @@ def mine_by_part(
             f"no negative is left of the {len(rows)} words of {words.name!r} that may be one: give a larger corpus, or "
             f"a larger share than {share}"
         )
+
     distance = quantile_cosine(word_features[rows], name_features, quantile, interpolate=interpolate)
     if same_cosine is not None:
         nearest = quantile_cosine(word_features[rows], name_features, 1.0)
         distance = distance.where(nearest <= same_cosine, torch.ones_like(distance))
     chosen = rows[farthest_by_part(distance, is_adjective, counts, adjectives_first=adjectives_first)]
-    about = {**recipe, "negatives": {"nouns": counts[0], "adjectives": counts[1]}, "quantile": quantile}
-    about |= {"interpolate": interpolate, "same_cosine": same_cosine, "without_names": without_names}
-    about["supervision"] = ["id_names"]
-    return LabelSet(tuple(Positive(name) for name in names), tuple(words.words[i] for i in chosen.tolist()), about)
+
+    recipe = {
+        **recipe,
+        "negatives": {"nouns": counts[0], "adjectives": counts[1]},
+        "quantile": quantile,
+        "interpolate": interpolate,
+        "same_cosine": same_cosine,
+        "without_names": without_names,
+        "supervision": ["id_names"],
+    }
+    return LabelSet(tuple(Positive(name) for name in names), tuple(words.words[row] for row in chosen.tolist()), recipe)
 
 
 def augment(
@@ -153,8 +162,9 @@ def augment(
             f"{count} words to add, the corpus has {len(rows)} that are no name: add fewer, and at least one"
         )
     chosen = rows[farthest(-quantile_cosine(word_features[rows], name_features, 1.0), count)]
-    about = {"method": "augmented names", **recipe, "added": count, "supervision": ["id_names"]}
-    return LabelSet(tuple(Positive(text) for text in (*names, *(words[i] for i in chosen.tolist()))), None, about)
+    positives = (*names, *(words[row] for row in chosen.tolist()))
+    recipe = {"method": "augmented names", **recipe, "added": count, "supervision": ["id_names"]}
+    return LabelSet(tuple(Positive(text) for text in positives), None, recipe)
 
 
 def mine_both_ends(
@@ -196,10 +206,20 @@ def mine_both_ends(
         raise LabelSetError(
             f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"
         )
-    k, p = math.ceil(share * len(names) - 1e-9), len(names)
-    likeness = quantile_cosine(word_features[rows], name_features, (p - k) / max(1, p - 1))
+
+    # The k-th largest of P cosines is their quantile at (P - k) / (P - 1).
+    n_names = len(names)
+    k = math.ceil(share * n_names - 1e-9)
+    likeness = quantile_cosine(word_features[rows], name_features, (n_names - k) / max(1, n_names - 1))
     ranked = rows[farthest(likeness, len(rows))].tolist()
     chosen = ranked[:farthest_count] + ranked[len(ranked) - nearest_count :]
-    about = {"method": "CLIPScope", **recipe, "farthest": farthest_count, "nearest": nearest_count, "share": share}
-    about["supervision"] = ["id_names"]
-    return LabelSet(tuple(Positive(name) for name in names), tuple(words[i] for i in chosen), about)
+
+    recipe = {
+        "method": "CLIPScope",
+        **recipe,
+        "farthest": farthest_count,
+        "nearest": nearest_count,
+        "share": share,
+        "supervision": ["id_names"],
+    }
+    return LabelSet(tuple(Positive(name) for name in names), tuple(words[row] for row in chosen), recipe)

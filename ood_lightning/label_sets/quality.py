@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ood_lightning.data.artifacts.label_set import LabelSet
 
 
-SIZES = ("min", "median", "max")
-
-
 class TrueNames(NamedTuple):
     """Names that label sets are measured with.
 
@@ -51,11 +48,17 @@ def clusters(votes: Mapping[str, Tensor], n_clusters: int) -> dict[str, Any]:
         n_clusters: C, the empty ones included.
     """
     election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
-    found = quality(votes["cluster"], votes["nearest"], election, n_clusters)
+    agreement = quality(votes["cluster"], votes["nearest"], election, n_clusters)
     size = election.size.double()
-    sizes = zip(SIZES, (size.min(), size.median(), size.max()), strict=True)
-    about = {"asked": n_clusters, "in_use": len(size), "positives": len(election.winner.unique())}
-    return {**about, **{f"size_{name}": float(value) for name, value in sizes}, **found._asdict()}
+    return {
+        "asked": n_clusters,
+        "in_use": len(size),
+        "positives": len(election.winner.unique()),
+        "size_min": float(size.min()),
+        "size_median": float(size.median()),
+        "size_max": float(size.max()),
+        **agreement._asdict(),
+    }
 
 
 def truth(assignments: Tensor, labels: Tensor) -> dict[str, Any] | None:
@@ -86,40 +89,57 @@ def label_set(labels: LabelSet, features: Tensor, true: TrueNames | None) -> dic
         features: of its positives, unit-norm, (P, D).
         true: names to compare with; None leaves that out.
     """
-    about: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "method": labels.recipe.get("method"),
         "sha256": labels.sha256,
         "positives": len(labels.positives),
     }
     if true is None:
-        return about
-    found = overlap(labels.words, true.names)
-    near = top_k(features, true.features, 1)
-    cosines, rows = near.values[:, 0], near.indices[:, 0].tolist()
-    pairs = zip(labels.words, rows, cosines.tolist(), strict=True)
-    far = noun_hops(labels.words, true.names)
-    return about | {
-        "names": {"source": true.source, "names": found.names, "hits": found.hits}
-        | {"overlap": found.overlap, "precision": found.precision, "f1": found.f1},
+        return measures
+
+    nearest = top_k(features, true.features, 1)
+    cosines, rows = nearest.values[:, 0], nearest.indices[:, 0].tolist()
+    hops, shared = noun_hops(labels.words, true.names), overlap(labels.words, true.names)
+    return measures | {
+        "names": {
+            "source": true.source,
+            "names": shared.names,
+            "hits": shared.hits,
+            "overlap": shared.overlap,
+            "precision": shared.precision,
+            "f1": shared.f1,
+        },
         "similarity": {"mean": float(cosines.mean()), "bins": cosine_histogram(cosines).tolist()},
-        "hops": {"names_in_wordnet": far.known, "mean": far.mean, "bins": list(far.bins)}
-        | {"unreachable": far.unreachable},
-        "nearest_name": {word: [true.names[row], round(cosine, 6)] for word, row, cosine in pairs},
+        "hops": {
+            "names_in_wordnet": hops.known,
+            "mean": hops.mean,
+            "bins": list(hops.bins),
+            "unreachable": hops.unreachable,
+        },
+        "nearest_name": {
+            word: [true.names[row], round(cosine, 6)]
+            for word, row, cosine in zip(labels.words, rows, cosines.tolist(), strict=True)
+        },
     }
 
 
-def logged(found: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of `quality.json` that a curve can show, under names for loggers."""
-    of_clusters = dict(found["clusters"])
-    del of_clusters["asked"]
-    renamed = {"in_use": "clusters_in_use"} | {
-        f"size_{what}": f"cluster_size_{what}" for what in ("min", "median", "max")
+def logged(measures: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of `quality.json` that a curve can show, under names for loggers: of the first label set."""
+    renamed = {
+        "in_use": "clusters_in_use",
+        "size_min": "cluster_size_min",
+        "size_median": "cluster_size_median",
+        "size_max": "cluster_size_max",
     }
+    of_clusters = {name: value for name, value in measures["clusters"].items() if name != "asked"}
     values = {renamed.get(name, name): value for name, value in of_clusters.items()}
-    values |= {name: found["truth"][name] for name in ("nmi", "ari", "accuracy")} if found["truth"] else {}
-    first = next(iter(found["label_sets"].values()))
+    if measures["truth"]:
+        values |= {name: measures["truth"][name] for name in ("nmi", "ari", "accuracy")}
+
+    first = next(iter(measures["label_sets"].values()))
     if "names" in first:
         values |= {name: first["names"][name] for name in ("overlap", "precision", "f1")}
         values["name_similarity"] = first["similarity"]["mean"]
-        values |= {"name_hops": first["hops"]["mean"]} if first["hops"]["bins"] else {}
+        if first["hops"]["bins"]:
+            values["name_hops"] = first["hops"]["mean"]
     return {f"mined/{name}": float(value) for name, value in values.items()}

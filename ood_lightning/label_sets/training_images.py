@@ -30,6 +30,7 @@ class IDTrainingSet(Input):
         images: the set.
         device: where products with words are taken.
         fit_settings: of the fit that has just run on these images; recipes of label sets repeat them.
+        nearest_by_vocabulary: what :meth:`nearest` has found, kept.
     """
 
     how_to_provide: ClassVar[str] = IDFeatures.how_to_provide
@@ -37,17 +38,17 @@ class IDTrainingSet(Input):
     images: FeatureSet
     device: torch.device
     fit_settings: Mapping[str, Any] = field(default_factory=dict)
-    _nearest: dict[tuple[str, str, str], Top] = field(default_factory=dict, repr=False, compare=False)
+    nearest_by_vocabulary: dict[tuple[str, str, str], Top] = field(default_factory=dict, repr=False, compare=False)
 
     def nearest(self, vocabulary: Vocabulary) -> Top:
         """Nearest word of each image and the cosine to it, each of shape (n,), on the CPU.
 
         Computed once for each vocabulary, since every image is compared with every word.
         """
-        if vocabulary.key not in self._nearest:
+        if vocabulary.key not in self.nearest_by_vocabulary:
             image = self.images.features.image
-            self._nearest[vocabulary.key] = nearest_words(image, vocabulary.features, self.device)
-        return self._nearest[vocabulary.key]
+            self.nearest_by_vocabulary[vocabulary.key] = nearest_words(image, vocabulary.features, self.device)
+        return self.nearest_by_vocabulary[vocabulary.key]
 
     def recipe(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """What a label set that these images voted for is made from."""

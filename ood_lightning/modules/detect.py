@@ -21,7 +21,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare
-from ood_lightning.evaluation.streams import evaluate_streams
+from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import as_source
@@ -33,7 +33,6 @@ from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
 
 if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.data.artifacts.sets import EvalSet
 
 NEAREST = ("top_positive", "top_negative")
@@ -86,9 +85,9 @@ class DetectModule(L.LightningModule):
     def _check(self) -> None:
         if not self._every or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
-        twice = self.detectors.keys() & self.streams.keys()
-        if twice:
+        if twice := self.detectors.keys() & self.streams.keys():
             raise SettingsError(f"{', '.join(sorted(twice))} is in detectors and in streams: give each its own name")
+
         for name, detector in self._every.items():
             if name in ABOUT:
                 raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")
@@ -96,6 +95,7 @@ class DetectModule(L.LightningModule):
                 raise SettingsError(
                     f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"
                 )
+
         if self.explain not in self.sources:
             raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
 
@@ -190,6 +190,7 @@ class DetectModule(L.LightningModule):
         scored = list(zip(sets, self.scores, strict=True))
         id_sets = [scores for one, scores in scored if one.role != "ood"]
         ood_sets = [(one.group, scores) for one, scores in scored if one.role == "ood"]
+
         self.results = [
             evaluate(
                 name,
@@ -197,9 +198,8 @@ class DetectModule(L.LightningModule):
                 ood_scores.name,
                 id_scores.scores[:, column],
                 ood_scores.scores[:, column],
-                supervision=self.supervision(name),
+                **self._provenance(name)._asdict(),
                 group=group,
-                recipe=self._recipe(name),
                 metrics=self.metrics,
             )
             for column, name in enumerate(self.scorers)
@@ -207,6 +207,7 @@ class DetectModule(L.LightningModule):
             for group, ood_scores in ood_sets
         ]
         self.results += self._streamed()
+
         logged = {
             f"test/{mean.id_set}/{mean.detector}/{metric}": estimate.value
             for mean in means(self.results)
@@ -220,12 +221,9 @@ class DetectModule(L.LightningModule):
     def _streamed(self) -> list[Result]:
         """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
         running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
-        if not running:
-            return []
-
         results: list[Result] = []
-        if self.trainer.is_global_zero:
-            provenance = {name: (self.supervision(name), self._recipe(name)) for name in running}
+        if running and self.trainer.is_global_zero:
+            provenance = {name: self._provenance(name) for name in running}
             device = self.trainer.strategy.root_device
             try:
                 results = evaluate_streams(
@@ -235,21 +233,13 @@ class DetectModule(L.LightningModule):
                 raise SettingsError(f"test streams: {error}") from error
         return self.trainer.strategy.broadcast(results)
 
-    def supervision(self, detector: str) -> tuple[str, ...]:
-        """Supervision of a detector, its own and that of its label set."""
-        label_set = self._label_set(detector)
-        of_labels = label_set.supervision if label_set else ()
-        return tuple(sorted({*self._every[detector].supervision, *of_labels}))
-
-    def _label_set(self, detector: str) -> LabelSet | None:
-        """The label set that a detector reads, if any."""
-        labels = self._every[detector].labels
-        return self.evidence.label_sets[labels].label_set if labels else None
-
-    def _recipe(self, detector: str) -> str:
-        """Hash of the label set that a detector reads; "" if it reads none."""
-        label_set = self._label_set(detector)
-        return label_set.sha256 if label_set else ""
+    def _provenance(self, name: str) -> Provenance:
+        """Supervision of a detector, its own and that of its label set, and the hash of that set."""
+        detector = self._every[name]
+        if not detector.labels:
+            return Provenance(tuple(sorted(detector.supervision)), "")
+        label_set = self.evidence.label_sets[detector.labels].label_set
+        return Provenance(tuple(sorted(detector.supervision.union(label_set.supervision))), label_set.sha256)
 
     def _collector(self, index: int) -> ScoreCollector:
         return cast(ScoreCollector, self.collectors[index])  # nn.ModuleList knows no narrower type than Module

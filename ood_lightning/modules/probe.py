@@ -78,13 +78,13 @@ class ProbeModule(LabelSetTraining):
         ready = self._read_label_set(FeatureSet(manifest, data.features), data.manifests)
         names = ready.features.positives  # (P, D)
         targets = nearest_words(image, names, names.device).indices
-        shown = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
-        data.train_on(shown, targets)
+        features = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
+        data.train_on(features, targets)
 
-        deviation, mean = torch.std_mean(shown.double(), dim=0)
+        deviation, mean = torch.std_mean(features.double(), dim=0)
         self.register_buffer("feature_mean", mean.float())
         self.register_buffer("feature_std", deviation.clamp_min(1e-12).float())  # a constant dimension would give NaN
-        self.probe = self._fresh_probe(shown.shape[1], len(names))
+        self.probe = self._fresh_probe(features.shape[1], len(names))
 
     def _fresh_probe(self, dim: int, n_classes: int) -> nn.Linear:
         """A linear layer whose weights depend on the seed alone."""

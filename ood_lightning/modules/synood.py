@@ -13,7 +13,7 @@ Differs: on unit-norm image features, where the code's are as the projection lea
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
@@ -59,6 +59,8 @@ class SynOODModule(LabelSetTraining):
         seed: of the adapter's initial weights.
         cache_dir: folder of all features.
     """
+
+    texts: Tensor  # (P + used negatives, D), unit-norm; classes of the image side
 
     def __init__(
         self,
@@ -156,8 +158,8 @@ class SynOODModule(LabelSetTraining):
     def _begin(self, negatives: Tensor) -> None:
         """Parameters: a fresh adapter, and the used negatives at the length that the text tower gave them."""
         dim = negatives.shape[1]
-        draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
         bound = dim**-0.5  # as nn.Linear draws
+        draw = torch.Generator().manual_seed(self.seed)  # the global one has drawn more where features were not cached
         self.adapter = nn.ParameterDict(
             {
                 "weight": torch.empty(dim, dim).uniform_(-bound, bound, generator=draw),
@@ -166,6 +168,7 @@ class SynOODModule(LabelSetTraining):
                 "shift": torch.zeros(dim),
             }
         )
+
         texts = [text for row in self.used.tolist() for text in self.prompts.fill(self.negatives[row])]
         with bar(len(texts), "length of used negatives", "text") as progress_bar:
             encoded = self.encoder.encode_text(texts, progress_bar.update)
@@ -175,21 +178,22 @@ class SynOODModule(LabelSetTraining):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step of the side whose turn it is."""
         epoch, image, target = self.current_epoch, batch["image"], batch["target"]
-        adapting = epoch < self.image_epochs
-        side = 0 if adapting else 1
-        if adapting:
-            loss = image_side_loss(image, target, self.texts, Adapter(**self.adapter), self.logit_scale)  # type: ignore[arg-type]
+        adam, sgd = cast(list[torch.optim.Optimizer], self.optimizers())
+        if epoch < self.image_epochs:
+            adapter = Adapter(*(self.adapter[name] for name in Adapter._fields))
+            loss = image_side_loss(image, target, self.texts, adapter, self.logit_scale)
             rate = cosine(epoch, total=self.image_epochs + 1, start=self.image_lr, end=self.image_min_lr)
+            optimizer, name = adam, "fit/image_loss"
         else:
             loss = text_side_loss(image, target, self.tuned, self.logit_scale)
             rate = cosine(epoch - self.image_epochs, total=self.text_epochs + 1, start=self.text_lr, end=0.0)
-        optimizer = self.optimizers()[side]  # type: ignore[index]
+            optimizer, name = sgd, "fit/text_loss"
+
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-        name = "fit/image_loss" if adapting else "fit/text_loss"
         self.log(name, loss, prog_bar=True, on_epoch=True, on_step=False, batch_size=len(target))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:

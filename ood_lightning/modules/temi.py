@@ -118,7 +118,7 @@ class TEMIModule(L.LightningModule):
 
     def _build(self, dim: int) -> None:
         """Student and teacher with the same weights, once: a checkpoint may have come before `setup`."""
-        if "student" in self._modules:
+        if hasattr(self, "student"):
             return
         hp: Any = self.hparams
         shape = (hp.n_heads, dim, hp.n_clusters, hp.hidden, hp.bottleneck, hp.seed)

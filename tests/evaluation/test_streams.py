@@ -18,7 +18,7 @@ from ood_lightning.cli.main import main
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input
 from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
-from ood_lightning.evaluation.streams import evaluate_streams, stream_scores
+from ood_lightning.evaluation.streams import Provenance, evaluate_streams, stream_scores
 from ood_lightning.functional.roc import auroc
 from ood_lightning.functional.similarity import unit
 
@@ -68,8 +68,8 @@ SETS = [
 
 
 def run(streams: dict[str, StreamDetector], protocol: StreamProtocol = StreamProtocol()) -> list:  # noqa: B008
-    about = dict.fromkeys(streams, (("test_stream",), "abc"))
-    return evaluate_streams(streams, evidence_of({}), SETS, protocol, CPU, about)  # type: ignore[arg-type]
+    provenance = dict.fromkeys(streams, Provenance(("test_stream",), "abc"))
+    return evaluate_streams(streams, evidence_of({}), SETS, protocol, CPU, provenance)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])

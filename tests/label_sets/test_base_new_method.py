@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import encoded
 from safetensors.torch import load_file
+from shard_files import encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import Prompts

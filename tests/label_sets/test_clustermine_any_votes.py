@@ -26,16 +26,16 @@ def mined(votes: list[tuple[int, int]], words: tuple[str, ...] = WORDS, names: l
 @given(VOTES, st.permutations(range(7)))
 @settings(deadline=None)
 def test_clustermine(votes: list[tuple[int, int]], names: list[int]):
-    found = mined(votes)
+    label_set = mined(votes)
     clusters, assigned = {c for c, _ in votes}, {WORDS[w] for _, w in votes}
-    assert len(found.positives) <= min(len(clusters), len(assigned))
-    assert set(found.words) <= assigned  # every label is the nearest word of an image
-    negatives = [WORDS[i] for i in rest_of(WORDS, found.words).tolist()]
-    assert sorted([*found.words, *negatives]) == sorted(WORDS)  # P and N part the corpus
-    assert mined(votes, names=names).positives == found.positives  # whatever the clusters are called
+    assert len(label_set.positives) <= min(len(clusters), len(assigned))
+    assert set(label_set.words) <= assigned  # every label is the nearest word of an image
+    negatives = [WORDS[i] for i in rest_of(WORDS, label_set.words).tolist()]
+    assert sorted([*label_set.words, *negatives]) == sorted(WORDS)  # P and N part the corpus
+    assert mined(votes, names=names).positives == label_set.positives  # whatever the clusters are called
     more = (*WORDS, "never", "named")
-    assert mined(votes, more).positives == found.positives
-    assert len(rest_of(more, found.words)) == len(negatives) + 2
+    assert mined(votes, more).positives == label_set.positives
+    assert len(rest_of(more, label_set.words)) == len(negatives) + 2
     assert len(mined([(0, w) for _, w in votes]).positives) == 1
     alone = mined([(i, w) for i, (_, w) in enumerate(votes)], names=list(range(len(votes))))
     assert set(alone.words) == set(posmine(torch.tensor([w for _, w in votes]), WORDS, 1, {}).words) == assigned
@@ -45,8 +45,8 @@ def test_clustermine(votes: list[tuple[int, int]], names: list[int]):
 @settings(deadline=None)
 def test_posmine(votes: list[tuple[int, int]]):
     nearest = torch.tensor([w for _, w in votes])
-    most = int(nearest.bincount().max())
-    sets = [set(posmine(nearest, WORDS, m, {}).words) for m in range(1, most + 1)]
+    largest = int(nearest.bincount().max())
+    sets = [set(posmine(nearest, WORDS, m, {}).words) for m in range(1, largest + 1)]
     assert sets[0] == {WORDS[w] for _, w in votes}
     assert all(few <= many for many, few in pairwise(sets))  # fewer and fewer as M grows
     with pytest.raises(LabelSetError, match="lower min_images"):

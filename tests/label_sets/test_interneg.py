@@ -80,12 +80,12 @@ def test_the_border_is_that_of_the_chosen_images_and_their_labels():
 )
 def test_what_it_was_given_is_declared(source: InterNegNegatives, supervision: tuple[str, ...]):
     parts = tuple("adj" if i % 2 else "noun" for i in range(42))
-    found = source.make(vocabulary(parts), images(LABELS))
-    assert found.supervision == supervision
-    assert len(found.negatives or ()) == 5
-    assert found.recipe["id_set"] == {"name": "train", "pictures": 30}
-    assert (found.recipe["shots"], found.recipe["seed"], found.recipe["classes_with_images"]) == (16, 0, 2)
-    assert found.recipe["adjectives"]["negatives"] in (1, 2, 3)
+    label_set = source.make(vocabulary(parts), images(LABELS))
+    assert label_set.supervision == supervision
+    assert len(label_set.negatives or ()) == 5
+    assert label_set.recipe["id_set"] == {"name": "train", "pictures": 30}
+    assert (label_set.recipe["shots"], label_set.recipe["seed"], label_set.recipe["classes_with_images"]) == (16, 0, 2)
+    assert label_set.recipe["adjectives"]["negatives"] in (1, 2, 3)
 
 
 def test_inputs_say_what_is_missing():

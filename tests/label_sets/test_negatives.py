@@ -24,10 +24,10 @@ def words() -> Words:
 def features() -> tuple[Tensor, Tensor]:
     """Of names and of words; w3 is a name itself, w9 is almost one."""
     draw = torch.Generator().manual_seed(6)
-    names, some = unit(torch.randn(len(NAMES), 8, generator=draw)), unit(torch.randn(N, 8, generator=draw))
-    some[3] = names[0]
-    some[9] = unit(names[[4]] + 0.1 * some[[9]])[0]
-    return names, some
+    names, texts = unit(torch.randn(len(NAMES), 8, generator=draw)), unit(torch.randn(N, 8, generator=draw))
+    texts[3] = names[0]
+    texts[9] = unit(names[[4]] + 0.1 * texts[[9]])[0]
+    return names, texts
 
 
 def by_loop(words: Words, features: tuple[Tensor, Tensor], share: float, same: float | None) -> list[str]:
@@ -38,10 +38,11 @@ def by_loop(words: Words, features: tuple[Tensor, Tensor], share: float, same: f
         for i in range(N):
             if words.parts[i] != part:
                 continue
+
             cosines = sorted(float(features[1][i].double() @ name.double()) for name in features[0])
-            place = 0.95 * (len(cosines) - 1)
-            low = int(place)
-            d = cosines[low] + (place - low) * (cosines[min(low + 1, len(cosines) - 1)] - cosines[low])
+            position = 0.95 * (len(cosines) - 1)
+            low = int(position)
+            d = cosines[low] + (position - low) * (cosines[min(low + 1, len(cosines) - 1)] - cosines[low])
             ranked.append((1.0 if same is not None and cosines[-1] > same else d, i))
         chosen += [words.words[i] for _, i in sorted(ranked)[: int(share * len(ranked))]]
     return chosen
@@ -52,19 +53,19 @@ def by_loop(words: Words, features: tuple[Tensor, Tensor], share: float, same: f
 def test_matches_a_loop_over_nouns_and_adjectives(
     words: Words, features: tuple[Tensor, Tensor], share: float, same: float | None
 ):
-    found = mine_by_part(NAMES, features[0], words, features[1], {}, share=share, same_cosine=same)
-    assert list(found.negatives or ()) == by_loop(words, features, share, same)
-    assert found.words == NAMES
-    assert found.supervision == ("id_names",)
+    label_set = mine_by_part(NAMES, features[0], words, features[1], {}, share=share, same_cosine=same)
+    assert list(label_set.negatives or ()) == by_loop(words, features, share, same)
+    assert label_set.words == NAMES
+    assert label_set.supervision == ("id_names",)
 
 
 def test_counts_and_separation_of_each_kind(words: Words, features: tuple[Tensor, Tensor]):
-    found = mine_by_part(NAMES, features[0], words, features[1], {})
+    label_set = mine_by_part(NAMES, features[0], words, features[1], {})
     n_adjectives = len(words.adjectives)
     counts = {"nouns": int(0.15 * (N - n_adjectives)), "adjectives": int(0.15 * n_adjectives)}
-    assert found.recipe["negatives"] == counts
+    assert label_set.recipe["negatives"] == counts
     distance = (features[1].double() @ features[0].double().T).quantile(0.95, dim=1)
-    chosen = set(found.negatives or ())
+    chosen = set(label_set.negatives or ())
     assert len(chosen) == sum(counts.values())
     for kind in (words.adjectives, set(words.words) - words.adjectives):
         sides = [
@@ -74,28 +75,30 @@ def test_counts_and_separation_of_each_kind(words: Words, features: tuple[Tensor
 
 
 def test_a_near_synonym_of_a_name_is_pushed_to_the_end(words: Words, features: tuple[Tensor, Tensor]):
-    near = [i for i in range(N) if float((features[1][i].double() @ features[0].double().T).max()) > 0.95]
-    assert {3, 9} <= set(near)
+    synonyms = [i for i in range(N) if float((features[1][i].double() @ features[0].double().T).max()) > 0.95]
+    assert {3, 9} <= set(synonyms)
     everything = mine_by_part(NAMES, features[0], words, features[1], {}, share=1.0, same_cosine=0.95)
     at = {word: i for i, word in enumerate(everything.negatives or ())}
     n_nouns = N - len(words.adjectives)
-    for i in near:
+    for i in synonyms:
         last = N if words.words[i] in words.adjectives else n_nouns
-        assert at[f"w{i}"] >= last - len(near)
-    some = mine_by_part(NAMES, features[0], words, features[1], {}, share=0.85, same_cosine=0.95)
-    assert not {f"w{i}" for i in near} & set(some.negatives or ())
+        assert at[f"w{i}"] >= last - len(synonyms)
+    fewer = mine_by_part(NAMES, features[0], words, features[1], {}, share=0.85, same_cosine=0.95)
+    assert not {f"w{i}" for i in synonyms} & set(fewer.negatives or ())
 
 
 def test_openood_vlms_variant(words: Words, features: tuple[Tensor, Tensor]):
     """Names out by exact match, K split, a whole place of the sorted cosines, adjectives in front."""
-    found = mine_by_part(
+    label_set = mine_by_part(
         NAMES, features[0], words, features[1], {},
         count=40, interpolate=False, without_names=True, adjectives_first=True,
     )  # fmt: skip
+
     rest = [i for i in range(N) if words.words[i] not in NAMES]
     assert len(rest) == N - 1  # W5 is not w5, letter for letter
-    place = int(0.95 * len(NAMES))
-    distance = (features[1].double() @ features[0].double().T).sort(dim=1).values[:, place]
+    position = int(0.95 * len(NAMES))
+    distance = (features[1].double() @ features[0].double().T).sort(dim=1).values[:, position]
+
     kinds = [[i for i in rest if (words.words[i] in words.adjectives) == adj] for adj in (True, False)]
     n_adjectives = int(40 * len(kinds[0]) / len(rest))
     expected = [
@@ -103,14 +106,15 @@ def test_openood_vlms_variant(words: Words, features: tuple[Tensor, Tensor]):
         for kind, count in zip(kinds, (n_adjectives, 40 - n_adjectives), strict=True)
         for i in sorted(kind, key=lambda i: float(distance[i]))[:count]
     ]
-    assert list(found.negatives or ()) == expected
-    assert found.recipe["negatives"] == {"nouns": 40 - n_adjectives, "adjectives": n_adjectives}
+
+    assert list(label_set.negatives or ()) == expected
+    assert label_set.recipe["negatives"] == {"nouns": 40 - n_adjectives, "adjectives": n_adjectives}
 
 
 def test_a_corpus_without_parts_is_all_nouns(words: Words, features: tuple[Tensor, Tensor]):
     plain = Words("plain", words.words, "here")
-    found = mine_by_part(NAMES, features[0], plain, features[1], {})
-    assert found.recipe["negatives"] == {"nouns": 18, "adjectives": 0}
+    label_set = mine_by_part(NAMES, features[0], plain, features[1], {})
+    assert label_set.recipe["negatives"] == {"nouns": 18, "adjectives": 0}
 
 
 def test_what_cannot_be_selected_is_refused(words: Words, features: tuple[Tensor, Tensor]):

@@ -49,8 +49,8 @@ def test_candidate_names_are_those_of_the_ood_sets_without_the_id_names(
     assert labels.words == ["red", "green"]
     assert labels.negatives == ("blue", "grey", "dog")
     assert labels.supervision == ("id_names", "ood_names")
-    found = label_features(labels, vocabulary, torch.device("cpu"))
-    assert found.negatives.equal(vocabulary.features[[2, 3, 4]])
+    features = label_features(labels, vocabulary, torch.device("cpu"))
+    assert features.negatives.equal(vocabulary.features[[2, 3, 4]])
 
 
 def test_candidates_that_are_all_id_names_are_refused(vocabulary: Vocabulary, tmp_path: Path):
@@ -90,15 +90,15 @@ def rest(vocabulary: Vocabulary, *positives: str) -> LabelSet:
 def test_the_rest_of_a_corpus_with_duplicates_weighs_as_much_as_its_copies(vocabulary: Vocabulary):
     many = counted(vocabulary)
     labels, images = rest(many, "red", "dog"), vocabulary.features[[0, 2]]
-    found = label_features(labels, many, torch.device("cpu"))
+    features = label_features(labels, many, torch.device("cpu"))
     kept = [1, 2, 3, 5]  # no copy of an elected word is left among the negatives
     assert list(texts_of(labels, many).negatives) == [WORDS[i] for i in kept for _ in range(COUNTS[i])]
     logits = 10.0 * images.double() @ vocabulary.features.double().T
     log_counts = torch.tensor([COUNTS[i] for i in kept], dtype=torch.float64).log()
     expected = logits[:, [0, 4]].logsumexp(1) - (logits[:, kept] + log_counts).logsumexp(1)  # positives count once
-    torch.testing.assert_close(LabelMass(sharpness=1.0)(images, found).double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(LabelMass(sharpness=1.0)(images, features).double(), expected, atol=1e-5, rtol=0)
     plain = label_features(rest(vocabulary, "red", "dog"), vocabulary, torch.device("cpu"))
-    assert (LabelMass(sharpness=1.0)(images, plain) - LabelMass(sharpness=1.0)(images, found)).min() > 0.1
+    assert (LabelMass(sharpness=1.0)(images, plain) - LabelMass(sharpness=1.0)(images, features)).min() > 0.1
 
 
 def test_a_set_says_that_its_corpus_has_duplicates_and_is_refused_without(vocabulary: Vocabulary):
