@@ -1,7 +1,5 @@
 """The five metrics that every evaluation computes, declared here and nowhere else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +9,7 @@ from torch import Tensor
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional import roc
 from ood_lightning.metrics.base import Metric
-from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS
+from ood_lightning.metrics.results import ESTIMATE_PARTS, ROW_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,7 @@ def stored_scores(folder: Path, rows: Sequence[Result], prefix: str) -> dict[Pai
     columns = {prefix + name: k for k, name in enumerate(detectors)}
 
     pairs = {}
-    for row in single(rows):
-        if row.stream:
-            continue
+    for row in [row for row in single(rows) if not row.stream]:
         if row.detector not in columns or not {row.id_set, row.ood_set} <= scores.keys():
             raise SourceError(
                 f"{path} lacks scores of {row.detector} on {row.id_set} or {row.ood_set}: run `test` again"

@@ -133,22 +133,25 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
 
 def _print_positives(a: LabelSet, b: LabelSet, top: int) -> None:
     """Words on one side alone, then common words with another support on either side."""
-    out = console()
     of_a = {folded(p.label): p for p in a.positives}
     of_b = {folded(p.label): p for p in b.positives}
     for side, these, others in (("A", of_a, of_b), ("B", of_b, of_a)):
         alone = by_support(p for word, p in these.items() if word not in others)
-        if alone:
-            rows = [[p.label, *_support(p)] for p in alone[:top]]
-            out.print(table(f"only in {side}: {len(alone):,}{_first(top, alone)}", SUPPORT, rows))
+        _print_first(f"only in {side}: {len(alone):,}", [[p.label, *_support(p)] for p in alone], top)
 
     pairs = [(p, of_b[word]) for word, p in of_a.items() if word in of_b]
     moved = [(p, q) for p, q in pairs if _support(p) != _support(q)]
-    out.print(f"in both: {len(pairs):,} words, {len(moved):,} of them with another support")
-    if moved:
-        moved.sort(key=lambda pair: -abs((pair[0].images or 0) - (pair[1].images or 0)))
-        rows = [[p.label, *map(_change, _support(p), _support(q))] for p, q in moved[:top]]
-        out.print(table(f"support, A > B, by change of images{_first(top, moved)}", SUPPORT, rows))
+    moved.sort(key=lambda pair: -abs((pair[0].images or 0) - (pair[1].images or 0)))
+    console().print(f"in both: {len(pairs):,} words, {len(moved):,} of them with another support")
+    rows = [[p.label, *map(_change, _support(p), _support(q))] for p, q in moved]
+    _print_first("support, A > B, by change of images", rows, top)
+
+
+def _print_first(title: str, rows: Sequence[Sequence[str]], top: int) -> None:
+    """A table of words and their support, if there are any."""
+    if rows:
+        first = f", the first {top}" if len(rows) > top else ""
+        console().print(table(title + first, SUPPORT, rows[:top]))
 
 
 def _compared(words: Sequence[str], names: Sequence[str]) -> str:
@@ -182,10 +185,6 @@ def _support(positive: Positive) -> list[str]:
 
 def _change(a: str, b: str) -> str:
     return a if a == b else f"{a} > {b}"
-
-
-def _first(top: int, every: Sequence[object]) -> str:
-    return f", the first {top}" if len(every) > top else ""
 
 
 def _negatives(labels: LabelSet) -> str:

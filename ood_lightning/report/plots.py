@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -28,29 +28,20 @@ STYLE = {
 }
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One curve.
+def draw_curve(axes: Axes, title: str, x_label: str, x: Sequence[float], y: Sequence[float], marked: int) -> None:
+    """Draw a line through points.
 
     Args:
+        axes: where to.
         title: above it.
         x_label: below it.
         x: values, ascending.
         y: one each.
         marked: index of a point to ring.
     """
-
-    title: str
-    x_label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    marked: int
-
-    def draw(self, axes: Axes) -> None:
-        """Draw it."""
-        axes.set(title=self.title, xlabel=self.x_label)
-        axes.plot(self.x, self.y, "o-", color=COLOURS[0])
-        axes.plot(self.x, self.y, "o", markevery=[self.marked], color=COLOURS[1], markersize=14, fillstyle="none")
+    axes.set(title=title, xlabel=x_label)
+    axes.plot(x, y, "o-", color=COLOURS[0])
+    axes.plot(x, y, "o", markevery=[marked], color=COLOURS[1], markersize=14, fillstyle="none")
 
 
 @dataclass(frozen=True)
@@ -96,14 +87,14 @@ class Histogram:
 
 def histograms(pictures: Sequence[Histogram]) -> str:
     """Histograms side by side, from left to right; raises what :meth:`Histogram.draw` raises."""
-    return svg(pictures, columns=len(pictures), width=6.6)
+    return svg([picture.draw for picture in pictures], columns=len(pictures), width=6.6)
 
 
-def svg(parts: Sequence[Panel | Histogram], columns: int, width: float) -> str:
+def svg(parts: Sequence[Callable[[Axes], None]], columns: int, width: float) -> str:
     """One picture of several parts, each with axes of its own.
 
     Args:
-        parts: in reading order; they fill all rows.
+        parts: what draws them, in reading order; they fill all rows.
         columns: parts in a row.
         width: of a part, in inches; its height is three quarters of that.
     """
@@ -114,7 +105,7 @@ def svg(parts: Sequence[Panel | Histogram], columns: int, width: float) -> str:
     with style.context(["default", STYLE]):
         rows = len(parts) // columns
         figure = Figure(figsize=(columns * width, rows * width * 3 / 4), layout="constrained")
-        for axes, part in zip(figure.subplots(rows, columns, squeeze=False).flat, parts, strict=True):
-            part.draw(axes)
+        for axes, draw in zip(figure.subplots(rows, columns, squeeze=False).flat, parts, strict=True):
+            draw(axes)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()

@@ -14,9 +14,8 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
 from ood_lightning.errors import SourceError
-from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import Result, means, single
+from ood_lightning.metrics.results import ROW_COLUMNS, Result, means, single
 from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
@@ -90,14 +89,13 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
         SourceError: there is nothing to read, or it holds no results; names the file and the field.
     """
     file = path / "results.json" if path.is_dir() else path
-    text = _text(file)
-    if text is None:
+    if not file.is_file():
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
     if file.suffix == ".csv":
-        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(text))])
+        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
     else:
-        content = decode_json(text, _Content, str(file), SourceError)
+        content = decode_json(_text(file), _Content, str(file), SourceError)
     results = [from_row(row) for row in _valid_rows(content.results, file)]
 
     if not single(results):
@@ -114,21 +112,17 @@ def read_about(path: Path) -> dict[str, Any]:
         SourceError: the file is damaged; names the file and the field.
     """
     file = path if path.suffix == ".json" else (path if path.is_dir() else path.parent) / "results.json"
-    text = _text(file)
-    if text is None:
+    if not file.is_file():
         return {}
 
-    content = decode_json(text, dict[str, Any], str(file), SourceError)
+    content = decode_json(_text(file), dict[str, Any], str(file), SourceError)
     wrapped = {"about": content.get("about", {})}
     return dict(decode_plain(wrapped, dict[str, _Metadata], str(file), SourceError)["about"])
 
 
-def _text(file: Path) -> str | None:
-    """Content of a text file; None if there is no such file."""
+def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
     except UnicodeDecodeError as error:
         raise SourceError(f"{file} holds no results: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.functional.elbow import Elbow
 from ood_lightning.report.console import console, table
 from ood_lightning.report.labels import flat
-from ood_lightning.report.plots import Panel, svg
+from ood_lightning.report.plots import draw_curve, svg
 
 COUNTS = {"asked": "C", "in_use": "in use", "positives": "|P|"}  # of quality.json's clusters: heading of the table
 MEASURES = {  # of the same: heading of the table, title of the panel
@@ -110,8 +111,15 @@ def print_sweep(fits: Sequence[Fit], elbow: Elbow) -> None:
 def drawn(fits: Sequence[Fit], elbow: Elbow) -> str:
     """The four measures over C as SVG, the elbow ringed."""
     x = [fit.n_clusters for fit in fits]
-    panels = [
-        Panel(title, "clusters asked for, C", x, [fit.measures[key] for fit in fits], elbow.at)
+    curves = [
+        partial(
+            draw_curve,
+            title=title,
+            x_label="clusters asked for, C",
+            x=x,
+            y=[fit.measures[key] for fit in fits],
+            marked=elbow.at,
+        )
         for key, (_, title) in MEASURES.items()
     ]
-    return svg(panels, columns=2, width=4.4)
+    return svg(curves, columns=2, width=4.4)

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ood_lightning.metrics.columns import parts_of
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import MEAN, Result, means, single
+from ood_lightning.metrics.results import MEAN, Result, means, parts_of, single
 from ood_lightning.plurals import many
 
 OURS, OTHER = "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"
@@ -91,34 +90,6 @@ def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] =
     return _upright(["detector", "supervision"], starts, columns, cells)
 
 
-def summary(results: Sequence[Result], id_set: str) -> list[list[str]]:
-    """Lines of one ID set's means over all OOD sets: one detector in a line, metrics with their intervals."""
-    of_id_set = [result for result in results if result.id_set == id_set]
-    over_all_sets = [mean for mean in means(of_id_set) if not mean.group]
-
-    metrics = shown_metrics(over_all_sets)
-    header = ["detector", "supervision", *metrics.values()]
-    return [header] + [
-        [mean.detector, _supervision(mean), *(percent(mean, metric, interval=True) for metric in metrics)]
-        for mean in over_all_sets
-    ]
-
-
-def shifts(results: Sequence[Result]) -> list[list[str]]:
-    """Lines of the means of every ID set, the header first: how much a shift of style costs each detector."""
-    cells = {(mean.detector, mean.id_set): auroc_and_fpr(mean) for mean in means(results) if not mean.group}
-    id_sets = list(dict.fromkeys(id_set for _, id_set in cells))
-    return _upright(["detector"], {detector: [detector] for detector, _ in cells}, id_sets, cells)
-
-
-def matrix(comparisons: Sequence[Comparison], id_set: str) -> list[list[str]]:
-    """Lines of one ID set: differences in points with their p-values, label-free detectors against names-based ones."""
-    of_id_set = [comparison for comparison in comparisons if comparison.id_set == id_set]
-    cells = {(c.names_based, c.label_free): f"{100 * c.difference:+.2f}, p = {c.p_value:.3f}" for c in of_id_set}
-    label_free = list(dict.fromkeys(c.label_free for c in of_id_set))
-    return _upright(["difference to"], {named: [named] for named, _ in cells}, label_free, cells)
-
-
 def _supervision(result: Result) -> str:
     return ", ".join(result.supervision) or "nothing"
 
@@ -146,25 +117,34 @@ def title_of_sets(id_set: str, metric: str, heading: str, title_end: str) -> str
 
 
 def summary_table(results: Sequence[Result], id_set: str, title_end: str) -> Table:
-    """The main table of an ID set."""
-    n_sets = len({result.ood_set for result in single(results) if result.id_set == id_set})
-    title = f"ID set {id_set}: mean over {many(n_sets, 'OOD set')} (%)"
-
-    resamples = {mean.resamples for mean in means(results) if mean.id_set == id_set and mean.resamples}
+    """The main table of an ID set: its means over all OOD sets, one detector in a line, metrics with intervals."""
+    of_id_set = [result for result in results if result.id_set == id_set]
+    title = f"ID set {id_set}: mean over {many(len({r.ood_set for r in single(of_id_set)}), 'OOD set')} (%)"
+    resamples = {mean.resamples for mean in means(of_id_set) if mean.resamples}
     if resamples:
         title += f", 95 % bootstrap interval of {' or '.join(map(str, sorted(resamples)))} resamples"
-    return Table(title + title_end, summary(results, id_set))
+
+    over_all_sets = [mean for mean in means(of_id_set) if not mean.group]
+    metrics = shown_metrics(over_all_sets)
+    lines = [["detector", "supervision", *metrics.values()]]
+    lines += [
+        [mean.detector, _supervision(mean), *(percent(mean, metric, interval=True) for metric in metrics)]
+        for mean in over_all_sets
+    ]
+    return Table(title + title_end, lines)
 
 
 def shift_table(results: Sequence[Result], title_end: str) -> list[Table]:
-    """The means of all ID sets where there are several."""
-    if len({result.id_set for result in results}) == 1:
-        return []
-    return [Table(f"Mean over the OOD sets, by ID set: AUROC / {OURS} (%){title_end}", shifts(results))]
+    """The means of all ID sets where there are several: how much a shift of style costs each detector."""
+    cells = {(mean.detector, mean.id_set): auroc_and_fpr(mean) for mean in means(results) if not mean.group}
+    id_sets = list(dict.fromkeys(id_set for _, id_set in cells))
+    lines = _upright(["detector"], {detector: [detector] for detector, _ in cells}, id_sets, cells)
+    title = f"Mean over the OOD sets, by ID set: AUROC / {OURS} (%){title_end}"
+    return [Table(title, lines)] if len(id_sets) > 1 else []
 
 
 def comparison_table(comparisons: Sequence[Comparison], id_set: str) -> list[Table]:
-    """The p-values of an ID set, if it has any; the note says how they are computed."""
+    """Differences of label-free from names-based detectors of an ID set, if it has any; the note explains p-values."""
     of_id_set = [comparison for comparison in comparisons if comparison.id_set == id_set]
     if not of_id_set:
         return []
@@ -176,7 +156,10 @@ def comparison_table(comparisons: Sequence[Comparison], id_set: str) -> list[Tab
         f"better. Least possible: {smallest:.3f}. Comparisons made: {len(of_id_set)}; p is not corrected for their "
         f"number."
     )
-    return [Table(title, matrix(of_id_set, id_set), note)]
+    cells = {(c.names_based, c.label_free): f"{100 * c.difference:+.2f}, p = {c.p_value:.3f}" for c in of_id_set}
+    label_free = list(dict.fromkeys(c.label_free for c in of_id_set))
+    lines = _upright(["difference to"], {named: [named] for named, _ in cells}, label_free, cells)
+    return [Table(title, lines, note)]
 
 
 def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) -> str:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from matplotlib.patches import StepPatch
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.artifacts.quality import write_quality
-from ood_lightning.report.plots import COLOURS, Histogram, Panel, histograms, svg
+from ood_lightning.report.plots import COLOURS, Histogram, draw_curve, histograms, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVE = {500: 0.98, 1000: 0.95, 2000: 0.55, 4000: 0.4, 8000: 0.3}
@@ -60,15 +61,15 @@ def texts_of(picture: str) -> list[str]:
     return [(e.text or "").strip() for e in ElementTree.fromstring(picture).iter(SVG + "text")]
 
 
-def drawn(part: Panel | Histogram) -> Axes:
+def drawn(draw: Callable[[Axes], None]) -> Axes:
     axes = Figure().subplots()
-    part.draw(axes)
+    draw(axes)
     return axes
 
 
 def steps(part: Histogram) -> list[Any]:
     """Heights and edges of every outline."""
-    return [patch.get_data() for patch in drawn(part).patches if isinstance(patch, StepPatch)]
+    return [patch.get_data() for patch in drawn(part.draw).patches if isinstance(patch, StepPatch)]
 
 
 def test_the_elbow_is_printed_and_drawn(fit: Fit, capsys: pytest.CaptureFixture[str]):
@@ -155,7 +156,7 @@ def alone(*folders: Path) -> str:
 
 
 def test_a_curve_has_its_points_and_rings_one_of_them():
-    axes = drawn(Panel("t", "x", [10, 15, 20], [1.0, 3.0, 2.0], marked=1))
+    axes = drawn(partial(draw_curve, title="t", x_label="x", x=[10, 15, 20], y=[1.0, 3.0, 2.0], marked=1))
     curve, ring = axes.lines
     assert curve.get_xydata().tolist() == [[10, 1], [15, 3], [20, 2]]
     assert ring.get_xydata()[ring.get_markevery()].tolist() == [[15, 3]]
@@ -171,11 +172,11 @@ def test_bins_of_a_histogram_lie_at_their_cosines_and_heights_are_shares():
     assert b.edges == pytest.approx([-0.5, 0, 0.5])
     (right,) = steps(Histogram("t", "x", {"a": [0, 0, 1, 3]}))
     assert right.edges == pytest.approx([0, 0.5, 1])  # only where there is something
-    assert drawn(Histogram("t", "x", {"a": [5, 4]})).get_ylim()[0] == 0
+    assert drawn(Histogram("t", "x", {"a": [5, 4]}).draw).get_ylim()[0] == 0
 
 
 def test_dots_of_a_histogram_lie_at_whole_numbers():
-    axes = drawn(Histogram("t", "x", {"a": [1, 0, 3], "b": [0, 2]}, whole=True))
+    axes = drawn(Histogram("t", "x", {"a": [1, 0, 3], "b": [0, 2]}, whole=True).draw)
     assert [line.get_xydata().tolist() for line in axes.lines] == [[[0, 0.25], [1, 0], [2, 0.75]], [[0, 0], [1, 1]]]
     assert [line.get_color() for line in axes.lines] == list(COLOURS[:2])
     assert [text.get_text().strip() for text in axes.get_legend().get_texts()] == ["a", "b"]
@@ -186,7 +187,7 @@ def test_pictures_are_well_formed_whatever_the_names_and_too_many_are_refused():
     picture = histograms(pictures)
     assert set(texts_of(picture)) >= {'<&> "x"', "_run: $5$", "a < b", "c & d"}
     assert histograms(pictures) == picture
-    level = svg([Panel("level", "x", [1, 2, 3], [0.5, 0.5, 0.5], 0)], columns=1, width=4)
+    level = svg([partial(draw_curve, title="", x_label="", x=[1, 2, 3], y=[0.5] * 3, marked=0)], columns=1, width=4)
     assert not re.search(r"\b(nan|inf)\b", level)
 
     histograms([Histogram("t", "x", {str(i): [1] for i in range(8)})])
