@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal
 
-from ood_lightning.data.pack.classes import Order
-from ood_lightning.data.shards.manifest import Role
+from ood_lightning.cli.checks import check_least
+from ood_lightning.data.cards.cards import card_names, find
+from ood_lightning.data.class_names import read_folders
+from ood_lightning.data.pack.classes import Order, class_folders, numbered
+from ood_lightning.data.pack.packing import pack as make
+from ood_lightning.data.pack.sources import listing, recipes, without
+from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.errors import SettingsError
+from ood_lightning.places import locate
+from ood_lightning.plurals import many
 
 
 def pack(
@@ -50,19 +61,6 @@ def pack(
         origin: where they come from; written into the manifest; the source's name if empty.
         protocol: whose rules the set follows; written into the manifest.
     """
-    import hashlib
-    from pathlib import Path
-
-    from ood_lightning.cli.checks import check_least
-    from ood_lightning.data.class_names import read_folders
-    from ood_lightning.data.pack.classes import class_folders, numbered
-    from ood_lightning.data.pack.packing import pack as make
-    from ood_lightning.data.pack.sources import listing, recipes, without
-    from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.places import locate
-    from ood_lightning.plurals import many
-
     if len(source) != 1:
         raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
     check_least(1, samples_per_shard=samples_per_shard, workers=workers)
@@ -131,10 +129,6 @@ def pack(
 
 def _doubt(protocol: str) -> str:
     """A remark on a protocol that is nearly the name of a card; for a misspelt one nothing published would be found."""
-    from difflib import get_close_matches
-
-    from ood_lightning.data.cards.cards import card_names, find
-
     name = protocol.partition("@")[0]
     if name in card_names():
         find(protocol)
