@@ -68,8 +68,10 @@ def corrupt(
         "corrupted as ImageNet-C: shorter side 256, central 224, corruption, JPEG quality 85",
     )
 
-    parts = [draws[i : i + samples_per_shard] for i in range(0, len(draws), samples_per_shard)]
-    recipes = [Corrupted(tuple(part), manifest.fingerprint, seed, package_version) for part in parts]
+    recipes = [
+        Corrupted(tuple(draws[start : start + samples_per_shard]), manifest.fingerprint, seed, package_version)
+        for start in range(0, len(draws), samples_per_shard)
+    ]
     origin = hashlib.sha256(provenance.encode()).hexdigest()[:16]
     packed, bad = pack(Path(out), corrupted, origin, recipes, workers, max_bad_samples, {})
 

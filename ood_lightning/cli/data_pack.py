@@ -68,9 +68,7 @@ def pack(
     doubt = _doubt(protocol)
 
     listed = listing(source[0], root, split)
-    entries = listed.entries
-    if exclude is not None:
-        entries = without(entries, locate(exclude))
+    entries = listed.entries if exclude is None else without(listed.entries, locate(exclude))
     if not entries:
         raise SettingsError(f"{exclude} excludes all pictures of {source[0]}")
 
@@ -81,9 +79,8 @@ def pack(
         classes = [entry.label for entry in entries]
 
     lines = read_folders(class_names) if class_names is not None else []
-    known_names: Sequence[str] = [class_name for _, class_name in lines]
-    if not lines and labels == "auto":
-        known_names = listed.class_names
+    of_source = listed.class_names if labels == "auto" else ()
+    known_names: Sequence[str] = [class_name for _, class_name in lines] or of_source
     known_folders = [folder for folder, _ in lines if folder is not None]
     numbers, names = numbered(classes, known_names, class_order, known_folders)
 
@@ -135,6 +132,5 @@ def _doubt(protocol: str) -> str:
         return ""
 
     similar = get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    if not similar:
-        return ""
-    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {similar[0]}?"
+    no_card = f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol"
+    return f"{no_card} {similar[0]}?" if similar else ""

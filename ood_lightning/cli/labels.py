@@ -93,8 +93,7 @@ def plot(runs: list[str], out: str) -> int:
 
             distance = measures.get("hops")  # older fits have none
             if distance and distance["bins"]:
-                n_nouns = sum(distance["bins"])
-                hops[f"{title}, {n_nouns} nouns, mean {distance['mean']:.2f}"] = distance["bins"]
+                hops[f"{title}, {sum(distance['bins'])} nouns, mean {distance['mean']:.2f}"] = distance["bins"]
 
     plots = [Histogram("Mined words against true names", "cosine to the nearest true name", cosines)]
     if hops:
