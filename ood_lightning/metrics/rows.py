@@ -32,8 +32,7 @@ def from_row(row: Mapping[str, Any]) -> Result:
     }
 
     supervision = tuple(part for part in row["supervision"].split("+") if part)
-    plain: dict[str, Any] = {column: row.get(column) for column in _PLAIN}
-    return Result(metrics=metrics, supervision=supervision, **plain)
+    return Result(metrics=metrics, supervision=supervision, **{column: row.get(column) for column in _PLAIN})
 
 
 def further_metrics(columns: Iterable[str]) -> dict[str, set[str]]:
