@@ -82,7 +82,7 @@ def bootstrap(
             drawn = resampled(
                 scores[id_set],
                 [scores[name] for name in ood_sets],
-                [_seed(seed, name) for name in (id_set, *ood_sets)],
+                [int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6]) for name in (id_set, *ood_sets)],
                 resamples=resamples,
                 on_progress=progress_bar.update,
             )
@@ -140,8 +140,3 @@ def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
         for free, of_free in label_free
         for named, of_named in names_based
     ]
-
-
-def _seed(seed: int, name: str) -> int:
-    """The seed of one set's draws, 48 bits."""
-    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6])

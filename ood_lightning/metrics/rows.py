@@ -31,9 +31,8 @@ def from_row(row: Mapping[str, Any]) -> Result:
         if row[name] is not None
     }
 
-    supervision = tuple(part for part in row["supervision"].split("+") if part)
     plain: dict[str, Any] = {column: row.get(column) for column in _PLAIN}
-    return Result(metrics=metrics, supervision=supervision, **plain)
+    return Result(metrics=metrics, supervision=tuple(filter(None, row["supervision"].split("+"))), **plain)
 
 
 def further_metrics(columns: Iterable[str]) -> dict[str, set[str]]:

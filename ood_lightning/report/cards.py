@@ -76,9 +76,7 @@ def embedding(folders: Sequence[str]) -> str:
 
 
 def commands(card: Card, protocol: Protocol) -> str:
-    """Shell commands from nothing to features; empty without a recipe."""
-    if not protocol.pack:
-        return ""
+    """Shell commands from nothing to features, of a protocol that has a recipe."""
     return "\n".join(
         ["mkdir -p raw shards", *protocol.blocks, packing(card, protocol), embedding([shards(card, protocol)])]
     )
@@ -143,9 +141,8 @@ def print_cards(references: Sequence[str], title: str = "", note: str = "") -> N
     out = console()
     out.print(rich_table)
     legend = LEGEND if any(row[2].endswith("?") for row in rows) else ""
-    for text in (note, total(references), legend):
-        if text:
-            out.print(text, soft_wrap=True)
+    for text in filter(None, (note, total(references), legend)):
+        out.print(text, soft_wrap=True)
 
 
 def print_card(card: Card, protocol: Protocol) -> None:

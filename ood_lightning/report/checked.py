@@ -20,8 +20,7 @@ def print_check(contents: Sequence[SetContent], problems: Sequence[Problem]) -> 
     n_problems = Counter(problem.set for problem in problems)
     out.print(table("Sets", COLUMNS, [_row(content, n_problems) for content in contents]))
 
-    kinds = Counter((problem.set, problem.kind) for problem in problems)
-    for (name, kind), n in kinds.items():
+    for (name, kind), n in Counter((problem.set, problem.kind) for problem in problems).items():
         out.print(f"{name}, {kind}: {n:,}")
         for problem in [p for p in problems if (p.set, p.kind) == (name, kind)][:FEW]:
             out.print(f"  {problem.where}: {problem.what}", soft_wrap=True)

@@ -71,8 +71,8 @@ def convention_tables(
 
     fprs = {r: float(metric(*scores[r.detector, r.id_set, r.ood_set], 0.95)) for r in static}
     for mean in means(static):
-        by_set = {r.ood_set: fprs[r] for r in static if r.kind == mean.kind and mean.group in ("", r.group)}
-        fprs[mean] = fmean(by_set.values())
+        members = {r.ood_set: r for r in static if r.kind == mean.kind and mean.group in ("", r.group)}
+        fprs[mean] = fmean(fprs[r] for r in members.values())
 
     return [
         Table(

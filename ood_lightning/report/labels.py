@@ -114,8 +114,10 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
     out = console()
     for side, source, labels in zip("AB", sources, sets, strict=True):
         edited = ", EDITED" if labels.edited else ""
-        n_positives = f"{len(labels.positives):,} positives"
-        out.print(f"{side}: {source}, {n_positives}, sha256 {labels.sha256[:12]}{edited}", soft_wrap=True)
+        out.print(
+            f"{side}: {source}, {len(labels.positives):,} positives, sha256 {labels.sha256[:12]}{edited}",
+            soft_wrap=True,
+        )
 
     a, b = sets
     recipe_a, recipe_b = flat(a.recipe), flat(b.recipe)
@@ -143,7 +145,8 @@ def _print_positives(a: LabelSet, b: LabelSet, top: int) -> None:
     moved = [(p, q) for p, q in pairs if _support(p) != _support(q)]
     moved.sort(key=lambda pair: -abs((pair[0].images or 0) - (pair[1].images or 0)))
     console().print(f"in both: {len(pairs):,} words, {len(moved):,} of them with another support")
-    rows = [[p.label, *map(_change, _support(p), _support(q))] for p, q in moved]
+    supports = [(p.label, zip(_support(p), _support(q), strict=True)) for p, q in moved]
+    rows = [[label, *(old if old == new else f"{old} > {new}" for old, new in support)] for label, support in supports]
     _print_first("support, A > B, by change of images", rows, top)
 
 
@@ -181,10 +184,6 @@ def _support(positive: Positive) -> list[str]:
     """Clusters, images and agreement as cells; `-` where unknown."""
     counts = ["-" if n is None else f"{n:,}" for n in (positive.clusters, positive.images)]
     return [*counts, "-" if positive.agreement is None else f"{100 * positive.agreement:.1f} %"]
-
-
-def _change(a: str, b: str) -> str:
-    return a if a == b else f"{a} > {b}"
 
 
 def _negatives(labels: LabelSet) -> str:

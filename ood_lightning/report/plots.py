@@ -67,8 +67,9 @@ class Histogram:
             ValueError: if there are more series than colours, or one is empty.
         """
         if len(self.series) > len(COLOURS) or not all(map(sum, self.series.values())):
-            n = len(self.series)
-            raise ValueError(f"{n} histograms: at most {len(COLOURS)}, none of them empty, fit into a picture")
+            raise ValueError(
+                f"{len(self.series)} histograms: at most {len(COLOURS)}, none of them empty, fit into a picture"
+            )
 
         axes.set(title=self.title, xlabel=self.x_label)
         for colour, (name, counts) in zip(COLOURS, self.series.items(), strict=False):

@@ -116,8 +116,8 @@ def read_about(path: Path) -> dict[str, Any]:
         return {}
 
     content = decode_json(_text(file), dict[str, Any], str(file), SourceError)
-    wrapped = {"about": content.get("about", {})}
-    return dict(decode_plain(wrapped, dict[str, _Metadata], str(file), SourceError)["about"])
+    metadata = decode_plain({"about": content.get("about", {})}, dict[str, _Metadata], str(file), SourceError)
+    return dict(metadata["about"])
 
 
 def _text(file: Path) -> str:

@@ -31,18 +31,15 @@ class Fit:
 
     Args:
         source: its folder.
+        n_clusters: C, the empty clusters included.
         measures: `clusters` of its quality.json.
         recipe: of its labels.json, by dotted keys.
     """
 
     source: str
+    n_clusters: int
     measures: dict[str, float]
     recipe: dict[str, str]
-
-    @property
-    def n_clusters(self) -> int:
-        """C, the empty clusters included."""
-        return int(self.measures["asked"])
 
 
 def read_fits(runs: Sequence[str]) -> list[Fit]:
@@ -77,7 +74,7 @@ def _read_fit(run: str) -> Fit:
         raise SourceError(f"{folder / FILE} lacks {', '.join(sorted(missing))}: fit again")
     if labels.edited or labels.sha256 != quality["label_sets"].get("labels", {}).get("sha256"):
         raise SourceError(f"{folder}: labels.json is not the set that {FILE} was measured on: fit again")
-    return Fit(run, quality["clusters"], flat(labels.recipe))
+    return Fit(run, int(quality["clusters"]["asked"]), quality["clusters"], flat(labels.recipe))
 
 
 def differing(fits: Sequence[Fit]) -> list[str]:

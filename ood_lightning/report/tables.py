@@ -35,8 +35,8 @@ def kinds(results: Sequence[Result]) -> list[tuple[list[Result], str]]:
 
     orders = " or ".join(str(n) for n in dict.fromkeys(result.orders or 1 for result in streams))
     plural = "" if orders == "1" else "s"
-    both = [(static, ""), (streams, f"; learns from the test stream; {orders} order{plural}")]
-    return [(rows, title_end) for rows, title_end in both if rows]
+    of_streams = f"; learns from the test stream; {orders} order{plural}"
+    return [(rows, title_end) for rows, title_end in ((static, ""), (streams, of_streams)) if rows]
 
 
 def shown_metrics(results: Sequence[Result]) -> dict[str, str]:
@@ -65,9 +65,8 @@ def auroc_and_fpr(result: Result) -> str:
 
 def metric_table(results: Sequence[Result], id_set: str, metric: str, title_end: str, interval: bool = False) -> Table:
     """One metric of every detector on every single set of an ID set, and its means."""
-    heading = shown_metrics(results)[metric]
     lines = grid(results, id_set, lambda r: percent(r, metric, interval))
-    return Table(title_of_sets(id_set, metric, heading, title_end), lines)
+    return Table(title_of_sets(id_set, metric, shown_metrics(results)[metric], title_end), lines)
 
 
 def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] = auroc_and_fpr) -> list[list[str]]:
