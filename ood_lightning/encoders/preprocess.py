@@ -27,12 +27,12 @@ class _FastResize:
     """torchvision's resize of bytes in place of Pillow's: vector instructions, weights of 16 bits instead of 22.
 
     Args:
-        resize: the transform that it replaces.
+        exact: the transform that it replaces.
     """
 
-    def __init__(self, resize: Any) -> None:
-        self.size = [resize.size] if isinstance(resize.size, int) else list(resize.size)
-        self.interpolation = resize.interpolation
+    def __init__(self, exact: Any) -> None:
+        self.size = [exact.size] if isinstance(exact.size, int) else list(exact.size)
+        self.interpolation = exact.interpolation
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         small: Image.Image = to_pil_image(self.of_pixels(pil_to_tensor(picture)))
