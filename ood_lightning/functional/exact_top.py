@@ -129,8 +129,7 @@ def _slack(queries: Tensor, bank: Tensor) -> Tensor:
     except RuntimeError:  # set through the newer per-backend switch: torch then refuses to say, so assume the worst
         rounding = _INPUT_ROUNDING["medium"]
 
-    relative = bank.shape[1] * 2.0**-24 + 2 * rounding
-    return torch.mul(relative * bank_norms.max(), query_norms)
+    return torch.mul((bank.shape[1] * 2.0**-24 + 2 * rounding) * bank_norms.max(), query_norms)
 
 
 def _candidates(queries: Tensor, bank: Tensor, width: int, block: int) -> tuple[Tensor, Tensor]:

@@ -78,8 +78,7 @@ def class_bounds(names: Tensor, images: Tensor, labels: Tensor) -> ClassBounds:
     classes, row = labels.unique(return_inverse=True)
     sums = images.new_zeros(len(classes), images.shape[1], dtype=torch.float64)
     prototypes = unit(sums.index_add_(0, row, images.double()))  # (K, D)
-    thresholds = (names[classes].double() * prototypes).sum(dim=1)  # (K,)
-    return ClassBounds(prototypes, thresholds)
+    return ClassBounds(prototypes, (names[classes].double() * prototypes).sum(dim=1))
 
 
 def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:

@@ -126,9 +126,8 @@ def _fpr(positives: Tensor, others: Tensor, tpr: float) -> Tensor:
 def _average_precision(positives: Tensor, others: Tensor) -> Tensor:
     """``sum_t (recall_t - recall_{t-1}) * precision_t`` over the distinct thresholds t, from the highest down."""
     caught, accepted = counts_by_threshold(positives, others)
-    precision = caught.double() / (caught + accepted)
     gained = torch.cat([caught[:1], caught.diff()]).double()
-    return (gained * precision).sum() / len(positives)
+    return (gained * (caught.double() / (caught + accepted))).sum() / len(positives)
 
 
 def counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
