@@ -53,8 +53,8 @@ class PLP(Detector):
 
     def missing(self) -> str:
         """The probe, if there is no such file."""
-        needs = f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
-        return "" if Path(self.probe).is_file() else needs
+        lacking = f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
+        return "" if Path(self.probe).is_file() else lacking
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the probe.
