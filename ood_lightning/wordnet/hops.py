@@ -11,8 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from ood_lightning.functional.hops import hops
-from ood_lightning.functional.overlap import folded
+from ood_lightning.functional.overlap import folded, hops
 from ood_lightning.wordnet.graph import frozen_graph
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ood_lightning.detectors.stream import StreamProtocol
+from ood_lightning.detectors.base import StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.interleave import interleave
 

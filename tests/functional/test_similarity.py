@@ -97,7 +97,7 @@ def test_each_group_has_its_own_log_mass(block: int):
 @pytest.mark.parametrize("block", [1, 5, 8])
 def test_no_product_holds_more_texts_than_a_block(monkeypatch: pytest.MonkeyPatch, block: int):
     from ood_lightning.functional import exact_top, similarity
-    from ood_lightning.functional.products import product
+    from ood_lightning.functional.exact_top import product
 
     sizes: list[int] = []
 

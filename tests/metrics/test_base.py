@@ -13,7 +13,7 @@ from ood_lightning.functional.roc import fpr_ood_at_id_tpr
 from ood_lightning.report.stored import read_results
 
 FILE = """
-from ood_lightning.detectors.stream import StreamDetector
+from ood_lightning.detectors.base import StreamDetector
 from ood_lightning.functional.roc import fpr_ood_at_id_tpr
 from ood_lightning.metrics.base import Metric
 

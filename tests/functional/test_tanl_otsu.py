@@ -4,7 +4,7 @@ import pytest
 import torch
 from threshold_by_search import threshold_by_search
 
-from ood_lightning.functional.otsu import otsu_threshold
+from ood_lightning.functional.tanl import otsu_threshold
 
 
 @pytest.mark.parametrize("seed", range(5))
