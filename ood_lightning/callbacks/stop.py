@@ -41,7 +41,9 @@ class SafeStop(L.Callback):
         if trainer.strategy.reduce_boolean_decision(self.signal_received is not None, all=False):
             raise KeyboardInterrupt if self.signal_received == signal.SIGINT else SIGTERMException
 
-    on_train_end = on_train_batch_end  # the last epoch is saved by then
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same when the last epoch is saved."""
+        self.on_train_batch_end(trainer)
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Every rank leaves at once: ranks of an evaluation meet only at its end."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from ood_lightning.cli.checks import check_least, check_out
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.cards.compare import differences
-from ood_lightning.data.check.content import Problem, SetContent, ShardContent, content
+from ood_lightning.data.check.content import Problem, SetContent, content
 from ood_lightning.data.check.exact_duplicates import Place, duplicates, key_at
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
@@ -58,8 +58,10 @@ def check(
         encoder = encoder_of(features, manifests)  # before hours of reading
 
     contents = content(list(zip(_with_distinct_names(sources, manifests), roles, strict=True)), workers)
-    parts: list[SetContent | ShardContent] = [part for of_set in contents for part in (of_set, *of_set.shards)]
-    problems = [problem for part in parts for problem in part.problems]
+    problems: list[Problem] = []
+    for of_set in contents:
+        problems += of_set.problems
+        problems += [problem for shard in of_set.shards for problem in shard.problems]
 
     groups = duplicates(contents)
     keys = key_at(contents, [image for group in groups for image in group])
