@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ood_lightning.metrics.results import ESTIMATE_PARTS, ROW_COLUMNS, Estimate, Result, parts_of
+from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS, parts_of
+from ood_lightning.metrics.results import Estimate, Result
 
 _PLAIN = ("detector", "id_set", "ood_set", "n_id", "n_ood", "stream", "group", "recipe", "orders", "resamples")
 _STANDARD = [column for column, kind in ROW_COLUMNS.items() if kind is float]  # values of the standard metrics
 
 
 def to_row(result: Result) -> dict[str, Any]:
-    """The columns of :data:`~ood_lightning.metrics.results.ROW_COLUMNS`, then those of further metrics."""
+    """The columns of :data:`~ood_lightning.metrics.columns.ROW_COLUMNS`, then those of further metrics."""
     cells = dict.fromkeys(ROW_COLUMNS) | {column: getattr(result, column) for column in _PLAIN}
     cells["supervision"] = "+".join(result.supervision)
     for name, estimate in result.metrics.items():

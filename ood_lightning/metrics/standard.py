@@ -9,7 +9,7 @@ from torch import Tensor
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional import roc
 from ood_lightning.metrics.base import Metric
-from ood_lightning.metrics.results import ESTIMATE_PARTS, ROW_COLUMNS
+from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS
 
 
 @dataclass(frozen=True)

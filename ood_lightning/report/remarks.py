@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ood_lightning.metrics.results import ROW_COLUMNS, Result, single
+from ood_lightning.metrics.columns import ROW_COLUMNS
+from ood_lightning.metrics.results import Result, single
 from ood_lightning.plurals import many
 
 FEW = 5  # images of a set that were left out, on the terminal

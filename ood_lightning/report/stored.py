@@ -14,8 +14,9 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
 from ood_lightning.errors import SourceError
+from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import ROW_COLUMNS, Result, means, single
+from ood_lightning.metrics.results import Result, means, single
 from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown

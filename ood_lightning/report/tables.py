@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from ood_lightning.metrics.columns import parts_of
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import MEAN, Result, means, parts_of, single
+from ood_lightning.metrics.results import MEAN, Result, means, single
 from ood_lightning.plurals import many
 
 OURS, OTHER = "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ood_lightning.metrics.results import ROW_COLUMNS, Estimate, Result
+from ood_lightning.metrics.columns import ROW_COLUMNS
+from ood_lightning.metrics.results import Estimate, Result
 from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 
 METRICS = {

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.base import Metric
-from ood_lightning.metrics.results import ROW_COLUMNS, parts_of
+from ood_lightning.metrics.columns import ROW_COLUMNS, parts_of
 from ood_lightning.metrics.standard import STANDARD, with_standard
 
 
