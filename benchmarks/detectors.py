@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks.timing import best_s, peak_mib
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.detectors.adaneg import AdaNeg
-from ood_lightning.detectors.base import Detector
+from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
 from ood_lightning.detectors.energy import Energy
@@ -49,7 +49,6 @@ from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.negrefine import NegRefine
 from ood_lightning.detectors.plp import PLP, PROVENANCE_KEY, names_sha256
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
-from ood_lightning.detectors.stream import StreamDetector
 from ood_lightning.detectors.tanl import TANL
 from ood_lightning.detectors.variance import Variance
 from ood_lightning.functional.similarity import unit

@@ -20,7 +20,7 @@ from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.detectors.negrefine import PairTexts
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.functional.multimatch import multi_match
+from ood_lightning.functional.confidence import multi_match
 from ood_lightning.functional.similarity import top_k, unit
 
 BLOCK, K = 1024, 5

@@ -13,12 +13,7 @@ class UserError(Exception):
     """An error that a person can act on; the command line prints its text without a traceback."""
 
     def __reduce__(self) -> tuple[Callable[..., UserError], tuple[type[UserError], str]]:  # from worker processes
-        return _again, (type(self), str(self))
-
-
-def _again(kind: type[UserError], text: str) -> UserError:
-    """An error of another process; `__init__` is passed by, since it takes the parts of the text."""
-    return kind.__new__(kind, text)
+        return type(self).__new__, (type(self), str(self))  # past `__init__`, which takes the parts of the text
 
 
 def first_line(error: Exception) -> str:

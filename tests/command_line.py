@@ -1,10 +1,13 @@
-"""What tests of commands share: the shipped configs, and the one error that a person reads."""
+"""What tests of commands share: the shipped configs, label sets by hand, and the one error that a person reads."""
 
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -23,3 +26,14 @@ def command_of(path: Path) -> list[str]:
     command = re.fullmatch(r"# python -m ood_lightning (.+)", first)
     assert command, f"{path} does not begin with the command that runs it"
     return [word.replace("configs/", f"{CONFIGS}/") for word in shlex.split(command.group(1))]
+
+
+def write_label_set(path: Path, **change: Any) -> str:
+    """A label set on disk; returns its path."""
+    by_hand = {
+        "positives": (Positive("red"), Positive("green")),
+        "negatives": ("dog", "cat"),
+        "recipe": {"method": "hand"},
+    }
+    LabelSet(**{**by_hand, **change}).write(path)
+    return str(path)

@@ -31,7 +31,7 @@ def encoder_of(model: Any, text_batch: int = 4, context: int = 16) -> OpenClip:
 
 def at_full_context(encoder: OpenClip, texts: list[str]) -> Tensor:
     """Features of texts the model's own way, every text with all its padding."""
-    model, _, tokenizer = encoder._loaded()
+    model, _, tokenizer = encoder._towers
     with torch.inference_mode():
         features: Tensor = model.encode_text(tokenizer(texts)).float()
     return features

@@ -186,6 +186,7 @@ def test_nothing_unpickles_what_a_person_did_not_write():
 
 
 WHOLE = {
+    "architecture",
     "errors",
     "golden",
     "interrupt",

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ood_lightning.datamodules.contracts import data_of
 from ood_lightning.errors import SettingsError
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
 
 
-def settings(trainer: L.Trainer, module: Any, data: Any) -> dict[str, Any]:
+class Resumable(Protocol):
+    """A module, or a data module, of a fit that can go on from a checkpoint.
+
+    Attributes:
+        settings: all that the fit's result depends on, as plain data.
+    """
+
+    @property
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+def settings(trainer: L.Trainer, module: Resumable, data: Resumable) -> dict[str, Any]:
     """All settings that a fit's result depends on, as plain data: those of its module and of its data."""
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
@@ -74,7 +86,7 @@ class RunCheckpoint(Checkpoint):
             part.replace(path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: D102
-        checkpoint[RUN] = settings(trainer, pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        checkpoint[RUN] = settings(trainer, pl_module, data_of(trainer, Resumable, self))
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: D102
         if not isinstance(exception, KeyboardInterrupt | SIGTERMException) or not trainer.is_global_zero:

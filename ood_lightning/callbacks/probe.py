@@ -29,9 +29,8 @@ class ProbeWriter(L.Callback):
             "features": module.features,
             "names": names_sha256(module.label_set.words),
         }
-        metadata = {PROVENANCE_KEY: json.dumps(provenance, sort_keys=True)}
 
         out = Path(trainer.default_root_dir)
-        atomic_write(out / "probe.safetensors", save(stored, metadata))
+        atomic_write(out / "probe.safetensors", save(stored, {PROVENANCE_KEY: json.dumps(provenance, sort_keys=True)}))
         module.label_set.write(out / "labels.json")
         print(f"probe over {len(probe.weight)} names: {out / 'probe.safetensors'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class ConceptSheet(L.Callback):
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
         votes = load_file(out / "votes.safetensors")
         election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
-        words = self._words(trainer)
+        # votes count the words of the label sets' writer
+        writer: Any = next(c for c in trainer.callbacks if type(c).__name__ == "LabelSetWriter")  # type: ignore[attr-defined]
+        words = writer.corpus.load().words
         rows = {label: _nearest_images(words.index(label), votes, election) for label in labels}
 
         data = data_of(trainer, NeighbourData, self)
@@ -51,12 +54,6 @@ class ConceptSheet(L.Callback):
         log_picture(trainer, out / "concepts.png", "mined/concepts")
         print(f"concepts with their pictures: {out / 'concepts.png'}")
 
-    def _words(self, trainer: L.Trainer) -> tuple[str, ...]:
-        """The corpus of the label sets' writer; votes count its words."""
-        writer: Any = next(c for c in trainer.callbacks if type(c).__name__ == "LabelSetWriter")  # type: ignore[attr-defined]
-        words: tuple[str, ...] = writer.corpus.load().words
-        return words
-
 
 def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) -> list[int]:
     """Rows of the images nearest to a concept among those of its clusters, by falling cosine."""
@@ -65,8 +62,7 @@ def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) ->
     rows = in_clusters.nonzero()[:, 0]
 
     order = votes["cosine"][rows].argsort(descending=True, stable=True)
-    n_columns, n_lines = PER_CONCEPT
-    return rows[order[: n_columns * n_lines]].tolist()
+    return rows[order[: math.prod(PER_CONCEPT)]].tolist()
 
 
 def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
@@ -84,14 +80,10 @@ def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Ima
         bad_here = [line for line in bad if line.startswith(f"{shard.path} ")]
         end = start + shard.samples - len(bad_here)
 
-        if any(start <= row < end for row in rows):
-            row = start
-            for sample in read_samples(manifest.path(shard)):
-                if any(line.startswith(f"{shard.path} {sample.key}: ") for line in bad_here):
-                    continue
-                if row in rows:
-                    images[row] = decode(sample.data)
-                row += 1
+        if not rows.isdisjoint(range(start, end)):
+            samples = read_samples(manifest.path(shard))
+            sound = (s for s in samples if not any(b.startswith(f"{shard.path} {s.key}: ") for b in bad_here))
+            images |= {row: decode(sample.data) for row, sample in enumerate(sound, start) if row in rows}
         start = end
 
     return images

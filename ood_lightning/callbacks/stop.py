@@ -20,8 +20,7 @@ class SafeStop(L.Callback):
     saved whose losses were not logged; a second one does not wait.
     """
 
-    def __init__(self) -> None:
-        self.signal_received: int | None = None
+    signal_received: int | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """From here on a signal is noted, and obeyed at the end of the batch, where all ranks can agree on it."""
@@ -38,16 +37,13 @@ class SafeStop(L.Callback):
             signal.signal(number, handle)
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Leave if any rank has received a signal."""
-        self._leave_together(trainer)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The same after the last epoch, which is saved by now."""
-        self._leave_together(trainer)
-
-    def _leave_together(self, trainer: L.Trainer) -> None:
+        """Leave, all ranks together, if any of them has received a signal."""
         if trainer.strategy.reduce_boolean_decision(self.signal_received is not None, all=False):
             raise KeyboardInterrupt if self.signal_received == signal.SIGINT else SIGTERMException
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same when the last epoch is saved."""
+        self.on_train_batch_end(trainer)
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Every rank leaves at once: ranks of an evaluation meet only at its end."""

@@ -39,15 +39,12 @@ def slurm_ids(environment: Mapping[str, str]) -> RunIds:
     >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "1"})
     RunIds(group=None, id='12-step1')
     """
-    job = environment.get("SLURM_JOB_ID")
-    if not job:
+    if not environment.get("SLURM_JOB_ID"):
         return RunIds(None, None)
 
-    array = environment.get("SLURM_ARRAY_JOB_ID")
-    name = f"{array}-{environment.get('SLURM_ARRAY_TASK_ID')}" if array else job
-    step = environment.get("SLURM_STEP_ID", "0")
-    suffix = "" if step == "0" else f"-step{step}"
-    return RunIds(array, f"{name}{suffix}")
+    array, step = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_STEP_ID", "0")
+    name = f"{array}-{environment.get('SLURM_ARRAY_TASK_ID')}" if array else environment["SLURM_JOB_ID"]
+    return RunIds(array, name if step == "0" else f"{name}-step{step}")
 
 
 class RunLogger(WandbLogger):
@@ -88,23 +85,20 @@ class RunLogger(WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The run; begun on first use."""
-        if self._experiment is not None:
-            return super().experiment
+        if self._experiment is None:
+            import wandb
 
-        import wandb
+            self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
+            try:
+                return super().experiment
+            except wandb.errors.Error as error:
+                log.warning(
+                    "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
+                    " ".join(str(error).split())[:200],
+                    self.save_dir,
+                )
+            self._wandb_init["mode"] = "offline"
 
-        self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
-        try:
-            return super().experiment
-        except wandb.errors.Error as error:
-            reason = " ".join(str(error).split())[:200]
-            log.warning(
-                "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
-                reason,
-                self.save_dir,
-            )
-
-        self._wandb_init["mode"] = "offline"
         return super().experiment
 
 
@@ -120,12 +114,8 @@ def finish(exit_code: int) -> None:
 def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
     """Store a file as an artifact."""
     for run in _runs(trainer):
-        import wandb
-
         with _only_a_view(str(path)):
-            artifact = wandb.Artifact(name, type=kind)
-            artifact.add_file(str(path))
-            run.log_artifact(artifact)
+            run.log_artifact(str(path), name, kind)
 
 
 def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
+from ood_lightning.data.cards.cards import card_names, damages, find, group_names, read_group
+from ood_lightning.errors import SettingsError
+from ood_lightning.report.cards import print_card, print_cards
+
 
 def list_cards(group: str | None = None) -> int:
     """Published sets: role, pictures, classes, licence, groups. Exit status 1: some cards are damaged and named.
@@ -9,12 +15,6 @@ def list_cards(group: str | None = None) -> int:
     Args:
         group: only the sets of a group, such as clustermine, negrefine, classic, openood-near, openood-far, covariate.
     """
-    import sys
-
-    from ood_lightning.data.cards.cards import card_names, damages, find, group_names, read_group
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.report.cards import print_cards
-
     if group is None:
         references, title = card_names(), ""
         note = f"Groups (--group NAME): {', '.join(group_names())}"
@@ -43,9 +43,6 @@ def show(names: list[str]) -> int:
     Args:
         names: cards, as `data list` names them; `NAME@PROTOCOL` for another than the usual choice of its pictures.
     """
-    from ood_lightning.data.cards.cards import find
-    from ood_lightning.report.cards import print_card
-
     for i, (card, protocol) in enumerate([find(name) for name in names]):
         if i:
             print()

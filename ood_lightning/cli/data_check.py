@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from ood_lightning.data.check.content import Problem, SetContent
-    from ood_lightning.data.check.exact_duplicates import Place
-    from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.cli.checks import check_least, check_out
+from ood_lightning.data.artifacts.files import write_json
+from ood_lightning.data.cards.compare import differences
+from ood_lightning.data.check.content import Problem, SetContent, content
+from ood_lightning.data.check.exact_duplicates import Place, duplicates, key_at
+from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.errors import SettingsError
+from ood_lightning.report.checked import as_json, print_check
 
 
 def check(
@@ -34,17 +38,6 @@ def check(
         out: .json for the report.
         workers: processes that read the shards.
     """
-    from pathlib import Path
-
-    from ood_lightning.cli.checks import check_least, check_out
-    from ood_lightning.data.artifacts.files import write_json
-    from ood_lightning.data.cards.compare import differences
-    from ood_lightning.data.check.content import Problem, content
-    from ood_lightning.data.check.exact_duplicates import duplicates, key_at
-    from ood_lightning.data.shards.read_manifest import read_manifest
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.report.checked import as_json, print_check
-
     if not 0 < near <= 1:
         raise SettingsError(f"near is {near}: expected a cosine above 0, at most 1")
     check_least(1, workers=workers)
@@ -67,7 +60,8 @@ def check(
     contents = content(list(zip(_with_distinct_names(sources, manifests), roles, strict=True)), workers)
     problems: list[Problem] = []
     for of_set in contents:
-        problems += [*of_set.problems, *(problem for shard in of_set.shards for problem in shard.problems)]
+        problems += of_set.problems
+        problems += [problem for shard in of_set.shards for problem in shard.problems]
 
     groups = duplicates(contents)
     keys = key_at(contents, [image for group in groups for image in group])
@@ -94,10 +88,6 @@ def _with_distinct_names(sources: Sequence[str], manifests: Sequence[Manifest]) 
     Raises:
         SettingsError: a set is given twice.
     """
-    from dataclasses import replace
-
-    from ood_lightning.errors import SettingsError
-
     seen: set[object] = set()
     for source, manifest in zip(sources, manifests, strict=True):
         identity = (manifest.root.resolve(), manifest.shards, *manifest.origins.values())
@@ -122,8 +112,6 @@ def _exact(
         groups: images of the same bytes.
         keys: of these images, as `shard key`.
     """
-    from ood_lightning.data.check.content import Problem
-
     problems = []
     for first, *further in groups:
         for image in further:
@@ -151,7 +139,6 @@ def _near(
         groups: images of the same bytes.
         keys: of these images, as `shard key`.
     """
-    from ood_lightning.data.check.content import Problem
     from ood_lightning.data.check.near_duplicates import near_duplicates, stored
 
     n_bad = sum(p.kind == "picture" for of_set in contents for shard in of_set.shards for p in shard.problems)

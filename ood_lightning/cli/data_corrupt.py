@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
+from ood_lightning.cli.checks import check_least
+from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
+from ood_lightning.data.pack.packing import pack
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.errors import SettingsError
+from ood_lightning.plurals import many
+
 
 def corrupt(
     shards: list[str],
@@ -29,17 +40,6 @@ def corrupt(
         workers: processes.
         max_bad_samples: drawn pictures that may be left out because they cannot be decoded; they are listed.
     """
-    import hashlib
-    from pathlib import Path
-
-    from ood_lightning.cli.checks import check_least
-    from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
-    from ood_lightning.data.pack.packing import pack
-    from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.data.shards.read_manifest import read_manifest
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.plurals import many
-
     check_least(1, samples=samples, samples_per_shard=samples_per_shard, workers=workers)
     check_least(0, max_bad_samples=max_bad_samples)
     if len(shards) != 1:
@@ -68,8 +68,10 @@ def corrupt(
         "corrupted as ImageNet-C: shorter side 256, central 224, corruption, JPEG quality 85",
     )
 
-    parts = [draws[i : i + samples_per_shard] for i in range(0, len(draws), samples_per_shard)]
-    recipes = [Corrupted(tuple(part), manifest.fingerprint, seed, package_version) for part in parts]
+    recipes = [
+        Corrupted(tuple(draws[start : start + samples_per_shard]), manifest.fingerprint, seed, package_version)
+        for start in range(0, len(draws), samples_per_shard)
+    ]
     origin = hashlib.sha256(provenance.encode()).hexdigest()[:16]
     packed, bad = pack(Path(out), corrupted, origin, recipes, workers, max_bad_samples, {})
 
@@ -82,8 +84,6 @@ def corrupt(
 
 def _severities(text: str) -> tuple[int, ...]:
     """The severities that a text such as `3`, `1-5` or `1,3` names, in order."""
-    from ood_lightning.errors import SettingsError
-
     severities: set[int] = set()
     try:
         for part in text.split(","):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal
 
-from ood_lightning.data.pack.classes import Order
-from ood_lightning.data.shards.manifest import Role
+from ood_lightning.cli.checks import check_least
+from ood_lightning.data.cards.cards import card_names, find
+from ood_lightning.data.class_names import read_folders
+from ood_lightning.data.pack.classes import Order, class_folders, numbered
+from ood_lightning.data.pack.packing import pack as make
+from ood_lightning.data.pack.sources import listing, recipes, without
+from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.errors import SettingsError
+from ood_lightning.places import locate
+from ood_lightning.plurals import many
 
 
 def pack(
@@ -50,19 +61,6 @@ def pack(
         origin: where they come from; written into the manifest; the source's name if empty.
         protocol: whose rules the set follows; written into the manifest.
     """
-    import hashlib
-    from pathlib import Path
-
-    from ood_lightning.cli.checks import check_least
-    from ood_lightning.data.class_names import read_folders
-    from ood_lightning.data.pack.classes import class_folders, numbered
-    from ood_lightning.data.pack.packing import pack as make
-    from ood_lightning.data.pack.sources import listing, recipes, without
-    from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.places import locate
-    from ood_lightning.plurals import many
-
     if len(source) != 1:
         raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
     check_least(1, samples_per_shard=samples_per_shard, workers=workers)
@@ -70,9 +68,7 @@ def pack(
     doubt = _doubt(protocol)
 
     listed = listing(source[0], root, split)
-    entries = listed.entries
-    if exclude is not None:
-        entries = without(entries, locate(exclude))
+    entries = listed.entries if exclude is None else without(listed.entries, locate(exclude))
     if not entries:
         raise SettingsError(f"{exclude} excludes all pictures of {source[0]}")
 
@@ -83,9 +79,8 @@ def pack(
         classes = [entry.label for entry in entries]
 
     lines = read_folders(class_names) if class_names is not None else []
-    known_names: Sequence[str] = [class_name for _, class_name in lines]
-    if not lines and labels == "auto":
-        known_names = listed.class_names
+    of_source = listed.class_names if labels == "auto" else ()
+    known_names: Sequence[str] = [class_name for _, class_name in lines] or of_source
     known_folders = [folder for folder, _ in lines if folder is not None]
     numbers, names = numbered(classes, known_names, class_order, known_folders)
 
@@ -131,16 +126,11 @@ def pack(
 
 def _doubt(protocol: str) -> str:
     """A remark on a protocol that is nearly the name of a card; for a misspelt one nothing published would be found."""
-    from difflib import get_close_matches
-
-    from ood_lightning.data.cards.cards import card_names, find
-
     name = protocol.partition("@")[0]
     if name in card_names():
         find(protocol)
         return ""
 
     similar = get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    if not similar:
-        return ""
-    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {similar[0]}?"
+    no_card = f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol"
+    return f"{no_card} {similar[0]}?" if similar else ""

@@ -15,26 +15,21 @@ def share() -> tuple[int, int]:
     Raises:
         SettingsError: the numbers of an array do not say how many of its tasks come before this one.
     """
-    rank, world = _started_together()
+    # of a step: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
+    variables = [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")]
+    known = [(int(os.environ[r]), int(os.environ[w])) for r, w in variables if {r, w} <= os.environ.keys()]
+    rank, world = [*known, (0, 1)][0]
+
     task, tasks = _of_array()
     return task * world + rank, tasks * world
 
 
-def _started_together() -> tuple[int, int]:
-    # of a step: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
-    for rank, world in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
-        if rank in os.environ and world in os.environ:
-            return int(os.environ[rank]), int(os.environ[world])
-    return 0, 1
-
-
 def _of_array() -> tuple[int, int]:
-    names = ("ID", "MIN", "MAX", "COUNT")
-    variables = [os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in names]
-    if None in variables:
+    names = [f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "MAX", "COUNT")]
+    if not os.environ.keys() >= {*names}:
         return 0, 1
 
-    number, lowest, highest, tasks = (int(value or 0) for value in variables)
+    number, lowest, highest, tasks = (int(os.environ[name]) for name in names)
     step, rest = divmod(highest - lowest, tasks - 1) if tasks > 1 else (1, 0)
     if rest or (number - lowest) % step:
         raise SettingsError(

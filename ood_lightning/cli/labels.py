@@ -5,6 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ood_lightning.cli.checks import check_least, check_out
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.quality import read_quality
+from ood_lightning.data.class_names import read_names
+from ood_lightning.errors import SettingsError
+from ood_lightning.functional.elbow import elbow as bend
+from ood_lightning.places import locate
+from ood_lightning.report.labels import print_difference, print_set
+from ood_lightning.report.plots import Histogram, histograms
+from ood_lightning.report.sweep import drawn, print_sweep, read_fits
 
 
 def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
@@ -15,10 +25,6 @@ def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
         top: positives to show.
         names: true names, of a set with a manifest or a .txt: adds overlap, precision and F1, and marks hits with *.
     """
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.data.class_names import read_names
-    from ood_lightning.report.labels import print_set
-
     check_least(1, top=top)
     true_names = read_names(names) if names is not None else None
     for source in sets:
@@ -33,10 +39,6 @@ def diff(sets: list[str], top: int = 20) -> int:
         sets: two `labels.json` files, or folders of fits.
         top: words of each kind to show.
     """
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.report.labels import print_difference
-
     check_least(1, top=top)
     if len(sets) != 2:
         raise SettingsError(f"{len(sets)} label sets given: `labels diff A B` compares two")
@@ -53,11 +55,6 @@ def elbow(runs: list[str], out: str | None = None) -> int:
         runs: folders of finished fits that differ in the number of clusters; five or more.
         out: .svg to draw |P| / C, redundancy, purity and entropy over C into.
     """
-    from ood_lightning.data.artifacts.files import atomic_write
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.functional.elbow import elbow as bend
-    from ood_lightning.report.sweep import drawn, print_sweep, read_fits
-
     check_out(out, ".svg")
     fits = read_fits(runs)
     try:
@@ -81,11 +78,6 @@ def plot(runs: list[str], out: str) -> int:
         runs: folders of finished fits that were given true names to measure with.
         out: .svg to draw into.
     """
-    from ood_lightning.data.artifacts.files import atomic_write
-    from ood_lightning.data.artifacts.quality import read_quality
-    from ood_lightning.errors import SettingsError
-    from ood_lightning.report.plots import Histogram, histograms
-
     check_out(out, ".svg")
     cosines: dict[str, list[int]] = {}
     hops: dict[str, list[int]] = {}
@@ -101,8 +93,7 @@ def plot(runs: list[str], out: str) -> int:
 
             distance = measures.get("hops")  # older fits have none
             if distance and distance["bins"]:
-                n_nouns = sum(distance["bins"])
-                hops[f"{title}, {n_nouns} nouns, mean {distance['mean']:.2f}"] = distance["bins"]
+                hops[f"{title}, {sum(distance['bins'])} nouns, mean {distance['mean']:.2f}"] = distance["bins"]
 
     plots = [Histogram("Mined words against true names", "cosine to the nearest true name", cosines)]
     if hops:
@@ -119,7 +110,5 @@ def plot(runs: list[str], out: str) -> int:
 
 
 def _file(source: str) -> Path:
-    from ood_lightning.places import locate
-
     path = locate(source)
     return path / "labels.json" if path.is_dir() else path

@@ -45,13 +45,12 @@ DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, er
 
 def usage() -> str:
     """The text of `--help`."""
-    commands = {**TRAINER, **STEPS}
     lines = [
         "usage: python -m ood_lightning COMMAND [--config FILE] [--KEY VALUE ...]",
         "",
         "Zero-shot and label-free out-of-distribution detection with CLIP.",
         "",
-        *(f"  {name:<9}{does}" for name, does in commands.items()),
+        *(f"  {name:<9}{does}" for name, does in {**TRAINER, **STEPS}.items()),
         "",
         *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
         "",
@@ -66,12 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; those of the process if None.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help"):
-        print(usage())
-        return 0
-    if words[0] == "--version":
-        print(__version__)
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if words[0] in ("-h", "--help", "--version"):
+        print(__version__ if words[0] == "--version" else usage())
         return 0
 
     try:
@@ -115,25 +111,19 @@ def _run(words: list[str], from_process: bool) -> int:
         # Lightning reads sys.argv itself, and starts further ranks with it
         return run(None if from_process else words)
 
-    if command in STEPS:
-        return _run_step(command, command, rest, command)
+    if command in STEPS or step in GROUPS.get(command, ()):
+        from ood_lightning.cli.parser import run_step
 
-    if command in GROUPS and step in GROUPS[command]:
-        of_step = f"{command}_{step}"  # a step has a file of its own, or lies in its group's
-        file = of_step if find_spec(f"ood_lightning.cli.{of_step}") else command
-        return _run_step(file, step, rest[1:], f"{command} {step}")
+        name = [command] if command in STEPS else [command, step]
+        file = f"ood_lightning.cli.{'_'.join(name)}"
+        # a group's step has a file of its own, or lies in its group's
+        module = import_module(file if find_spec(file) else f"ood_lightning.cli.{command}")
+        return run_step(getattr(module, name[-1]), words[len(name) :], " ".join(name))
 
     if command in GROUPS and rest in ([], ["-h"], ["--help"]):
         print(usage())
         return 0
     raise _no_command(command, step)
-
-
-def _run_step(file: str, function: str, arguments: list[str], command: str) -> int:
-    """Call a function of a file in this folder with the arguments of a command."""
-    from ood_lightning.cli.parser import run_step
-
-    return run_step(getattr(import_module(f"ood_lightning.cli.{file}"), function), arguments, command)
 
 
 def _no_command(command: str, step: str) -> UserError:

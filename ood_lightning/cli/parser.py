@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from inspect import signature
 from typing import Any, NoReturn
@@ -49,34 +49,25 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
         allow_abbrev=False,  # or `--min_image` would mean min_images today and something else after the next key
     )
     parser.add_argument("-c", "--config", action="config", help="YAML file with the keys below.")
-    skip = _add_positional(parser, function)
-    parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=skip)
+    positional: set[str | int] = set()
+    parameters = signature(function).parameters.values()
+    first = next(iter(parameters))
+    if first.annotation == "list[str]":  # is given without its name: `report runs/a runs/b`
+        positional = {first.name}
+        parser.add_argument(first.name, nargs="+", type=str, help=_help_of(function, first.name))
+    parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)
 
-    settings = parser.parse_args(_joined(argv, _list_options(function)))
+    list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
+    settings = parser.parse_args(_joined(argv, list_options))
     settings.pop("config", None)
     built: dict[str, Any] = parser.instantiate_classes(settings).as_dict()
     return built
-
-
-def _add_positional(parser: ArgumentParser, function: Callable[..., int | None]) -> set[str | int]:
-    """A first parameter that is a list of texts is given without its name: `report runs/a runs/b`."""
-    first = next(iter(signature(function).parameters.values()))
-    if first.annotation != "list[str]":
-        return set()
-
-    parser.add_argument(first.name, nargs="+", type=str, help=_help_of(function, first.name))
-    return {first.name}
 
 
 def _help_of(function: Callable[..., int | None], name: str) -> str:
     """What a function's docstring says of a parameter, on one line."""
     described = re.search(rf"^ +{name}: (.+(?:\n {{9,}}.+)*)", function.__doc__ or "", re.MULTILINE)
     return " ".join(described.group(1).split()) if described else ""
-
-
-def _list_options(function: Callable[..., int | None]) -> set[str]:
-    """Options whose value is a list of texts."""
-    return {f"--{p.name}" for p in signature(function).parameters.values() if str(p.annotation).startswith("list[str]")}
 
 
 def _joined(argv: list[str], list_options: set[str]) -> list[str]:
@@ -89,7 +80,7 @@ def _joined(argv: list[str], list_options: set[str]) -> list[str]:
     """
     words = deque(argv)
     rest: list[str] = []
-    lists: dict[str, list[str]] = {}
+    lists = defaultdict[str, list[str]](list)
 
     while words:
         word = words.popleft()
@@ -100,10 +91,9 @@ def _joined(argv: list[str], list_options: set[str]) -> list[str]:
         if option not in list_options or complete:
             rest.append(word)
         elif equals:
-            lists.setdefault(option, []).append(value)
+            lists[option].append(value)
         else:
-            texts = lists.setdefault(option, [])
             while words and not words[0].startswith("-"):
-                texts.append(words.popleft())
+                lists[option].append(words.popleft())
 
     return rest + [f"{option}={json.dumps(texts)}" for option, texts in lists.items()]

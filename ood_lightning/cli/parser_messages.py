@@ -112,34 +112,26 @@ def plain(message: str, known: Iterable[str]) -> str:
     keys = list(known)
     for kind in MESSAGES.values():
         match = re.search(kind.pattern, message, re.MULTILINE)
-        if match and isinstance(kind.reword, str):
-            return kind.reword.format(**match.groupdict())
-        if match and callable(kind.reword):
-            return kind.reword(match, keys)
-    return _without_types(message)
+        if match:
+            said = kind.reword
+            return said.format(**match.groupdict()) if isinstance(said, str) else said(match, keys)
 
-
-def _without_types(message: str) -> str:
-    """A message of another kind, in few lines and headed by its key."""
+    # a message of another kind: in few lines, headed by its key
     stripped = (line.strip() for line in message.splitlines())
     lines = [line.removeprefix("- ") for line in stripped if line and not line.startswith(tuple(NOISE))]
     if not lines:
         return message
 
     key = re.match(r'Parser key "([\w.]+)":', message)
-    head = f"{key[1]}: " if key else ""
-    return head + "\n".join(lines)
+    return (f"{key[1]}: " if key else "") + "\n".join(lines)
 
 
 def _nearest(wrong: str, keys: list[str]) -> str | None:
     """The key most like a wrong one, as a whole or by its last part."""
-    whole = get_close_matches(wrong, keys, n=1, cutoff=0.8)
-    if whole:
-        return whole[0]
-
     by_last_part = {key.rpartition(".")[2]: key for key in keys}
-    last_part = get_close_matches(wrong.rpartition(".")[2], list(by_last_part), n=1)
-    return by_last_part[last_part[0]] if last_part else None
+    whole = get_close_matches(wrong, keys, n=1, cutoff=0.8)
+    last_part = get_close_matches(wrong.rpartition(".")[2], by_last_part, n=1)
+    return next(iter([*whole, *(by_last_part[part] for part in last_part)]), None)
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:

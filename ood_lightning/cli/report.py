@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ood_lightning.metrics.intervals import Comparison
-    from ood_lightning.metrics.results import Result
+from ood_lightning.errors import SettingsError, UserError
+from ood_lightning.report.conventions import convention_tables, stored_scores
+from ood_lightning.report.remarks import around, joined
+from ood_lightning.report.stored import read_about, read_results, write_results
+from ood_lightning.report.tables import paragraphs
+from ood_lightning.report.terminal import print_remarks, print_results, print_tables
 
 
 def report(
@@ -25,29 +28,24 @@ def report(
             NegRefine), strict (CLIPScope), interpolated (PLP, CLIPN), rank (SynOOD, kNN), openood, ours. Only its table
             is printed.
     """
-    from ood_lightning.errors import SettingsError, UserError
-    from ood_lightning.report.conventions import convention_tables, stored_scores
-    from ood_lightning.report.remarks import around, joined
-    from ood_lightning.report.stored import read_about, read_results, write_results
-    from ood_lightning.report.tables import paragraphs
-    from ood_lightning.report.terminal import print_remarks, print_results, print_tables
-
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
 
     stored = [read_results(Path(run)) for run in runs]
     labels = names or _labels(runs, [[result.detector for result in rows] for rows, _ in stored])
     prefixes = [f"{label}: " if label else "" for label in labels]
-    by_run: list[list[Result]] = []
-    compared: list[Comparison] = []
-    for prefix, (rows, pairs) in zip(prefixes, stored, strict=True):
-        by_run.append([replace(row, detector=prefix + row.detector) for row in rows])
-        compared += [
-            replace(pair, label_free=prefix + pair.label_free, names_based=prefix + pair.names_based) for pair in pairs
-        ]
+    by_run = [
+        [replace(row, detector=prefix + row.detector) for row in rows]
+        for prefix, (rows, _) in zip(prefixes, stored, strict=True)
+    ]
+    compared = (
+        replace(pair, label_free=prefix + pair.label_free, names_based=prefix + pair.names_based)
+        for prefix, (_, pairs) in zip(prefixes, stored, strict=True)
+        for pair in pairs
+    )
 
     # a run given twice counts once
-    results = list(dict.fromkeys(row for rows in by_run for row in rows))
+    results = list(dict.fromkeys(chain.from_iterable(by_run)))
     comparisons = list(dict.fromkeys(compared))
     metadata = joined(
         [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)]

@@ -35,6 +35,17 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+SILENCED = (  # warnings that do not apply here
+    "does not have many workers",
+    "`srun` command is available",
+    "is smaller than the logging interval",
+    "treespec, LeafSpec",
+    "distributed.nn.functional.all_gather is deprecated",
+    "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
+    "args parameter is intended to run from within Python",
+)
+
+
 class SaveConfig(SaveConfigCallback):
     """The run's settings as `config.yaml`, and to every logger."""
 
@@ -109,10 +120,26 @@ def run(argv: list[str] | None) -> int:
     Args:
         argv: command and arguments; None lets Lightning read the process's own.
     """
-    _quiet()
+    for words in SILENCED:
+        warnings.filterwarnings("ignore", message=f".*{words}.*")
+    hints = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    hints.addFilter(lambda record: "Tip:" not in record.getMessage())
+
     status = 1
     try:
-        cli = _cli(argv)
+        cli = OODCLI(  # reads the settings and runs the command, both when it is built
+            L.LightningModule,
+            L.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            trainer_defaults=TRAINER_DEFAULTS,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            parser_class=OODParser,
+            parser_kwargs={"allow_abbrev": False},
+            args=argv,
+        )
         Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
         status = 0
     except SIGTERMException:
@@ -125,40 +152,3 @@ def run(argv: list[str] | None) -> int:
         wandb.finish(status)
 
     return status
-
-
-def _cli(argv: list[str] | None) -> OODCLI:
-    """Read the settings and run the command; LightningCLI does both when it is built."""
-    return OODCLI(
-        L.LightningModule,
-        L.LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=0,
-        trainer_defaults=TRAINER_DEFAULTS,
-        save_config_callback=SaveConfig,
-        save_config_kwargs={"overwrite": True},
-        parser_class=OODParser,
-        parser_kwargs={"allow_abbrev": False},
-        args=argv,
-    )
-
-
-SILENCED = (  # warnings that do not apply here
-    "does not have many workers",
-    "`srun` command is available",
-    "is smaller than the logging interval",
-    "treespec, LeafSpec",
-    "distributed.nn.functional.all_gather is deprecated",
-    "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
-    "args parameter is intended to run from within Python",
-)
-
-
-def _quiet() -> None:
-    """Silence hints of Lightning that do not apply here."""
-    for words in SILENCED:
-        warnings.filterwarnings("ignore", message=f".*{words}.*")
-
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    logger.addFilter(lambda record: "Tip:" not in record.getMessage())

@@ -35,8 +35,9 @@ class TEMIHeads(nn.Module):
         self.bias2 = nn.Parameter(torch.zeros(n_heads, 1, bottleneck))
 
         bound = bottleneck**-0.5  # what nn.Linear would draw from; only the direction matters, the gain starts at 1
-        last = torch.empty(n_heads, n_clusters, bottleneck).uniform_(-bound, bound, generator=draw)
-        self.last_direction = nn.Parameter(last)
+        self.last_direction = nn.Parameter(
+            torch.empty(n_heads, n_clusters, bottleneck).uniform_(-bound, bound, generator=draw)
+        )
         self.last_gain = nn.Parameter(torch.ones(n_heads, n_clusters, 1))
 
     def forward(self, features: Tensor, head: int | None = None) -> Tensor:

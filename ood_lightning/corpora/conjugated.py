@@ -45,20 +45,17 @@ class Conjugated(Corpus):
                 f"that does, such as ood_lightning.corpora.lexicographer.Lexicographer"
             )
 
-        nouns = {word for word, part in zip(words.words, words.parts, strict=True) if part == "noun"}
+        nouns = set(words.words) - words.adjectives
         draw = random.Random(self.seed)  # as the official code's random.seed(0), but for this corpus alone
         parts: dict[str, Part] = {}
         counts: dict[str, int] = {}
-        n_known = 0
 
         for word, part, count in zip(words.words, words.parts, words.times, strict=True):
             text = word if part == "noun" else f"{word} {draw.choice(BROAD_NOUNS)}"
-            if part == "adj" and text in nouns:
-                n_known += 1
-            else:
+            if part == "noun" or text not in nouns:
                 parts[text], counts[text] = part, count
 
-        log.info("%s: left out %d phrases that are nouns of the corpus", words.name, n_known)
+        log.info("%s: left out %d phrases that are nouns of the corpus", words.name, len(words) - len(parts))
         return Words(
             name=f"{words.name}_conjugated",
             words=tuple(parts),

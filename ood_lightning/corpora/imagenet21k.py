@@ -6,16 +6,13 @@ leaves open which of two lists of that size it is: all synsets by their first le
 fall11 subset by all its lemmas (20,334).
 """
 
-import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from ood_lightning.corpora.words import Corpus, Part, Words, distinct
+from ood_lightning.corpora.words import Corpus, Words, compare_size, distinct
 from ood_lightning.errors import CorpusError
-
-log = logging.getLogger(__name__)
 
 Subset = Literal["full", "fall11-p", "winter21-p"]
 Lemmas = Literal["first", "all"]
@@ -71,24 +68,23 @@ class ImageNet21K(Corpus):
         if unknown:
             raise CorpusError(f"{folder / LEMMAS} has no lemma of synset {unknown[0]!r}: install another timm")
 
-        names: list[str] = []
-        for synset in synsets:
-            of_synset = lemmas[synset].lower().split(", ")
-            names += of_synset[:1] if self.lemmas == "first" else of_synset
-        words = distinct(names)
+        stop = 1 if self.lemmas == "first" else None
+        words = distinct(lemma for synset in synsets for lemma in lemmas[synset].lower().split(", ")[:stop])
+        compare_size(
+            source=f"timm's ImageNet-21K ({self.subset}, {self.lemmas} lemmas)",
+            n=len(words),
+            published="timm 1.0",
+            expected=EXPECTED[self.subset, self.lemmas],
+        )
 
-        if len(words) != (expected := EXPECTED[self.subset, self.lemmas]):
-            log.warning(
-                "timm's tables of ImageNet-21K (%s, %s lemmas) give %d words, %d were expected. Compare results only "
-                "where the corpus is equal.",
-                *(self.subset, self.lemmas, len(words), expected),
-            )
-
-        name = "imagenet21k" if self.subset == "full" else f"imagenet21k_{self.subset.replace('-', '')}"
-        if self.lemmas == "all":
-            name += "_all"
-        noun: Part = "noun"
-        return Words(name, words, source=f"timm, {folder / SYNSETS[self.subset]}", parts=(noun,) * len(words))
+        subset = "" if self.subset == "full" else f"_{self.subset.replace('-', '')}"
+        every = "_all" if self.lemmas == "all" else ""
+        return Words(
+            name=f"imagenet21k{subset}{every}",
+            words=words,
+            source=f"timm, {folder / SYNSETS[self.subset]}",
+            parts=tuple("noun" for _ in words),
+        )
 
 
 def _lines(path: Path) -> list[str]:

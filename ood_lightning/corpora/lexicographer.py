@@ -8,14 +8,14 @@ Differs: NegLabel's released lists are near WordNet 3.1, are cut short in `adj.a
     where CSP has 56,620. :class:`LexicographerFolder` reads the released ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ood_lightning.corpora.wordnet import FROZEN_SHA256
-from ood_lightning.corpora.words import Corpus, Part, WordFile, Words
+from ood_lightning.corpora.words import PARTS, Corpus, Part, WordFile, Words
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import frozen_text
 
 _NOUNS = (
     "Tops act animal artifact attribute body cognition communication event feeling food group location motive object "
@@ -57,18 +57,16 @@ class Lexicographer(Corpus):
         Raises:
             CorpusError: if the lists are damaged.
         """
-        lists: dict[str, list[str]] = {name: [] for name in FILES.values() if name not in self.exclude}
-        parts: tuple[Part, ...] = ("noun", "adj")
-        for part in parts:
+        lists: dict[str, list[str]] = {name: [] for name in FILES.values()}
+        for part in PARTS:
             words = frozen_text(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]).splitlines()
             numbers_of_files = frozen_text(f"wordnet30_{part}_files.txt.xz", FILES_SHA256[part]).splitlines()
             for word, numbers in zip(words, numbers_of_files, strict=True):
                 for number in numbers.split():
-                    name = FILES[int(number)]
-                    if name in lists:
-                        lists[name].append(word)
+                    lists[FILES[int(number)]].append(word)
 
-        return _united("lexicographer", lists, self.adjectives_first, "WordNet 3.0, the lists in this package")
+        chosen = {name: words for name, words in lists.items() if name not in self.exclude}
+        return _united("lexicographer", chosen, self.adjectives_first, "WordNet 3.0, the lists in this package")
 
 
 @dataclass(frozen=True)
@@ -108,12 +106,9 @@ class LexicographerFolder(Corpus):
                 f"noun.plant.txt and adj.all.txt, as in `txtfiles` of NegLabel's release"
             )
 
-        lists: dict[str, list[str]] = {}
-        for path in paths:
-            name = path.name.removesuffix(".txt")
-            if name not in self.exclude:
-                words = WordFile(str(path)).load().words
-                lists[name] = [word.replace("_", " ").strip() for word in words] if self.spaces else list(words)
+        lists = {path.stem: WordFile(str(path)).load().words for path in paths if path.stem not in self.exclude}
+        if self.spaces:
+            lists = {name: tuple(word.replace("_", " ").strip() for word in words) for name, words in lists.items()}
 
         return _united(folder.name, lists, self.adjectives_first, str(folder))
 
@@ -129,17 +124,11 @@ def _known_files(exclude: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _united(name: str, lists: dict[str, list[str]], adjectives_first: bool, source: str) -> Words:
-    """The lists one after another, each word where it comes first."""
-    by_part: dict[Part, list[str]] = {"noun": [], "adj": []}
-    for file, words in lists.items():
-        by_part["adj" if file.startswith("adj") else "noun"] += words
-
+def _united(name: str, lists: Mapping[str, Sequence[str]], adjectives_first: bool, source: str) -> Words:
+    """The lists of one part of speech, then those of the other, each word where it comes first."""
     parts: dict[str, Part] = {}
-    order: tuple[Part, ...] = ("adj", "noun") if adjectives_first else ("noun", "adj")
-    for part in order:
-        for word in by_part[part]:
-            if word:
-                parts.setdefault(word, part)
+    for file in sorted(lists, key=lambda file: file.startswith("adj") != adjectives_first):
+        for word in filter(None, lists[file]):
+            parts.setdefault(word, "adj" if file.startswith("adj") else "noun")
 
     return Words(name=name, words=tuple(parts), source=source, parts=tuple(parts.values()))

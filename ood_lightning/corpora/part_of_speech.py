@@ -5,16 +5,13 @@ one tag each), which ClusterMine (https://arxiv.org/abs/2511.07068) takes its 23
 from. Tag NN alone gives the one number, NN and JJ the other; CSP's code takes NNS, NNP, NNPS, JJR and JJS as well.
 """
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ood_lightning.corpora.table import kept, read_columns
-from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.corpora.table import read_columns
+from ood_lightning.corpora.words import Corpus, Part, Words, compare_size, kept
 from ood_lightning.errors import CorpusError
-
-log = logging.getLogger(__name__)
 
 EXPECTED = {"noun": 230_960, "noun+adj": 270_166}
 NAMES = {"noun": "pos_n", "noun+adj": "pos_na"}
@@ -52,14 +49,14 @@ class PartOfSpeech(Corpus):
         words: dict[str, Part] = {}
         for tag, part in TAGS.items():
             if part in self.parts.split("+"):
-                tagged = [word for word, its_tag in rows if its_tag.strip() == tag]
-                for word in kept(self.path, tagged, lower=True):
+                tagged = [word for word, its_tag in rows if its_tag == tag]
+                for word in kept(tagged, f"table {self.path}, tag {tag}", "cell", lower=True):
                     words.setdefault(word, part)
 
-        if len(words) != (expected := EXPECTED[self.parts]):
-            log.warning(
-                "%s gives %d words (%s); the table of ClusterMine's paper gives %d. Compare results only where the "
-                "corpus is equal.",
-                *(self.path, len(words), self.parts, expected),
-            )
+        compare_size(
+            source=f"{self.path} ({self.parts})",
+            n=len(words),
+            published="the table of ClusterMine's paper",
+            expected=EXPECTED[self.parts],
+        )
         return Words(NAMES[self.parts], tuple(words), str(Path(self.path)), tuple(words.values()))

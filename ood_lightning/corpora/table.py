@@ -2,15 +2,12 @@
 
 import csv
 import io
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_lightning.corpora.words import Corpus, Words, distinct
+from ood_lightning.corpora.words import Corpus, Words, kept, read_text
 from ood_lightning.errors import CorpusError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,29 +37,12 @@ class TableColumn(Corpus):
                 exist), a row of another length (names the line), or no words.
         """
         rows = read_columns(self.path, [self.column], self.delimiter)
-        words = kept(self.path, [cells[0] for cells in rows], self.lower)
+        words = kept([word for (word,) in rows], f"table {self.path}", "cell", lower=self.lower)
         return Words(Path(self.path).stem, words, source=f"{self.path}, column {self.column!r}")
 
 
-def kept(path: str, cells: Sequence[str], lower: bool) -> tuple[str, ...]:
-    """The distinct words among cells, what was left out counted in the log.
-
-    Raises:
-        CorpusError: if there are none.
-    """
-    tidied = [" ".join(cell.split()) for cell in cells]
-    filled = [word.lower() if lower else word for word in tidied if word]
-    if not filled:
-        raise CorpusError(f"table {path} holds no words in the wanted column and rows")
-
-    words = distinct(filled)
-    n_empty, n_twice = len(cells) - len(filled), len(filled) - len(words)
-    log.info("%s: %d words; left out %d empty cells and %d duplicates", path, len(words), n_empty, n_twice)
-    return words
-
-
 def read_columns(source: str, columns: Sequence[str], delimiter: str | None = None) -> list[list[str]]:
-    """The cells of some columns, row by row; empty lines give empty cells.
+    """The cells of some columns, row by row, runs of blanks made one; empty lines give empty cells.
 
     Raises:
         CorpusError: see :meth:`TableColumn.load`.
@@ -73,7 +53,7 @@ def read_columns(source: str, columns: Sequence[str], delimiter: str | None = No
     if len(delimiter) != 1:
         raise CorpusError(f"table {path}: delimiter {delimiter!r}: expected one character")
 
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, "table"), newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         indices = [_index(path, header, column) for column in columns]
@@ -85,27 +65,11 @@ def read_columns(source: str, columns: Sequence[str], delimiter: str | None = No
                     f"table {path}, line {reader.line_num}: {len(row)} cells, the header has {len(header)}. Quote "
                     f"cells that hold {delimiter!r}, or name the right delimiter."
                 )
-            rows.append([row[i] for i in indices] if row else [""] * len(indices))
+            rows.append([" ".join(row[i].split()) for i in indices] if row else [""] * len(indices))
     except csv.Error as error:
         raise CorpusError(f"table {path}, line {reader.line_num}: {error}") from error
 
     return rows
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise CorpusError(f"table {path} does not exist (looked from {Path.cwd()}). Give its path.") from None
-    except OSError as error:
-        raise CorpusError(f"table {path} cannot be read: {error.strerror}. Give a readable file.") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CorpusError(
-            f"table {path}, line {line}: byte 0x{error.object[error.start]:02x} is no UTF-8. Save the file as UTF-8 "
-            f"(`iconv -f latin1 -t utf-8` for a Latin-1 one)."
-        ) from None
 
 
 def _index(path: Path, header: Sequence[str], column: str) -> int:

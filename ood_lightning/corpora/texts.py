@@ -85,21 +85,16 @@ class TextBank:
             on_progress: called with the number of texts that were encoded since the last call.
             parts: of speech, one a word; None: all are nouns.
         """
-        if parts is None or "adj" not in parts:
-            return self._encode(words, prompts, "noun", on_progress)
         import torch
 
+        parts = parts or ["noun"] * len(words)
         groups = []
         order: list[int] = []  # row of `words` that each encoded row belongs to
         for part in sorted(set(parts)):
             rows = [row for row, its_part in enumerate(parts) if its_part == part]
-            groups.append(self._encode([words[row] for row in rows], prompts, part, on_progress))
+            texts = [text for row in rows for text in prompts.fill(words[row], part)]
+            encoded = self.encoder.encode_text(texts, on_progress)
+            groups.append(ensemble(encoded.view(len(rows), len(prompts.of(part)), -1), prompts.order))  # to (W, D)
             order += rows
 
         return torch.cat(groups)[torch.tensor(order).argsort()]
-
-    def _encode(
-        self, words: Sequence[str], prompts: Prompts, part: Part, on_progress: Callable[[int], object]
-    ) -> Tensor:
-        encoded = self.encoder.encode_text([text for word in words for text in prompts.fill(word, part)], on_progress)
-        return ensemble(encoded.view(len(words), len(prompts.of(part)), -1), prompts.order)  # (W * J, D) -> (W, D)

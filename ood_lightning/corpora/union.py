@@ -2,8 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from functools import reduce
 
-from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.corpora.words import Corpus, Words
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,7 @@ class Union(Corpus):
         if not self.corpora:
             raise CorpusError("a union of no corpora: give at least one")
 
-        first, *others = [corpus.load() for corpus in self.corpora]
-        for words in others:
-            first = appended(first, words)
-        return first
+        return reduce(appended, [corpus.load() for corpus in self.corpora])
 
 
 def appended(first: Words, second: Words, name: str = "") -> Words:
@@ -43,20 +41,23 @@ def appended(first: Words, second: Words, name: str = "") -> Words:
         name: of the result; both names joined if empty.
     """
     taken = {word.lower() for word in first.words}
-    new: dict[str, Part | None] = {}
-    counts = list(first.times)
-
-    for word, part, count in zip(second.words, second.parts or (None,) * len(second), second.times, strict=True):
-        if word.lower() not in taken:
-            taken.add(word.lower())
-            new[word] = part
-            counts.append(count)
+    row_of: dict[str, int] = {}
+    for row, word in enumerate(second.words):
+        row_of.setdefault(word.lower(), row)
+    new = [row for word, row in row_of.items() if word not in taken]
 
     log.info(
         "%d words of %s and %d of %s; %d were there before",
         *(len(first), first.name, len(new), second.name, len(second) - len(new)),
     )
-    known = [part for part in new.values() if part is not None]
-    parts = (*first.parts, *known) if first.parts is not None and len(known) == len(new) else None
-    source = f"{first.source}; {second.source}"
-    return Words(name or f"{first.name}+{second.name}", (*first.words, *new), source, parts, tuple(counts))
+    parts = None
+    if first.parts is not None and (second.parts is not None or not new):
+        parts = (*first.parts, *((second.parts or ())[row] for row in new))
+
+    return Words(
+        name=name or f"{first.name}+{second.name}",
+        words=(*first.words, *(second.words[row] for row in new)),
+        source=f"{first.source}; {second.source}",
+        parts=parts,
+        counts=(*first.times, *(second.times[row] for row in new)),
+    )

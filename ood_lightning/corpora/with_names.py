@@ -6,7 +6,7 @@ Source: ClusterMine, https://arxiv.org/abs/2511.07068, Table 3 (rows "with GT" o
 from dataclasses import dataclass
 
 from ood_lightning.corpora.union import appended
-from ood_lightning.corpora.words import Corpus, Part, Words, distinct
+from ood_lightning.corpora.words import Corpus, Words, distinct
 from ood_lightning.data.class_names import read_names
 
 
@@ -35,6 +35,5 @@ class WithNames(Corpus):
         """
         names = distinct(name.lower() if self.lower else name for name in read_names(self.names))
         words = self.corpus.load()
-        noun: Part = "noun"
-        added = Words("names", names, self.names, (noun,) * len(names))
+        added = Words("names", names, self.names, tuple("noun" for _ in names))
         return appended(words, added, f"{words.name}_with_names")

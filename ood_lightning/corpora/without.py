@@ -36,8 +36,10 @@ class Without(Corpus):
             raise CorpusError(f"corpus {words.name!r} has no word that {self.path} does not list")
 
         unknown = len(stop - {word.lower() for word in words.words})
-        n_out = len(words) - len(rows)
-        log.info("%s: %d words left out, %d of %s are not in it", words.name, n_out, unknown, self.path)
+        log.info(
+            "%s: %d words left out, %d of %s are not in it",
+            *(words.name, len(words) - len(rows), unknown, self.path),
+        )
 
         return Words(
             f"{words.name}_without_{listed.name}",

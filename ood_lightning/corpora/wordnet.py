@@ -5,7 +5,6 @@ result 67K words (nouns) and 79K words (nouns and adjectives); first lemma, lowe
 that gives both numbers. Its Table 6 tries all lemmas, and duplicates, too.
 """
 
-import logging
 import os
 import re
 from collections import Counter
@@ -14,13 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ood_lightning.corpora.words import Corpus, Part, Words
+from ood_lightning.corpora.words import PARTS, Corpus, Part, Words, compare_size
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, frozen_text, synsets, wndb_version
 from ood_lightning.wordnet.graph import frozen_graph
-
-log = logging.getLogger(__name__)
 
 Counted = dict[str, tuple[int, int]]  # word: how many synsets it heads, how often it is a lemma of one
 
@@ -87,7 +83,7 @@ class WordNet(Corpus):
         Raises:
             CorpusError: if the source is not there (says how to get it) or is damaged.
         """
-        parts: tuple[Part, ...] = ("noun", "adj") if self.parts == "noun+adj" else ("noun",)
+        parts = PARTS if self.parts == "noun+adj" else PARTS[:1]
         lemmas = self._read(parts)
 
         words: dict[str, Part] = {}
@@ -100,20 +96,12 @@ class WordNet(Corpus):
 
         size = counts.total() if self.duplicates else len(words)
         expected = EXPECTED[self.parts, self.lemmas][self.duplicates]
-        if size != expected:
-            log.warning(
-                "WordNet %s from %s gives %d words (%s); 3.0 gives %d. Compare results only where the corpus is equal.",
-                *(lemmas.version, lemmas.origin, size, self.parts, expected),
-            )
+        compare_size(f"WordNet {lemmas.version} from {lemmas.origin} ({self.parts})", size, "3.0", expected)
 
-        name = NAMES[self.parts]
-        if self.lemmas == "all":
-            name += "_all"
-        if self.duplicates:
-            name += "_duplicates"
-
+        every = "_all" if self.lemmas == "all" else ""
+        duplicates = "_duplicates" if self.duplicates else ""
         return Words(
-            name=name,
+            name=f"{NAMES[self.parts]}{every}{duplicates}",
             words=tuple(words),
             source=f"WordNet {lemmas.version}, {lemmas.origin}",
             parts=tuple(words.values()),
@@ -124,7 +112,8 @@ class WordNet(Corpus):
         match self.source:
             case "auto" | "frozen":
                 heads_only = self.lemmas == "first" and not self.duplicates
-                return Lemmas(_frozen(parts, heads_only), "3.0", "the lists in this package")
+                by_part = {part: _frozen(part, heads_only) for part in parts}
+                return Lemmas(by_part, "3.0", "the lists in this package")
             case "nltk":
                 return _nltk(parts)
             case "system":
@@ -172,25 +161,17 @@ def counted(of_synsets: Iterable[Sequence[str]]) -> Counted:
     return {word: (heads[word], entries[word]) for word in (*heads, *sorted(entries.keys() - heads.keys()))}
 
 
-def _frozen(parts: Iterable[Part], heads_only: bool) -> dict[Part, Counted]:
+def _frozen(part: Part, heads_only: bool) -> Counted:
     """Of the lists in this package; `heads_only`: only words that head a synset, counted once."""
-    by_part: dict[Part, Counted] = {}
-    for part in parts:
-        heads = frozen_text(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]).splitlines()
+    heads = frozen_text(f"wordnet30_{part}.txt.xz", FROZEN_SHA256[part]).splitlines()
+    if heads_only:
+        return dict.fromkeys(heads, (1, 1))
 
-        if heads_only:
-            by_part[part] = dict.fromkeys(heads, (1, 1))
-        elif part == "noun":
-            lemmas = counted(frozen_graph().lemmas)
-            by_part[part] = {word: lemmas[word] for word in (*heads, *lemmas)}  # in WordNet's order, not the graph's
-        else:
-            by_part[part] = _adjectives(heads)
+    if part == "noun":
+        lemmas = counted(frozen_graph().lemmas)
+        return {word: lemmas[word] for word in (*heads, *lemmas)}  # in WordNet's order, not the graph's
 
-    return by_part
-
-
-def _adjectives(heads: Sequence[str]) -> Counted:
-    """Counts of the adjectives: lines `HEADS ENTRIES` for the words in `heads`, then `0 ENTRIES WORD` for others."""
+    # lines `HEADS ENTRIES` for the words in `heads`, then `0 ENTRIES WORD` for others
     lines = [line.split(" ", 2) for line in frozen_text(ADJ_LEMMAS, ADJ_LEMMAS_SHA256).splitlines()]
     words = (*heads, *(fields[2] for fields in lines[len(heads) :]))
     return {word: (int(fields[0]), int(fields[1])) for word, fields in zip(words, lines, strict=True)}
@@ -199,10 +180,9 @@ def _adjectives(heads: Sequence[str]) -> Counted:
 def _nltk(parts: Iterable[Part]) -> Lemmas:
     from nltk.corpus import wordnet  # 2 s, and only this source needs it
 
-    tags = {"noun": "n", "adj": "a"}
     try:
-        by_part: dict[Part, Counted] = {
-            part: counted(synset.lemma_names() for synset in wordnet.all_synsets(tags[part])) for part in parts
+        by_part = {  # nltk calls the parts `n` and `a`
+            part: counted(synset.lemma_names() for synset in wordnet.all_synsets(part[0])) for part in parts
         }
         return Lemmas(by_part, str(wordnet.get_version()), f"nltk, {wordnet.root}")
     except (LookupError, OSError, ValueError) as error:

@@ -3,17 +3,18 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
 
 Part = Literal["noun", "adj"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,62 @@ def distinct(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+def kept(cells: Sequence[str], source: str, unit: str, *, lower: bool) -> tuple[str, ...]:
+    """The distinct words among cells that may be empty, what was left out counted in the log.
+
+    Args:
+        cells: without blanks at the ends.
+        source: kind and path of the file that holds them.
+        unit: what a cell is, such as `line`.
+        lower: lower-case the words.
+
+    Raises:
+        CorpusError: if there are none.
+    """
+    filled = [cell.lower() if lower else cell for cell in cells if cell]
+    if not filled:
+        raise CorpusError(f"{source} holds no words: write one word or phrase per {unit}.")
+
+    words = distinct(filled)
+    n_empty, n_twice = len(cells) - len(filled), len(filled) - len(words)
+    log.info("%s: %d words; left out %d empty %ss and %d duplicates", source, len(words), n_empty, unit, n_twice)
+    return words
+
+
+def compare_size(source: str, n: int, published: str, expected: int) -> None:
+    """Warn in the log where a source does not give as many words as the published one does."""
+    if n != expected:
+        log.warning(
+            "%s gives %d words; %s gives %d. Compare results only where the corpus is equal.",
+            *(source, n, published, expected),
+        )
+
+
+def read_text(path: Path, kind: str) -> str:
+    """A file in UTF-8, line ends as they are, without the byte-order mark that editors on Windows begin it with.
+
+    Args:
+        path: of the file.
+        kind: what it is, for errors.
+
+    Raises:
+        CorpusError: if it is missing, is no file, or is not UTF-8 (names the line).
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise CorpusError(f"{kind} {path} does not exist (looked from {Path.cwd()}). Give its path.") from None
+    except OSError as error:
+        raise CorpusError(f"{kind} {path} cannot be read: {error.strerror}. Give a readable text file.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        raise CorpusError(
+            f"{kind} {path}, line {line}: byte 0x{error.object[error.start]:02x} at column {column} is no UTF-8. Save "
+            f"the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
+        ) from None
+
+
 @dataclass(frozen=True)
 class WordFile(Corpus):
     """A text file with one word or phrase per line, in UTF-8.
@@ -137,33 +194,6 @@ class WordFile(Corpus):
             CorpusError: if it is missing, is no file, is not UTF-8 (names the line) or holds no words.
         """
         path = Path(self.path).expanduser()
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise CorpusError(f"word file {path} does not exist (looked from {Path.cwd()}). Give its path.") from None
-        except OSError as error:
-            raise CorpusError(
-                f"word file {path} cannot be read: {error.strerror}. Give a readable text file."
-            ) from error
-
-        lines = [self._word(line, number) for number, line in enumerate(content.split(b"\n"), start=1)]
-        filled = [word for word in lines if word]
-        if not filled:
-            raise CorpusError(f"word file {path} holds no words: write one word or phrase per line.")
-
-        words = distinct(filled)
-        n_empty = len(lines) - len(filled) - (not lines[-1])  # what follows the last line feed is no line
-        n_twice = len(filled) - len(words)
-        log.info("%s: %d words; left out %d empty lines and %d duplicates", path, len(words), n_empty, n_twice)
-        return Words(name=path.stem, words=words, source=str(path))
-
-    def _word(self, line: bytes, number: int) -> str:
-        try:
-            # editors on Windows begin a file with a byte-order mark
-            word = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"word file {self.path}, line {number}: byte 0x{line[error.start]:02x} at column {error.start + 1} is "
-                f"no UTF-8. Save the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
-            ) from None
-        return word.lower() if self.lower else word
+        lines = read_text(path, "word file").removesuffix("\n").split("\n")
+        words = kept([line.strip() for line in lines], f"word file {path}", "line", lower=self.lower)
+        return Words(path.stem, words, str(path))

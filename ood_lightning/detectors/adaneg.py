@@ -28,8 +28,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
-from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.grouping import group_members, mean_share_log_odds
@@ -101,13 +101,14 @@ class Proxies:
         self.settings = settings
         self.scale = settings.sharpness * labels.logit_scale
 
-        members = group_members(len(labels.negatives), settings.groups, settings.permutation_seed)
-        self.members = members.to(labels.negatives.device)  # (G, n)
+        self.members = group_members(len(labels.negatives), settings.groups, settings.permutation_seed).to(
+            labels.negatives.device
+        )  # (G, n)
         self.positives = labels.positives
-        self.negatives = labels.negatives[: members.numel()]  # without the remainder that no group holds
+        self.negatives = labels.negatives[: self.members.numel()]  # without the remainder that no group holds
 
-        texts = torch.cat([self.positives, self.negatives])
-        self.memory = ImageMemory(texts, settings.images_per_label - settings.spare_slot)
+        size = settings.images_per_label - settings.spare_slot
+        self.memory = ImageMemory(torch.cat([self.positives, self.negatives]), size)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's confident images were stored."""
@@ -116,10 +117,11 @@ class Proxies:
         static = self._log_odds(to_positives, to_negatives)  # (b,)
         self._store(features, to_positives, to_negatives, static.sigmoid())
 
-        if self.settings.sample_adaptive:
-            to_proxies = self.memory.adaptive_cosines(features, self.settings.beta)
-        else:
-            to_proxies = cosines(features, self.memory.proxies)
+        to_proxies = (
+            self.memory.adaptive_cosines(features, self.settings.beta)
+            if self.settings.sample_adaptive
+            else cosines(features, self.memory.proxies)
+        )
         adaptive = self._log_odds(*to_proxies.split([len(self.positives), len(self.negatives)], dim=1))
 
         return _sum_log_odds(adaptive, static, self.settings.weight)
@@ -138,12 +140,14 @@ class Proxies:
         sure = (is_id | is_ood).nonzero()[:, 0]
         features, is_id = features[sure], is_id[sure]
 
-        nearest_positive = top_k(features, self.positives, 1).indices[:, 0]
-        nearest_negative = top_k(features, self.negatives, 1).indices[:, 0]
+        nearest_positive, nearest_negative = (
+            top_k(features, texts, 1).indices[:, 0] for texts in (self.positives, self.negatives)
+        )
         rows = torch.where(is_id, nearest_positive, nearest_negative + len(self.positives))
 
-        over_positives = -negative_entropy(self.scale * to_positives[sure].double())
-        over_negatives = -negative_entropy(self.scale * to_negatives[sure].double())
+        over_positives, over_negatives = (
+            -negative_entropy(self.scale * to_texts[sure].double()) for to_texts in (to_positives, to_negatives)
+        )
         self.memory.add(features, rows, torch.where(is_id, over_positives, over_negatives))
 
 
@@ -157,19 +161,14 @@ class ImageMemory:
     Attributes:
         proxies: unit mean of each label's slots, shape (V, D); the texts while no image is kept.
         images: shape (V, size, D); zero in empty slots.
-        filled: number of images of each label that has at least one.
+        entropies: of the images of each label that has at least one, slot by slot.
     """
 
     def __init__(self, texts: Tensor, size: int) -> None:
         self.texts, self.size = texts, size
         self.proxies = texts.clone()
         self.images = texts.new_zeros(len(texts), size, texts.shape[1])
-        self._entropies: dict[int, list[float]] = {}  # of the images of each label, slot by slot
-
-    @property
-    def filled(self) -> dict[int, int]:
-        """Images kept, by label; labels without any are not listed."""
-        return {row: len(kept) for row, kept in self._entropies.items()}
+        self.entropies: dict[int, list[float]] = {}  # of the images of each label, slot by slot
 
     def add(self, features: Tensor, rows: Tensor, entropies: Tensor) -> None:
         """Store images one by one, in their order.
@@ -184,16 +183,10 @@ class ImageMemory:
         """
         stored: dict[tuple[int, int], int] = {}  # (label, slot): the last image of the batch that took it
         for image, (row, entropy) in enumerate(zip(rows.tolist(), entropies.tolist(), strict=True)):
-            kept = self._entropies.setdefault(row, [])
-            if len(kept) < self.size:
-                kept.append(entropy)
-                stored[row, len(kept) - 1] = image
-                continue
-
-            largest = max(kept)
-            if entropy < largest:
-                slot = kept.index(largest)
-                kept[slot] = entropy
+            kept = self.entropies.setdefault(row, [])
+            slot = len(kept) if len(kept) < self.size else kept.index(max(kept))
+            if slot == len(kept) or entropy < kept[slot]:
+                kept[slot : slot + 1] = [entropy]  # a free slot is taken, a full one changes its image
                 stored[row, slot] = image
 
         if not stored:
@@ -215,7 +208,7 @@ class ImageMemory:
         """
         result = cosines(features, self.texts).double()  # right for labels without an image
 
-        with_images = torch.tensor(list(self._entropies), dtype=torch.int64, device=features.device)
+        with_images = torch.tensor(list(self.entropies), dtype=torch.int64, device=features.device)
         per_label = (self.size + 1) * (len(features) + self.texts.shape[1]) + 1  # numbers held for one label
         for rows in with_images.split(max(1, _PIECE // per_label)):
             members = torch.cat([self.texts[rows, None], self.images[rows]], dim=1).double()  # (v, S, D)

@@ -1,11 +1,14 @@
-"""What a detector looks like from outside."""
+"""What a detector looks like from outside, and how the streams are put together that some detectors learn from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
+
+from ood_lightning.errors import SettingsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,9 +20,13 @@ PROVENANCE_KEY = "made"
 
 Scorer = Callable[..., "Tensor"]  # a detector's `columns`, each (B, ...), to scores (B,), float64, higher = more ID
 
+# Unit-norm features (b, D) to scores (b,), float64, higher = more in-distribution. Each batch may change the scores of
+# those that follow.
+Stream = Callable[["Tensor"], "Tensor"]
 
-class Detector(ABC):
-    """Image features to one score per image, higher = more in-distribution. Subclasses are frozen dataclasses.
+
+class BaseDetector:
+    """What holds for both kinds of detectors. Subclasses are frozen dataclasses.
 
     What holds for every instance is a class variable in a subclass; what an option decides, a property.
 
@@ -52,6 +59,10 @@ class Detector(ABC):
         """Kinds of input that it cannot do without; where the run lacks one, the detector is listed as not run."""
         return frozenset()
 
+
+class Detector(BaseDetector, ABC):
+    """Image features to one score per image, higher = more in-distribution."""
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the test images that its scorer takes, in this order; where one is missing it is not run.
@@ -81,3 +92,48 @@ class LabelDetector(Detector):
             features: unit-norm image features, shape (B, D).
             labels: of the set that `labels` names, on the same device.
         """
+
+
+class StreamDetector(BaseDetector, ABC):
+    """A detector that learns from the unlabelled test stream while it scores; `supervision` names `test_stream`."""
+
+    supervision: ClassVar[frozenset[str]] = frozenset({"test_stream"})
+
+    @abstractmethod
+    def open(self, evidence: Evidence) -> Stream:
+        """A fresh stream that has seen nothing, on the evidence's device.
+
+        It is called with one batch of unit-norm features (b, D) at a time, in stream order, and returns their scores
+        (b,), float64, higher = more in-distribution. Two streams share nothing of what they have seen.
+        """
+
+
+@dataclass(frozen=True)
+class StreamProtocol:
+    """How a test stream is put together: ID and OOD images of one pair of sets, mixed at random.
+
+    Every pair of an ID and an OOD set, and every order, begins with a fresh stream: nothing learned from one OOD set
+    is carried to the next, as in the official code of AdaNeg.
+
+    Args:
+        orders: random orders that each pair is streamed in; results are means over them.
+        seed: of the orders; the run's own seed does not count.
+        batch_size: images that a detector sees at once. Some scores depend on it.
+        id_per_ood: ID images per OOD image, random ones of the larger side left out; None: all images of both sets.
+    """
+
+    orders: int = 3
+    seed: int = 0
+    batch_size: int = 64
+    id_per_ood: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("orders", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"protocol.{name} is {getattr(self, name)}, expected at least 1")
+
+    def rows(self, n_id: int, n_ood: int, order: int) -> Tensor:
+        """Rows in stream order, int64; below n_id an ID image, from there on an OOD image."""
+        from ood_lightning.functional.interleave import interleave
+
+        return interleave(n_id, n_ood, seed=self.seed, order=order, id_per_ood=self.id_per_ood)

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from torch import Tensor
-
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.encoders.clipn import NoTexts
+from ood_lightning.functional.confidence import agreeing_to_differ, competing_to_win
 from ood_lightning.functional.similarity import cosines
-from ood_lightning.functional.yes_no import agreeing_to_differ, competing_to_win
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,4 @@ class CLIPN(Detector):
         no = ready.positives_under(partial(NoTexts, checkpoint=self.checkpoint)).to(yes)  # (K, D)
         formula = agreeing_to_differ if self.score == "atd" else competing_to_win
 
-        def score(features: Tensor) -> Tensor:
-            yes_logits = scale * cosines(features, yes).double()  # (B, K)
-            no_logits = scale * cosines(features, no).double()
-            return formula(yes_logits, no_logits)
-
-        return score
+        return lambda features: formula(*(scale * cosines(features, texts).double() for texts in (yes, no)))

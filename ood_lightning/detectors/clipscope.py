@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, one_hot
 
+from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
-from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines, log_mass, top_k
 
@@ -62,7 +62,7 @@ class ClassCounts:
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), each with the counts after all earlier images; the batch is counted afterwards."""
         positives, negatives, _ = self.labels
-        logits = cosines(features, positives).double() * self.scale  # (b, P)
+        log_share = log_max_softmax(cosines(features, positives).double() * self.scale)
         log_odds = log_mass(features, positives, self.scale) - log_mass(features, negatives, self.scale)
 
         predicted = top_k(features, positives, 1).indices[:, 0]
@@ -72,4 +72,4 @@ class ClassCounts:
         total = int(self.counts.sum()) + torch.arange(len(features), device=features.device)
         self.counts += votes.sum(dim=0)
 
-        return log_max_softmax(logits) + logsigmoid(log_odds) - (class_count.double().log() - total.double().log())
+        return log_share + logsigmoid(log_odds) - (class_count.double().log() - total.double().log())

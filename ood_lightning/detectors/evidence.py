@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.encoders.base import Encoder
-    from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
+    from ood_lightning.encoders.base import Encoder, SoftTokenTemplates
     from ood_lightning.functional.intermodal import ClassBounds
 
 

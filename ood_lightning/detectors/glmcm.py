@@ -16,8 +16,7 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
-from ood_lightning.functional.confidence import log_max_softmax
-from ood_lightning.functional.patches import local_match
+from ood_lightning.functional.confidence import local_match, log_max_softmax
 from ood_lightning.functional.similarity import cosines
 
 

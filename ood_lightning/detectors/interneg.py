@@ -25,9 +25,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Input, LabelFeatures, SoftTokens
-from ood_lightning.detectors.stream import Stream, StreamDetector
-from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
+from ood_lightning.encoders.base import SoftTokenTemplates
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.intermodal import ClassBounds, gaps
@@ -83,8 +83,7 @@ class InterNeg(StreamDetector):
                 f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
                 f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(bounds)})"
             )
-        templates = evidence[SoftTokens].templates
-        return Inversions(self, evidence.labels(self.labels), bounds[self.labels], templates)
+        return Inversions(self, evidence.labels(self.labels), bounds[self.labels], evidence[SoftTokens].templates)
 
 
 class Inversions:
@@ -109,10 +108,8 @@ class Inversions:
         """Scores, shape (b,), after the batch's foreign images joined the bank."""
         scores = self._scores(features)
         strange = features[scores.sigmoid() < self.settings.threshold]
-        if len(strange):
-            texts = invert(strange, self.soft_tokens, self.settings, self.draw)
-            if self._store(texts):
-                scores = self._scores(features)
+        if len(strange) and self._store(invert(strange, self.soft_tokens, self.settings, self.draw)):
+            scores = self._scores(features)
         return scores
 
     def _scores(self, features: Tensor) -> Tensor:
@@ -147,8 +144,7 @@ def invert(images: Tensor, soft_tokens: SoftTokenTemplates, settings: InterNeg, 
     """
     with torch.inference_mode(False), torch.enable_grad():
         targets = images.clone()  # a tensor made under inference mode cannot take part in a backward pass
-        start = 0.02 * torch.randn(len(targets), soft_tokens.width, generator=draw)
-        vectors = nn.Parameter(start.to(targets.device))  # (n, width)
+        vectors = nn.Parameter((0.02 * torch.randn(len(targets), soft_tokens.width, generator=draw)).to(targets.device))
         optimizer = torch.optim.AdamW([vectors], lr=settings.lr, weight_decay=settings.weight_decay)
 
         for _ in range(settings.steps):

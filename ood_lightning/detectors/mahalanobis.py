@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from torch import Tensor
-
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Input, TowerFeatures
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.density import Gaussians, fit_gaussians, mahalanobis
+from ood_lightning.functional.density import fit_gaussians, mahalanobis
 from ood_lightning.functional.similarity import top_k
 
 
@@ -34,6 +32,8 @@ class Mahalanobis(Detector):
         features: `image`, projected and unit-norm, or `tower`, before the projection and not normalised.
     """
 
+    formula = staticmethod(mahalanobis)
+
     labels: str = ""
     ridge: float = 0.0
     features: Literal["image", "tower"] = "image"
@@ -46,12 +46,12 @@ class Mahalanobis(Detector):
     @property
     def required_inputs(self) -> frozenset[type[Input]]:
         """Features of training images, and their labels unless a label set takes their place."""
-        kinds: set[type[Input]] = {IDFeatures}
-        if not self.labels:
-            kinds.add(IDLabels)
-        if self.features == "tower":
-            kinds.add(TowerFeatures)
-        return frozenset(kinds)
+        reads: dict[type[Input], bool] = {
+            IDFeatures: True,
+            IDLabels: not self.labels,
+            TowerFeatures: self.features == "tower",
+        }
+        return frozenset(kind for kind, is_read in reads.items() if is_read)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,22 +59,18 @@ class Mahalanobis(Detector):
         return (self.features,)
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """The score under Gaussians that are estimated here."""
-        return partial(mahalanobis, fitted=self.fit(evidence))
-
-    def fit(self, evidence: Evidence) -> Gaussians:
-        """Class means and covariances of the ID training images.
+        """The score under Gaussians that are estimated here: class means and covariances of the ID training images.
 
         Raises:
             SettingsError: if no class has two images, or a covariance is singular.
         """
         try:
             image = evidence[IDFeatures].image if self.features == "image" else evidence[TowerFeatures].image
-            return fit_gaussians(image, self._classes(evidence), self.ridge)
+            classes = (
+                top_k(evidence[IDFeatures].image, evidence.labels(self.labels).positives, 1).indices[:, 0]
+                if self.labels
+                else evidence[IDLabels].label
+            )
+            return partial(self.formula, fitted=fit_gaussians(image, classes, self.ridge))
         except ValueError as error:
             raise SettingsError(f"{type(self).__name__} on {self.features} features: {error}") from error
-
-    def _classes(self, evidence: Evidence) -> Tensor:
-        if self.labels:
-            return top_k(evidence[IDFeatures].image, evidence.labels(self.labels).positives, 1).indices[:, 0]
-        return evidence[IDLabels].label

@@ -26,9 +26,11 @@ class MCM(LabelDetector):
         temperature: divides raw cosines.
     """
 
+    formula = staticmethod(log_max_softmax)  # of logits (B, K)
+
     labels: str = "names"
     temperature: float = 1.0
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
-        return log_max_softmax(cosines(features, labels.positives).double() / self.temperature)
+        return self.formula(cosines(features, labels.positives).double() / self.temperature)

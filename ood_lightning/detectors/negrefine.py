@@ -22,8 +22,8 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.functional.confidence import multi_match
 from ood_lightning.functional.grouping import grouped_log_odds
-from ood_lightning.functional.multimatch import multi_match
 from ood_lightning.functional.similarity import top_k
 
 
@@ -61,12 +61,11 @@ class NegRefine(Detector):
         scale = self.sharpness * labels.logit_scale
         odds = grouped_log_odds(features, labels.positives, labels.negatives, scale, self.groups, self.permutation_seed)
 
-        positives = top_k(features, labels.positives, min(self.k, len(labels.positives))).indices  # (B, I)
-        negatives = top_k(features, labels.negatives, min(self.k, len(labels.negatives))).indices  # (B, J)
+        positives, negatives = (  # (B, I) and (B, J)
+            top_k(features, texts, min(self.k, len(texts))).indices for texts in (labels.positives, labels.negatives)
+        )
         joint = pairs.features(positives, negatives).to(features)  # (B, I, J, D)
-        matched = multi_match(features, joint, labels.negatives[negatives], scale)
-
-        return odds.sigmoid() + self.alpha * matched
+        return odds.sigmoid() + self.alpha * multi_match(features, joint, labels.negatives[negatives], scale)
 
 
 class PairTexts:
@@ -100,7 +99,8 @@ class PairTexts:
 
         new = [key for key in keys if key not in self._kept]
         if new:
-            encoded = self.encode([self._text(key) for key in new]).cpu()
+            rows = [divmod(key, len(self.negatives)) for key in new]
+            encoded = self.encode([f"{self.positives[i]} and {self.negatives[j]}" for i, j in rows]).cpu()
             # clones: a row that is kept must not keep its whole batch alive
             self._kept.update((key, row.clone()) for key, row in zip(new, encoded, strict=True))
 
@@ -110,7 +110,3 @@ class PairTexts:
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
         return features
-
-    def _text(self, key: int) -> str:
-        positive, negative = divmod(key, len(self.negatives))
-        return f"{self.positives[positive]} and {self.negatives[negative]}"

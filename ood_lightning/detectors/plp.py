@@ -53,9 +53,8 @@ class PLP(Detector):
 
     def missing(self) -> str:
         """The probe, if there is no such file."""
-        if Path(self.probe).is_file():
-            return ""
-        return f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
+        lacking = f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
+        return "" if Path(self.probe).is_file() else lacking
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the probe.
@@ -63,21 +62,21 @@ class PLP(Detector):
         Raises:
             SettingsError: if the file is no probe, or one of other names, other features or another encoder.
         """
-        path = Path(self.probe)
         try:
-            with safe_open(path, framework="pt") as stored:
+            with safe_open(self.probe, framework="pt") as stored:
                 weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
                 made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
         except (SafetensorError, KeyError, ValueError) as error:
-            raise SettingsError(f"{path} is no probe: {error}") from None
+            raise SettingsError(f"{self.probe} is no probe: {error}") from None
 
         names = evidence.label_sets[self.labels].texts.positives
         run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
         differs = [what for what, value in run.items() if made.get(what) != value]
         if differs:
             raise SettingsError(
-                f"{path} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of label "
-                f"set {self.labels!r}, {self.features} features): train it again, or name what it was trained with"
+                f"{self.probe} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of "
+                f"label set {self.labels!r}, {self.features} features): train it again, or name what it was "
+                f"trained with"
             )
 
         def score(features: Tensor) -> Tensor:

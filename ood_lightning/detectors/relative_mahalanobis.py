@@ -9,10 +9,7 @@ Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 91.25 / 42.58 in ClusterM
 """
 
 from dataclasses import dataclass
-from functools import partial
 
-from ood_lightning.detectors.base import Scorer
-from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.detectors.mahalanobis import Mahalanobis
 from ood_lightning.functional.density import relative_mahalanobis
 
@@ -27,6 +24,4 @@ class RelativeMahalanobis(Mahalanobis):
         features: as in :class:`Mahalanobis`.
     """
 
-    def bind(self, evidence: Evidence) -> Scorer:
-        """The score under Gaussians that are estimated here."""
-        return partial(relative_mahalanobis, fitted=self.fit(evidence))
+    formula = staticmethod(relative_mahalanobis)

@@ -66,9 +66,7 @@ class SynOOD(Detector):
         """The head, if none is named or there is no such file."""
         if not self.head:
             return f"a SynOOD head ({TRAIN})"
-        if not Path(self.head).is_file():
-            return f"a SynOOD head ({TRAIN}): there is no file {self.head}"
-        return ""
+        return "" if Path(self.head).is_file() else f"a SynOOD head ({TRAIN}): there is no file {self.head}"
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, and put its tuned negatives in the place of the label set's.
@@ -102,14 +100,11 @@ class SynOOD(Detector):
 
         negatives = labels.negatives.clone()
         negatives[used] = tuned.to(negatives.dtype)
+
         scale = self.sharpness * labels.logit_scale
-
-        def score(features: Tensor) -> Tensor:
-            return adapted_log_odds(
-                features.float(), labels.positives, negatives, adapter, scale, self.groups, self.permutation_seed
-            )
-
-        return score
+        return lambda features: adapted_log_odds(
+            features.float(), labels.positives, negatives, adapter, scale, self.groups, self.permutation_seed
+        )
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors of the head, and the metadata that says what it was made from."""

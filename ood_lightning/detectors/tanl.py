@@ -21,13 +21,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
-from ood_lightning.detectors.stream import Stream, StreamDetector
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import mean_share_log_odds
-from ood_lightning.functional.noise import noise_images
-from ood_lightning.functional.otsu import otsu_threshold
 from ood_lightning.functional.similarity import cosines
+from ood_lightning.functional.tanl import noise_images, otsu_threshold
 
 NOISE_OF_A_KIND = 3
 _PIECE = 256  # texts whose logits over all negatives are held at once
@@ -65,13 +64,13 @@ class TANL(StreamDetector):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not 0 <= self.step <= self.count or self.queue < 1 or self.scores < 1:
+        are_counts = min(self.count, self.queue, self.scores) >= 1 and 0 <= self.step <= self.count
+        if not (are_counts and 0 <= self.gap <= 1 and 0 <= self.history <= 1):
             raise SettingsError(
-                f"TANL has count {self.count}, step {self.step}, queue {self.queue}, scores {self.scores}: expected a "
-                f"step from 0 to count, and at least 1 of the others"
+                f"TANL has count {self.count}, queue {self.queue}, scores {self.scores}, step {self.step}, gap "
+                f"{self.gap}, history {self.history}: expected at least 1 of the first three, a step from 0 to count, "
+                f"and the last two in [0, 1]"
             )
-        if not (0 <= self.gap <= 1 and 0 <= self.history <= 1):
-            raise SettingsError(f"TANL has gap {self.gap} and history {self.history}: expected both in [0, 1]")
 
     def open(self, evidence: Evidence) -> Stream:
         """Queues that hold the positives' texts and noise."""
@@ -98,8 +97,9 @@ class Activations:
         texts, noise = (
             side[torch.randperm(len(side), generator=draw).to(side.device)] for side in (labels.positives, noise)
         )
-        self.id_queue = self._activations(*self._logits(texts[-settings.queue :]))  # (queue, N)
-        self.ood_queue = self._activations(*self._logits(noise[-settings.queue :]))  # (queue, N)
+        self.id_queue, self.ood_queue = (  # both (queue, N)
+            self._activations(*self._logits(side[-settings.queue :])) for side in (texts, noise)
+        )
 
         activated = _mean(self.ood_queue) - _mean(self.id_queue)  # (N,)
         parts = torch.cat([texts, noise]).split(_PIECE)
@@ -108,21 +108,20 @@ class Activations:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), with the negatives ranked anew by the batch's confident images."""
-        settings = self.settings
         mass, logits = self._logits(features)
         id_mean, ood_mean = _mean(self.id_queue), _mean(self.ood_queue)  # (N,)
 
         provisional = self._log_odds(mass, logits, ood_mean - id_mean).sigmoid()  # (b,)
-        self.shares = torch.cat([self.shares, provisional])[-settings.scores :]
+        self.shares = torch.cat([self.shares, provisional])[-self.settings.scores :]
         threshold = otsu_threshold(self.shares)
 
         activations = self._activations(mass, logits)  # (b, N)
-        of_id = activations[provisional > threshold + settings.gap * (1 - threshold)]
-        of_ood = activations[provisional < threshold - settings.gap * threshold]
+        of_id = activations[provisional > threshold + self.settings.gap * (1 - threshold)]
+        of_ood = activations[provisional < threshold - self.settings.gap * threshold]
         activated = self._blend(ood_mean, of_ood) - self._blend(id_mean, of_id)
 
-        self.id_queue = torch.cat([self.id_queue, of_id])[-settings.queue :]
-        self.ood_queue = torch.cat([self.ood_queue, of_ood])[-settings.queue :]
+        self.id_queue = torch.cat([self.id_queue, of_id])[-self.settings.queue :]
+        self.ood_queue = torch.cat([self.ood_queue, of_ood])[-self.settings.queue :]
         return self._log_odds(mass, logits, activated)
 
     def _logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,9 +136,7 @@ class Activations:
 
     def _blend(self, queue_mean: Tensor, of_batch: Tensor) -> Tensor:
         """``history * queue_mean + (1 - history) * mean of the batch``; the former where the batch adds nothing."""
-        if not len(of_batch):
-            return queue_mean
-        return torch.lerp(_mean(of_batch), queue_mean, self.settings.history)
+        return torch.lerp(_mean(of_batch), queue_mean, self.settings.history) if len(of_batch) else queue_mean
 
     def _log_odds(self, mass: Tensor, logits: Tensor, activated: Tensor) -> Tensor:
         """Log-odds of S, shape (b,), with the negatives ranked by their activation (N,)."""

@@ -8,16 +8,12 @@ Expected: no published number.
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.mcm import MCM
 from ood_lightning.functional.confidence import softmax_variance
-from ood_lightning.functional.similarity import cosines
 
 
 @dataclass(frozen=True)
-class Variance(LabelDetector):
+class Variance(MCM):
     """Variance of the softmax probabilities.
 
     Args:
@@ -25,9 +21,4 @@ class Variance(LabelDetector):
         temperature: T, divides raw cosines.
     """
 
-    labels: str = "names"
-    temperature: float = 1.0
-
-    def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
-        """Scores, shape (B,)."""
-        return softmax_variance(cosines(features, labels.positives).double() / self.temperature)
+    formula = staticmethod(softmax_variance)

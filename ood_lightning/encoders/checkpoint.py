@@ -1,12 +1,14 @@
 """Checkpoint files: read without running anything that they hold, and refused in words that say what to do."""
 
-from __future__ import annotations
-
 import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
 
 from ood_lightning.errors import EncoderError, first_line
 
@@ -18,9 +20,6 @@ def numbers_allowed() -> AbstractContextManager[Any]:
 
     open_clip's training, and CLIPN's with it, writes the optimiser's learning rate as such a number beside the weights.
     """
-    import numpy as np
-    import torch
-
     scalar = np.float64(0).__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # before NumPy 2, and since
     known: list[Any] = [*((scalar, name) for name in names), np.dtype, type(np.dtype("f8"))]
@@ -98,9 +97,6 @@ def check_sizes(path: Path, model: Any, name: str) -> None:
 
 def _sizes(path: Path) -> dict[str, list[int]]:
     """Shapes of a checkpoint's tensors by name, read without the numbers themselves."""
-    import torch
-    from safetensors import safe_open
-
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
             return {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (no mapping)

@@ -13,26 +13,23 @@ Differs: prompts are added to the positions once instead of to every text, which
     at hand: what stands beside its `state_dict` is taken to be what open_clip's training saves (epoch, optimizer).
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 from dataclasses import fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.checkpoint import numbers_allowed, unsafe_pickle_message
 from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import locate
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor
-
-    from ood_lightning.encoders.base import Encoder
 
 PROMPTS, N_PROMPTS = "prompt_no", 16
 TOLERANCE = 0.01  # of a tensor's length; bfloat16 towers differ from their float32 checkpoint by 0.002
@@ -52,7 +49,7 @@ class NoTexts(OpenClip):
     def __init__(self, yes: Encoder, checkpoint: str) -> None:
         if not isinstance(yes, OpenClip):
             raise EncoderError(f"CLIPN needs an encoder of open_clip, the run's is {yes.name!r}")
-        super().__init__(**{field.name: getattr(yes, field.name) for field in fields(OpenClip) if field.init})
+        super().__init__(**{field.name: getattr(yes, field.name) for field in fields(OpenClip)})
         self.yes = yes
         self.checkpoint = locate(checkpoint)
         if not self.checkpoint.is_file():
@@ -64,11 +61,11 @@ class NoTexts(OpenClip):
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102
-        parts = f"{self.yes.fingerprint} {sha256_of(self.checkpoint)}"
-        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.yes.fingerprint} {sha256_of(self.checkpoint)}".encode()).hexdigest()[:16]
 
-    def _read(self) -> Towers:
-        model, transform, tokenizer = self.yes._loaded()
+    @cached_property
+    def _towers(self) -> Towers:
+        model, transform, tokenizer = self.yes._towers
         return Towers(_with_no_texts(model, self.checkpoint, self.yes.name), transform, tokenizer)
 
 
@@ -148,9 +145,6 @@ def _check_frozen(weights: dict[str, Tensor], checkpoint: dict[str, Tensor], pat
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Tensors of a checkpoint by name, without running anything that it holds."""
-    import torch
-    from safetensors.torch import load_file
-
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

@@ -3,8 +3,6 @@
 So all processes of a run take the same files, and a new commit of the repository changes no features unnoticed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

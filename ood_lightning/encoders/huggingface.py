@@ -5,30 +5,27 @@ which is transformers' default, gives pixels that differ by a level of 255. Weig
 only, and no code of a model's repository is run.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
 
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.hub import commit_of
 from ood_lightning.encoders.huggingface_text import TextBatches
-from ood_lightning.encoders.openclip_tags import trained_as
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.truncation import report_cut
 from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
+from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
-
-if TYPE_CHECKING:
-    import torch
-    from PIL import Image
-    from torch import Tensor
 
 READ = {".json", ".txt", ".model", ".safetensors"}  # files of a folder that can change features
 
@@ -60,7 +57,6 @@ class HuggingFace(Encoder):
     feature_dtype: Literal["float16", "float32"] = "float16"
     text_batch: int = 512
     cache_dir: str | None = None
-    _towers: _Towers | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -98,17 +94,11 @@ class HuggingFace(Encoder):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
-        self._loaded().model.to(device)
+        self._towers.model.to(device)
 
-    def _loaded(self) -> _Towers:
-        if self._towers is None:
-            self._towers = self._read()
-        return self._towers
-
-    def _read(self) -> _Towers:
-        """Read all parts of the model; refuses what would compute something else without an error."""
-        import torch
-
+    @cached_property
+    def _towers(self) -> _Towers:
+        """All parts of the model; refuses what would compute something else without an error."""
         model, tokenizer, processor = self._read_parts()
         config = _text_config(model)
         check_words(tokenizer(list(WORDS), verbose=False)["input_ids"], getattr(config, "vocab_size", None), self.name)
@@ -128,7 +118,6 @@ class HuggingFace(Encoder):
             from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
         except ImportError:
             raise EncoderError("HuggingFace needs transformers: pip install 'ood-lightning[transformers]'") from None
-        import torch
 
         name = self.model if self._folder is None else str(self._folder)
         options: dict[str, Any] = {"trust_remote_code": False, "cache_dir": self.cache_dir}
@@ -180,36 +169,28 @@ class HuggingFace(Encoder):
                 f"{missing[0]} for one, and would be random"
             )
 
-        trained = trained_as(self.model) if self._folder is None else None
-        if trained and trained.quick_gelu != (_text_config(model).hidden_act == "quick_gelu"):
-            raise EncoderError(
-                f"the config of {self.name!r} is wrong about QuickGELU, so its weights would give wrong features "
-                f"without an error. Use ood_lightning.encoders.openclip.OpenClip, model: {trained.model}, pretrained: "
-                f"{trained.tag}"
-            )
+        if self._folder is None:
+            from ood_lightning.encoders.openclip_tags import check_activation
+
+            is_quick = getattr(_text_config(model), "hidden_act", None) == "quick_gelu"
+            check_activation(self.name, self.model, is_quick)
 
     @property
     def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
-        return self._loaded().transform
+        return self._towers.transform
 
     @property
     def logit_scale(self) -> float:  # noqa: D102
-        return self._loaded().logit_scale
+        return self._towers.logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
-        import torch
-
-        from ood_lightning.functional.similarity import unit
-
-        model = self._loaded().model
+        model = self._towers.model
         with torch.inference_mode():
             output = model.get_image_features(pixel_values=image.to(model.device, model.dtype))
             return unit(self._vectors(output))
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
-        import torch
-
-        model, _, batches, _ = self._loaded()
+        model, _, batches, _ = self._towers
         features: dict[int, Tensor] = {}  # by row
         cut: list[int] = []
         with torch.inference_mode():
@@ -227,7 +208,7 @@ class HuggingFace(Encoder):
         """Features (B, D) float32 of what a tower gives: a tensor, or since transformers 5 an output that holds it."""
         vectors: Tensor = getattr(output, "pooler_output", output)
         if vectors.ndim != 2:
-            kind = type(self._loaded().model).__name__
+            kind = type(self._towers.model).__name__
             raise EncoderError(
                 f"encoder {self.name!r}: {kind} gives features of shape {tuple(vectors.shape)}, expected one vector "
                 f"for a picture or a text"

@@ -3,14 +3,12 @@
 Differs: the texts of SigLIP are lower-cased, as in its training; some of its tokenizers on the hub do not do it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
 SIGLIP = ("siglip_text_model", "siglip2_text_model")  # attend to their padding, and read the last token
 # towers that are causal and read the end-of-text token, or that mask their padding: rows are padded to their batch only
@@ -95,8 +93,6 @@ class TextBatches:
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """Tokens padded on the right, (B, L), and their mask; SigLIP gets no mask, as in its training."""
-        import torch
-
         tokenizer = self.tokenizer
         width = max(map(len, ids)) if self.config.model_type in TRIMS else self.context
         padding = next((int(i) for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)

@@ -1,33 +1,31 @@
 """open_clip's door: any model by name and tag, by hub id (`hf-hub:org/name`) or from a folder (`local-dir:path`)."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ood_lightning.encoders.base import Column, Encoder
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ood_lightning.encoders.base import Column, Encoder, SoftTokenTemplates
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
 from ood_lightning.encoders.hub import commit_of, fetched
-from ood_lightning.encoders.openclip_tags import CONFIG, HUB, LOCAL, check_hub, is_file, name_for_factory
-from ood_lightning.encoders.openclip_text import encode_texts, text_tower, tokenizer_of
+from ood_lightning.encoders.openclip_tags import CONFIG, HUB, LOCAL, check_activation, is_file, name_for_factory
+from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
-from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
+from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import locate
-
-if TYPE_CHECKING:
-    import torch
-    from PIL import Image
-    from torch import Tensor
 
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
@@ -37,7 +35,7 @@ class Towers(NamedTuple):
     """What open_clip makes of a name and weights."""
 
     model: Any
-    transform: Any
+    transform: Callable[[Image.Image], Tensor]
     tokenizer: Any
 
 
@@ -71,7 +69,6 @@ class OpenClip(Encoder):
     extra_features: tuple[Column, ...] = ()
     preprocess: Preset = "model"
     resize: Resizing = "exact"
-    _towers: Towers | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -121,14 +118,10 @@ class OpenClip(Encoder):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
-        self._loaded().model.to(device)
+        self._towers.model.to(device)
 
-    def _loaded(self) -> Towers:
-        if self._towers is None:
-            self._towers = self._read()
-        return self._towers
-
-    def _read(self) -> Towers:
+    @cached_property
+    def _towers(self) -> Towers:
         name = self._name_for_factory
         if self._repository:  # not by open_clip's own way, which takes the newest commit, whatever was embedded before
             repository, commit = self._repository
@@ -147,8 +140,6 @@ class OpenClip(Encoder):
 
     def _read_model(self, name: str) -> tuple[Any, Any]:
         """Model and its own preprocessing, as open_clip's factory makes them of a name that it understands."""
-        import open_clip
-
         weights = str(self._file) if self._file else self.pretrained
         try:
             # not create_model_and_transforms: without weights it warns and goes on with random ones
@@ -157,18 +148,18 @@ class OpenClip(Encoder):
                     name, pretrained=weights, precision=self.precision, cache_dir=self.cache_dir
                 )
         except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
-            message = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
-            if message is None:
-                hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
-                message = short_error(error) + hint
+            hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
+            unsafe = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
+            message = unsafe or short_error(error) + hint
             raise EncoderError(f"encoder {self.name!r} cannot be loaded: {message}") from error
 
         return model, transform
 
     def _check(self, model: Any, tokenizer: Any) -> None:
         """Refuse a model that is not the one that the weights were trained as."""
-        check_hub(self.model, model)
-
+        if self._repository:
+            is_quick = any(type(part).__name__ == "QuickGELU" for part in model.modules())
+            check_activation(self.model, self._repository[0], is_quick)
         if self._file:
             check_sizes(self._file, model, self.model)
 
@@ -194,22 +185,16 @@ class OpenClip(Encoder):
 
     @property
     def transform(self) -> Callable[[Image.Image], Tensor]:  # noqa: D102
-        transform: Callable[[Image.Image], Tensor] = self._loaded().transform
-        return transform
+        return self._towers.transform
 
     @cached_property
     def logit_scale(self) -> float:  # noqa: D102
-        scale = self._loaded().model.logit_scale
+        scale = self._towers.model.logit_scale
         # of models with timm's towers, SigLIP among them, open_clip rounds the scale too: in bfloat16, 100 becomes 99
         return float(scale.exp()) if scale.dtype.itemsize == 4 else self.in_fp32().logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
-        import open_clip
-        import torch
-
-        from ood_lightning.functional.similarity import unit
-
-        model = self._loaded().model
+        model = self._towers.model
         device = next(model.parameters()).device
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
@@ -218,35 +203,27 @@ class OpenClip(Encoder):
             return unit(model.encode_image(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
-        from ood_lightning.functional.similarity import unit
-
-        if not extra_features:
-            return {"image": self.encode_image(image)}
-
-        with capture_intermediate(self._loaded().model.visual, extra_features, self.name) as captured:
+        with capture_intermediate(self._towers.model.visual, extra_features, self.name) as captured:
             columns = {"image": self.encode_image(image)}
 
         for column in extra_features:
-            values = captured[column]
-            columns[column] = unit(values) if column == "patches" else values.float()
+            columns[column] = unit(captured[column]) if column == "patches" else captured[column].float()
         return columns
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
-        import torch
-
-        model, _, tokenizer = self._loaded()
+        model, _, tokenizer = self._towers
         with torch.inference_mode(), self._precision_errors():
             return encode_texts(model, tokenizer, texts, self.text_batch, self.name, on_progress)
 
     @property
     def supports_soft_tokens(self) -> bool:  # noqa: D102
-        return text_tower(self._loaded().model).is_causal
+        return causal_forward(self._towers.model) is not None
 
     def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:  # noqa: D102
-        if not self.supports_soft_tokens:
+        model, _, tokenizer = self._towers
+        forward = causal_forward(model)
+        if forward is None:
             return super().soft_token_templates(texts)
 
-        model, _, tokenizer = self._loaded()
         embedding = getattr(model, "text", model).token_embedding
-        forward = text_tower(model).forward
         return SoftTokenTemplates(texts, tokenizer, forward, embedding.embedding_dim, embedding.weight.device)

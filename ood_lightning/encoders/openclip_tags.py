@@ -1,30 +1,16 @@
 """What open_clip knows of its models and weights: which names exist, and which activation a tag was trained with."""
 
-from __future__ import annotations
-
 import difflib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import open_clip
 
 from ood_lightning.errors import EncoderError
 from ood_lightning.places import BUILTIN, locate
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
-
-
-class Trained(NamedTuple):
-    """Weights in open_clip's table of tags.
-
-    Attributes:
-        model: open_clip's name.
-        tag: open_clip's tag.
-        quick_gelu: whether they were trained with QuickGELU.
-    """
-
-    model: str
-    tag: str
-    quick_gelu: bool
 
 
 def name_for_factory(model: str, pretrained: str | None) -> str:
@@ -37,8 +23,6 @@ def name_for_factory(model: str, pretrained: str | None) -> str:
     Raises:
         EncoderError: there is no such model, or open_clip would load something else without an error.
     """
-    import open_clip
-
     if model.startswith((BUILTIN, LOCAL, HUB)):
         if pretrained is not None:
             raise EncoderError(
@@ -53,7 +37,7 @@ def name_for_factory(model: str, pretrained: str | None) -> str:
             raise EncoderError(f"encoder {model!r}: {folder} holds no {CONFIG}")
         return f"{LOCAL}{folder}"
 
-    check_name(model, open_clip.list_models())
+    check_name(model)
     if pretrained is None:
         raise EncoderError(f"encoder {model!r} needs `pretrained`: one of {tags(model)}, or a checkpoint file")
     check_tag(model, pretrained)
@@ -67,8 +51,6 @@ def is_file(name: str) -> bool:
 
 def tags(model: str) -> str:
     """Tags of a model, for a sentence."""
-    import open_clip
-
     return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
 
 
@@ -79,18 +61,16 @@ def _is_quick(config: dict[str, Any] | None) -> bool:
 
 def _has_activation_of(model: str, tag: str) -> bool:
     """Whether a model has the activation that a tag's weights were trained with."""
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    return _is_quick(open_clip.get_model_config(model)) == _is_quick(get_pretrained_cfg(model, tag))
+    return _is_quick(open_clip.get_model_config(model)) == _is_quick(open_clip.get_pretrained_cfg(model, tag))
 
 
-def check_name(model: str, known: list[str]) -> None:
+def check_name(model: str) -> None:
     """Refuse a name that open_clip does not know.
 
     Raises:
         EncoderError: names similar ones.
     """
+    known = open_clip.list_models()
     if model in known:
         return
 
@@ -111,15 +91,12 @@ def check_tag(model: str, tag: str) -> None:
     Raises:
         EncoderError: names the right model or tag.
     """
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
     if is_file(tag):
         if not Path(tag).expanduser().is_file():
             raise EncoderError(f"there is no checkpoint file {tag}")
         return
 
-    config = get_pretrained_cfg(model, tag)
+    config = open_clip.get_pretrained_cfg(model, tag)
     if not config:
         others = [name for name in open_clip.list_pretrained_models_by_tag(tag) if _has_activation_of(name, tag)]
         similar = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
@@ -141,33 +118,21 @@ def check_tag(model: str, tag: str) -> None:
         )
 
 
-def trained_as(repository: str) -> Trained | None:
-    """What open_clip's table of tags, which names repositories of the hub, says of one; None if it is not there."""
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    for model, tag in open_clip.list_pretrained():
-        config = get_pretrained_cfg(model, tag) or {}
-        if config.get("hf_hub", "").strip("/") == repository and _has_activation_of(model, tag):
-            return Trained(model, tag, _is_quick(config))
-
-    return None
-
-
-def check_hub(model: str, towers: Any) -> None:
+def check_activation(encoder: str, repository: str, is_quick: bool) -> None:
     """Refuse a repository of the hub whose config names another activation than its weights were trained with.
 
-    Args:
-        model: as the user named it; other names than `hf-hub:org/name` pass.
-        towers: what was loaded.
-    """
-    if not model.startswith(HUB):
-        return
+    Source: open_clip's table of tags, which names repositories of the hub; others pass.
 
-    trained = trained_as(model.removeprefix(HUB).partition("@")[0])
-    is_quick = any(type(part).__name__ == "QuickGELU" for part in towers.modules())
-    if trained and trained.quick_gelu != is_quick:
-        raise EncoderError(
-            f"the config of {model!r} is wrong about QuickGELU, so its weights would give wrong features without an "
-            f"error. Use model: {trained.model}, pretrained: {trained.tag}"
-        )
+    Args:
+        encoder: its name, for errors.
+        repository: org/name.
+        is_quick: whether the model, made as the config says, computes QuickGELU.
+    """
+    for model, tag in open_clip.list_pretrained():
+        config = open_clip.get_pretrained_cfg(model, tag) or {}
+        is_this = config.get("hf_hub", "").strip("/") == repository and _has_activation_of(model, tag)
+        if is_this and _is_quick(config) != is_quick:
+            raise EncoderError(
+                f"the config of {encoder!r} is wrong about QuickGELU, so its weights would give wrong features without "
+                f"an error. Use ood_lightning.encoders.openclip.OpenClip, model: {model}, pretrained: {tag}"
+            )

@@ -1,32 +1,19 @@
 """Texts of open_clip's models: their tokenizers, batches of similar length, and a forward that takes fewer tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIP
+from open_clip.transformer import TextTransformer, text_global_pool
+from torch import Tensor
 
 from ood_lightning.encoders.openclip_tags import LOCAL
 from ood_lightning.encoders.truncation import cut, report_cut
 from ood_lightning.errors import EncoderError, first_line
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 CHUNK = 64  # batches whose texts are tokenised together: sorting by tokens then works, and memory stays flat
-
-
-class TextTower(NamedTuple):
-    """How a model computes texts.
-
-    Attributes:
-        forward: token ids (B, L) to features (B, D).
-        is_causal: whether a text's features depend on its tokens up to the end-of-text token alone. `forward` then
-            takes rows without the padding behind it, and vectors in place of tokens.
-    """
-
-    forward: Callable[..., Tensor]
-    is_causal: bool
 
 
 def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str | None, encoder: str) -> Any:
@@ -41,9 +28,6 @@ def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str |
     Raises:
         EncoderError: there is none, it is broken, or open_clip would take another one without an error.
     """
-    import open_clip
-    from open_clip.tokenizer import HFTokenizer
-
     config = open_clip.get_model_config(name)["text_cfg"]
     tokenizer_name = config.get("hf_tokenizer_name")
     if not tokenizer_name:
@@ -62,7 +46,7 @@ def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str |
         options = {**config.get("tokenizer_kwargs", {}), "trust_remote_code": False}
         if tokenizer_name == repository[0]:
             options["revision"] = repository[1]
-        return HFTokenizer(
+        return open_clip.tokenizer.HFTokenizer(
             tokenizer_name,
             context_length=config.get("context_length", 77),
             cache_dir=cache_dir,
@@ -90,10 +74,9 @@ def encode_texts(
         encoder: its name, for the log.
         on_progress: called after each batch with its number of texts.
     """
-    import torch
-
     device = next(model.parameters()).device
-    tower = text_tower(model)
+    causal = causal_forward(model)
+    forward = causal or model.encode_text
     empty_text = tokenizer([""])  # (1, context)
     padding, context = int(empty_text[0, -1]), empty_text.shape[1]
 
@@ -101,8 +84,8 @@ def encode_texts(
     too_long: list[int] = []
     for rows, tokens in by_length(texts, tokenizer, size):
         # a causal tower never looks past the end-of-text token, so shorter rows give the same features
-        length = int(tokens.argmax(1).max()) + 1 if tower.is_causal else context
-        parts.append((rows, tower.forward(tokens[:, :length].to(device)).float().cpu()))
+        length = int(tokens.argmax(1).max()) + 1 if causal else context
+        parts.append((rows, forward(tokens[:, :length].to(device)).float().cpu()))
 
         texts_of_batch = [texts[row] for row in rows.tolist()]
         too_long += rows[cut(texts_of_batch, tokens, tokenizer, padding)].tolist()
@@ -119,8 +102,6 @@ def by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Iterator[tuple
 
     The order is a function of the texts alone.
     """
-    import torch
-
     order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), row))
     for start in range(0, len(order), CHUNK * size):
         rows = order[start : start + CHUNK * size]
@@ -131,23 +112,19 @@ def by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Iterator[tuple
             yield torch.tensor(rows)[batch], tokens[batch]
 
 
-def text_tower(model: Any) -> TextTower:
-    """The text forward of a model.
+def causal_forward(model: Any) -> Callable[..., Tensor] | None:
+    """A text forward, token ids (B, L) to features (B, D), that takes rows without padding, and vectors for tokens.
 
-    Leaving out the padding is exact for causal towers that read the end-of-text token. SigLIP-style towers attend to
-    their padding and keep it.
+    None for towers that need their padding, as SigLIP's: leaving it out is exact where a text's features depend on its
+    tokens up to the end-of-text token alone.
     """
-    import torch
-    from open_clip.model import CLIP
-    from open_clip.transformer import TextTransformer, text_global_pool
-
     tower = model if isinstance(model, CLIP) else getattr(model, "text", None)
     if not isinstance(tower, CLIP | TextTransformer) or tower.attn_mask is None:
-        return TextTower(model.encode_text, is_causal=False)
+        return None
 
     pool = tower.text_pool_type if isinstance(tower, CLIP) else tower.pool_type
     if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
-        return TextTower(model.encode_text, is_causal=False)
+        return None
 
     def forward(tokens: Tensor, positions: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
         """The tower's own forward, but with positions and mask of as many tokens as there are.
@@ -171,4 +148,4 @@ def text_tower(model: Any) -> TextTower:
         projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
         return projected
 
-    return TextTower(forward, is_causal=True)
+    return forward

@@ -1,17 +1,18 @@
 """Preprocessing: of published code bases, for matching their numbers, and of transformers; else the model's own."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.transforms.v2.functional import resize
 
 from ood_lightning.errors import EncoderError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from PIL import Image
-    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -26,28 +27,24 @@ class _FastResize:
     """torchvision's resize of bytes in place of Pillow's: vector instructions, weights of 16 bits instead of 22.
 
     Args:
-        resize: the transform that it replaces.
+        exact: the transform that it replaces.
     """
 
-    def __init__(self, resize: Any) -> None:
-        self.size = [resize.size] if isinstance(resize.size, int) else list(resize.size)
-        self.interpolation = resize.interpolation
+    def __init__(self, exact: Any) -> None:
+        self.size = [exact.size] if isinstance(exact.size, int) else list(exact.size)
+        self.interpolation = exact.interpolation
 
     def __call__(self, picture: Image.Image) -> Image.Image:
-        from torchvision.transforms.functional import pil_to_tensor, to_pil_image
-
         small: Image.Image = to_pil_image(self.of_pixels(pil_to_tensor(picture)))
         return small
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
         """The same for a uint8 tensor (3, H, W); the reader of shards calls it, and makes no Pillow picture."""
-        from torchvision.transforms.v2.functional import resize
-
         small: Tensor = resize(pixels, self.size, self.interpolation, antialias=True)
         return small
 
 
-def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
+def with_fast_resize(transform: Any, encoder: str) -> Compose:
     """The same preprocessing in less time; some pixels differ by one level of 255 (docs/sources.md has the figures).
 
     Args:
@@ -57,18 +54,14 @@ def with_fast_resize(transform: Any, encoder: str) -> Callable[[Image.Image], Te
     Raises:
         EncoderError: if the preprocessing does not resize by torchvision's `Resize`.
     """
-    from torchvision.transforms import Compose, Resize
-
     steps = transform.transforms if isinstance(transform, Compose) else []
     if not any(isinstance(step, Resize) for step in steps):
         raise EncoderError(f"the preprocessing of encoder {encoder!r} has no plain resize: use resize: exact")
 
-    fast_steps = [_FastResize(step) if isinstance(step, Resize) else step for step in steps]
-    composed: Callable[[Image.Image], Tensor] = Compose(fast_steps)
-    return composed
+    return Compose([_FastResize(step) if isinstance(step, Resize) else step for step in steps])
 
 
-def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
+def preset(name: str, image_size: Any, encoder: str) -> Compose:
     """Shorter side to 224 or 256 pixels, the centre 224 x 224, CLIP's mean and deviation.
 
     Args:
@@ -79,8 +72,6 @@ def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], 
     Raises:
         EncoderError: if the model takes another size.
     """
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
-
     if image_size not in (SIZE, (SIZE, SIZE), [SIZE, SIZE]):
         raise EncoderError(
             f"preprocess {name!r} makes pictures of {SIZE} x {SIZE}, encoder {encoder!r} takes {image_size}: use "
@@ -88,36 +79,23 @@ def preset(name: str, image_size: Any, encoder: str) -> Callable[[Image.Image], 
         )
 
     side, interpolation = SHORTER_SIDE[name]
-    resize = Resize(side, interpolation=InterpolationMode(interpolation))
-    composed: Callable[[Image.Image], Tensor] = Compose([resize, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
-    return composed
+    shrink = Resize(side, interpolation=InterpolationMode(interpolation))
+    return Compose([shrink, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
 
 
-class _Processed:
-    """All that an image processor of transformers does to a picture, (3, H, W) float32."""
-
-    def __init__(self, processor: Any) -> None:
-        self.processor = processor
-
-    def __call__(self, picture: Image.Image) -> Tensor:
-        pixels: Tensor = self.processor(picture, return_tensors="pt")["pixel_values"][0]
-        return pixels
+def _processed(processor: Any, picture: Image.Image) -> Any:
+    """All that an image processor of transformers does to a picture, a tensor (3, H, W) float32."""
+    return processor(picture, return_tensors="pt")["pixel_values"][0]
 
 
-class _Resized:
-    """What an image processor does to a picture before it scales and normalises its pixels."""
+def _resized_pixels(processor: Any, picture: Image.Image) -> Any:
+    """What an image processor does to a picture before it scales and normalises its pixels, an array (3, H, W)."""
+    return processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
 
-    def __init__(self, processor: Any) -> None:
-        self.processor = processor
 
-    def __call__(self, picture: Image.Image) -> Image.Image:
-        from PIL import Image
-
-        return Image.fromarray(self.pixels(picture).transpose(1, 2, 0))
-
-    def pixels(self, picture: Image.Image) -> Any:
-        """The same as an array (3, H, W)."""
-        return self.processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+def _resized(processor: Any, picture: Image.Image) -> Image.Image:
+    """The same as a picture."""
+    return Image.fromarray(_resized_pixels(processor, picture).transpose(1, 2, 0))
 
 
 def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor]:
@@ -133,17 +111,12 @@ def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor
     Raises:
         EncoderError: if it does not make one picture (3, H, W) of a picture.
     """
-    import torch
-    from PIL import Image
-    from torchvision.transforms import Compose, Normalize, ToTensor
-
     if processor.backend != "pil":
         log.warning(
             "%s prepares pictures by %s, not Pillow: resized pixels differ a little", encoder, processor.backend
         )
 
-    whole = _Processed(processor)
-    resized = _Resized(processor)
+    whole = partial(_processed, processor)
     probe = Image.linear_gradient("L").rotate(30).resize((61, 47)).convert("RGB")
     expected = whole(probe)
     if expected.ndim != 3 or expected.shape[0] != 3:
@@ -152,11 +125,9 @@ def of_processor(processor: Any, encoder: str) -> Callable[[Image.Image], Tensor
             f"(3, H, W). Name a variant with a fixed resolution (SigLIP 2: not `naflex`)."
         )
 
-    if processor.backend != "pil" or not processor.do_normalize or resized.pixels(probe).dtype != "uint8":
+    if processor.backend != "pil" or not processor.do_normalize or _resized_pixels(processor, probe).dtype != "uint8":
         return whole
 
-    in_steps: Callable[[Image.Image], Tensor] = Compose(
-        [resized, ToTensor(), Normalize(processor.image_mean, processor.image_std)]
-    )
+    in_steps = Compose([partial(_resized, processor), ToTensor(), Normalize(processor.image_mean, processor.image_std)])
     # some processors divide by another number, or do more between or after these steps
     return in_steps if torch.allclose(in_steps(probe), expected, rtol=0, atol=1e-5) else whole

@@ -5,18 +5,17 @@ Kinds of towers are recognised by their parts, so that open_clip is imported in 
 Source: patches as in GL-MCM, Miyai et al., IJCV 2025, https://arxiv.org/abs/2304.04521, and its code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from ood_lightning.errors import EncoderError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Compute = Callable[["Tensor", "Tensor"], "Tensor"]  # a module's input and output to a column
+Compute = Callable[[Tensor, Tensor], Tensor]  # a module's input and output to a column
 
 
 @contextmanager
@@ -33,15 +32,11 @@ def capture_intermediate(visual: Any, extra_features: Sequence[str], name: str) 
         EncoderError: if this kind of tower has no such column.
     """
     columns: dict[str, Tensor] = {}
-    hooks = []
-    try:
+    with ExitStack() as hooks:
         for column in extra_features:
             module, compute = _source_of(visual, column, name)
-            hooks.append(module.register_forward_hook(_keeper(columns, column, compute)))
+            hooks.enter_context(module.register_forward_hook(_keeper(columns, column, compute)))
         yield columns
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _keeper(columns: dict[str, Tensor], column: str, compute: Compute) -> Callable[..., None]:
@@ -87,8 +82,6 @@ def _vit_patches(visual: Any, x: Tensor) -> Tensor:
         visual: a VisionTransformer.
         x: input of the last block, (B, 1 + P, width).
     """
-    from torch.nn.functional import linear
-
     block = visual.transformer.resblocks[-1]
     attention = block.attn
     width = attention.embed_dim
@@ -109,9 +102,6 @@ def _resnet_patches(pool: Any, x: Tensor) -> Tensor:
 
 def _resnet_tower(pool: Any, x: Tensor) -> Tensor:
     """The attention pool of a map (B, C, H, W) without its output projection, (B, C)."""
-    import torch
-    from torch.nn.functional import scaled_dot_product_attention
-
     positions = x.flatten(2).mT  # (B, H * W, C)
     tokens = torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1)  # (B, 1 + H * W, C)
     tokens = tokens + pool.positional_embedding.to(x.dtype)
@@ -127,8 +117,6 @@ def _resnet_tower(pool: Any, x: Tensor) -> Tensor:
 
 def _timm_projection(visual: Any, name: str) -> Any:
     """The layer that takes a tower of timm to the joint space: its adapter's, or the trunk's own classifier."""
-    from torch import nn
-
     projection = getattr(visual.head, "proj", None) or getattr(visual.head, "mlp", None)
     if projection is None and not len(visual.head) and isinstance(visual.trunk.get_classifier(), nn.Linear):
         projection = visual.trunk.get_classifier()

@@ -18,7 +18,7 @@ from ood_lightning.data.cards.card import TOLERANCE
 from ood_lightning.data.cards.compare import differences, known
 from ood_lightning.errors import GateError
 from ood_lightning.evaluation.prepare import check_dimensions
-from ood_lightning.functional.accuracy import top1
+from ood_lightning.functional.quality import top1
 
 if TYPE_CHECKING:
     import lightning.pytorch as L

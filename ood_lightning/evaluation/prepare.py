@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens
-from ood_lightning.encoders.soft_tokens import BLANK
+from ood_lightning.encoders.base import BLANK
 from ood_lightning.errors import FeatureError, SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets

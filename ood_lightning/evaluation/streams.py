@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence
-from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.metrics.base import Metric

@@ -1,7 +1,5 @@
 """Questions put to a judge: answers are reused, kept on disk, and counted with what they cost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Literal
@@ -45,7 +43,7 @@ class JudgeSession:
         self._n_recalled += len(answers)
 
         new_questions = [question for question in dict.fromkeys(questions) if question not in answers]
-        new_answers = self._ask(new_questions)
+        new_answers = self._ask(new_questions) if new_questions else {}
         unclear = {question: answer for question, answer in new_answers.items() if answer.yes is None}
         if unclear and self.unclear == "stop":
             raise JudgeError(
@@ -61,9 +59,6 @@ class JudgeSession:
     def _ask(self, questions: Sequence[Question]) -> dict[Question, Answer]:
         """The judge's answers to distinct questions of one kind; each batch is on disk before the next one begins."""
         answers: dict[Question, Answer] = {}
-        if not questions:
-            return answers
-
         subject = "proper nouns" if questions[0].name is None else "subcategories"
         start = perf_counter()
         with bar(len(questions), f"ask for {subject}", "question") as progress_bar:
@@ -119,12 +114,11 @@ def agreement(first: dict[Question, Answer], second: dict[Question, Answer]) -> 
         One row for each kind of question: counts of both yes, only one yes, both no; `agreement`, and `precision` and
         `recall` of the second judge's yes, in [0, 1] (None where nothing can be divided).
     """
-    pairs: dict[str, list[tuple[bool, bool]]] = {"proper noun": [], "subcategory": []}
-    for question, answer in first.items():
-        kind = "proper noun" if question.name is None else "subcategory"
-        pairs[kind].append((bool(answer.yes), bool(second[question].yes)))
-
-    return [_agreement_row(kind, of_kind) for kind, of_kind in pairs.items()]
+    pairs = {question: (bool(answer.yes), bool(second[question].yes)) for question, answer in first.items()}
+    return [
+        _agreement_row("proper noun", [pair for question, pair in pairs.items() if question.name is None]),
+        _agreement_row("subcategory", [pair for question, pair in pairs.items() if question.name is not None]),
+    ]
 
 
 def _agreement_row(kind: str, pairs: list[tuple[bool, bool]]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Decisions on disk: one JSON line each, appended as they are made, so that a restarted run asks no question again."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -60,25 +58,21 @@ class Decisions:
         # bytes that are no UTF-8 become lone surrogates, which the decoder refuses by the line's number
         text = content[: self._finished_bytes].decode(errors="surrogateescape")
         for number, line in enumerate(text.split("\n")[:-1], start=1):
-            self._remember(line, number)
+            try:
+                decision = decode_json(line, _Line, f"{path}, line {number}", JudgeError)
+            except JudgeError as error:
+                raise JudgeError(f"{error}. Delete the line; its question is then asked again.") from None
 
-    def _remember(self, line: str, number: int) -> None:
-        try:
-            decision = decode_json(line, _Line, f"{self.path}, line {number}", JudgeError)
-        except JudgeError as error:
-            raise JudgeError(f"{error}. Delete the line; its question is then asked again.") from None
+            answer = Answer(decision.yes, decision.said, decision.margin, decision.mass, decision.tokens)
+            self.known.setdefault(decision.judge, {})[Question(decision.word, decision.name)] = answer
 
-        answer = Answer(decision.yes, decision.said, decision.margin, decision.mass, decision.tokens)
-        self.known.setdefault(decision.judge, {})[Question(decision.word, decision.name)] = answer
-
-    def add(self, judge: str, decided: Iterable[tuple[Question, Answer]]) -> None:
+    def add(self, judge: str, decided: Sequence[tuple[Question, Answer]]) -> None:
         """Append decisions; they are on disk when this returns.
 
         Args:
             judge: the judge's identity.
             decided: questions with answers of yes or no.
         """
-        decided = list(decided)
         lines = [json.dumps(_entry(judge, question, answer), ensure_ascii=False) for question, answer in decided]
 
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """What a filter did: the filtered set, and files beside it with dropped words, counts, cost, a second judge's view."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections import Counter
@@ -99,8 +97,5 @@ def write_report(
 
 def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(head)
-    writer.writerows(rows)
-
+    csv.writer(text).writerows([head, *rows])
     atomic_write(path, text.getvalue().encode())

@@ -6,8 +6,6 @@ Differs: words keep the order of their first appearance, which the code leaves t
 one; the k-th questions of all words are asked together, which asks the same questions as one word after another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -104,14 +102,11 @@ def negfilter(
         ask: answers distinct questions, in their order.
     """
     verdicts = list(words)
-    if not verdicts:
-        return verdicts
-
     for row, is_proper in enumerate(ask([Question(verdict.word) for verdict in words])):
         if is_proper:
             verdicts[row] = words[row]._replace(reason="proper noun")
 
-    for rank in range(max(map(len, nearest))):
+    for rank in range(max(map(len, nearest), default=0)):
         to_ask = []
         for row, (verdict, names) in enumerate(zip(verdicts, nearest, strict=True)):
             if verdict.reason != "kept" or rank >= len(names):

@@ -27,17 +27,6 @@ class Resampled(NamedTuple):
     fpr_id_at_ood_tpr: Tensor
 
 
-class _Ranked(NamedTuple):
-    """One detector on the ID set and one OOD set; sorted once, for all resamples."""
-
-    ids: Tensor  # (n_id,) ascending
-    oods: Tensor  # (n_ood,) ascending
-    ood_order: Tensor  # (n_ood,)
-    below: Tensor  # (n_ood,) ID images below each OOD image, in the order of `oods`
-    tied: Tensor  # positions in `oods` of those with an equal among the ID images
-    up_to: Tensor  # ID images below or equal, for those
-
-
 def resampled(
     id_scores: Tensor,
     ood_scores: Sequence[Tensor],
@@ -80,7 +69,7 @@ def resampled(
 
     id_scores, ood_scores = id_scores.cpu(), [scores.cpu() for scores in ood_scores]
     id_order = id_scores.argsort(dim=0)
-    ranked = [[_ranked(id_scores[:, k], oods[:, k]) for oods in ood_scores] for k in range(id_scores.shape[1])]
+    measures = [[_measure(id_scores[:, k], oods[:, k], tpr) for oods in ood_scores] for k in range(id_scores.shape[1])]
     draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [len(id_scores), *map(len, ood_scores)]
 
@@ -90,26 +79,14 @@ def resampled(
         done = slice(start, start + count)
         id_counts, *ood_counts = [_drawn(n, count, draw) for n, draw in zip(sizes, draws, strict=True)]  # (count, n)
 
-        for k, by_set in enumerate(ranked):
+        for k, by_set in enumerate(measures):
             id_sums = _sums(id_counts[:, id_order[:, k]])
-            for s, pair in enumerate(by_set):
-                metrics[:, done, s, k] = _metrics(pair, id_sums, ood_counts[s][:, pair.ood_order], tpr)
+            for s, measure in enumerate(by_set):
+                metrics[:, done, s, k] = measure(id_sums, ood_counts[s])
 
         on_progress(count)
 
     return Resampled(*metrics)
-
-
-def _ranked(ids: Tensor, oods: Tensor) -> _Ranked:
-    """Sort both sides, and find for each OOD image how many ID images it beats or ties with."""
-    ids, oods = as_float64_scores(ids, oods)
-    ids = ids.sort().values
-    oods, order = oods.sort()
-
-    below = torch.searchsorted(ids, oods, side="left")
-    up_to = torch.searchsorted(ids, oods, side="right")
-    tied = (below != up_to).nonzero()[:, 0]
-    return _Ranked(ids, oods, order, below, tied, up_to[tied])
 
 
 def _drawn(n: int, resamples: int, draw: torch.Generator) -> Tensor:
@@ -125,41 +102,50 @@ def _sums(counts: Tensor) -> Tensor:
     return sums
 
 
-def _metrics(pair: _Ranked, id_sums: Tensor, ood_counts: Tensor, tpr: float) -> Tensor:
-    """The three metrics of one detector and OOD set, shape (3, resamples).
+def _measure(ids: Tensor, oods: Tensor, tpr: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """The three metrics of one detector on the ID set and one OOD set, (3, resamples), as a function of the draws.
 
-    Args:
-        pair: the sorted scores.
-        id_sums: see :func:`_sums`, shape (resamples, n_id + 1).
-        ood_counts: how often each OOD image is drawn, lowest score first, shape (resamples, n_ood).
-        tpr: share that both FPRs keep or catch.
+    The function takes the sums of the ID images' counts, lowest score first, see :func:`_sums`, shape
+    (resamples, n_id + 1); and how often each OOD image is drawn, shape (resamples, n_ood). Scores are sorted here,
+    once for all resamples.
     """
-    n_id, n_ood = len(pair.ids), len(pair.oods)
+    ids, oods = as_float64_scores(ids, oods, tpr)
+    ids = ids.sort().values
+    oods, order = oods.sort()
+    n_id, n_ood = len(ids), len(oods)
 
-    # AUROC, in half pairs: a pair that the OOD image wins counts 2, a tie 1. int32 until the sum.
-    id_below = id_sums[:, pair.below]  # (resamples, n_ood)
-    lost = 2 * (ood_counts * id_below).sum(1)
-    if len(pair.tied):
-        lost += (ood_counts[:, pair.tied] * (id_sums[:, pair.up_to] - id_below[:, pair.tied])).sum(1)
+    below, up_to = (torch.searchsorted(ids, oods, side=side) for side in ("left", "right"))  # ID images, (n_ood,)
+    tied = (below != up_to).nonzero()[:, 0]  # positions in `oods` of those with an equal among the ID images
+    up_to = up_to[tied]
 
-    # The thresholds: the lowest of the ID images kept, and the highest of the OOD images caught.
-    ood_sums = _sums(ood_counts)
-    id_threshold = pair.ids[_first(id_sums, n_id - n_kept(tpr, n_id) + 1)]
-    ood_threshold = pair.oods[_first(ood_sums, n_kept(tpr, n_ood))]
-    rejected_oods = torch.searchsorted(pair.oods, id_threshold, side="left")
-    rejected_ids = torch.searchsorted(pair.ids, ood_threshold, side="right")
+    def metrics(id_sums: Tensor, ood_counts: Tensor) -> Tensor:
+        ood_counts = ood_counts[:, order]
 
-    return torch.stack([
-        (2 * n_id * n_ood - lost).double() / (2 * n_id * n_ood),
-        (n_ood - _at(ood_sums, rejected_oods)).double() / n_ood,
-        _at(id_sums, rejected_ids).double() / n_id,
-    ])  # fmt: skip
+        # AUROC, in half pairs: a pair that the OOD image wins counts 2, a tie 1. int32 until the sum.
+        id_below = id_sums[:, below]  # (resamples, n_ood)
+        lost = 2 * (ood_counts * id_below).sum(1)
+        if len(tied):
+            lost += (ood_counts[:, tied] * (id_sums[:, up_to] - id_below[:, tied])).sum(1)
+
+        # The thresholds: the lowest of the ID images kept, and the highest of the OOD images caught.
+        ood_sums = _sums(ood_counts)
+        id_threshold = ids[_first(id_sums, n_id - n_kept(tpr, n_id) + 1)]
+        ood_threshold = oods[_first(ood_sums, n_kept(tpr, n_ood))]
+        rejected_oods = torch.searchsorted(oods, id_threshold, side="left")
+        rejected_ids = torch.searchsorted(ids, ood_threshold, side="right")
+
+        return torch.stack([
+            (2 * n_id * n_ood - lost).double() / (2 * n_id * n_ood),
+            (n_ood - _at(ood_sums, rejected_oods)).double() / n_ood,
+            _at(id_sums, rejected_ids).double() / n_id,
+        ])  # fmt: skip
+
+    return metrics
 
 
 def _first(sums: Tensor, count: int) -> Tensor:
     """Position of the lowest image up to which `count` images are drawn; int64, shape (resamples,)."""
-    level = sums.new_full((len(sums), 1), count)
-    return torch.searchsorted(sums, level, side="left")[:, 0] - 1
+    return torch.searchsorted(sums, sums.new_full((len(sums), 1), count), side="left")[:, 0] - 1
 
 
 def _at(sums: Tensor, positions: Tensor) -> Tensor:

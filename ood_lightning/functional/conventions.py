@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ood_lightning.functional.roc import (
     as_float64_scores,
-    check_fraction,
     counts_by_threshold,
     fpr_id_at_ood_tpr,
     fpr_ood_at_id_tpr,
@@ -30,8 +29,7 @@ def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_ood_stable(torch.arange(20) / 20, torch.tensor([0.0, 0.02, 0.5, 0.9]))
         tensor(0.7500, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
-    check_fraction(tpr)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
     caught, accepted = counts_by_threshold(id_scores, ood_scores)
 
     first_full = int((caught == len(id_scores)).nonzero()[0])  # lower thresholds only let in more OOD
@@ -51,8 +49,7 @@ def fpr_ood_interpolated(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.9
         >>> fpr_ood_interpolated(torch.zeros(5), torch.zeros(3))
         tensor(0.9500, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
-    check_fraction(tpr)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
 
     caught, accepted = counts_by_threshold(id_scores, ood_scores)
     recall = torch.cat([caught.new_zeros(1), caught]).double() / len(id_scores)
@@ -75,8 +72,7 @@ def fpr_ood_strict(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_ood_strict(torch.arange(20.0), torch.tensor([0.0, 0.5, 9.0]))
         tensor(1., dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
-    check_fraction(tpr)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
     keep = min(int(Fraction(repr(float(tpr))) * len(id_scores)) + 1, len(id_scores))
     threshold = id_scores.sort(descending=True).values[keep - 1]
     return (ood_scores >= threshold).sum().double() / len(ood_scores)
@@ -91,8 +87,7 @@ def fpr_ood_at_rank(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) ->
         >>> fpr_ood_at_rank(torch.zeros(5), torch.zeros(3))
         tensor(0., dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
-    check_fraction(tpr)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
     index = round((1 - Fraction(repr(float(tpr)))) * len(id_scores))
     threshold = id_scores.sort().values[min(index, len(id_scores) - 1)]
     return (ood_scores > threshold).sum().double() / len(ood_scores)

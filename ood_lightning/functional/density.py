@@ -60,9 +60,8 @@ def fit_gaussians(features: Tensor, labels: Tensor, ridge: float = 0.0) -> Gauss
     diagonal = ridge * torch.eye(dim, dtype=torch.float64, device=features.device)
 
     means = torch.stack([features[labels == c].mean(dim=0) for c in classes])  # (K, D)
-    shared = features.new_zeros(dim, dim)
-    for c, mean in zip(classes, means, strict=True):
-        shared += _covariance(features[labels == c], mean)
+    covariances = (_covariance(features[labels == c], mean) for c, mean in zip(classes, means, strict=True))
+    shared = sum(covariances, start=features.new_zeros(dim, dim))
     whitener = _whitener(shared / len(classes) + diagonal, "mean of the class covariances")
 
     mean = features.mean(dim=0)  # (D,)
@@ -133,8 +132,7 @@ def nearest_neighbours(features: Tensor, bank: Tensor, k: int = 1, temperature: 
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}, expected above 0")
 
-    nearest = top_k(features, bank, k).values / temperature  # (B, k)
-    return nearest.logsumexp(dim=1) - math.log(k)
+    return (top_k(features, bank, k).values / temperature).logsumexp(dim=1) - math.log(k)
 
 
 def _nearest(features: Tensor, fitted: Gaussians) -> Tensor:
@@ -161,5 +159,4 @@ def _whitener(covariance: Tensor, what: str) -> Tensor:
             f"give more images, or a ridge above 0"
         )
 
-    whitener: Tensor = vectors / values.sqrt()
-    return whitener
+    return torch.div(vectors, values.sqrt())

@@ -55,12 +55,9 @@ def elbow(x: Sequence[float], y: Sequence[float]) -> Elbow:
     up = [(v - low) / (high - low) for v in y]
     slope = up[-1] - up[0]
 
-    distances = []
-    for a, b in zip(across, up, strict=True):
-        below = (up[0] + slope * a - b) / math.hypot(1, slope)
-        # 12 digits: points on a straight line are all equally far, and rounding must not choose one. + 0.0: no -0.0.
-        distances.append(round(below, 12) + 0.0)
-
+    below = [(up[0] + slope * a - b) / math.hypot(1, slope) for a, b in zip(across, up, strict=True)]
+    # 12 digits: points on a straight line are all equally far, and rounding must not choose one. + 0.0: no -0.0.
+    distances = [round(distance, 12) + 0.0 for distance in below]
     sizes = [abs(d) for d in distances]
     if not any(sizes):
         raise ValueError("all points lie on one line: the curve has no bend")

@@ -20,12 +20,44 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.products import product, same_precision
-
 _SPARE = 8  # candidates beyond k in the first round
 _MORE_SPARE = 8  # times as many in every further round
 _PIECE = 2**22  # float64 products held at once in step 2: 32 MiB
 _INPUT_ROUNDING = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}  # float32, TF32, bfloat16
+
+
+def same_precision(features: Tensor, texts: Tensor, block: int = 1) -> tuple[Tensor, Tensor]:
+    """Both sides in the wider of their float types, float32 at least.
+
+    Float16 and bfloat16 carry 11 and 8 bits: the cosines 0.901 and 0.903 are one number in bfloat16.
+
+    Args:
+        features: unit vectors, shape ``(B, D)``, any float type.
+        texts: unit vectors, shape ``(V, D)``, any float type.
+        block: texts per product, as the caller got it; checked here for all callers.
+
+    Raises:
+        ValueError: if there are no texts, the dimensions differ, or a block holds no text.
+    """
+    if features.ndim != 2 or texts.ndim != 2 or features.shape[1] != texts.shape[1]:
+        raise ValueError(
+            f"features {tuple(features.shape)} and texts {tuple(texts.shape)} must be (B, D) and (V, D) with one D: "
+            f"were they made by the same encoder?"
+        )
+    if not len(texts) or block < 1:
+        raise ValueError(f"{len(texts)} texts in blocks of {block}: expected at least one of each")
+
+    dtype = torch.promote_types(torch.promote_types(features.dtype, texts.dtype), torch.float32)
+    return features.to(dtype), texts.to(dtype)
+
+
+def product(features: Tensor, texts: Tensor) -> Tensor:
+    """Cosines of unit vectors in their own precision: ``(B, D) @ (D, V) -> (B, V)``.
+
+    A Trainer with mixed precision runs its steps under autocast, which would turn this product into bfloat16.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        return features @ texts.T
 
 
 def exact_top(
@@ -97,9 +129,7 @@ def _slack(queries: Tensor, bank: Tensor) -> Tensor:
     except RuntimeError:  # set through the newer per-backend switch: torch then refuses to say, so assume the worst
         rounding = _INPUT_ROUNDING["medium"]
 
-    relative = bank.shape[1] * 2.0**-24 + 2 * rounding
-    slack: Tensor = relative * bank_norms.max() * query_norms
-    return slack
+    return torch.mul((bank.shape[1] * 2.0**-24 + 2 * rounding) * bank_norms.max(), query_norms)
 
 
 def _candidates(queries: Tensor, bank: Tensor, width: int, block: int) -> tuple[Tensor, Tensor]:

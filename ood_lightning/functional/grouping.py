@@ -5,7 +5,6 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.selection import contiguous_groups
 from ood_lightning.functional.similarity import log_mass, log_masses
 
 
@@ -70,9 +69,8 @@ def grouped_share_half(
 
     shares = []
     for rows in members:
-        logits = torch.cat([positive_logits, negative_logits[:, rows]], dim=1)  # (B, P + n)
-        probabilities = _half(logits.softmax(dim=1))
-        shares.append(probabilities[:, : len(positives)].sum(dim=1))
+        probabilities = _half(torch.cat([positive_logits, negative_logits[:, rows]], dim=1).softmax(dim=1))
+        shares.append(probabilities[:, : len(positives)].sum(dim=1))  # of (B, P + n)
     return _half(_half(torch.stack(shares)).mean(dim=0)).double()
 
 
@@ -82,17 +80,25 @@ def _half(values: Tensor) -> Tensor:
 
 
 def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:
-    """Rows of each group of negatives, int64, shape (G, N // G), on the CPU; see :func:`grouped_log_odds`."""
+    """Rows of each group of negatives, int64, shape (G, N // G), on the CPU; see :func:`grouped_log_odds`.
+
+    The last ``N mod G`` are dropped first (the negatives nearest to the positives come last), then the rest is permuted
+    and cut into groups.
+
+    Example:
+        >>> group_members(5, 2, None)
+        tensor([[0, 1],
+                [2, 3]])
+    """
     if not 1 <= groups <= count:
         raise SettingsError(
             f"{count} negatives do not fill {groups} groups: mine more negatives, or lower groups (1: no grouping)"
         )
 
     kept = count - count % groups
-    shuffle = None
-    if permutation_seed is not None:
-        shuffle = torch.randperm(kept, generator=torch.Generator().manual_seed(permutation_seed))
-    return contiguous_groups(count, groups, permutation=shuffle)
+    if permutation_seed is None:
+        return torch.arange(kept).view(groups, -1)
+    return torch.randperm(kept, generator=torch.Generator().manual_seed(permutation_seed)).view(groups, -1)
 
 
 def mean_share_log_odds(odds: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def interleave(n_id: int, n_ood: int, *, seed: int, order: int, id_per_ood: floa
     if id_per_ood is not None:
         if not (math.isfinite(id_per_ood) and id_per_ood > 0):
             raise SettingsError(f"id_per_ood is {id_per_ood}, expected ID images per OOD image, above 0")
-        kept_ood = min(n_ood, int(n_id / id_per_ood + 1e-9))  # 10 / (1 / 3) is 29.999... in floats
+        kept_ood = min(n_ood, int(n_id / id_per_ood + 1e-9))  # 7 / 0.28 is 24.999... in floats
         kept_id = min(n_id, round(id_per_ood * kept_ood))
         if not kept_id or not kept_ood:
             raise SettingsError(

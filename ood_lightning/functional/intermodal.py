@@ -78,8 +78,7 @@ def class_bounds(names: Tensor, images: Tensor, labels: Tensor) -> ClassBounds:
     classes, row = labels.unique(return_inverse=True)
     sums = images.new_zeros(len(classes), images.shape[1], dtype=torch.float64)
     prototypes = unit(sums.index_add_(0, row, images.double()))  # (K, D)
-    thresholds = (names[classes].double() * prototypes).sum(dim=1)  # (K,)
-    return ClassBounds(prototypes, thresholds)
+    return ClassBounds(prototypes, (names[classes].double() * prototypes).sum(dim=1))
 
 
 def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:
@@ -97,13 +96,9 @@ def gaps(texts: Tensor, bounds: ClassBounds, *, block: int = 4096) -> Gaps:
         >>> gaps(torch.tensor([[0.6, -0.8], [0.0, 0.25]]), bounds).admissible
         tensor([False,  True])
     """
-    mean = [bounds.thresholds[:0]]  # empty, so that no texts have no gaps
-    admissible = [bounds.thresholds[:0].bool()]
-    for part in texts.split(block):
-        below = _rounded(bounds.thresholds - part.double() @ bounds.prototypes.T)  # (block, K)
-        mean.append(_rounded(below.mean(dim=1)))
-        admissible.append((below > 0).all(dim=1))
-    return Gaps(torch.cat(mean), torch.cat(admissible))
+    by_block = (_rounded(bounds.thresholds - part.double() @ bounds.prototypes.T) for part in texts.split(block))
+    parts = [Gaps(_rounded(below.mean(dim=1)), (below > 0).all(dim=1)) for below in by_block]  # below: (block, K)
+    return Gaps(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def _rounded(differences: Tensor) -> Tensor:

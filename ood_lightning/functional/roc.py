@@ -90,8 +90,7 @@ def fpr_ood_at_id_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_ood_at_id_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.3333, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
-    return _fpr(id_scores, ood_scores, tpr)
+    return _fpr(*as_float64_scores(id_scores, ood_scores, tpr), tpr)
 
 
 def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
@@ -114,7 +113,7 @@ def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         >>> fpr_id_at_ood_tpr(torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]), torch.tensor([0.55, 0.4, 0.3]))
         tensor(0.2000, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores)
+    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
     return _fpr(-ood_scores, -id_scores, tpr)
 
 
@@ -127,9 +126,8 @@ def _fpr(positives: Tensor, others: Tensor, tpr: float) -> Tensor:
 def _average_precision(positives: Tensor, others: Tensor) -> Tensor:
     """``sum_t (recall_t - recall_{t-1}) * precision_t`` over the distinct thresholds t, from the highest down."""
     caught, accepted = counts_by_threshold(positives, others)
-    precision = caught.double() / (caught + accepted)
     gained = torch.cat([caught[:1], caught.diff()]).double()
-    return (gained * precision).sum() / len(positives)
+    return (gained * (caught.double() / (caught + accepted))).sum() / len(positives)
 
 
 def counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,27 +139,23 @@ def counts_by_threshold(positives: Tensor, others: Tensor) -> tuple[Tensor, Tens
 
 
 def n_kept(tpr: float, n: int) -> int:
-    """The smallest number of images that is at least a share `tpr` of `n`.
-
-    Raises:
-        ValueError: if ``tpr`` is not a fraction.
+    """The smallest number of images that is at least a share `tpr` of `n`, a fraction.
 
     Example:
         >>> n_kept(0.95, 20), n_kept(0.95, 21)
         (19, 20)
     """
-    check_fraction(tpr)
     # From the decimal as written: in floats 0.07 * 100 is 7.000000000000001, whose ceil is 8.
     return math.ceil(Fraction(repr(float(tpr))) * n)
 
 
-def as_float64_scores(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sides as contiguous float64; refuses what cannot be ranked.
+def as_float64_scores(id_scores: Tensor, ood_scores: Tensor, tpr: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Both sides as contiguous float64; refuses what cannot be ranked, and a ``tpr`` that is no fraction.
 
     Raises:
         EmptySideError: if a side holds no scores.
         NotFiniteScoresError: if a score is NaN or infinite.
-        ValueError: if a side has more than one dimension, or none.
+        ValueError: if a side has more than one dimension, or none, or ``tpr`` is not a fraction.
     """
     if id_scores.ndim != 1 or ood_scores.ndim != 1:
         raise ValueError(f"scores have shapes {tuple(id_scores.shape)} and {tuple(ood_scores.shape)}, expected one dim")
@@ -176,6 +170,7 @@ def as_float64_scores(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Te
                 f"half-precision overflow or a zero feature vector where they were made"
             )
 
+    check_fraction(tpr)
     # contiguous: searchsorted would copy a column of a table each time
     return id_scores.detach().double().contiguous(), ood_scores.detach().double().contiguous()
 

@@ -52,10 +52,9 @@ def quantile_cosine(
     below, above = math.floor(position), math.ceil(position)
 
     texts = positives.double().T  # (D, P)
-    quantiles = [torch.empty(0, dtype=torch.float64, device=candidates.device)]
-    for part in candidates.split(block):
-        ranked = (part.double() @ texts).sort(dim=1).values  # (block, P); torch.quantile refuses over 16 million values
-        quantiles.append(torch.lerp(ranked[:, below], ranked[:, above], position - below))
+    # One (block, P) at a time; torch.quantile refuses over 16 million values.
+    by_block = ((part.double() @ texts).sort(dim=1).values for part in candidates.split(block))
+    quantiles = [torch.lerp(ranked[:, below], ranked[:, above], position - below) for ranked in by_block]
     return (torch.cat(quantiles) * _GRID).round() / _GRID
 
 
@@ -133,46 +132,9 @@ def farthest_by_part(
         >>> farthest_by_part(torch.tensor([0.3, 0.1, 0.2, 0.0]), torch.tensor([False, True, False, True]), (1, 2))
         tensor([2, 3, 1])
     """
-    chosen = []
-    for of_kind, count in zip((~is_adjective, is_adjective), counts, strict=True):
-        rows = of_kind.nonzero()[:, 0]
-        chosen.append(rows[farthest(distances[rows], count)] if count else rows[:0])
+    rows_by_kind = [of_kind.nonzero()[:, 0] for of_kind in (~is_adjective, is_adjective)]
+    chosen = [
+        rows[farthest(distances[rows], count)] if count else rows[:0]
+        for rows, count in zip(rows_by_kind, counts, strict=True)
+    ]
     return torch.cat(chosen[::-1] if adjectives_first else chosen)
-
-
-def contiguous_groups(count: int, groups: int, *, permutation: Tensor | None = None) -> Tensor:
-    """Split negatives into groups of equal size, as NegLabel does.
-
-    The last ``count % groups`` are dropped first (the negatives nearest to the positives come last), then the rest is
-    permuted and cut into groups.
-
-    Args:
-        count: negatives, K.
-        groups: G, 1 to K.
-        permutation: order of the rows that remain, int64, shape ``(K - K % G,)``; None keeps their order.
-
-    Returns:
-        Rows of the negatives, int64, shape ``(G, K // G)``.
-
-    Raises:
-        ValueError: if groups is not in 1..K, or the permutation is not one of the rows that remain.
-
-    Differs: NegLabel draws the permutation on the GPU; here the caller gives it, so every device groups alike.
-
-    Example:
-        >>> contiguous_groups(5, 2)
-        tensor([[0, 1],
-                [2, 3]])
-    """
-    if not 1 <= groups <= count:
-        raise ValueError(f"groups is {groups}, expected 1 to {count} (the number of negatives)")
-
-    kept = count - count % groups
-    if permutation is None:
-        return torch.arange(kept).view(groups, -1)
-    if not torch.equal(permutation.sort().values.cpu(), torch.arange(kept)):
-        raise ValueError(
-            f"permutation of {len(permutation)} entries is not an order of the {kept} rows that remain when {count} "
-            f"negatives fall into {groups} groups"
-        )
-    return permutation.view(groups, -1)

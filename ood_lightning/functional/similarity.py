@@ -33,8 +33,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.exact_top import exact_top
-from ood_lightning.functional.products import product, same_precision
+from ood_lightning.functional.exact_top import exact_top, product, same_precision
 
 _CACHED = 2**19  # float64 numbers that stay in a processor's cache: 4 MiB
 
@@ -111,12 +110,10 @@ def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192
         tensor([1.3133, 1.3133], dtype=torch.float64)
     """
     features, texts = same_precision(features, texts, block)
-    _check_scale(scale)
 
     total = torch.full((len(features),), -torch.inf, dtype=torch.float64, device=features.device)
     for part in texts.split(block):
-        products = product(features, part)  # (B, D) @ (D, block) -> (B, block)
-        total = torch.logaddexp(total, _log_sum_exp(products, scale))
+        total = torch.logaddexp(total, _log_sum_exp(product(features, part), scale))  # of products (B, block)
     return total
 
 
@@ -139,7 +136,6 @@ def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor,
     Source: NegLabel, Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078 (grouping).
     """
     features, texts = same_precision(features, texts, block)
-    _check_scale(scale)
     if groups.ndim != 2 or not groups.numel() or groups.min() < 0 or groups.max() >= len(texts):
         raise ValueError(f"groups {tuple(groups.shape)} must be (G, n) rows of the {len(texts)} texts, none empty")
 
@@ -150,8 +146,7 @@ def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor,
     masses = []
     for members in groups.split(block // size):  # whole groups, at most `block` texts together
         products = product(features, texts[members.flatten()])  # (B, g * n)
-        by_group = products.view(len(features), len(members), size)  # (B, g, n)
-        masses.append(_log_sum_exp(by_group, scale))
+        masses.append(_log_sum_exp(products.view(len(features), len(members), size), scale))  # (B, g, n) -> (B, g)
     return torch.cat(masses, dim=1)
 
 
@@ -209,8 +204,7 @@ def neighbours(
         raise ValueError(f"rows {rows} lie outside the {len(features)} images")
 
     row_blocks = torch.tensor(rows, dtype=torch.long).split(row_block)
-    _, indices = exact_top(features, features, k, block, row_blocks, exclude_self=True)
-    return indices
+    return exact_top(features, features, k, block, row_blocks, exclude_self=True)[1]
 
 
 def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
@@ -219,6 +213,9 @@ def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
     The largest product is subtracted first, so that no exponential overflows. ``torch.logsumexp`` would hold one copy
     more. On a processor a few rows at a time: float64 copies that stay in its cache made this four times faster.
     """
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale is {scale}, expected CLIP's multiplier itself (about 100), finite and above 0")
+
     rows_at_once = len(products)
     if products.device.type == "cpu" and len(products):
         rows_at_once = max(1, _CACHED // products[:1].numel())
@@ -228,8 +225,3 @@ def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
     largest = products.amax(dim=-1, keepdim=True).double()
     powers = (products - largest).mul_(scale).exp_()  # float64, at most 1
     return powers.sum(dim=-1).log() + scale * largest[..., 0]
-
-
-def _check_scale(scale: float) -> None:
-    if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale is {scale}, expected CLIP's multiplier itself (about 100), finite and above 0")

@@ -49,8 +49,7 @@ def adapted(features: Tensor, adapter: Adapter) -> Tensor:
 
     with torch.autocast(features.device.type, enabled=False):
         hidden = F.linear(features, adapter.weight, adapter.bias)  # (B, D)
-        hidden = F.layer_norm(hidden, (dim,), adapter.gain, adapter.shift)
-        return features + hidden.relu()
+        return features + F.layer_norm(hidden, (dim,), adapter.gain, adapter.shift).relu()
 
 
 def nearest_used(images: Tensor, negatives: Tensor, block: int = 8192) -> tuple[Tensor, Tensor]:
@@ -90,8 +89,7 @@ def image_side_loss(features: Tensor, classes: Tensor, texts: Tensor, adapter: A
         adapter: what is trained.
         scale: CLIP's multiplier of the cosines.
     """
-    logits = scale * cosines(unit(adapted(features, adapter)), texts)  # (B, P + U)
-    return F.cross_entropy(logits, classes)
+    return F.cross_entropy(scale * cosines(unit(adapted(features, adapter)), texts), classes)
 
 
 def text_side_loss(features: Tensor, classes: Tensor, tuned: Tensor, scale: float) -> Tensor:
@@ -103,8 +101,7 @@ def text_side_loss(features: Tensor, classes: Tensor, tuned: Tensor, scale: floa
         tuned: what is trained: embeddings of the used negatives, not normalised, shape ``(U, D)``.
         scale: CLIP's multiplier of the cosines.
     """
-    logits = scale * cosines(features, unit(tuned))  # (B, U)
-    return F.cross_entropy(logits, classes)
+    return F.cross_entropy(scale * cosines(features, unit(tuned)), classes)
 
 
 def adapted_log_odds(

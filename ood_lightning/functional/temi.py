@@ -1,10 +1,11 @@
-"""The TEMI objective: pair weights, running cluster prior, loss per head, and the two schedules.
+"""The TEMI objective: pair weights, running cluster prior, loss per head; the two schedules; a sum in a fixed order.
 
 Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896.
 Shapes: H heads, B pairs of like images (members a and b), C clusters.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -105,10 +106,12 @@ def head_losses(
         raise ValueError(f"temperatures are {student_temperature} and {teacher_temperature}, expected above 0")
 
     # All (H, B, C).
-    log_student_a = (student_a / student_temperature).log_softmax(dim=-1)
-    log_student_b = (student_b / student_temperature).log_softmax(dim=-1)
-    log_teacher_a = (teacher_a.detach() / teacher_temperature).log_softmax(dim=-1)
-    log_teacher_b = (teacher_b.detach() / teacher_temperature).log_softmax(dim=-1)
+    log_student_a, log_student_b = (
+        (logits / student_temperature).log_softmax(dim=-1) for logits in (student_a, student_b)
+    )
+    log_teacher_a, log_teacher_b = (
+        (logits.detach() / teacher_temperature).log_softmax(dim=-1) for logits in (teacher_a, teacher_b)
+    )
 
     weights = pair_weights(log_teacher_a.exp(), log_teacher_b.exp())  # (B,)
     # The prior of a cluster that gets no image underflows to 0, whose log would make every loss infinite.
@@ -181,6 +184,31 @@ def cosine(step: int, *, total: int, start: float, end: float) -> float:
 
     done = min(step / max(total - 1, 1), 1.0)
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def tree_sum(parts: Sequence[Tensor]) -> Tensor:
+    """Sum of 1, 2, 4, 8, ... tensors as a binary tree: the sum of the left half plus the sum of the right half.
+
+    Each half is summed in the same way. So a process that holds one half (or a quarter that starts at a quarter) can
+    add it up alone, and the bits of the total do not depend on how many processes share the work.
+
+    Args:
+        parts: tensors of one shape, as many as a power of two.
+
+    Raises:
+        ValueError: for another number of parts.
+
+    Example:
+        >>> tree_sum(torch.tensor([1e8, 1.0, 1.0, -1e8]).unbind())  # (1e8 + 1) + (1 - 1e8) in float32
+        tensor(0.)
+    """
+    n = len(parts)
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"{n} parts; expected a power of two, so that halves stay aligned")
+
+    while len(parts) > 1:
+        parts = [left + right for left, right in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _check_logits(first: Tensor, *others: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The columns of `results.csv` and of the rows of `results.json`, in their order, with what each holds."""
+"""The columns of a row of results, as `results.csv` and `results.json` have them. Needs no torch."""
 
 from __future__ import annotations
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
-from ood_lightning.metrics.results import Result, means
+from ood_lightning.metrics.results import MEAN, Result, means
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ood_lightning.functional.bootstrap import Resampled
 
 NAME_SUPERVISION = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
 RESAMPLED = ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95")  # in the order of functional.bootstrap.Resampled
@@ -75,7 +73,6 @@ def bootstrap(
     static = [result for result in results if not result.stream]
     id_sets = list(dict.fromkeys(result.id_set for result in static))
     with_interval: dict[Result, Result] = {}
-    averaged: list[Result] = []
     comparisons: list[Comparison] = []
 
     with bar(len(id_sets) * resamples, "bootstrap", "resample", delay_s=PATIENCE_S) as progress_bar:
@@ -85,32 +82,26 @@ def bootstrap(
             drawn = resampled(
                 scores[id_set],
                 [scores[name] for name in ood_sets],
-                [_seed(seed, name) for name in (id_set, *ood_sets)],
+                [int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6]) for name in (id_set, *ood_sets)],
                 resamples=resamples,
                 on_progress=progress_bar.update,
             )
 
-            for row in rows:
-                values = _mean_over(drawn, [ood_sets.index(row.ood_set)], detectors.index(row.detector))
-                with_interval[row] = _with_intervals(row, values)
-
             overall: list[tuple[Result, Tensor]] = []  # means over all OOD sets, with the AUROC of each resample
-            for mean in means(rows):
-                names = {r.ood_set for r in rows if r.kind == mean.kind and mean.group in ("", r.group)}
+            for row in [*rows, *means(rows)]:
+                names = {row.ood_set}
+                if row.ood_set == MEAN:
+                    names = {r.ood_set for r in rows if r.kind == row.kind and row.group in ("", r.group)}
                 members = [i for i, name in enumerate(ood_sets) if name in names]
-                values = _mean_over(drawn, members, detectors.index(mean.detector))
-                averaged.append(_with_intervals(mean, values))
-                if not mean.group:
-                    overall.append((mean, values[0]))
+                values = [metric[:, members, detectors.index(row.detector)].mean(1) for metric in drawn]  # (R,) each
+                with_interval[row] = _with_intervals(row, values)
+                if row.ood_set == MEAN and not row.group:
+                    overall.append((row, values[0]))
             comparisons += _comparisons(overall)
 
     finished = [with_interval.get(result, result) for result in results]
+    averaged = [row for row in with_interval.values() if row.ood_set == MEAN]
     return [*finished, *means([*finished, *averaged])], comparisons
-
-
-def _mean_over(drawn: Resampled, ood_sets: list[int], detector: int) -> list[Tensor]:
-    """Each metric of one detector as a mean over OOD sets, (R, S, K) -> (R,)."""
-    return [metric[:, ood_sets, detector].mean(1) for metric in drawn]
 
 
 def _with_intervals(row: Result, values: list[Tensor]) -> Result:
@@ -149,8 +140,3 @@ def _comparisons(overall: list[tuple[Result, Tensor]]) -> list[Comparison]:
         for free, of_free in label_free
         for named, of_named in names_based
     ]
-
-
-def _seed(seed: int, name: str) -> int:
-    """The seed of one set's draws, 48 bits."""
-    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6])

@@ -164,18 +164,16 @@ def means(results: Iterable[Result]) -> list[Result]:
     Raises:
         ValueError: if one set comes with two different results, or the ID counts differ.
     """
+    results = list(results)
+    earlier = {_values_alone(result): result for result in results if result.ood_set == MEAN}
     tables: dict[tuple[object, ...], list[Result]] = {}
-    earlier: dict[Result, Result] = {}
-    for result in results:
-        if result.ood_set == MEAN:
-            earlier[_values_alone(result)] = result
-        else:
-            tables.setdefault(result.kind, []).append(result)
+    for result in single(results):
+        tables.setdefault(result.kind, []).append(result)
 
     rows: list[Result] = []
     for table in tables.values():
-        for group in dict.fromkeys(result.group for result in table if result.group):
-            rows.append(_mean([result for result in table if result.group == group], group))
+        groups = dict.fromkeys(result.group for result in table if result.group)
+        rows += [_mean([result for result in table if result.group == group], group) for group in groups]
         rows.append(_mean(table, ""))
 
     return [earlier.get(row, row) for row in rows]

@@ -1,7 +1,5 @@
 """A result as a flat row of `results.csv` and `results.json`, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,14 +12,13 @@ _STANDARD = [column for column, kind in ROW_COLUMNS.items() if kind is float]  #
 
 def to_row(result: Result) -> dict[str, Any]:
     """The columns of :data:`~ood_lightning.metrics.columns.ROW_COLUMNS`, then those of further metrics."""
-    cells: dict[str, Any] = {column: getattr(result, column) for column in _PLAIN}
+    cells = dict.fromkeys(ROW_COLUMNS) | {column: getattr(result, column) for column in _PLAIN}
     cells["supervision"] = "+".join(result.supervision)
     for name, estimate in result.metrics.items():
         cells[name] = estimate.value
         cells |= {f"{name}_{part}": getattr(estimate, part) for part in parts_of(name)}
 
-    further = [column for column in cells if column not in ROW_COLUMNS]
-    return {column: cells.get(column) for column in [*ROW_COLUMNS, *further]}
+    return cells
 
 
 def from_row(row: Mapping[str, Any]) -> Result:
@@ -29,15 +26,14 @@ def from_row(row: Mapping[str, Any]) -> Result:
 
     Optional columns may be missing; a further metric that is None does not belong to this row.
     """
-    metrics = {}
-    for name in [*_STANDARD, *further_metrics(row)]:
-        if row[name] is not None:
-            parts = {part: row.get(f"{name}_{part}") for part in parts_of(name)}
-            metrics[name] = Estimate(row[name], **parts)
+    metrics = {
+        name: Estimate(row[name], **{part: row.get(f"{name}_{part}") for part in parts_of(name)})
+        for name in [*_STANDARD, *further_metrics(row)]
+        if row[name] is not None
+    }
 
-    supervision = tuple(part for part in row["supervision"].split("+") if part)
     plain: dict[str, Any] = {column: row.get(column) for column in _PLAIN}
-    return Result(metrics=metrics, supervision=supervision, **plain)
+    return Result(metrics=metrics, supervision=tuple(filter(None, row["supervision"].split("+"))), **plain)
 
 
 def further_metrics(columns: Iterable[str]) -> dict[str, set[str]]:

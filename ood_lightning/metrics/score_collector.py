@@ -58,7 +58,7 @@ class ScoreCollector(Metric):
             raise ValueError(f"names are {self.names}: expected at least one detector, each named once")
         self.add_state("scores", default=[], dist_reduce_fx="cat")
         self.add_state("ids", default=[], dist_reduce_fx="cat")
-        self._begin()
+        self.reset()
 
     def update(self, scores: Tensor, ids: Tensor) -> None:
         """Take one batch.
@@ -106,9 +106,6 @@ class ScoreCollector(Metric):
     def reset(self) -> None:
         """Forget all scores."""
         super().reset()
-        self._begin()
-
-    def _begin(self) -> None:
         # torchmetrics 1.9 sends an empty list as 1-D float32 when it gathers: gloo then aborts on the int64 of others.
         self.scores.append(torch.empty(0, len(self.names), dtype=torch.float64, device=self.device))
         self.ids.append(torch.empty(0, dtype=torch.long, device=self.device))

@@ -1,7 +1,5 @@
 """The five metrics that every evaluation computes, declared here and nowhere else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -14,9 +14,8 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
 from ood_lightning.datamodules.contracts import EvalData, data_of
-from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence, Inputs, needed
-from ood_lightning.detectors.stream import StreamDetector, StreamProtocol
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, gate_model

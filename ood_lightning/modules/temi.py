@@ -27,8 +27,7 @@ from torch import Tensor
 from ood_lightning.clustering.heads import TEMIHeads
 from ood_lightning.datamodules.contracts import PairData, data_of
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.reduction import tree_sum
-from ood_lightning.functional.temi import cosine, head_losses, updated_prior, warmup_cosine
+from ood_lightning.functional.temi import cosine, head_losses, tree_sum, updated_prior, warmup_cosine
 
 ASSIGN_BLOCK = 4096  # fixed, so that an image's cluster does not depend on how many are assigned together
 REFERENCE_BATCH = 256  # learning rates are given for this batch size

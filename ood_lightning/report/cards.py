@@ -1,13 +1,13 @@
 """Cards of sets for the eye: a table of many, one in full, and the commands that lead to its shards. Needs no torch."""
 
-from __future__ import annotations
-
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
-from ood_lightning.data.cards.card import NOT_STATED, TOLERANCE, Card, Protocol
+from ood_lightning.data.cards.card import NOT_STATED, TOLERANCE, Card, Mirror, Protocol
 from ood_lightning.data.cards.cards import find, groups_of
+from ood_lightning.report.console import console, table
 
 COLUMNS = ["set", "role", "images", "classes", "size on disk", "licence", "groups"]
 LEGEND = "?: not counted in a list and stated in no paper at hand, so another count is worth a warning, no more."
@@ -76,87 +76,77 @@ def embedding(folders: Sequence[str]) -> str:
 
 
 def commands(card: Card, protocol: Protocol) -> str:
-    """Shell commands from nothing to features; empty without a recipe."""
-    if not protocol.pack:
-        return ""
+    """Shell commands from nothing to features, of a protocol that has a recipe."""
     return "\n".join(
         ["mkdir -p raw shards", *protocol.blocks, packing(card, protocol), embedding([shards(card, protocol)])]
     )
 
 
-def card_lines(card: Card) -> Iterator[tuple[str, str]]:
-    """What a card says, as pairs of a word and its meaning."""
-    yield "role", card.role
-    for protocol in card.protocols:
-        yield "images", f"{count(protocol)} ({protocol.name}): {protocol.rule}. Count: {protocol.evidence}"
-    yield "classes", NOT_STATED if card.classes is None else f"{card.classes:,}"
-    if card.excludes:
-        yield "left out", ", ".join(card.excludes)
-
-    yield "licence", card.licence
-    yield "source", card.source
-    for mirror in card.mirrors:
-        yield "mirror", f"{mirror.url}: {mirror.holds}" + (f" ({mirror.shards})" if mirror.shards else "")
-        if mirror.pack:
-            yield "or from it", f"data pack {mirror.pack}"
-    yield "size", card.size or NOT_STATED
-
+def card_lines(card: Card) -> list[tuple[str, str]]:
+    """What a card says, as pairs of a word and its meaning; it says nothing of words that are left out."""
+    contamination = ""
     if card.contamination is not None:
         percent = card.contamination.percent
-        yield "shows ID", ("" if percent is None else f"{percent:g} %: ") + card.contamination.note
-    for check in card.checks:
-        yield "check", check
-    for trap in card.traps:
-        yield "beware", trap
-    yield from _top1_lines(card)
+        contamination = ("" if percent is None else f"{percent:g} %: ") + card.contamination.note
 
-    yield "groups", ", ".join(groups_of(card.name)) or "none"
-    yield "cite", card.citation + (f", {card.paper}" if card.paper else "")
-    if card.synsets:
-        yield "synsets", " ".join(card.synsets)
+    pairs = [
+        ("role", card.role),
+        *(("images", f"{count(p)} ({p.name}): {p.rule}. Count: {p.evidence}") for p in card.protocols),
+        ("classes", NOT_STATED if card.classes is None else f"{card.classes:,}"),
+        ("left out", ", ".join(card.excludes)),
+        ("licence", card.licence),
+        ("source", card.source),
+        *chain.from_iterable(map(_mirror_lines, card.mirrors)),
+        ("size", card.size or NOT_STATED),
+        ("shows ID", contamination),
+        *(("check", check) for check in card.checks),
+        *(("beware", trap) for trap in card.traps),
+        *_top1_lines(card),
+        ("groups", ", ".join(groups_of(card.name)) or "none"),
+        ("cite", card.citation + (f", {card.paper}" if card.paper else "")),
+        ("synsets", " ".join(card.synsets)),
+    ]
+    return [(word, meaning) for word, meaning in pairs if meaning]
 
 
-def _top1_lines(card: Card) -> Iterator[tuple[str, str]]:
+def _mirror_lines(mirror: Mirror) -> list[tuple[str, str]]:
+    shards = f" ({mirror.shards})" if mirror.shards else ""
+    pack = f"data pack {mirror.pack}" if mirror.pack else ""
+    return [("mirror", f"{mirror.url}: {mirror.holds}{shards}"), ("or from it", pack)]
+
+
+def _top1_lines(card: Card) -> list[tuple[str, str]]:
     """Published zero-shot accuracy, if any."""
     if card.top1 is None:
-        return
+        return []
 
     protocols = f" of protocol {', '.join(card.top1.protocols)}" if card.top1.protocols else ""
     templates = f"{len(card.top1.templates)} templates" if card.top1.templates else "OpenAI's 80 templates"
     tolerance = f"{TOLERANCE:g} points on either side pass"
-    yield "zero-shot", f"published top-1 in percent{protocols} under {templates}; {tolerance}"
-    for model, percent in card.top1.percent:
-        yield "", f"{percent:.2f} {model}"
-    yield "", f"by {card.top1.source}"
+    return [
+        ("zero-shot", f"published top-1 in percent{protocols} under {templates}; {tolerance}"),
+        *(("", f"{percent:.2f} {model}") for model, percent in card.top1.percent),
+        ("", f"by {card.top1.source}"),
+    ]
 
 
 def print_cards(references: Sequence[str], title: str = "", note: str = "") -> None:
     """A table of sets on the terminal."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    from ood_lightning.report.console import console
-
     header, *rows = lines(references)
-    table = Table(title=title, title_justify="left", box=SIMPLE)
-    for name in header:
-        right = name in ("images", "classes")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name == "set", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    rich_table = table(title, header, rows)
+    for column in rich_table.columns:
+        column.justify = "right" if column.header in ("images", "classes") else "left"
+        column.no_wrap = column.header == "set"
 
     out = console()
-    out.print(table)
+    out.print(rich_table)
     legend = LEGEND if any(row[2].endswith("?") for row in rows) else ""
-    for text in (note, total(references), legend):
-        if text:
-            out.print(text, soft_wrap=True)
+    for text in filter(None, (note, total(references), legend)):
+        out.print(text, soft_wrap=True)
 
 
 def print_card(card: Card, protocol: Protocol) -> None:
     """A card in full, and the commands of one of its protocols."""
-    from ood_lightning.report.console import console
-
     out = console()
     out.print(f"{card.name}: {card.title}", soft_wrap=True)
     for name, text in card_lines(card):

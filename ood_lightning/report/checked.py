@@ -1,13 +1,13 @@
 """What `data check` found, on the terminal and as JSON. Needs no torch."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ood_lightning.data.check.content import Problem, SetContent
 from ood_lightning.plurals import many
+from ood_lightning.report.console import console, table
 
 FORMAT = "ood_lightning/check/1"
 FEW = 10  # problems of one kind and set on the terminal
@@ -16,14 +16,11 @@ COLUMNS = ("set", "role", "shards", "pictures", "promised", "classes", "class na
 
 def print_check(contents: Sequence[SetContent], problems: Sequence[Problem]) -> None:
     """A row for each set, then the problems, of each kind the first few."""
-    from ood_lightning.report.console import console, table
-
     out = console()
     n_problems = Counter(problem.set for problem in problems)
     out.print(table("Sets", COLUMNS, [_row(content, n_problems) for content in contents]))
 
-    kinds = Counter((problem.set, problem.kind) for problem in problems)
-    for (name, kind), n in kinds.items():
+    for (name, kind), n in Counter((problem.set, problem.kind) for problem in problems).items():
         out.print(f"{name}, {kind}: {n:,}")
         for problem in [p for p in problems if (p.set, p.kind) == (name, kind)][:FEW]:
             out.print(f"  {problem.where}: {problem.what}", soft_wrap=True)
@@ -64,8 +61,7 @@ def as_json(contents: Sequence[SetContent], problems: Sequence[Problem]) -> dict
         for content in contents
     ]
 
-    listed = [{"set": p.set, "kind": p.kind, "where": p.where, "what": p.what} for p in problems]
-    return {"format": FORMAT, "sets": sets, "problems": listed}
+    return {"format": FORMAT, "sets": sets, "problems": [asdict(problem) for problem in problems]}
 
 
 def _classes(content: SetContent) -> int:

@@ -1,30 +1,22 @@
 """The terminal for names that people chose: no text is taken for markup, and no word is cut short."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
 WIDTH = 160  # columns where no terminal says
 
 
 def console() -> Console:
     """Standard output; `[red]` is a word like any other."""
-    from rich.console import Console
-
     return Console(width=None if Console().is_terminal else WIDTH, markup=False, highlight=False, emoji=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], show_edge: bool = True) -> Table:
     """A plain table; the first column to the left, the others, which are mostly numbers, to the right."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    rich_table = Table(title=title, title_justify="left", box=SIMPLE)
+    rich_table = Table(title=title, title_justify="left", box=SIMPLE, show_edge=show_edge)
     for i, name in enumerate(columns):
         rich_table.add_column(name, justify="right" if i else "left", overflow="fold")
     for row in rows:

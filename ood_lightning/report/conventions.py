@@ -35,9 +35,7 @@ def stored_scores(folder: Path, rows: Sequence[Result], prefix: str) -> dict[Pai
     columns = {prefix + name: k for k, name in enumerate(detectors)}
 
     pairs = {}
-    for row in single(rows):
-        if row.stream:
-            continue
+    for row in [row for row in single(rows) if not row.stream]:
         if row.detector not in columns or not {row.id_set, row.ood_set} <= scores.keys():
             raise SourceError(
                 f"{path} lacks scores of {row.detector} on {row.id_set} or {row.ood_set}: run `test` again"
@@ -73,8 +71,8 @@ def convention_tables(
 
     fprs = {r: float(metric(*scores[r.detector, r.id_set, r.ood_set], 0.95)) for r in static}
     for mean in means(static):
-        by_set = {r.ood_set: fprs[r] for r in static if r.kind == mean.kind and mean.group in ("", r.group)}
-        fprs[mean] = fmean(by_set.values())
+        members = {r.ood_set: r for r in static if r.kind == mean.kind and mean.group in ("", r.group)}
+        fprs[mean] = fmean(fprs[r] for r in members.values())
 
     return [
         Table(

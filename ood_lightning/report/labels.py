@@ -1,18 +1,13 @@
 """Label sets for the eye: one set, and what differs between two. Needs no torch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.functional.overlap import folded, overlap
 from ood_lightning.report.console import console, table
 from ood_lightning.wordnet.hops import NounHops, noun_hops
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 FEW = 12  # words in a line of examples
 LONG = 60  # characters of one value of a recipe
@@ -68,14 +63,13 @@ def flat(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def summary(labels: LabelSet) -> dict[str, str]:
     """What a set is and was made from, by heading; headings of which its recipe says nothing are left out."""
     recipe = flat(labels.recipe)
-    lines = {}
-    for heading, parts in SUMMARY.items():
-        texts = [text.format(_value(key, recipe[key])) for key, text in parts.items() if key in recipe]
-        if any(texts):
-            lines[heading] = ", ".join(texts)
+    texts = {
+        heading: [text.format(_value(key, recipe[key])) for key, text in parts.items() if key in recipe]
+        for heading, parts in SUMMARY.items()
+    }
 
     edited = "EDITED since it was written" if labels.edited else "as it was written"
-    return lines | {
+    return {heading: ", ".join(parts) for heading, parts in texts.items() if any(parts)} | {
         "supervision": ", ".join(labels.supervision) or "nothing",
         "negatives": _negatives(labels),
         "sha256": f"{labels.sha256[:12]}, {edited}",
@@ -93,24 +87,20 @@ def print_set(source: str, labels: LabelSet, top: int, names: Sequence[str] | No
     """
     out = console()
     out.print(f"{source}: {len(labels.positives):,} positives")
-    for heading, text in summary(labels).items():
-        _print_line(out, heading, text)
-    for oddity in labels.oddities():
-        _print_line(out, "note", oddity)
+    lines = [*summary(labels).items(), *(("note", oddity) for oddity in labels.oddities())]
     if names:
-        _print_line(out, "names", _compared(labels.words, names))
-        _print_line(out, "hops", _hops(noun_hops(labels.words, names)))
+        lines += [("names", _compared(labels.words, names)), ("hops", _hops(noun_hops(labels.words, names)))]
+    for heading, text in lines:
+        out.print(f"  {heading:<{HEADING}}{text}", soft_wrap=True)
 
-    best = by_support(labels.positives)[:top]
-    columns, rows = [*SUPPORT], [[p.label, *_support(p)] for p in best]
+    rows = [[p.label, *_support(p)] for p in by_support(labels.positives)[:top]]
     if names:
         true = {folded(name) for name in names}
-        columns.append("true name")
         rows = [[*row, "*" if folded(row[0]) in true else ""] for row in rows]
-    out.print(table("", columns, rows))
+    out.print(table("", [*SUPPORT, "true name"] if names else SUPPORT, rows))
 
-    if len(best) < len(labels.positives):
-        out.print(f"  ... and {len(labels.positives) - len(best):,} more: --top {len(labels.positives)} shows all")
+    if len(rows) < len(labels.positives):
+        out.print(f"  ... and {len(labels.positives) - len(rows):,} more: --top {len(labels.positives)} shows all")
 
 
 def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], top: int) -> None:
@@ -124,8 +114,10 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
     out = console()
     for side, source, labels in zip("AB", sources, sets, strict=True):
         edited = ", EDITED" if labels.edited else ""
-        line = f"{side}: {source}, {len(labels.positives):,} positives, sha256 {labels.sha256[:12]}{edited}"
-        out.print(line, soft_wrap=True)
+        out.print(
+            f"{side}: {source}, {len(labels.positives):,} positives, sha256 {labels.sha256[:12]}{edited}",
+            soft_wrap=True,
+        )
 
     a, b = sets
     recipe_a, recipe_b = flat(a.recipe), flat(b.recipe)
@@ -136,32 +128,33 @@ def print_difference(sources: tuple[str, str], sets: tuple[LabelSet, LabelSet], 
     if a.negatives != b.negatives:
         out.print(f"negatives: A {_negatives(a)}; B {_negatives(b)}", soft_wrap=True)
 
-    _print_positives(out, a, b, top)
+    _print_positives(a, b, top)
     if not changed and a.positives == b.positives and a.negatives == b.negatives:
         out.print("the two sets are the same")
 
 
-def _print_positives(out: Console, a: LabelSet, b: LabelSet, top: int) -> None:
+def _print_positives(a: LabelSet, b: LabelSet, top: int) -> None:
     """Words on one side alone, then common words with another support on either side."""
     of_a = {folded(p.label): p for p in a.positives}
     of_b = {folded(p.label): p for p in b.positives}
     for side, these, others in (("A", of_a, of_b), ("B", of_b, of_a)):
         alone = by_support(p for word, p in these.items() if word not in others)
-        if alone:
-            rows = [[p.label, *_support(p)] for p in alone[:top]]
-            out.print(table(f"only in {side}: {len(alone):,}{_first(top, alone)}", SUPPORT, rows))
+        _print_first(f"only in {side}: {len(alone):,}", [[p.label, *_support(p)] for p in alone], top)
 
     pairs = [(p, of_b[word]) for word, p in of_a.items() if word in of_b]
     moved = [(p, q) for p, q in pairs if _support(p) != _support(q)]
-    out.print(f"in both: {len(pairs):,} words, {len(moved):,} of them with another support")
-    if moved:
-        moved.sort(key=lambda pair: -abs((pair[0].images or 0) - (pair[1].images or 0)))
-        rows = [[p.label, *map(_change, _support(p), _support(q))] for p, q in moved[:top]]
-        out.print(table(f"support, A > B, by change of images{_first(top, moved)}", SUPPORT, rows))
+    moved.sort(key=lambda pair: -abs((pair[0].images or 0) - (pair[1].images or 0)))
+    console().print(f"in both: {len(pairs):,} words, {len(moved):,} of them with another support")
+    supports = [(p.label, zip(_support(p), _support(q), strict=True)) for p, q in moved]
+    rows = [[label, *(old if old == new else f"{old} > {new}" for old, new in support)] for label, support in supports]
+    _print_first("support, A > B, by change of images", rows, top)
 
 
-def _print_line(out: Console, heading: str, text: str) -> None:
-    out.print(f"  {heading:<{HEADING}}{text}", soft_wrap=True)
+def _print_first(title: str, rows: Sequence[Sequence[str]], top: int) -> None:
+    """A table of words and their support, if there are any."""
+    if rows:
+        first = f", the first {top}" if len(rows) > top else ""
+        console().print(table(title + first, SUPPORT, rows[:top]))
 
 
 def _compared(words: Sequence[str], names: Sequence[str]) -> str:
@@ -191,14 +184,6 @@ def _support(positive: Positive) -> list[str]:
     """Clusters, images and agreement as cells; `-` where unknown."""
     counts = ["-" if n is None else f"{n:,}" for n in (positive.clusters, positive.images)]
     return [*counts, "-" if positive.agreement is None else f"{100 * positive.agreement:.1f} %"]
-
-
-def _change(a: str, b: str) -> str:
-    return a if a == b else f"{a} > {b}"
-
-
-def _first(top: int, every: Sequence[object]) -> str:
-    return f", the first {top}" if len(every) > top else ""
 
 
 def _negatives(labels: LabelSet) -> str:

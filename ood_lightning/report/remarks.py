@@ -1,14 +1,13 @@
 """What must be known beside a run's rows: a model that the gate did not pass, and images that were left out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.results import Result, single
 from ood_lightning.plurals import many
-from ood_lightning.report.lost import lost_pictures
+
+FEW = 5  # images of a set that were left out, on the terminal
 
 Run = tuple[str, Sequence[Result], Mapping[str, Any]]  # its name, its rows, and `about` of its results.json
 
@@ -19,25 +18,44 @@ def remarks(metadata: Mapping[str, Any]) -> list[str]:
     Args:
         metadata: `about` of `results.json`, as in all functions here.
     """
-    lines = []
     failed = [
         f"of {top1['set']} is {top1['percent']:.2f} %, published {top1['published']:.2f} %"
         for top1 in metadata.get("top1", ())
         if top1["passes"] is False  # None where nothing was published
     ]
-    if failed:
-        lines.append(f"the model gate was not passed (gate: warn): zero-shot top-1 {'; '.join(failed)}")
-    return [*lines, *metadata.get("remarks", ())]
+    gate = f"the model gate was not passed (gate: warn): zero-shot top-1 {'; '.join(failed)}"
+    return [*([gate] if failed else []), *metadata.get("remarks", ())]
 
 
 def metric_lines(metadata: Mapping[str, Any]) -> list[str]:
     """A line for each metric beyond the standard ones: what it measures, and its direction."""
+    return [
+        f"{name}: {metric['title']}; {'higher' if metric['higher_is_better'] else 'lower'} is better."
+        for name, metric in metadata.get("metrics", {}).items()
+        if name not in ROW_COLUMNS
+    ]
+
+
+def lost_pictures(metadata: Mapping[str, Any], max_images: int | None = None) -> list[str]:
+    """A line with the count of each set's images that cannot be decoded, then one for each of these images.
+
+    Args:
+        metadata: its `bad_samples` are `shard key: reason` by set.
+        max_images: how many images of a set are listed; all if None.
+    """
     lines = []
-    for name, metric in metadata.get("metrics", {}).items():
-        if name not in ROW_COLUMNS:
-            direction = "higher" if metric["higher_is_better"] else "lower"
-            lines.append(f"{name}: {metric['title']}; {direction} is better.")
+    for name, reasons in metadata.get("bad_samples", {}).items():
+        listed = reasons[:max_images]
+        lines.append(f"{name}: {len(reasons):,} pictures cannot be decoded and are left out")
+        lines += [f"- {_plain(reason)}" for reason in listed]
+        if len(listed) < len(reasons):
+            lines.append(f"- and {len(reasons) - len(listed):,} more")
     return lines
+
+
+def _plain(text: str) -> str:
+    """Text with its line breaks and control characters spelt out: a key is whatever somebody called a file."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def around(tables: str, metadata: Mapping[str, Any]) -> str:
@@ -47,17 +65,12 @@ def around(tables: str, metadata: Mapping[str, Any]) -> str:
         tables: Markdown with a line break at the end.
         metadata: names the runs or the encoder in the title.
     """
-    title = "# Results"
-    if metadata.get("runs"):
-        title += f" of {many(len(metadata['runs']), 'run')}"
-    elif metadata.get("encoder"):
-        title += f" of {metadata['encoder']}"
+    source = many(len(metadata["runs"]), "run") if metadata.get("runs") else metadata.get("encoder")
+    title = f"# Results of {source}" if source else "# Results"
 
-    parts = ["\n\n".join([title, *remarks(metadata)]) + "\n", tables]
-    for lines in (metric_lines(metadata), lost_pictures(metadata.get("bad_samples", {}))):
-        if lines:
-            parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    before = "\n\n".join([title, *remarks(metadata)]) + "\n"
+    after = ["\n".join(lines) + "\n" for lines in (metric_lines(metadata), lost_pictures(metadata)) if lines]
+    return "\n".join([before, tables, *after])
 
 
 def joined(runs: Sequence[Run]) -> dict[str, Any]:
@@ -73,7 +86,8 @@ def joined(runs: Sequence[Run]) -> dict[str, Any]:
     lost: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for _, _, metadata in runs for name in metadata.get("bad_samples", ())):
         by_run = _lost_by_run(name, runs)
-        if len({frozenset(map(_image, reasons)) for reasons in by_run.values()}) == 1:
+        # shard and key alone tell images apart: the reason may read otherwise on another machine
+        if len({frozenset(reason.partition(": ")[0] for reason in reasons) for reasons in by_run.values()}) == 1:
             lost[name] = next(iter(by_run.values()))
         else:
             lost |= {f"{name} in {run}": reasons for run, reasons in by_run.items() if reasons}
@@ -87,14 +101,9 @@ def joined(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _lost_by_run(set_name: str, runs: Sequence[Run]) -> dict[str, list[str]]:
     """What each run left out of a set, of the runs that read it; nothing, where the run has its rows alone."""
-    lost = {}
-    for run, rows, metadata in runs:
-        bad_samples = metadata.get("bad_samples", {})
-        if set_name in bad_samples or any(set_name in (row.id_set, row.ood_set) for row in single(rows)):
-            lost[run] = bad_samples.get(set_name, [])
-    return lost
-
-
-def _image(line: str) -> str:
-    """Shard and key of a line of `bad_samples`; the reason may read otherwise on another machine."""
-    return line.partition(": ")[0]
+    return {
+        run: metadata.get("bad_samples", {}).get(set_name, [])
+        for run, rows, metadata in runs
+        if set_name in metadata.get("bad_samples", {})
+        or any(set_name in (row.id_set, row.ood_set) for row in single(rows))
+    }

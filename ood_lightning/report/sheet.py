@@ -1,12 +1,8 @@
 """A contact sheet: mined concepts with pictures of their clusters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 CELL, GAP, HEAD = 96, 6, 22  # pixels: side of an image, space between concepts, height of a name
 PER_CONCEPT = (3, 3)  # columns and rows of images
@@ -19,8 +15,6 @@ def contact_sheet(concepts: Sequence[tuple[str, Sequence[Image.Image]]], columns
         concepts: name and images, in the order of the sheet.
         columns: concepts side by side.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     across, down = PER_CONCEPT
     width = across * CELL + GAP  # of a concept
     height = HEAD + down * CELL + 2 * GAP

@@ -1,7 +1,5 @@
 """Results on disk: JSON with what the run was, CSV, and every table in Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -36,8 +34,8 @@ def write_results(
         comparisons: of label-free with names-based detectors.
     """
     rows = [to_row(result) for result in [*single(results), *means(results)]]
-    content = {"about": metadata, "results": rows, "comparisons": [asdict(comparison) for comparison in comparisons]}
-    write_json(folder / "results.json", content)
+    pairs = [asdict(comparison) for comparison in comparisons]
+    write_json(folder / "results.json", {"about": metadata, "results": rows, "comparisons": pairs})
 
     columns = dict.fromkeys(column for row in rows for column in row)  # one run may have a metric that another lacks
     sheet = io.StringIO()
@@ -92,14 +90,13 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
         SourceError: there is nothing to read, or it holds no results; names the file and the field.
     """
     file = path / "results.json" if path.is_dir() else path
-    text = _text(file)
-    if text is None:
+    if not file.is_file():
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
     if file.suffix == ".csv":
-        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(text))])
+        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
     else:
-        content = decode_json(text, _Content, str(file), SourceError)
+        content = decode_json(_text(file), _Content, str(file), SourceError)
     results = [from_row(row) for row in _valid_rows(content.results, file)]
 
     if not single(results):
@@ -116,21 +113,17 @@ def read_about(path: Path) -> dict[str, Any]:
         SourceError: the file is damaged; names the file and the field.
     """
     file = path if path.suffix == ".json" else (path if path.is_dir() else path.parent) / "results.json"
-    text = _text(file)
-    if text is None:
+    if not file.is_file():
         return {}
 
-    content = decode_json(text, dict[str, Any], str(file), SourceError)
+    content = decode_json(_text(file), dict[str, Any], str(file), SourceError)
     metadata = decode_plain({"about": content.get("about", {})}, dict[str, _Metadata], str(file), SourceError)
     return dict(metadata["about"])
 
 
-def _text(file: Path) -> str | None:
-    """Content of a text file; None if there is no such file."""
+def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
     except UnicodeDecodeError as error:
         raise SourceError(f"{file} holds no results: {error}") from None
 
@@ -151,14 +144,12 @@ def _plain(row: Mapping[str, object]) -> dict[str, object]:
 
 def _valid_rows(rows: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
     """The same rows, if every column is known and holds what it should; those that may be None may be missing too."""
-    kinds = dict(ROW_COLUMNS)
-    for further in further_metrics(column for row in rows for column in row).values():
-        kinds |= dict.fromkeys(further, float | None)
+    further = further_metrics(column for row in rows for column in row)
+    kinds = ROW_COLUMNS | {column: float | None for columns in further.values() for column in columns}
     optional = {column: NotRequired[kind] for column, kind in kinds.items() if kind == kind | None}
 
     typed_dict: Any = TypedDict  # type checkers want the columns written out; here the file says which there are
     row_type = typed_dict("row_type", kinds | optional)
     row_type.__pydantic_config__ = STRICT
     kind: Any = dict[str, list[row_type]]  # type: ignore[valid-type]
-    valid: list[dict[str, Any]] = decode_plain({"results": rows}, kind, str(file), SourceError)["results"]
-    return valid
+    return list(decode_plain({"results": rows}, kind, str(file), SourceError)["results"])

@@ -1,9 +1,8 @@
 """Finished fits of one sweep over the number of clusters, side by side. Needs no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.functional.elbow import Elbow
 from ood_lightning.report.console import console, table
 from ood_lightning.report.labels import flat
-from ood_lightning.report.plots import Panel, curves
+from ood_lightning.report.plots import draw_curve, svg
 
 COUNTS = {"asked": "C", "in_use": "in use", "positives": "|P|"}  # of quality.json's clusters: heading of the table
 MEASURES = {  # of the same: heading of the table, title of the panel
@@ -32,18 +31,15 @@ class Fit:
 
     Args:
         source: its folder.
+        n_clusters: C, the empty clusters included.
         measures: `clusters` of its quality.json.
         recipe: of its labels.json, by dotted keys.
     """
 
     source: str
+    n_clusters: int
     measures: dict[str, float]
     recipe: dict[str, str]
-
-    @property
-    def n_clusters(self) -> int:
-        """C, the empty clusters included."""
-        return int(self.measures["asked"])
 
 
 def read_fits(runs: Sequence[str]) -> list[Fit]:
@@ -58,13 +54,12 @@ def read_fits(runs: Sequence[str]) -> list[Fit]:
     for a, b in pairwise(fits):
         if a.n_clusters == b.n_clusters:
             raise SettingsError(f"{a.source} and {b.source} both have {a.n_clusters} clusters: give one fit for each C")
-        decisive = [key for key in differing([a, b]) if key.split(".")[0] in DECISIVE]
-        if decisive:
-            key = decisive[0]
-            raise SettingsError(
-                f"{a.source} and {b.source} differ in {key} ({a.recipe.get(key)} and {b.recipe.get(key)}): a curve "
-                f"over C needs one ID set, encoder, corpus and prompt set"
-            )
+        for key in differing([a, b]):
+            if key.split(".")[0] in DECISIVE:
+                raise SettingsError(
+                    f"{a.source} and {b.source} differ in {key} ({a.recipe.get(key)} and {b.recipe.get(key)}): a curve "
+                    f"over C needs one ID set, encoder, corpus and prompt set"
+                )
 
     return fits
 
@@ -79,7 +74,7 @@ def _read_fit(run: str) -> Fit:
         raise SourceError(f"{folder / FILE} lacks {', '.join(sorted(missing))}: fit again")
     if labels.edited or labels.sha256 != quality["label_sets"].get("labels", {}).get("sha256"):
         raise SourceError(f"{folder}: labels.json is not the set that {FILE} was measured on: fit again")
-    return Fit(run, quality["clusters"], flat(labels.recipe))
+    return Fit(run, int(quality["clusters"]["asked"]), quality["clusters"], flat(labels.recipe))
 
 
 def differing(fits: Sequence[Fit]) -> list[str]:
@@ -99,9 +94,10 @@ def print_sweep(fits: Sequence[Fit], elbow: Elbow) -> None:
 
     out = console()
     out.print(table("", headings, rows))
-    chosen = fits[elbow.at].n_clusters
-    out.print(f"elbow of |P| / C: C = {chosen}, the point farthest from the chord, both axes scaled to [0, 1]")
-
+    out.print(
+        f"elbow of |P| / C: C = {fits[elbow.at].n_clusters}, the point farthest from the chord, both axes scaled to "
+        f"[0, 1]"
+    )
     if elbow.distances[elbow.at] < 0:
         out.print("note: it lies above the chord, so the curve does not saturate: try a wider range of C")
     other = differing(fits)
@@ -111,6 +107,16 @@ def print_sweep(fits: Sequence[Fit], elbow: Elbow) -> None:
 
 def drawn(fits: Sequence[Fit], elbow: Elbow) -> str:
     """The four measures over C as SVG, the elbow ringed."""
-    x = [float(fit.n_clusters) for fit in fits]
-    panels = [Panel(title, x, [fit.measures[key] for fit in fits], elbow.at) for key, (_, title) in MEASURES.items()]
-    return curves(panels, "clusters asked for, C")
+    x = [fit.n_clusters for fit in fits]
+    curves = [
+        partial(
+            draw_curve,
+            title=title,
+            x_label="clusters asked for, C",
+            x=x,
+            y=[fit.measures[key] for fit in fits],
+            marked=elbow.at,
+        )
+        for key, (_, title) in MEASURES.items()
+    ]
+    return svg(curves, columns=2, width=4.4)

@@ -1,8 +1,6 @@
 """Tables from rows of results, as lines of cells and in Markdown. Percent appear in this room and only here."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ood_lightning.metrics.columns import parts_of
@@ -27,27 +25,19 @@ class Table(NamedTuple):
     note: str = ""
 
 
-class Kind(NamedTuple):
-    """Rows that share their tables.
+def kinds(results: Sequence[Result]) -> list[tuple[list[Result], str]]:
+    """Rows that share their tables, with the end of these tables' titles; none is empty.
 
-    Attributes:
-        rows: of detectors that score each image alone, or of those that learn from the test stream.
-        title_end: what every title says of the latter; empty for the former.
+    Rows of detectors that score each image alone, whose titles have no such end, then of those that learn from the test
+    stream.
     """
-
-    rows: list[Result]
-    title_end: str
-
-
-def kinds(results: Sequence[Result]) -> list[Kind]:
-    """Rows of detectors that score each image alone, then of those that learn from the test stream; none is empty."""
     static = [result for result in results if not result.stream]
     streams = [result for result in results if result.stream]
 
     orders = " or ".join(str(n) for n in dict.fromkeys(result.orders or 1 for result in streams))
     plural = "" if orders == "1" else "s"
-    both = [Kind(static, ""), Kind(streams, f"; learns from the test stream; {orders} order{plural}")]
-    return [kind for kind in both if kind.rows]
+    of_streams = f"; learns from the test stream; {orders} order{plural}"
+    return [(rows, title_end) for rows, title_end in ((static, ""), (streams, of_streams)) if rows]
 
 
 def shown_metrics(results: Sequence[Result]) -> dict[str, str]:
@@ -74,6 +64,12 @@ def auroc_and_fpr(result: Result) -> str:
     return f"{percent(result, 'auroc')} / {percent(result, OURS)}"
 
 
+def metric_table(results: Sequence[Result], id_set: str, metric: str, title_end: str, interval: bool = False) -> Table:
+    """One metric of every detector on every single set of an ID set, and its means."""
+    lines = grid(results, id_set, lambda r: percent(r, metric, interval))
+    return Table(title_of_sets(id_set, metric, shown_metrics(results)[metric], title_end), lines)
+
+
 def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] = auroc_and_fpr) -> list[list[str]]:
     """Lines of one ID set: detectors and OOD sets, means of groups, mean of all; the longer side down the page.
 
@@ -88,57 +84,29 @@ def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] =
     cells = {(r.detector, r.ood_set): cell(r) for r in of_single_sets}
     cells |= {(r.detector, f"{MEAN} {r.group}".strip()): cell(r) for r in means(of_id_set)}
 
-    ood_sets = list(dict.fromkeys(r.ood_set for r in of_single_sets))
-    groups = list(dict.fromkeys(r.group for r in of_single_sets if r.group))
-    columns = [*ood_sets, *(f"{MEAN} {group}" for group in groups), MEAN]
-    lines = [["detector", "supervision", *columns]]
-    for detector, supervision in {r.detector: _supervision(r) for r in of_single_sets}.items():
-        lines.append([detector, supervision, *(cells.get((detector, column), "-") for column in columns)])
-    return _upright(lines)
-
-
-def summary(results: Sequence[Result], id_set: str) -> list[list[str]]:
-    """Lines of one ID set's means over all OOD sets: one detector in a line, metrics with their intervals."""
-    of_id_set = [result for result in results if result.id_set == id_set]
-    over_all_sets = [mean for mean in means(of_id_set) if not mean.group]
-
-    metrics = shown_metrics(over_all_sets)
-    lines = [["detector", "supervision", *metrics.values()]]
-    for mean in over_all_sets:
-        lines.append([mean.detector, _supervision(mean), *(percent(mean, metric, interval=True) for metric in metrics)])
-    return lines
-
-
-def shifts(results: Sequence[Result]) -> list[list[str]]:
-    """Lines of the means of every ID set, the header first: how much a shift of style costs each detector."""
-    cells = {(mean.detector, mean.id_set): auroc_and_fpr(mean) for mean in means(results) if not mean.group}
-    detectors = list(dict.fromkeys(detector for detector, _ in cells))
-    id_sets = list(dict.fromkeys(id_set for _, id_set in cells))
-
-    lines = [["detector", *id_sets]]
-    for detector in detectors:
-        lines.append([detector, *(cells.get((detector, id_set), "-") for id_set in id_sets)])
-    return _upright(lines)
-
-
-def matrix(comparisons: Sequence[Comparison], id_set: str) -> list[list[str]]:
-    """Lines of one ID set: differences in points with their p-values, label-free detectors against names-based ones."""
-    of_id_set = [comparison for comparison in comparisons if comparison.id_set == id_set]
-    cells = {(c.label_free, c.names_based): f"{100 * c.difference:+.2f}, p = {c.p_value:.3f}" for c in of_id_set}
-    label_free = list(dict.fromkeys(c.label_free for c in of_id_set))
-    names_based = list(dict.fromkeys(c.names_based for c in of_id_set))
-
-    lines = [["difference to", *label_free]]
-    for named in names_based:
-        lines.append([named, *(cells.get((free, named), "-") for free in label_free)])
-    return _upright(lines)
+    groups = dict.fromkeys(f"{MEAN} {r.group}" for r in of_single_sets if r.group)
+    columns = [*dict.fromkeys(r.ood_set for r in of_single_sets), *groups, MEAN]
+    starts = {r.detector: [r.detector, _supervision(r)] for r in of_single_sets}
+    return _upright(["detector", "supervision"], starts, columns, cells)
 
 
 def _supervision(result: Result) -> str:
     return ", ".join(result.supervision) or "nothing"
 
 
-def _upright(lines: list[list[str]]) -> list[list[str]]:
+def _upright(
+    head: list[str], starts: Mapping[str, list[str]], columns: list[str], cells: Mapping[tuple[str, str], str]
+) -> list[list[str]]:
+    """Cells by line and column, `-` where there is none; the longer side down the page.
+
+    Args:
+        head: what the header begins with.
+        starts: what each line begins with, by its name.
+        columns: names of the others.
+        cells: by names of line and column.
+    """
+    lines = [head + columns]
+    lines += [[*start, *(cells.get((name, column), "-") for column in columns)] for name, start in starts.items()]
     return lines if len(lines) >= len(lines[0]) else [list(column) for column in zip(*lines, strict=True)]
 
 
@@ -149,25 +117,34 @@ def title_of_sets(id_set: str, metric: str, heading: str, title_end: str) -> str
 
 
 def summary_table(results: Sequence[Result], id_set: str, title_end: str) -> Table:
-    """The main table of an ID set."""
-    n_sets = len({result.ood_set for result in single(results) if result.id_set == id_set})
-    title = f"ID set {id_set}: mean over {many(n_sets, 'OOD set')} (%)"
-
-    resamples = {mean.resamples for mean in means(results) if mean.id_set == id_set and mean.resamples}
+    """The main table of an ID set: its means over all OOD sets, one detector in a line, metrics with intervals."""
+    of_id_set = [result for result in results if result.id_set == id_set]
+    title = f"ID set {id_set}: mean over {many(len({r.ood_set for r in single(of_id_set)}), 'OOD set')} (%)"
+    resamples = {mean.resamples for mean in means(of_id_set) if mean.resamples}
     if resamples:
         title += f", 95 % bootstrap interval of {' or '.join(map(str, sorted(resamples)))} resamples"
-    return Table(title + title_end, summary(results, id_set))
+
+    over_all_sets = [mean for mean in means(of_id_set) if not mean.group]
+    metrics = shown_metrics(over_all_sets)
+    lines = [["detector", "supervision", *metrics.values()]]
+    lines += [
+        [mean.detector, _supervision(mean), *(percent(mean, metric, interval=True) for metric in metrics)]
+        for mean in over_all_sets
+    ]
+    return Table(title + title_end, lines)
 
 
 def shift_table(results: Sequence[Result], title_end: str) -> list[Table]:
-    """The means of all ID sets where there are several."""
-    if len({result.id_set for result in results}) == 1:
-        return []
-    return [Table(f"Mean over the OOD sets, by ID set: AUROC / {OURS} (%){title_end}", shifts(results))]
+    """The means of all ID sets where there are several: how much a shift of style costs each detector."""
+    cells = {(mean.detector, mean.id_set): auroc_and_fpr(mean) for mean in means(results) if not mean.group}
+    id_sets = list(dict.fromkeys(id_set for _, id_set in cells))
+    lines = _upright(["detector"], {detector: [detector] for detector, _ in cells}, id_sets, cells)
+    title = f"Mean over the OOD sets, by ID set: AUROC / {OURS} (%){title_end}"
+    return [Table(title, lines)] if len(id_sets) > 1 else []
 
 
 def comparison_table(comparisons: Sequence[Comparison], id_set: str) -> list[Table]:
-    """The p-values of an ID set, if it has any; the note says how they are computed."""
+    """Differences of label-free from names-based detectors of an ID set, if it has any; the note explains p-values."""
     of_id_set = [comparison for comparison in comparisons if comparison.id_set == id_set]
     if not of_id_set:
         return []
@@ -179,7 +156,10 @@ def comparison_table(comparisons: Sequence[Comparison], id_set: str) -> list[Tab
         f"better. Least possible: {smallest:.3f}. Comparisons made: {len(of_id_set)}; p is not corrected for their "
         f"number."
     )
-    return [Table(title, matrix(of_id_set, id_set), note)]
+    cells = {(c.names_based, c.label_free): f"{100 * c.difference:+.2f}, p = {c.p_value:.3f}" for c in of_id_set}
+    label_free = list(dict.fromkeys(c.label_free for c in of_id_set))
+    lines = _upright(["difference to"], {named: [named] for named, _ in cells}, label_free, cells)
+    return [Table(title, lines, note)]
 
 
 def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) -> str:
@@ -191,9 +171,7 @@ def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) 
             if not title_end:
                 tables += comparison_table(comparisons, id_set)
 
-            for metric, heading in shown_metrics(rows).items():
-                lines = grid(rows, id_set, lambda r, m=metric: percent(r, m, interval=True))  # type: ignore[misc]
-                tables.append(Table(title_of_sets(id_set, metric, heading, title_end), lines))
+            tables += [metric_table(rows, id_set, metric, title_end, interval=True) for metric in shown_metrics(rows)]
         tables += shift_table(rows, title_end)
 
     return "\n\n".join([*(paragraphs(table) for table in tables), CONVENTION]) + "\n"

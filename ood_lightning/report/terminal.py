@@ -1,29 +1,24 @@
 """Results on the terminal: the first ID set in full, the others by their means; nothing is cut to fit."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import Result
 from ood_lightning.report.console import console
-from ood_lightning.report.lost import FEW, lost_pictures
-from ood_lightning.report.remarks import metric_lines, remarks
+from ood_lightning.report.console import table as rich_table
+from ood_lightning.report.remarks import FEW, lost_pictures, metric_lines, remarks
 from ood_lightning.report.tables import (
     CONVENTION,
     OURS,
-    Kind,
     Table,
     comparison_table,
     grid,
     kinds,
-    percent,
+    metric_table,
     shift_table,
     shown_metrics,
     summary_table,
@@ -51,7 +46,7 @@ def print_results(
     """
     metadata = metadata or {}
     out = console()
-    print_tables([table for kind in kinds(results) for table in _tables(kind, comparisons)], out)
+    print_tables([table for kind in kinds(results) for table in _tables(*kind, comparisons)], out)
 
     if len({result.detector for result in results if not result.stream}) > MOST:
         out.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
@@ -65,24 +60,20 @@ def print_results(
 def print_remarks(metadata: Mapping[str, Any], out: Console | None = None) -> None:
     """Print what must be known beside the rows; of a set's images that were left out, the first few."""
     out = out or console()
-    for line in [*remarks(metadata), *lost_pictures(metadata.get("bad_samples", {}), FEW)]:
+    for line in [*remarks(metadata), *lost_pictures(metadata, FEW)]:
         out.print(f"  {line}", soft_wrap=True)
 
 
-def _tables(kind: Kind, comparisons: Sequence[Comparison]) -> list[Table]:
-    """Tables of the detectors of one kind."""
-    rows, title_end = kind
+def _tables(rows: Sequence[Result], title_end: str, comparisons: Sequence[Comparison]) -> list[Table]:
+    """Tables of detectors that share them."""
     id_set = rows[0].id_set
 
     if len({result.detector for result in rows}) > MOST:
-        lines = grid(rows, id_set, lambda r: percent(r, "auroc"))
-        tables = [Table(title_of_sets(id_set, "auroc", "AUROC", title_end), lines)]
+        tables = [metric_table(rows, id_set, "auroc", title_end)]
     else:
+        further = [metric for metric in shown_metrics(rows) if metric not in ("auroc", OURS)]
         tables = [Table(title_of_sets(id_set, "auroc", f"AUROC / {OURS}", title_end), grid(rows, id_set))]
-        for metric, heading in shown_metrics(rows).items():
-            if metric not in ("auroc", OURS):
-                lines = grid(rows, id_set, lambda r, m=metric: percent(r, m))  # type: ignore[misc]
-                tables.append(Table(title_of_sets(id_set, metric, heading, title_end), lines))
+        tables += [metric_table(rows, id_set, metric, title_end) for metric in further]
 
     tables += [*shift_table(rows, title_end), summary_table(rows, id_set, title_end)]
     if not title_end:
@@ -96,13 +87,7 @@ def print_tables(tables: Sequence[Table], out: Console | None = None) -> None:
     for table in tables:
         for i, (header, *rows) in enumerate(fitted(table.lines, out.width)):
             out.print(f"{table.title} (continued)" if i else table.title, style="italic")
-
-            rich_table = RichTable(box=SIMPLE, show_edge=False)
-            for j, name in enumerate(header):
-                rich_table.add_column(name, justify="right" if j else "left", overflow="fold")
-            for row in rows:
-                rich_table.add_row(*row)
-            out.print(rich_table)
+            out.print(rich_table("", header, rows, show_edge=False))
             out.print()
 
         if table.note:
@@ -117,14 +102,11 @@ def fitted(lines: list[list[str]], width: int) -> list[list[list[str]]]:
         width: of the terminal; a column that is too wide even beside the first alone is left to wrap.
     """
     widths = [max(cell_len(cell) for cell in column) + GAP for column in zip(*lines, strict=True)]
-    room = width - widths[0]  # beside the first column
 
-    parts, left = [[0]], room
+    parts = [[0]]
     for j in range(1, len(widths)):
-        if widths[j] > left and len(parts[-1]) > 1:
+        if sum(widths[k] for k in (*parts[-1], j)) > width and len(parts[-1]) > 1:
             parts.append([0])
-            left = room
         parts[-1].append(j)
-        left -= widths[j]
 
     return [[[line[j] for j in part] for line in lines] for part in parts]

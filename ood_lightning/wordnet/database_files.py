@@ -1,7 +1,11 @@
-"""WordNet's own database files, `data.noun` and the others, line by line."""
+"""WordNet's own database files, `data.noun` and the others, line by line; and the frozen ones of this package."""
 
+import hashlib
+import lzma
 import re
 from collections.abc import Iterator
+from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,10 +37,7 @@ def synsets(folder: Path, part: Literal["noun", "adj"]) -> Iterator[Synset]:
         CorpusError: if the file is missing or a line is cut.
     """
     path = folder / f"data.{part}"
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line or line.startswith("  "):
-            continue
-
+    for number, line in read_lines(path):
         synset = _parsed(line)
         if synset is None:
             raise CorpusError(f"{path}, line {number}: no synset of a WNDB file: {line[:60]!r}. Install WordNet again.")
@@ -59,14 +60,15 @@ def _parsed(line: str) -> Synset | None:
     return Synset(fields[0], file, lemmas, pointers) if whole else None
 
 
-def read_lines(path: Path) -> list[str]:
-    """A WNDB file as lines.
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a WNDB file with their numbers, without the licence in front.
 
     Raises:
         CorpusError: if it cannot be read; says where to get it.
     """
     try:
-        return path.read_text(encoding="utf-8").split("\n")
+        lines = enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
+        return [(number, line) for number, line in lines if line and not line.startswith("  ")]
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"cannot read WordNet's {path}: {error}. Install it (`apt-get install wordnet-base`), name a folder that "
@@ -78,9 +80,31 @@ def wndb_version(folder: Path) -> str:
     """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
     path = folder / "data.noun"
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.startswith("  "):
-                break
-            if release := re.search(r"WordNet (\d+(?:\.\d+)+)", line):
-                return release[1]
-    return "of unknown release"
+        licence = "".join(takewhile(lambda line: line.startswith("  "), file))
+
+    release = re.search(r"WordNet (\d+(?:\.\d+)+)", licence)
+    return release[1] if release else "of unknown release"
+
+
+def frozen_text(name: str, sha256: str) -> str:
+    """The text of a file of WordNet 3.0 that comes with this package, checked by its SHA-256.
+
+    Args:
+        name: of the file.
+        sha256: of the text inside, so that another liblzma does not change it.
+
+    Raises:
+        CorpusError: if the file is missing, damaged or changed.
+    """
+    file = files("ood_lightning") / "corpora" / "frozen" / name
+    try:
+        text = lzma.decompress(file.read_bytes())
+    except (OSError, lzma.LZMAError) as error:
+        raise CorpusError(f"cannot read {file}: {error}. Install ood-lightning again.") from error
+
+    if (digest := hashlib.sha256(text).hexdigest()) != sha256:
+        raise CorpusError(
+            f"{file} has SHA-256 {digest[:12]}..., expected {sha256[:12]}...: it was changed. Install ood-lightning "
+            f"again; for words of your own use ood_lightning.corpora.words.WordFile."
+        )
+    return text.decode()

@@ -15,8 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import read_lines, synsets, wndb_version
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import frozen_text, read_lines, synsets, wndb_version
 
 FROZEN_GRAPH = "wordnet30_noun_graph.txt.xz"
 FROZEN_GRAPH_SHA256 = "009d207675df7120ba13e93a404d3657a066b380e57bbe880c122d2d5b9c136e"  # of the text inside
@@ -65,14 +64,9 @@ def read_wndb(folder: Path) -> NounGraph:
         pointers = [[offset for pointer, offset in synset.pointers if pointer == symbol] for synset in nouns]
         return tuple(tuple(row[offset] for offset in offsets) for offsets in pointers)
 
-    index = read_lines(folder / "index.noun")
-    try:
-        senses = {}
-        for line in index:
-            if line and not line.startswith("  "):
-                fields = line.split()
-                n_senses = int(fields[2])
-                senses[fields[0]] = tuple(row[offset] for offset in fields[-n_senses:])  # the offsets end the line
+    index = [line.split() for _, line in read_lines(folder / "index.noun")]
+    try:  # the third field says how many offsets end the line
+        senses = {fields[0]: tuple(row[offset] for offset in fields[-int(fields[2]) :]) for fields in index}
         hypernyms, instance_of = targets("@"), targets("@i")
     except (KeyError, ValueError, IndexError) as error:
         raise CorpusError(
@@ -153,8 +147,13 @@ def parse_outline(text: str, version: str) -> NounGraph:
             if synset not in known:  # `ma` and `MA` may be lemmas of one synset
                 known.insert(0 if lemma.endswith("*") else len(known), synset)
 
-    frozen_senses = {lemma: tuple(known) for lemma, known in senses.items()}
-    return NounGraph(version, tuple(lemmas), tuple(hypernyms), tuple(instance_of), frozen_senses)
+    return NounGraph(
+        version,
+        tuple(lemmas),
+        tuple(hypernyms),
+        tuple(instance_of),
+        senses={lemma: tuple(known) for lemma, known in senses.items()},
+    )
 
 
 @lru_cache(maxsize=1)

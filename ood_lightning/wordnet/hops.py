@@ -11,8 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from ood_lightning.functional.hops import hops
-from ood_lightning.functional.overlap import folded
+from ood_lightning.functional.overlap import folded, hops
 from ood_lightning.wordnet.graph import frozen_graph
 
 
@@ -34,9 +33,8 @@ class NounHops(NamedTuple):
     @property
     def mean(self) -> float | None:
         """Mean hops of the words that can be reached; None where none can."""
-        if not self.bins:
-            return None
-        return sum(distance * n for distance, n in enumerate(self.bins)) / sum(self.bins)
+        total = sum(distance * n for distance, n in enumerate(self.bins))
+        return total / sum(self.bins) if self.bins else None
 
 
 def noun_hops(words: Iterable[str], names: Iterable[str]) -> NounHops:
@@ -53,17 +51,10 @@ def noun_hops(words: Iterable[str], names: Iterable[str]) -> NounHops:
     known = [senses(name) for name in different if senses(name)]
     steps = _steps(frozenset(chain.from_iterable(known)))
 
-    counts: Counter[int] = Counter()
-    unreachable = 0
-    for word in words:
-        distances = [distance for synset in senses(word) if (distance := steps[synset]) is not None]
-        if distances:
-            counts[min(distances)] += 1
-        else:
-            unreachable += 1
-
+    reached = [[far for synset in senses(word) if (far := steps[synset]) is not None] for word in words]
+    counts = Counter(min(distances) for distances in reached if distances)
     bins = tuple(counts[distance] for distance in range(max(counts, default=-1) + 1))
-    return NounHops(len(different), len(known), bins, unreachable)
+    return NounHops(len(different), len(known), bins, unreachable=len(reached) - counts.total())
 
 
 def senses(text: str) -> tuple[int, ...]:

@@ -1,16 +1,14 @@
 """What a person gets wrong is one message on standard error, exit status 2, and no traceback."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from safetensors.torch import save_file
+from command_line import write_label_set
 from shard_files import encoded, write_tar
 
 from ood_lightning.cli.main import main
@@ -27,22 +25,6 @@ Change = Callable[[dict[str, Any]], object]
 def own_sets(tmp_path: Path, sets: Path) -> Path:
     """A copy of the sets that a test may damage."""
     return Path(shutil.copytree(sets, tmp_path / "sets"))
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """Run a command that must end with one clear message."""
-
-    def run(command: list[str], words: str) -> None:
-        assert main(command) == 2
-        error = capsys.readouterr().err
-        assert "Traceback" not in error
-        (message,) = re.findall(r"^error: .*(?:\n(?!error).*)*", error, re.MULTILINE)
-        assert re.search(words, message), message
-        assert len(message.strip().splitlines()) == 1, message
-        assert len(message) < 600
-
-    return run
 
 
 def changed(config: Path, change: Change, folder: Path | None = None, original: Path | None = None) -> list[str]:
@@ -137,17 +119,6 @@ def test_an_ood_set_of_broken_pictures_alone(eval_yaml: Path, tmp_path: Path, re
     refused(command, r"set 'x' holds no pictures that can be decoded \(2 cannot\)")
 
 
-def label_set(path: Path, **change: Any) -> str:
-    """A label set on disk; returns its path."""
-    by_hand = {
-        "positives": (Positive("red"), Positive("green")),
-        "negatives": ("dog", "cat"),
-        "recipe": {"method": "hand"},
-    }
-    LabelSet(**{**by_hand, **change}).write(path)
-    return str(path)
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -166,18 +137,20 @@ def label_set(path: Path, **change: Any) -> str:
 def test_a_label_set_that_does_not_fit_the_run(
     change: dict[str, Any], words: str, eval_yaml: Path, tmp_path: Path, refused: Callable[..., None]
 ):
-    path = label_set(tmp_path / "l.json", **change)
+    path = write_label_set(tmp_path / "l.json", **change)
     refused(changed(eval_yaml, lambda s: model(s)["label_sets"].update(names=path)), words)
 
 
 def test_a_label_set_by_hand_may_hold_words_that_no_corpus_has(eval_yaml: Path, tmp_path: Path):
-    path = label_set(tmp_path / "l.json", positives=(Positive("a red thing"), Positive("Grün")), negatives=("a dog",))
+    path = write_label_set(
+        tmp_path / "l.json", positives=(Positive("a red thing"), Positive("Grün")), negatives=("a dog",)
+    )
     assert main(changed(eval_yaml, lambda s: model(s)["label_sets"].update(names=path))) == 0
     kept = LabelSet.read("run/eval/labels/names.json")
     assert kept.words == ["a red thing", "Grün"]
 
 
-MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", f"{DETECTORS}.label_mass.LabelMass"
+MCM, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.label_mass.LabelMass"
 
 
 @pytest.mark.parametrize(
@@ -239,59 +212,6 @@ def posmine(settings: dict[str, Any]) -> dict[str, Any]:
 )
 def test_what_is_wrong_with_a_fit(change: Change, words: str, fit_yaml: Path, refused: Callable[..., None]):
     refused(changed(fit_yaml, change), words)
-
-
-@pytest.fixture
-def step_yaml(tmp_path: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, Any]) -> Path:
-    """What `mine` and `predict` share."""
-    path = tmp_path / "step.yaml"
-    path.write_text(yaml.safe_dump({"encoder": encoder_yaml, "corpus": words_yaml, "cache_dir": "cache"}))
-    return path
-
-
-def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, refused: Callable[..., None]):
-    save_file({"cluster": torch.zeros(7, dtype=torch.int64)}, tmp_path / "seven.safetensors")
-    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "as_many.safetensors", {"id_set": "other"})
-    (tmp_path / "cut.safetensors").write_bytes(b"cut")
-    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json"]
-    command += ["--source", "ood_lightning.label_sets.clustermine.ClusterMine", "--votes"]
-    refused([*command, "seven.safetensors"], "clusters for 7 pictures, set 'train' has 48")
-    refused([*command, "as_many.safetensors"], "was made on another set than 'train'")
-    for name in ("none", "other", "cut"):
-        refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors holds no votes of a fit")
-    posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
-    refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
-    refused(command[:-1], r"label set 'ClusterMine' needs clusters of the ID training images")
-    assert not Path("l.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl"),
-        (["--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
-        (["--concepts", "-1"], r"concepts is -1: expected 1 or more"),
-        (["--images", "nowhere"], r"there is no file or folder nowhere"),
-        (["--images", "empty"], r"empty holds no pictures"),
-        (["--label_set", "none.json"], r"there is no label set none\.json"),
-        (
-            ["--label_set", "names.json", "--detector", MASS],
-            r"LabelMass needs negatives, the label set names\.json has none",
-        ),
-        (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
-        (["--detector", NEGLABEL], r"2 negatives do not fill 100 groups"),
-    ],
-)
-def test_what_is_wrong_with_a_prediction(
-    settings: list[str], words: str, step_yaml: Path, tmp_path: Path, refused: Callable[..., None]
-):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))
-    label_set(tmp_path / "l.json")
-    label_set(tmp_path / "names.json", negatives=())
-    command = ["predict", "--config", str(step_yaml), "--images", "a.png", "--label_set", "l.json", "--detector", MCM]
-    refused([*command, *settings], words)
 
 
 def test_a_label_set_made_with_other_prompts_is_refused(

@@ -13,8 +13,7 @@ from ood_lightning.cli.main import TRAINER, main
 from ood_lightning.cli.parser import run_step
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.detectors.base import Detector
-from ood_lightning.detectors.stream import StreamDetector
+from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.filtering.judges.base import Judge
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ood_lightning.cli.main import main
-from ood_lightning.functional import selection, similarity
+from ood_lightning.functional import exact_top, selection
 from ood_lightning.label_sets import nearest, negatives
 
 pytestmark = pytest.mark.slow  # whole commands
@@ -23,9 +23,9 @@ def test_two_fits_from_nothing_write_the_same_bytes_whatever_the_blocks(
     fit_yaml: Path, monkeypatch: pytest.MonkeyPatch
 ):
     first = fit(fit_yaml, "one")
-    monkeypatch.setattr(similarity, "_PIECE", 64)
-    monkeypatch.setattr(similarity, "_SPARE", 1)
-    monkeypatch.setattr(nearest, "top_k", functools.partial(similarity.top_k, block=3))
+    monkeypatch.setattr(exact_top, "_PIECE", 64)
+    monkeypatch.setattr(exact_top, "_SPARE", 1)
+    monkeypatch.setattr(nearest, "top_k", functools.partial(nearest.top_k, block=3))
     monkeypatch.setattr(nearest, "ROWS", 5)
     monkeypatch.setattr("ood_lightning.modules.temi.ASSIGN_BLOCK", 7)
     monkeypatch.setattr("ood_lightning.corpora.texts.WORDS_AT_ONCE", 22)

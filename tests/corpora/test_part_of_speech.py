@@ -16,7 +16,7 @@ def test_a_part_of_speech_table_gives_nouns_then_adjectives(caplog: pytest.LogCa
     both, nouns = PartOfSpeech(path).load(), PartOfSpeech(path, "noun").load()
     assert nouns.words == ("crane", "null", "blue", "nan")
     assert (both.words, both.name, nouns.name) == (nouns.words, "pos_na", "pos_n")  # blue stays a noun
-    assert "gives 4 words (noun); the table of ClusterMine's paper gives 230960" in caplog.text
+    assert "(noun) gives 4 words; the table of ClusterMine's paper gives 230960" in caplog.text
 
     more = PartOfSpeech(write("pos.csv", f"{TAGGED}8,tall,JJ\n")).load()
     assert more.words[-1] == "tall"

@@ -40,7 +40,7 @@ def test_other_delimiters(name: str, delimiter: str | None, between: str):
         ("id,word\n1,x\n2,y,z\n", r"t\.csv, line 3: 3 cells, the header has 2"),
         ("id,word\n1\n", r"line 2: 1 cells, the header has 2"),
         ("id,word\n1,\n\n", r"holds no words"),
-        (b"id,word\n1,a\n2,K\xe4uzchen\n", r"line 3: byte 0xe4 is no UTF-8"),
+        (b"id,word\n1,a\n2,K\xe4uzchen\n", r"line 3: byte 0xe4 at column 4 is no UTF-8"),
         ('id,word\n1,"open\n', r"line 2: unexpected end of data"),
     ],
 )

@@ -62,7 +62,7 @@ def test_the_union_has_nouns_first_and_no_duplicates_and_warns_of_its_count(
     )
     assert words.parts == ("noun",) * 3 + ("adj",) * 5  # "entity" is both and stays a noun
     assert words.source == f"WordNet 3.0, {small}"
-    assert "gives 8 words (noun+adj); 3.0 gives 79403" in caplog.text
+    assert "(noun+adj) gives 8 words; 3.0 gives 79403" in caplog.text
 
 
 def test_a_cut_line_is_named(small: Path):

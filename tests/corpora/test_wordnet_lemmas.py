@@ -14,8 +14,7 @@ from ood_lightning.corpora.without import Without
 from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.errors import CorpusError
-from ood_lightning.wordnet.database_files import synsets
-from ood_lightning.wordnet.frozen import frozen_text
+from ood_lightning.wordnet.database_files import frozen_text, synsets
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -104,7 +103,7 @@ def test_counts_are_those_of_the_database_files():
 @pytest.mark.usefixtures("small")
 def test_another_count_of_entries_is_told(caplog: pytest.LogCaptureFixture):
     WordNet(lemmas="all", duplicates=True, source="system").load()
-    assert "gives 9 words (noun+adj); 3.0 gives 176351" in caplog.text
+    assert "(noun+adj) gives 9 words; 3.0 gives 176351" in caplog.text
 
 
 def test_changed_lemmas_are_refused(monkeypatch: pytest.MonkeyPatch):

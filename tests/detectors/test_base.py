@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import ood_lightning.detectors
-from ood_lightning.detectors.base import Detector, LabelDetector
-from ood_lightning.detectors.stream import StreamDetector
+from ood_lightning.detectors.base import Detector, LabelDetector, StreamDetector
 
 ROOT = Path(__file__).parents[2]
 ABSTRACT = (Detector, LabelDetector, StreamDetector)

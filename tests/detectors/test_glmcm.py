@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.glmcm import GLMCM
 from ood_lightning.detectors.mcm import MCM
-from ood_lightning.functional.patches import local_match
+from ood_lightning.functional.confidence import local_match
 
 Sides = tuple[Tensor, Tensor, LabelFeatures]
 

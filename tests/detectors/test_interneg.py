@@ -192,6 +192,14 @@ def test_with_an_empty_bank_it_is_neglabel(evidence: Evidence, images: Tensor):
     assert torch.equal(run(DETECTOR, elsewhere, images, 8), scores)
 
 
+def test_with_threshold_0_no_image_is_inverted_even_where_its_share_underflows_to_0(evidence: Evidence):
+    like_negatives = evidence.labels("interneg").negatives
+    sharp = replace(DETECTOR, threshold=0.0, sharpness=300.0)
+    stream = cast(Inversions, sharp.open(evidence))
+    assert stream(like_negatives).sigmoid().min() == 0
+    assert len(stream.texts) == 0
+
+
 def test_the_bank_is_bounded_sorted_and_admissible(evidence: Evidence, images: Tensor):
     stream = cast(Inversions, DETECTOR.open(evidence))
     assert len(stream.texts) == 0

@@ -24,6 +24,7 @@ from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.grouping import group_members
 from ood_lightning.functional.roc import auroc
 
 HALF_LABELS = LabelFeatures(random_unit(5, 16, seed=1), random_unit(23, 16, seed=2), 100.0)
@@ -135,3 +136,12 @@ def test_halves_saturate_where_the_log_odds_do_not():
     assert (half[sure] == 1).all()
     assert len(exact[sure].unique()) == sure.sum()
     torch.testing.assert_close(half, exact.sigmoid(), atol=2e-2, rtol=0)
+
+
+def test_groups_drop_the_tail_before_they_are_permuted():
+    assert group_members(7, 3, None).tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert group_members(7, 1, None).tolist() == [list(range(7))]
+    assert group_members(10_499, 100, None).shape == (100, 104)
+
+    permuted = torch.randperm(6, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(group_members(7, 3, 4), permuted.view(3, 2))

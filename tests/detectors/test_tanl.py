@@ -15,8 +15,8 @@ from ood_lightning.detectors.evidence import Evidence, ImageTower, LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.tanl import TANL, Activations
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.noise import noise_images
 from ood_lightning.functional.similarity import unit
+from ood_lightning.functional.tanl import noise_images
 
 SCALE = 9.0
 DETECTOR = TANL(count=6, step=2, queue=5, scores=30)

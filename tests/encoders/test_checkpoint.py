@@ -224,5 +224,5 @@ def test_the_scale_of_timms_towers_is_that_of_the_checkpoint(tiny_model: Path, t
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
 
     encoder = OpenClip(f"local-dir:{folder}", precision=precision)
-    assert encoder._loaded()[0].logit_scale.dtype.itemsize == 2
+    assert encoder._towers[0].logit_scale.dtype.itemsize == 2
     assert encoder.logit_scale == pytest.approx(100, rel=1e-5)

@@ -89,7 +89,7 @@ def test_the_no_features_equal_a_slow_forward_by_hand(
     yes: OpenClip, clipn_tensors: dict[str, Tensor], written: Callable[..., Path]
 ):
     features = NoTexts(yes, str(written())).encode_text(TEXTS)
-    tokens = yes._loaded().tokenizer(TEXTS).tolist()
+    tokens = yes._towers.tokenizer(TEXTS).tolist()
     expected = torch.stack([by_hand(clipn_tensors, row) for row in tokens])
     torch.testing.assert_close(features.double(), expected, rtol=1e-4, atol=1e-4)
     assert (features - yes.encode_text(TEXTS)).abs().max() > 0.1
@@ -138,7 +138,7 @@ def test_the_image_tower_is_the_runs_own_and_the_run_keeps_its_texts(yes: OpenCl
     no = NoTexts(yes, str(written()))
     no.encode_text(TEXTS)
     assert torch.equal(yes.encode_text(TEXTS), before)
-    assert no._loaded().model.visual is yes._loaded().model.visual
+    assert no._towers.model.visual is yes._towers.model.visual
     picture = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert torch.equal(no.encode_image(picture), yes.encode_image(picture))
     assert no.logit_scale == yes.logit_scale

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from hub_cache import COMMIT, cached
+from huggingface_hub.errors import EntryNotFoundError
 from safetensors.torch import load_file, save_file
 
+from ood_lightning.encoders.hub import fetched
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
 
@@ -60,6 +62,20 @@ def test_pickled_weights_alone_will_do(tiny_model: Path, tmp_path: Path):
     cached(folder, CACHE, "org/tiny")
     features = OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE)).encode_text(TEXTS)
     torch.testing.assert_close(features, OpenClip(f"local-dir:{tiny_model}").encode_text(TEXTS))
+
+
+def test_the_first_file_that_the_repository_has_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    requests: list[str] = []
+
+    def download(repository: str, file: str, **options: object) -> str:
+        requests.append(file)
+        if file == "a.bin":
+            raise EntryNotFoundError("there is no a.bin")
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert fetched("org/tiny", ["a.bin", "b.bin", "c.bin"], None, str(tmp_path)) == tmp_path
+    assert requests == ["a.bin", "b.bin"]
 
 
 def test_a_file_that_is_not_in_the_cache_is_named_without_a_network(tiny_model: Path, tmp_path: Path):

@@ -29,7 +29,7 @@ def test_texts_in_batches_are_those_of_one_at_a_time(model_folder: Path, text_ba
 
 def seen_by_tower(encoder: HuggingFace, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     """Arguments of each call of the text tower from now on."""
-    model = encoder._loaded().model
+    model = encoder._towers.model
     original = model.get_text_features
     calls: list[dict[str, Tensor]] = []
 

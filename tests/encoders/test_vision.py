@@ -37,13 +37,13 @@ def of(vision: dict[str, Any], kind: Any = CLIP, precision: Any = "fp32", **more
 
 
 def images(encoder: OpenClip, n: int = 3) -> Tensor:
-    size = encoder._loaded().model.visual.image_size
+    size = encoder._towers.model.visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
     return torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(2))
 
 
 def in_double(encoder: OpenClip) -> Any:
-    return copy.deepcopy(encoder._loaded().model.visual).double()
+    return copy.deepcopy(encoder._towers.model.visual).double()
 
 
 def layer_norm(x: Tensor, norm: Any) -> Tensor:
@@ -105,7 +105,7 @@ def test_vit_columns_equal_the_formulas(change: dict[str, Any], kind: Any, more:
 def test_a_patch_is_what_the_last_block_makes_of_a_token_alone():
     """Attention over one key is its value, so the whole block may serve as a second oracle."""
     encoder = of(VIT)
-    image, visual = images(encoder), encoder._loaded().model.visual
+    image, visual = images(encoder), encoder._towers.model.visual
     tokens = visual.transformer.resblocks[0](visual._embeds(image))
     alone = visual.transformer.resblocks[1](tokens[:, 1:].reshape(-1, 1, 32))[:, 0]
     expected = normalize(visual.ln_post(alone) @ visual.proj, dim=-1).view(3, 4, 16)
@@ -159,7 +159,7 @@ def test_image_features_are_the_same_with_columns_and_without(vision: dict[str, 
         assert set(columns) == {"image", *extra_features}
         assert torch.equal(columns["image"], encoder.encode_image(image))
 
-    assert not [m for m in encoder._loaded().model.modules() if m._forward_hooks]
+    assert not [m for m in encoder._towers.model.modules() if m._forward_hooks]
 
 
 @pytest.mark.parametrize("vision", [VIT, RESNET], ids=["vit", "resnet"])
@@ -169,7 +169,7 @@ def test_half_precision_gives_float32_columns_near_those_of_full(vision: dict[st
     half = of(vision, precision=precision, cast_dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
     from open_clip.model import convert_weights_to_lp
 
-    convert_weights_to_lp(half._loaded().model, torch.bfloat16 if precision == "bf16" else torch.float16)
+    convert_weights_to_lp(half._towers.model, torch.bfloat16 if precision == "bf16" else torch.float16)
     image = images(full)
     exact = full.encode_columns(image, BOTH)
     for name, rows in half.encode_columns(image, BOTH).items():
@@ -185,7 +185,7 @@ def test_the_built_in_model_has_both():
         "tower": (2, 768),
         "patches": (2, 4, 192),
     }
-    pool = encoder._loaded().model.visual.attnpool
+    pool = encoder._towers.model.visual.attnpool
     torch.testing.assert_close(normalize(pool.c_proj(columns["tower"]), dim=-1), columns["image"], atol=1e-5, rtol=0)
 
 
@@ -195,7 +195,7 @@ def test_a_tower_with_an_attention_pool_has_no_patches():
     with pytest.raises(EncoderError, match=r"ends in an attention pool.*Leave `patches` out"):
         encoder.encode_columns(image, ["patches"])
     columns = encoder.encode_columns(image, ["tower"])
-    projected = normalize(columns["tower"] @ encoder._loaded().model.visual.proj, dim=-1)
+    projected = normalize(columns["tower"] @ encoder._towers.model.visual.proj, dim=-1)
     torch.testing.assert_close(projected, columns["image"], atol=1e-5, rtol=0)
 
 
@@ -218,7 +218,7 @@ def test_a_tower_of_timm_has_its_output_before_the_projection(change: dict[str, 
     encoder = of({"timm_model_name": "test_vit", "timm_pool": "avg", "image_size": 160, **change}, CustomTextCLIP)
     image = images(encoder)
     columns = encoder.encode_columns(image, ["tower"])
-    projected = normalize(before(encoder._loaded().model.visual, columns["tower"]), dim=-1)
+    projected = normalize(before(encoder._towers.model.visual, columns["tower"]), dim=-1)
     torch.testing.assert_close(projected, columns["image"], atol=1e-5, rtol=0)
     with pytest.raises(EncoderError, match="a TimmModel, has no patches here"):
         encoder.encode_columns(image, BOTH)
@@ -232,7 +232,7 @@ def test_a_tower_of_timm_without_a_projection_has_nothing_before_it():
 
 
 def test_hooks_are_gone_after_an_error_too():
-    visual = of(VIT)._loaded().model.visual
+    visual = of(VIT)._towers.model.visual
     with pytest.raises(ZeroDivisionError), capture_intermediate(visual, BOTH, "x"):
         raise ZeroDivisionError
     assert not [module for module in visual.modules() if module._forward_hooks]

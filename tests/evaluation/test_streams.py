@@ -15,8 +15,8 @@ from bare_evidence import evidence_of
 from torch import Tensor
 
 from ood_lightning.cli.main import main
+from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input
-from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams, stream_scores
 from ood_lightning.functional.roc import auroc

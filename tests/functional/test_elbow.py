@@ -29,6 +29,12 @@ def test_the_elbow_is_the_point_farthest_from_the_chord(y: list[float]):
     assert scaled.distances == pytest.approx(bend.distances)
 
 
+def test_of_equally_far_points_it_is_the_earliest():
+    bend = elbow([0, 1, 2, 3, 4], [1.0, 0.25, 0.5, 0.75, 0.0])  # half the height below the chord, then above it
+    assert bend.distances[1] == -bend.distances[3] > 0
+    assert bend.at == 1
+
+
 def test_a_saturating_curve_lies_below_its_chord():
     x = [100, 200, 400, 800, 1600]
     assert min(elbow(x, [1 / v for v in x]).distances) == 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ood_lightning.detectors.stream import StreamProtocol
+from ood_lightning.detectors.base import StreamProtocol
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.interleave import interleave
 
@@ -41,6 +41,11 @@ def test_the_larger_side_is_thinned_to_the_ratio(ratio: float, kept: tuple[int, 
     rows = interleave(10, 30, seed=0, order=0, id_per_ood=ratio)
     assert (int((rows < 10).sum()), int((rows >= 10).sum())) == kept
     assert len(rows.unique()) == len(rows)
+
+
+def test_a_ratio_that_floats_only_approximate_keeps_every_image_it_can():
+    rows = interleave(7, 30, seed=0, order=0, id_per_ood=0.28)  # 7 / 0.28 is 24.999... in floats
+    assert (int((rows < 7).sum()), int((rows >= 7).sum())) == (7, 25)
 
 
 def test_what_is_left_out_differs_between_orders():

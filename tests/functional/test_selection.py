@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ood_lightning.functional.selection import (
-    contiguous_groups,
     farthest,
     farthest_by_part,
     quantile_cosine,
@@ -73,13 +72,6 @@ def test_every_word_chosen_is_at_least_as_far_as_every_word_rejected(words: tupl
     assert distances[chosen].max() <= distances[rejected].min()
 
 
-def test_groups_drop_the_tail_before_they_are_permuted():
-    assert contiguous_groups(7, 3).tolist() == [[0, 1], [2, 3], [4, 5]]
-    assert contiguous_groups(7, 3, permutation=torch.tensor([5, 0, 4, 1, 3, 2])).tolist() == [[5, 0], [4, 1], [3, 2]]
-    assert contiguous_groups(7, 1).tolist() == [list(range(7))]
-    assert contiguous_groups(10_499, 100).shape == (100, 104)
-
-
 def test_wrong_arguments_are_refused_in_words(words: tuple[Tensor, Tensor]):
     with pytest.raises(ValueError, match=r"0\.95, not 95"):
         quantile_cosine(*words, 95)
@@ -95,13 +87,6 @@ def test_wrong_arguments_are_refused_in_words(words: tuple[Tensor, Tensor]):
             farthest(torch.zeros(2), count)
     with pytest.raises(ValueError, match="1 of 2 distances are NaN"):
         farthest(torch.tensor([0.0, math.nan]), 1)
-
-    for groups in (0, 8):
-        with pytest.raises(ValueError, match="expected 1 to 7"):
-            contiguous_groups(7, groups)
-    for wrong in (torch.arange(7), torch.zeros(6).long()):
-        with pytest.raises(ValueError, match="an order of the 6 rows"):
-            contiguous_groups(7, 3, permutation=wrong)
 
 
 def test_without_interpolation_the_quantile_is_the_cosine_at_a_whole_position(words: tuple[Tensor, Tensor]):

@@ -94,6 +94,28 @@ def test_each_group_has_its_own_log_mass(block: int):
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("block", [1, 5, 8])
+def test_no_product_holds_more_texts_than_a_block(monkeypatch: pytest.MonkeyPatch, block: int):
+    from ood_lightning.functional import exact_top, similarity
+    from ood_lightning.functional.exact_top import product
+
+    sizes: list[int] = []
+
+    def counting(features: Tensor, texts: Tensor) -> Tensor:
+        sizes.append(len(texts))
+        return product(features, texts)
+
+    for module in (similarity, exact_top):
+        monkeypatch.setattr(module, "product", counting)
+    images, texts = random_unit(5), random_unit(18, seed=1)
+    log_mass(images, texts, 100.0, block=block)
+    for size in (3, 9):
+        log_masses(images, texts, 100.0, groups=torch.arange(18).view(-1, size), block=block)
+    top_k(images, texts, 2, block=block)
+    neighbours(texts, 2, block=block)
+    assert max(sizes) == block
+
+
 def test_grouping_never_lowers_the_mean_score_and_order_inside_a_group_is_free():
     images, positives, texts = random_unit(5), random_unit(4, seed=1), random_unit(12, seed=2)
     mass = log_mass(images, positives, 100.0)[:, None]

@@ -69,6 +69,11 @@ def test_equal_sums_tie_though_other_clusters_were_summed_before():
     assert elect(assignments, top1, cosines).winner.tolist() == [0, 6]
 
 
+def test_sums_of_cosines_that_differ_by_one_float32_rounding_do_not_tie():
+    cosines = torch.tensor([0.5, 0.5 + 2.0**-24])
+    assert elect(torch.zeros(2, dtype=torch.long), torch.tensor([3, 8]), cosines).winner == 8
+
+
 def test_one_cluster_elects_the_mode_and_singletons_elect_what_posmine_finds():
     _, top1, cosines = drawn(50, 1, 6, 3)
     assert elect(torch.zeros_like(top1), top1, cosines).winner.tolist() == [int(counts(top1, 6).argmax())]

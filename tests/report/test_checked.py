@@ -50,6 +50,7 @@ def test_nothing_wrong_is_said(capsys: pytest.CaptureFixture[str]):
 def test_other_programs_get_the_same():
     trees = content("trees", Counter({-1: 2, 0: 1, 2: 2}))
     report = as_json([trees], problems("trees", "damage", 1))
+
     assert report == {
         "format": "ood_lightning/check/1",
         "sets": [

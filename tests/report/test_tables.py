@@ -10,13 +10,14 @@ from ood_lightning.report.tables import (
     comparison_table,
     grid,
     markdown,
-    matrix,
     percent,
     shift_table,
-    shifts,
-    summary,
     summary_table,
 )
+
+
+def summary(rows: list[Result], id_set: str) -> list[list[str]]:
+    return summary_table(rows, id_set, "").lines
 
 
 def cells(lines: list[list[str]]) -> dict[tuple[str, str], str]:
@@ -77,11 +78,11 @@ def test_shifts_compare_the_means_of_all_id_sets():
         ["MCM", "83.00 / 17.00", "73.00 / 17.00"],
         ["ClusterMine", "85.00 / 15.00", "75.00 / 15.00"],
     ]
-    assert shifts(RESULTS + lowered(RESULTS)) == expected
-    without = shifts(RESULTS + lowered(RESULTS[:3]))
-    assert without == [*expected[:2], ["ClusterMine", "85.00 / 15.00", "-"]]
+    (without,) = shift_table(RESULTS + lowered(RESULTS[:3]), "")
+    assert without.lines == [*expected[:2], ["ClusterMine", "85.00 / 15.00", "-"]]
     assert shift_table(RESULTS, "") == []
     (table,) = shift_table(RESULTS + lowered(RESULTS), "; so")
+    assert table.lines == expected
     assert table.title == "Mean over the OOD sets, by ID set: AUROC / fpr_ood@id_tpr95 (%); so"
 
 
@@ -104,7 +105,8 @@ def test_the_title_of_the_summary_counts_sets_and_resamples():
 
 def test_differences_stand_under_their_detectors():
     more = [replace(COMPARED[0], names_based="NegLabel", difference=-0.5, p_value=0.002), *COMPARED]
-    assert matrix([*more, replace(COMPARED[0], id_set="fish", label_free="X")], "birds") == [
+    (table,) = comparison_table([*more, replace(COMPARED[0], id_set="fish", label_free="X")], "birds")
+    assert table.lines == [
         ["difference to", "ClusterMine"],
         ["NegLabel", "-50.00, p = 0.002"],
         ["MCM", "+2.00, p = 0.250"],

@@ -10,7 +10,7 @@ from system_wordnet import SYSTEM, needs_system
 from ood_lightning.corpora.imagenet21k import ImageNet21K
 from ood_lightning.corpora.wordnet import WordNet, clean
 from ood_lightning.errors import CorpusError
-from ood_lightning.functional.hops import hops
+from ood_lightning.functional.overlap import hops
 from ood_lightning.wordnet import graph as noun_graph
 from ood_lightning.wordnet.database_files import synsets
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb

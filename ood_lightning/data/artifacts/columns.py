@@ -1,5 +1,7 @@
 """Columns beside the image features of a set, read a few rows at a time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,24 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ood_lightning.errors import FeatureError
+
+
+@contextmanager
+def opened(file: Path, to_make: str = "embed") -> Iterator[safe_open]:
+    """A safetensors file, open for reading.
+
+    Args:
+        file: its path.
+        to_make: what makes such a file, for the error.
+
+    Raises:
+        FeatureError: it is missing or damaged.
+    """
+    try:
+        with safe_open(file, framework="pt") as stored:
+            yield stored
+    except (FileNotFoundError, SafetensorError) as error:
+        raise FeatureError(f"{file} is missing or damaged ({error}): remove it and {to_make} again") from None
 
 
 @dataclass(frozen=True)
@@ -40,13 +60,10 @@ class StoredColumn:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _piece(self, file: Path, low: int, high: int, n: int) -> Tensor:
-        try:
-            with safe_open(file, framework="pt") as stored:
-                column = stored.get_slice(self.name)
-                held = column.get_shape()[0]
-                piece: Tensor = column[low:high]
-        except (FileNotFoundError, SafetensorError) as error:
-            raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
+        with opened(file) as stored:
+            column = stored.get_slice(self.name)
+            held = column.get_shape()[0]
+            piece: Tensor = column[low:high]
 
         if held != n:
             raise FeatureError(f"{file} holds {held} rows of {self.name}, {n} of images: remove it and embed again")

@@ -12,11 +12,10 @@ from typing import Self
 from urllib.parse import quote
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ood_lightning.data.artifacts.columns import StoredColumn
+from ood_lightning.data.artifacts.columns import StoredColumn, opened
 from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.data.shards.manifest import Manifest, Shard
@@ -30,8 +29,9 @@ def _as_bytes(texts: list[str]) -> Tensor:
 
 def _as_texts(raw: Tensor, where: str) -> list[str]:
     """The inverse; `where` names file and tensor in errors."""
-    text = raw.numpy().tobytes()
-    return decode_json(text, list[str], where, lambda error: FeatureError(f"{error}. Remove the file and embed again"))
+    return decode_json(
+        raw.numpy().tobytes(), list[str], where, lambda text: FeatureError(f"{text}. Remove the file and embed again")
+    )
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ class FeatureFolder:
         Raises:
             FeatureError: a feature is not finite.
         """
-        features = {"image": image, **(columns or {})}
-        features = {name: rows.contiguous() for name, rows in features.items()}
+        features = {name: rows.contiguous() for name, rows in {"image": image, **(columns or {})}.items()}
         assert features.keys() == {"image", *self.extra_features}  # the folder's name says so
 
         if not all(torch.isfinite(rows).all() for rows in features.values()):
@@ -133,47 +132,32 @@ class FeatureFolder:
             FeatureError: a shard's file is missing or damaged, rows are missing, a feature is zero or not finite, or
                 more samples than `max_bad_samples` could not be decoded.
         """
-        image: list[Tensor] = []
-        label: list[Tensor] = []
-        keys: list[str] = []
-        bad: list[str] = []
-        files: list[tuple[Path, int]] = []
-
-        for shard in self.manifest.shards:
-            part = self._read_shard(shard)
-            if len(part.image):  # a shard of which all pictures are bad has no width
-                dim = image[0].shape[1] if image else part.image.shape[1]
-                self._check_image(part, shard, dim)
-                image.append(part.image)
-            label.append(part.label)
-            keys += part.keys
-            bad += part.bad
-            files.append((self.file(shard), len(part.image)))
+        parts = [self._read_shard(shard) for shard in self.manifest.shards]
+        files = tuple((self.file(shard), len(part)) for shard, part in zip(self.manifest.shards, parts, strict=True))
+        images = [part.image for part in parts if len(part)]  # without pictures, a shard's features have no width
+        bad = [reason for part in parts for reason in part.bad]
 
         self._refuse_too_many(bad, max_bad_samples)
-        if not keys:
+        if not images:
             cannot = f" that can be decoded ({len(bad)} cannot)" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{cannot}")
 
-        columns = {name: StoredColumn(name, tuple(files)) for name in self.extra_features}
-        return Features(self.manifest.name, torch.cat(image), torch.cat(label), keys, bad, columns)
+        dim = images[0].shape[1]
+        for (file, _), part in zip(files, parts, strict=True):
+            if len(part) and part.image.shape[1] != dim:
+                raise FeatureError(
+                    f"{file} holds features of {part.image.shape[1]} dimensions, the shards before it {dim}: remove "
+                    f"it and embed again"
+                )
 
-    def _check_image(self, part: Features, shard: Shard, dim: int) -> None:
-        if part.image.shape[1] != dim:
-            raise FeatureError(
-                f"{self.file(shard)} holds features of {part.image.shape[1]} dimensions, the shards before it {dim}: "
-                f"remove it and embed again"
-            )
-
-        lengths = part.image.float().norm(dim=1)  # (n, D) -> (n,)
-        wrong = (~lengths.isfinite() | (lengths == 0)).nonzero()[:, 0]
-        if len(wrong):
-            first = int(wrong[0])
-            what = "zero" if lengths[first] == 0 else "not finite"
-            raise FeatureError(
-                f"{self.file(shard)}: the feature of {part.keys[first]!r} is {what} ({len(wrong)} of "
-                f"{len(part.keys)} are bad): it has no direction. Remove the file and embed again, with precision fp32"
-            )
+        return Features(
+            name=self.manifest.name,
+            image=torch.cat(images),
+            label=torch.cat([part.label for part in parts]),
+            keys=[key for part in parts for key in part.keys],
+            bad=bad,
+            columns={name: StoredColumn(name, files) for name in self.extra_features},
+        )
 
     def bad(self, max_bad_samples: int = 0) -> list[str]:
         """Samples of finished shards that could not be decoded, without reading features.
@@ -181,11 +165,8 @@ class FeatureFolder:
         Raises:
             FeatureError: a file is damaged, or there are more than `max_bad_samples`.
         """
-        bad: list[str] = []
-        for shard in self.manifest.shards:
-            if self.file(shard).is_file():
-                bad += self._reasons(self._tensors(shard, "bad")["bad"], shard)
-
+        finished = [shard for shard in self.manifest.shards if self.file(shard).is_file()]
+        bad = [reason for shard in finished for reason in self._reasons(self._tensors(shard, "bad")["bad"], shard)]
         self._refuse_too_many(bad, max_bad_samples)
         return bad
 
@@ -211,26 +192,32 @@ class FeatureFolder:
     def _read_shard(self, shard: Shard) -> Features:
         tensors = self._tensors(shard, "image", "label", "keys", "bad")
         file = self.file(shard)
+        image = tensors["image"]
         keys = _as_texts(tensors["keys"], f"{file}, keys")
         bad = self._reasons(tensors["bad"], shard)
 
-        n_samples = len(tensors["image"]) + len(bad)
+        n_samples = len(image) + len(bad)
         if n_samples != shard.samples:
             raise FeatureError(
                 f"{file} holds {n_samples} samples, the manifest says {shard.samples}: remove it and embed again"
             )
-        return Features(self.manifest.name, tensors["image"], tensors["label"], keys, bad)
+
+        lengths = image.float().norm(dim=-1)  # (n, D) -> (n,)
+        wrong = (~lengths.isfinite() | (lengths == 0)).nonzero()[:, 0]
+        if len(wrong):
+            what = "zero" if lengths[wrong[0]] == 0 else "not finite"
+            raise FeatureError(
+                f"{file}: the feature of {keys[wrong[0]]!r} is {what} ({len(wrong)} of {len(keys)} are bad): it has no "
+                f"direction. Remove the file and embed again, with precision fp32"
+            )
+        return Features(self.manifest.name, image, tensors["label"], keys, bad)
 
     def _reasons(self, raw: Tensor, shard: Shard) -> list[str]:
         return [f"{shard.path} {reason}" for reason in _as_texts(raw, f"{self.file(shard)}, bad")]
 
     def _tensors(self, shard: Shard, *names: str) -> dict[str, Tensor]:
-        file = self.file(shard)
-        try:
-            with safe_open(file, framework="pt") as stored:
-                return {name: stored.get_tensor(name) for name in names}
-        except (FileNotFoundError, SafetensorError) as error:
-            raise FeatureError(f"{file} is missing or damaged ({error}): remove it and embed again") from None
+        with opened(self.file(shard)) as stored:
+            return {name: stored.get_tensor(name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -257,9 +244,6 @@ def _stored(file: Path, name: str) -> Tensor | None:
     """One tensor of a file; None where there is no such file yet."""
     if not file.is_file():
         return None
-    try:
-        with safe_open(file, framework="pt") as stored:
-            tensor: Tensor = stored.get_tensor(name)
-    except SafetensorError as error:
-        raise FeatureError(f"{file} is damaged ({error}): remove it and run again") from None
+    with opened(file, to_make="run") as stored:
+        tensor: Tensor = stored.get_tensor(name)
     return tensor

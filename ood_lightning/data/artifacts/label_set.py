@@ -49,13 +49,6 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Negatives:
-    """The negatives of a file where they are listed."""
-
-    negatives: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Recipe:
     """What is read of a recipe; everything else in it is free."""
 
@@ -123,10 +116,11 @@ class LabelSet:
         return hashlib.sha256(json.dumps(self._content(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
+        positives = [vars(positive).items() for positive in self.positives]
         return {
             "format": FORMAT,
             "recipe": self.recipe,
-            "positives": [_without_none(positive) for positive in self.positives],
+            "positives": [{name: value for name, value in fields if value is not None} for fields in positives],
             "negatives": REST if self.negatives is None else list(self.negatives),
         }
 
@@ -189,8 +183,4 @@ class LabelSet:
 def _listed(negatives: object, path: str | Path) -> tuple[str, ...]:
     if isinstance(negatives, str):
         raise LabelSetError(f"{path}: negatives is {negatives!r}, expected a list or {REST!r}")
-    return decode_plain({"negatives": negatives}, _Negatives, str(path), LabelSetError).negatives
-
-
-def _without_none(positive: Positive) -> dict[str, Any]:
-    return {name: value for name, value in vars(positive).items() if value is not None}
+    return decode_plain({"negatives": negatives}, dict[str, tuple[str, ...]], str(path), LabelSetError)["negatives"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -39,16 +40,15 @@ def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> Non
     """Write all sets of a run into one Parquet file."""
     tables = []
     for scored in sets:
-        n = len(scored.keys)
         columns: dict[str, Any] = {
             "key": scored.keys,
-            "dataset": [scored.name] * n,
-            "role": [scored.role] * n,
+            "dataset": [scored.name] * len(scored.keys),
+            "role": [scored.role] * len(scored.keys),
             "label": scored.label.tolist(),
             "top_positive": scored.top_positive,
             "top_negative": scored.top_negative,
+            **{name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)},
         }
-        columns |= {name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)}
         tables.append(pa.table(columns))
 
     sink = pa.BufferOutputStream()
@@ -67,11 +67,9 @@ def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
 
     table = pq.read_table(path)
     detectors = [name for name in table.column_names if name not in ABOUT]
-    set_of_row = table.column("dataset").to_pylist()
-    scores = torch.tensor([table.column(name).to_pylist() for name in detectors], dtype=torch.float64).T
-
     by_set = {}
-    for name in dict.fromkeys(set_of_row):
-        rows = torch.tensor([of_row == name for of_row in set_of_row])
-        by_set[name] = scores[rows]
+    for name in table["dataset"].unique().to_pylist():
+        rows = table.filter(pc.field("dataset") == name)
+        by_set[name] = torch.tensor([rows[detector].to_pylist() for detector in detectors], dtype=torch.float64).T
+
     return detectors, by_set

@@ -8,6 +8,7 @@ and an unknown key is an error where the dataclass says ``__pydantic_config__ = 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -48,8 +49,7 @@ def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[s
     except (ValueError, RecursionError) as cause:
         raise error(f"{where} is not readable as JSON: {cause}") from None
 
-    value: T = _validated(text, kind, where, error)
-    return value
+    return _validated(text, kind, where, error)
 
 
 def decode_plain(content: object, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
@@ -63,15 +63,15 @@ def decode_plain(content: object, kind: type[T], where: str, error: Callable[[st
     except (TypeError, ValueError, RecursionError) as cause:  # a date as a key, an alias that contains itself
         raise error(f"{where} holds what is no plain data: {cause}") from None
 
-    value: T = _validated(text, kind, where, error)
-    return value
+    return _validated(text, kind, where, error)
 
 
-def _validated(text: str, kind: Any, where: str, error: Callable[[str], UserError]) -> Any:
+def _validated(text: str, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
     from pydantic import ValidationError  # takes a tenth of a second, so not before a file is read
 
     try:
-        return _adapter(kind).validate_json(text, strict=True)
+        value: T = _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]  # a class has a hash
+        return value
     except ValidationError as cause:
         first, *others = cause.errors(include_url=False)
         more = f" (and {len(others)} more)" if others else ""
@@ -105,8 +105,7 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
 
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        repeated = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
         raise ValueError(f"the key {repeated!r} comes twice")
 
     return content

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
 
@@ -21,6 +21,8 @@ from ood_lightning.data.cards.card import (
     Top1,
 )
 from ood_lightning.errors import SettingsError, first_line
+
+T = TypeVar("T")
 
 
 class DamagedCardError(SettingsError):
@@ -106,9 +108,14 @@ def find(reference: str) -> tuple[Card, Protocol]:
 
 def groups_of(name: str) -> list[str]:
     """Groups that a card is in, by whichever protocol; damaged groups are left out."""
-    damaged = damages(read_group, group_names())
-    groups = [read_group(group) for group in group_names() if group not in damaged]
+    groups = sound(read_group, group_names())
     return [group.name for group in groups if name in {reference.partition("@")[0] for reference in group.sets}]
+
+
+def sound(read: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """Those cards or groups that are not damaged; arguments as of :func:`damages`."""
+    damaged = damages(read, names)
+    return [read(name) for name in names if name not in damaged]
 
 
 def damages(read: Callable[[str], object], names: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ood_lightning.data.cards.card import Card, Protocol
-from ood_lightning.data.cards.cards import DamagedCardError, card_names, find, read_card
+from ood_lightning.data.cards.cards import DamagedCardError, card_names, find, read_card, sound
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import SettingsError
 from ood_lightning.plurals import many
@@ -50,14 +50,10 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
     differing = []
 
     if protocol.images is not None and manifest.n_samples != protocol.images:
-        text = (
-            f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,} "
-            f"({protocol.evidence})"
-        )
-        for other in card.protocols:
-            if other.images == manifest.n_samples:
-                text += f"; {card.reference(other)} has {other.images:,}"
-        differing.append(Difference(text, protocol.confirmed))
+        text = f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,}"
+        others = [card.reference(other) for other in card.protocols if other.images == manifest.n_samples]
+        hint = "".join(f"; {other} has {manifest.n_samples:,}" for other in others)
+        differing.append(Difference(f"{text} ({protocol.evidence}){hint}", protocol.confirmed))
 
     if manifest.role != card.role:
         differing.append(Difference(f"role {manifest.role}, the card {card.name} says {card.role}", False))
@@ -68,8 +64,9 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
         differing.append(Difference(text, False))
 
     if manifest.protocol and manifest.protocol != card.reference(protocol):
-        text = f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}"
-        differing.append(Difference(text, True))
+        differing.append(
+            Difference(f"packed as {manifest.protocol!r}, compared with {card.reference(protocol)!r}", certain=True)
+        )
     return differing
 
 
@@ -82,13 +79,5 @@ def matching(pictures: int, classes: int) -> list[str]:
         pictures: that a set holds.
         classes: numbers that its labels take; 0: it has no labels, and only pictures are compared.
     """
-    references = []
-    for name in card_names():
-        try:
-            card = read_card(name)
-        except DamagedCardError:
-            continue
-        if not classes or card.classes in (None, classes):
-            references += [card.reference(protocol) for protocol in card.protocols if protocol.images == pictures]
-
-    return references
+    cards = [card for card in sound(read_card, card_names()) if not classes or card.classes in (None, classes)]
+    return [card.reference(protocol) for card in cards for protocol in card.protocols if protocol.images == pictures]

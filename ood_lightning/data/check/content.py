@@ -14,8 +14,8 @@ from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
-from ood_lightning.data.shards.members import Located, located
 from ood_lightning.data.shards.processes import parallel_map
+from ood_lightning.data.shards.tars import Located, located
 from ood_lightning.errors import ShardContentError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
@@ -110,12 +110,11 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
         folders = [shard.folders for shard in of_set.shards]
         texts = label_problems(of_set.labels, folders, of_set.manifest.class_names)
         of_set.problems += [Problem(of_set.manifest.name, "label", "classes", text) for text in texts]
-        n_classes = sum(label >= 0 for label in of_set.labels)
-        of_set.matches = matching(of_set.n_samples, n_classes)
+        of_set.matches = matching(of_set.n_samples, sum(label >= 0 for label in of_set.labels))
     return contents
 
 
-def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], None]) -> ShardContent:
+def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], object]) -> ShardContent:
     """Compare a shard's file with the manifest, then look at each image in it."""
     manifest, shard = task
     of_shard = ShardContent(shard.path)
@@ -181,18 +180,14 @@ def _count_label(of_shard: ShardContent, image: Located) -> None:
     Raises:
         ValueError: `.cls` is no integer, or `.json` is no JSON.
     """
-    _, _, _, label_member, metadata_member = image
-
-    label = -1
-    if label_member is not None:
-        text = label_member.read()
-        try:
-            label = int(text)
-        except ValueError:
-            raise ValueError(f"its .cls cannot be read as an integer: {text[:20]!r}") from None
+    text = image.label.read() if image.label is not None else b"-1"
+    try:
+        label = int(text)
+    except ValueError:
+        raise ValueError(f"its .cls cannot be read as an integer: {text[:20]!r}") from None
 
     try:
-        metadata = json.loads(metadata_member.read()) if metadata_member is not None else None
+        metadata = json.loads(image.metadata.read()) if image.metadata is not None else None
     except ValueError as error:
         raise ValueError(f"its .json cannot be read: {error}") from None
     packed_from = str(metadata["path"]) if isinstance(metadata, dict) and "path" in metadata else image.key

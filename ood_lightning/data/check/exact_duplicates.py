@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ood_lightning.data.check.content import DIGEST, SetContent
-from ood_lightning.data.shards.members import located
+from ood_lightning.data.shards.tars import located
 
 Place = tuple[int, int, int]  # an image: number of its set, of the shard in the set, and of the image in the shard
 
@@ -22,11 +22,7 @@ def duplicates(contents: Sequence[SetContent]) -> list[list[Place]]:
             packed_places.extend((i << 56) | (j << 32) | k for k in range(shard.n_images))
 
     groups = _equal(digests, packed_places)
-    return [[_unpacked(packed) for packed in group] for group in groups]
-
-
-def _unpacked(packed: int) -> Place:
-    return packed >> 56, (packed >> 32) & 0xFFFFFF, packed & 0xFFFFFFFF
+    return [[(packed >> 56, (packed >> 32) & 0xFFFFFF, packed & 0xFFFFFFFF) for packed in group] for group in groups]
 
 
 def _equal(digests: bytearray, places: "array[int]") -> list[list[int]]:

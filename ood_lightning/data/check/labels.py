@@ -42,18 +42,14 @@ def label_problems(
 
 def _class_numbers(folders: Iterable[Mapping[str, set[int]]]) -> dict[str, int]:
     """The number of each class folder; empty where folders are no classes: a list or table numbered the images."""
-    labels_in: dict[str, set[int]] = {}
-    for of_shard in folders:
-        for folder, labels in of_shard.items():
-            labels_in.setdefault(folder, set()).update(labels)
-
+    labels_in = [entry for of_shard in folders for entry in of_shard.items()]  # a folder may be in several shards
     try:
-        classes = class_folders([f"{folder}/" for folder in labels_in])
+        classes = class_folders([f"{folder}/" for folder, _ in labels_in])
     except SourceError:  # images beside folders
         return {}
 
     labels_of: dict[str, set[int]] = {}
-    for class_folder, labels in zip(classes, labels_in.values(), strict=True):
+    for class_folder, (_, labels) in zip(classes, labels_in, strict=True):
         labels_of.setdefault(class_folder or "", set()).update(labels)
     number_of = {folder: min(labels) for folder, labels in labels_of.items()}
     has_one_each = all(len(labels) == 1 for labels in labels_of.values())

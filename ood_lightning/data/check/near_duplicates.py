@@ -55,11 +55,8 @@ def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -
     Returns:
         Features whose keys are `shard key`.
     """
-    all_features = []
-    for manifest in manifests:
-        features = _folder(encoder, manifest).read(max_bad_samples)
-        all_features.append(replace(features, keys=_with_shards(manifest, features)))
-    return all_features
+    read = [(manifest, _folder(encoder, manifest).read(max_bad_samples)) for manifest in manifests]
+    return [replace(features, keys=_with_shards(manifest, features)) for manifest, features in read]
 
 
 def _with_shards(manifest: Manifest, features: Features) -> list[str]:

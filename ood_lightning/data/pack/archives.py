@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.tars import Slice, ends_well
+from ood_lightning.data.shards.tars import Slice, tar_members
 from ood_lightning.errors import SourceError
-from ood_lightning.plurals import many
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
@@ -47,16 +46,10 @@ def tar_listing(path: Path) -> Listing:
     Raises:
         SourceError: it is compressed, damaged or cut.
     """
-    members = []
     try:
-        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-            members = [(member.name, _tar_location(path, member)) for member in tar if not member.isdir()]
-            is_whole = ends_well(tar, raw)
+        members = [(member.name, _tar_location(path, member)) for member in tar_members(path) if not member.isdir()]
     except tarfile.TarError as error:
         raise SourceError(_how_to_uncompress(path) or f"{path} is no sound tar: {error}") from None
-
-    if not is_whole:
-        raise SourceError(f"{path} is damaged or cut after {many(len(members), 'member')}: copy it again")
     return _listing(path, members)
 
 
@@ -64,11 +57,9 @@ def _how_to_uncompress(path: Path) -> str:
     """What to do with a compressed tar; empty: it is none."""
     with path.open("rb") as file:
         start = file.read(6)
-    for magic, tool in COMPRESSED.items():
-        if start.startswith(magic):
-            advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
-            return f"{path} is a compressed tar: {advice}"
-    return ""
+    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), None)
+    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
+    return f"{path} is a compressed tar: {advice}" if tool else ""
 
 
 def zip_listing(path: Path) -> Listing:
@@ -103,23 +94,20 @@ def _listing(path: Path, members: Sequence[tuple[str, Location]]) -> Listing:
 
 def _tar_location(path: Path, member: tarfile.TarInfo) -> Location:
     is_plain = member.isreg() and not member.issparse()
-    reason = _reason_to_refuse(
-        member.name, member.size, "" if is_plain else "a link, device or sparse file, and no plain member"
-    )
-    return Refused(reason) if reason else Slice(str(path), member.offset_data, member.size)
+    kind = "" if is_plain else "a link, device or sparse file, and no plain member"
+    return _location(member.name, member.size, kind, Slice(str(path), member.offset_data, member.size))
 
 
 def _zip_location(path: Path, number: int, member: zipfile.ZipInfo) -> Location:
     is_plain = (member.external_attr >> 28) in (0, 8)  # file type of Unix: 8 is a plain file, 0 says nothing
-    reason = _reason_to_refuse(
-        member.filename, member.file_size, "" if is_plain else "a link or device, and no plain member"
-    )
-    return Refused(reason) if reason else ZipMember(str(path), number)
+    kind = "" if is_plain else "a link or device, and no plain member"
+    return _location(member.filename, member.file_size, kind, ZipMember(str(path), number))
 
 
-def _reason_to_refuse(name: str, size: int, other_kind: str) -> str:
-    """Why a member is not read; empty: it is."""
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or name[1:3] == ":\\":
-        return "its name leads out of the archive"
-    return other_kind or (TOO_LARGE if size > MAX_BYTES else "")
+def _location(name: str, size: int, other_kind: str, location: Location) -> Location:
+    """Where a member's bytes lie, or why it is not read: `other_kind` says what it is if not a plain member."""
+    is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] == ":\\"
+    reason = "its name leads out of the archive" if is_outside else other_kind
+    if not reason and size <= MAX_BYTES:
+        return location
+    return Refused(reason or TOO_LARGE)

@@ -70,15 +70,13 @@ def numbered(
     Raises:
         SourceError: `names` does not fit the labels, or nothing is left for `order` to say.
     """
-    without_classes = all(label is None or label == -1 for label in labels)
-    numbers = [label for label in labels if isinstance(label, int)]
-
-    if without_classes:
+    if all(label is None or label == -1 for label in labels):
         _refuse_order(order, "the pictures have no classes")
         if names:
             raise SourceError(f"{len(names)} class_names are given, the source has no classes")
         return [-1] * len(labels), ()
 
+    numbers = [label for label in labels if isinstance(label, int)]
     if len(numbers) == len(labels):
         _refuse_order(order, "the source itself numbers the classes")
         if min(numbers) < -1:

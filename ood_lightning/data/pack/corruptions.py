@@ -22,8 +22,7 @@ from ood_lightning.data.pack.keys import keys_of
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.members import Located, located
-from ood_lightning.data.shards.tars import Slice
+from ood_lightning.data.shards.tars import Slice, located
 from ood_lightning.errors import SettingsError
 
 PACKAGE = "imagecorruptions-imaug"
@@ -96,13 +95,9 @@ def drawn(
     keys = keys_of([f"{image.key}-{corruption}-{severity}" for _, image, corruption, severity in chosen])
 
     return [
-        Draw(shard, image.key, image.picture, _label(image), key, corruption, severity)
+        Draw(shard, image.key, image.picture, int(image.label.read()) if image.label else -1, key, corruption, severity)
         for (shard, image, corruption, severity), key in zip(chosen, keys, strict=True)
     ]
-
-
-def _label(image: Located) -> int:
-    return int(image.label.read()) if image.label else -1
 
 
 @dataclass(frozen=True)

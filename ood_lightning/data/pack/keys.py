@@ -25,7 +25,7 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     taken = set()
     for path, stem in zip(paths, safe_stems, strict=True):
         key = stem
-        if stem != _stem(path) or uses[stem.casefold()] > 1:
+        if stem != stem_of(path) or uses[stem.casefold()] > 1:
             key += f"-{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
 
         unnumbered, n = key, 1
@@ -37,19 +37,14 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     return keys
 
 
-def shows(key: str, path: str) -> bool:
-    """Whether the path, but for its ending, can be read off the key."""
-    return key == _stem(path)
-
-
-def _stem(path: str) -> str:
-    """The path without its ending; a name that begins with its only dot has none."""
+def stem_of(path: str) -> str:
+    """The path without its ending; a name whose only dot comes first has no ending."""
     folder, slash, name = path.rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
 def _safe_stem(path: str) -> str:
-    parts = [re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in _stem(path).split("/")]
+    parts = [re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in stem_of(path).split("/")]
     stem = "/".join(parts)
     if stem.startswith("__"):
         stem = "u" + stem

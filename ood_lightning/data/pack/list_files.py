@@ -27,14 +27,12 @@ def list_file(path: Path, root: Path) -> Listing:
     """
     lines = []
     for number, text in enumerate(_text(path).split("\n"), 1):
-        content = text.strip()
-        if not content:
-            continue
-        name, _, label = content.rpartition(" ")
+        name, _, label = text.strip().rpartition(" ")
         try:
-            lines.append(Line(number, name.strip(), int(label)))
+            if label:
+                lines.append(Line(number, name.strip(), int(label)))
         except ValueError:
-            raise SourceError(f"{path}, line {number}: {content!r} is not `path label` with an integer") from None
+            raise SourceError(f"{path}, line {number}: {text.strip()!r} is not `path label` with an integer") from None
     return _listing(path, root, lines)
 
 
@@ -92,8 +90,7 @@ def _with_integer_labels(path: Path, lines: Sequence[Line]) -> Sequence[Line]:
     for line in lines:
         if not line.label:
             raise SourceError(f"{path}, line {line.number}: has no label")
-    labels = [str(line.label) for line in lines]
-    if all(re.fullmatch(r"[-+]?\d+(\.\d*)?", label) for label in labels):  # as names, 10.0 would come before 2.0
+    if all(re.fullmatch(r"[-+]?\d+(\.\d*)?", str(line.label)) for line in lines):  # names: 10.0 would precede 2.0
         line = next(line for line in lines if "." in str(line.label))
         raise SourceError(
             f"{path}, line {line.number}: the label {line.label} is a number but no integer: write integers"

@@ -116,10 +116,8 @@ def file_entry(name: str, path: Path, label: int | str | None = None) -> Entry:
     """The entry of a file, also of one that cannot be read: that is said when it is packed."""
     try:
         status = path.stat()
-    except OSError as error:
-        return Entry(name, Refused(str(error.strerror)), "", label)
-    except ValueError as error:  # a name with a null byte
-        return Entry(name, Refused(str(error)), "", label)
+    except (OSError, ValueError) as error:  # a ValueError: a name with a null byte
+        return Entry(name, Refused(getattr(error, "strerror", str(error))), "", label)
 
     if not S_ISREG(status.st_mode):  # reading a pipe would wait for ever
         return Entry(name, Refused("a device, pipe or folder, and no plain file"), "", label)

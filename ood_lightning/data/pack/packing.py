@@ -25,8 +25,7 @@ and any other is made anew. The manifest comes last, so a folder that has one ho
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +90,7 @@ def pack(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or len(name) > 100:
         raise SettingsError(f"name is {name!r}: expected letters, digits, and . _ - after the first")
 
-    with _write_errors_in_words(folder):
+    try:
         claim = {"format": FORMAT, "name": name, "origin": origin}
         _claim(folder, claim)
         finished = _make_missing_shards(folder, name, recipes, workers)
@@ -109,18 +108,11 @@ def pack(
         write_json(folder / NOTES, {**claim, **notes, "left_out": left_out}, escaped=True)
         packed.write(folder)  # last: it says that all the rest is there
         (folder / STATE / "bad.txt").unlink(missing_ok=True)
-    return packed, skipped
-
-
-@contextmanager
-def _write_errors_in_words(folder: Path) -> Iterator[None]:
-    """An OSError here comes from writing: a picture that cannot be read is a :class:`SkippedImage`."""
-    try:
-        yield
     except UserError:
         raise
-    except OSError as error:
+    except OSError as error:  # from writing: a picture that cannot be read is a `SkippedImage`
         raise SettingsError(f"{folder} cannot be written: {error}. The same command goes on from there.") from error
+    return packed, skipped
 
 
 def _claim(folder: Path, claim: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ood_lightning.data.pack.archives import tar_listing, zip_listing
 from ood_lightning.data.pack.folder import folder_listing
 from ood_lightning.data.pack.hub_splits import SPLITS, Groups, chosen, grouped
-from ood_lightning.data.pack.keys import keys_of, shows
+from ood_lightning.data.pack.keys import keys_of, stem_of
 from ood_lightning.data.pack.list_files import list_file, table
 from ood_lightning.data.pack.listings import Entry, Listing
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
@@ -92,17 +92,17 @@ def _of_splits(tables: Sequence[Path], path: Path, split: str | None) -> list[Pa
 
 
 def _read_file(path: Path, root: Path) -> Listing:
-    kind = path.suffix.lower()
-    if kind == ".txt":
-        return list_file(path, root)
-    if kind in (".csv", ".tsv"):
-        return table(path, root)
-    if kind in (".tar", ".tgz", ".gz", ".xz", ".bz2", ".zst"):
-        return tar_listing(path)
-    if kind == ".zip":
-        return zip_listing(path)
-    if kind == ".parquet":
-        return _read_parquet([path])
+    match path.suffix.lower():
+        case ".txt":
+            return list_file(path, root)
+        case ".csv" | ".tsv":
+            return table(path, root)
+        case ".tar" | ".tgz" | ".gz" | ".xz" | ".bz2" | ".zst":
+            return tar_listing(path)
+        case ".zip":
+            return zip_listing(path)
+        case ".parquet":
+            return _read_parquet([path])
     raise SourceError(f"{path} is no source of pictures: expected {KINDS}")
 
 
@@ -176,12 +176,10 @@ class Originals:
             try:
                 data = entry.location.read()
                 suffix = suffix_of(data, pixels=self.verify)
-            except OSError as error:
-                yield SkippedImage(entry.path, error.strerror or str(error))
-            except ValueError as error:
-                yield SkippedImage(entry.path, str(error))
+            except (OSError, ValueError) as error:
+                yield SkippedImage(entry.path, getattr(error, "strerror", None) or str(error))
             else:
-                metadata = None if shows(key, entry.path) else {"path": entry.path}
+                metadata = None if key == stem_of(entry.path) else {"path": entry.path}
                 yield PackedImage(key, suffix, data, label, metadata)
 
 

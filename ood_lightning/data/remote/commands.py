@@ -7,30 +7,25 @@ from typing import IO
 from ood_lightning.data.remote.addresses import PIPE, S3, redacted
 from ood_lightning.errors import SourceError
 
-CHUNK = 1 << 20  # bytes
-
 
 def run_command(source: str, file: IO[bytes]) -> None:
     """Write what the command of a `pipe:` or `s3:` address prints to `file`.
+
+    The command's complaints go to standard error unchanged.
 
     Raises:
         SourceError: it cannot be run, or fails.
         OSError: the disk is full.
     """
-    if source.startswith(S3):
-        if shutil.which("aws") is None:
-            raise SourceError(
-                f"{source}: s3: is read by the `aws` command, which is not installed here. Install AWS CLI, or give "
-                f"another command that prints the tar: `pipe:COMMAND ...`."
-            )
-        _run(source, ["aws", "s3", "cp", "--no-progress", source, "-"], file)
-    else:
-        # pipefail: `curl ... | zstd -d` would end well where curl does not
-        _run(source, ["bash", "-o", "pipefail", "-c", source.removeprefix(PIPE)], file)
+    if source.startswith(S3) and shutil.which("aws") is None:
+        raise SourceError(
+            f"{source}: s3: is read by the `aws` command, which is not installed here. Install AWS CLI, or give "
+            f"another command that prints the tar: `pipe:COMMAND ...`."
+        )
 
-
-def _run(source: str, command: list[str], file: IO[bytes]) -> None:
-    """Copy a command's output to `file`; its complaints go to standard error unchanged."""
+    command = ["aws", "s3", "cp", "--no-progress", source, "-"]
+    if source.startswith(PIPE):  # pipefail: `curl ... | zstd -d` would end well where curl does not
+        command = ["bash", "-o", "pipefail", "-c", source.removeprefix(PIPE)]
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
     except OSError as error:
@@ -41,7 +36,7 @@ def _run(source: str, command: list[str], file: IO[bytes]) -> None:
         try:
             # The command gets no hold of the file: it would go on writing when this process has ended, and keep the
             # file's lock.
-            shutil.copyfileobj(process.stdout, file, CHUNK)
+            shutil.copyfileobj(process.stdout, file)
         except BaseException:
             process.kill()
             raise

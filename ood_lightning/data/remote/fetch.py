@@ -7,8 +7,8 @@ and is locked by the process that fetches it; other processes that want the same
 
 import fcntl
 import hashlib
+import io
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,21 +30,14 @@ def text(source: str) -> str:
     Raises:
         SourceError: it cannot be fetched, or is no UTF-8.
     """
-    try:
-        with tempfile.TemporaryFile() as file:
-            if source.startswith(HF):
-                content = hub_file(source).read_bytes()
-            else:
-                _transfer(source, file, None)
-                file.seek(0)
-                content = file.read()
-    except UserError:
-        raise
-    except OSError as error:
-        raise SourceError(f"{redacted(source)} cannot be kept in {tempfile.gettempdir()}: {error.strerror}") from None
+    content = io.BytesIO()
+    if source.startswith(HF):
+        content.write(hub_file(source).read_bytes())
+    else:
+        _transfer(source, content, None)
 
     try:
-        return content.decode("utf-8")
+        return content.getvalue().decode("utf-8")
     except UnicodeDecodeError:
         raise SourceError(f"{redacted(source)} is no text in UTF-8") from None
 
@@ -69,8 +62,7 @@ def fetch(source: str, check_content: Callable[[Path], object], size: int | None
     remote_file = _RemoteFile(source, check_content, size, sha256)
     if source.startswith(HF):
         path = hub_file(source)
-        remote_file.check_size(path)  # but not the hash: it is compared when the shard is read
-        remote_file.check(path)
+        remote_file.check(path, hashed=False)  # the hash is compared when the shard is read
         return path
 
     try:
@@ -82,11 +74,6 @@ def fetch(source: str, check_content: Callable[[Path], object], size: int | None
             f"{redacted(source)} cannot be kept in {remote_file.target.parent}: {error.strerror or error} "
             f"({CACHE_VARIABLE} names another folder)"
         ) from None
-
-
-def cache() -> Path:
-    """Folder of what was fetched: `$OOD_LIGHTNING_SHARDS`, else `.cache/shards`."""
-    return Path(os.environ.get(CACHE_VARIABLE) or CACHE).expanduser()
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,7 @@ class _RemoteFile:
         # The folder is named by what is expected too: a shard that was packed anew is fetched anew, and no two sets
         # share a file.
         key = hashlib.sha256(f"{self.source}\0{self.size}\0{self.sha256}".encode()).hexdigest()[:16]
-        return cache() / key / file_name(self.source)
+        return Path(os.environ.get(CACHE_VARIABLE) or CACHE).expanduser() / key / file_name(self.source)
 
     def fetch_once(self) -> Path:
         """Fetch the file, unless another process has; whoever else wants it at the same time waits."""
@@ -134,17 +121,16 @@ class _RemoteFile:
             _transfer(self.source, file, self.size)
             file.flush()
             try:
-                self.check_size(part)
-                self.check_hash(part)
-                self.check(part)
-                return
+                self.check(part, hashed=True)
+                break
             except ShardContentError:
                 if last_try:
                     part.unlink()
                     raise
                 file.truncate(0)
 
-    def check_size(self, path: Path) -> None:
+    def check(self, path: Path, *, hashed: bool) -> None:
+        """Compare size, hash and content with what was promised."""
         n_bytes = path.stat().st_size
         if self.size is not None and n_bytes != self.size:
             raise ShardContentError(
@@ -152,18 +138,13 @@ class _RemoteFile:
                 f"description is old"
             )
 
-    def check_hash(self, path: Path) -> None:
-        if not self.sha256:
-            return
-
-        actual = sha256_of(path)
+        actual = sha256_of(path) if self.sha256 and hashed else self.sha256
         if actual != self.sha256:
             raise ShardContentError(
                 f"the bytes of {redacted(self.source)} are not those that were promised (SHA-256 {actual[:12]}..., "
                 f"expected {self.sha256[:12]}...): they were changed there, or on the way. Nothing of them is kept."
             )
 
-    def check(self, path: Path) -> None:
         try:
             self.check_content(path)
         except ShardContentError as error:

@@ -31,10 +31,8 @@ class EpochBatches(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         """Rows, shape (b,) int64 a step."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        rows = self.drawn(generator)
-        for step in range(len(self)):  # a subclass may leave out the last, partial batch
-            yield rows[step * self.batch_size : (step + 1) * self.batch_size]
+        rows = self.drawn(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
+        yield from rows.split(self.batch_size)[: len(self)]  # a subclass may leave out the last, partial batch
 
     def drawn(self, draw: torch.Generator) -> Tensor:
         """All rows of an epoch in their order; the first dimension is cut into batches."""

@@ -105,16 +105,14 @@ class Manifest(ManifestEntries):
             return self.root / shard.path
         return remote.fetch(self.origins[shard.path], scanned, shard.bytes, shard.sha256)
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path) -> None:
         """Write `manifest.json` into `folder`."""
         entries = asdict(self)
         for shard in entries["shards"]:
             del shard["members"]
 
         order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
-        path = folder / "manifest.json"
-        write_json(path, {key: entries[key] for key in order}, indent=2)
-        return path
+        write_json(folder / "manifest.json", {key: entries[key] for key in order}, indent=2)
 
 
 def plan(shards: Iterable[Shard], bins: int) -> list[list[Shard]]:

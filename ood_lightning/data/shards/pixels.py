@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ood_lightning.data.shards.decode import decode, open_image, to_rgb
 
@@ -38,51 +38,24 @@ def split(transform: Callable[[Image.Image], Tensor]) -> Split:
     """
     from torchvision.transforms import Compose, Normalize, ToTensor
 
-    if not isinstance(transform, Compose) or len(transform.transforms) < 2:
-        return Split(Decoded(transform), _unchanged)
-    *before, to_tensor, normalize = transform.transforms
-    if not isinstance(to_tensor, ToTensor) or not isinstance(normalize, Normalize):
-        return Split(Decoded(transform), _unchanged)
-
-    return Split(_first(before), _Rest(torch.tensor(normalize.mean), torch.tensor(normalize.std)))
+    match transform.transforms if isinstance(transform, Compose) else []:
+        case [*before, ToTensor(), Normalize() as normalize]:
+            return Split(Compose(_first(before)), _Rest(torch.tensor(normalize.mean), torch.tensor(normalize.std)))
+    return Split(Compose([decode, transform]), nn.Identity())
 
 
-def _first(steps: list[Any]) -> Callable[[bytes], Tensor]:
-    """Encoded image to uint8 (3, H, W), after these steps of a transform."""
-    from torchvision.transforms import CenterCrop, Compose
+def _first(steps: list[Any]) -> list[Any]:
+    """Steps from encoded image to uint8 (3, H, W), of those of a transform of pictures."""
+    from torchvision.transforms import CenterCrop
     from torchvision.transforms.functional import pil_to_tensor
 
     # open_clip's own conversion is left out: images come in RGB
     steps = [step for step in steps if getattr(step, "__name__", "") != "_convert_to_rgb"]
 
-    works_on_tensors = bool(steps) and hasattr(steps[0], "of_pixels")  # `resize: fast`
-    if works_on_tensors and all(isinstance(step, CenterCrop) for step in steps[1:]):
-        return _FastPixels(Compose([steps[0].of_pixels, *steps[1:]]))
-    return Decoded(Compose([*steps, pil_to_tensor]))
-
-
-def _unchanged(images: Tensor) -> Tensor:
-    return images
-
-
-class Decoded:
-    """What a transform makes of an encoded image."""
-
-    def __init__(self, transform: Callable[[Image.Image], Tensor]) -> None:
-        self.transform = transform
-
-    def __call__(self, data: bytes) -> Tensor:  # noqa: D102
-        return self.transform(decode(data))
-
-
-class _FastPixels:
-    """The same for a transform of tensors: what torchvision decodes is not copied into Pillow and back."""
-
-    def __init__(self, transform: Callable[[Tensor], Tensor]) -> None:
-        self.transform = transform
-
-    def __call__(self, data: bytes) -> Tensor:
-        return self.transform(pixels(data))
+    # `resize: fast` works on tensors
+    if steps and hasattr(steps[0], "of_pixels") and all(isinstance(step, CenterCrop) for step in steps[1:]):
+        return [pixels, steps[0].of_pixels, *steps[1:]]  # not copied into Pillow and back
+    return [decode, *steps, pil_to_tensor]
 
 
 def pixels(data: bytes) -> Tensor:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from ctypes import c_uint64
 from multiprocessing import get_context
@@ -18,7 +18,7 @@ from ood_lightning.errors import SourceError
 
 T = TypeVar("T")
 R = TypeVar("R")
-OnProgress = Callable[[int], None]
+OnProgress = Callable[[int], object]
 _counts: Any = None  # in a worker process: of each task, how many images are done; the last entry says stop
 
 
@@ -36,13 +36,9 @@ def parallel_map(
     Raises:
         SourceError: a process was killed.
     """
-
-    def advance(n: int) -> None:
-        progress_bar.update(n)
-
     n_workers = min(workers, len(tasks))
     if n_workers <= 1:
-        return [function(task, advance) for task in tasks]
+        return [function(task, progress_bar.update) for task in tasks]
 
     # not locked: a process that is killed would keep its lock
     counts = RawArray(c_uint64, len(tasks) + 1)
@@ -55,7 +51,7 @@ def parallel_map(
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
                 n_done = sum(counts[: len(tasks)])
-                advance(n_done - n_reported)
+                progress_bar.update(n_done - n_reported)
                 n_reported = n_done
                 for future in finished:
                     future.result()
@@ -82,16 +78,12 @@ def _begin(parent: int, counts: Any) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class _StopError(Exception):
-    """The parent gave up."""
-
-
 def _call(function: Callable[[T, OnProgress], R], number: int, task: T) -> R:
     """In a worker process: the function of one task, whose images are counted."""
 
     def on_progress(n: int) -> None:
         _counts[number] += n
         if _counts[len(_counts) - 1]:
-            raise _StopError
+            raise CancelledError  # the parent gave up
 
     return function(task, on_progress)

@@ -34,7 +34,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
     if is_remote(source):
-        names_tars = source.startswith("pipe:") or _is_tar(source)
+        names_tars = addresses.file_name(source).endswith(".tar")  # that of a command does
         return _remote_tars(source, role) if names_tars else _remote_set(source)
 
     path = locate(source)
@@ -56,12 +56,9 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
 
 def _local_set(path: Path, whole: bool) -> Manifest:
     """The set of a manifest on this machine; `whole`: with shards of the sizes that it states."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise SourceError(f"there is no {path}") from None
-
-    manifest = replace(_parsed(text, str(path)), root=path.parent)
+    if not path.exists():
+        raise SourceError(f"there is no {path}")
+    manifest = replace(_parsed(path.read_bytes(), str(path)), root=path.parent)
     if whole:
         _check_sizes(manifest)
     return manifest
@@ -92,10 +89,6 @@ def _remote_set(source: str) -> Manifest:
 
     manifest = _parsed(text, addresses.redacted(source))
     return replace(manifest, origins={shard.path: addresses.beside(source, shard.path) for shard in manifest.shards})
-
-
-def _is_tar(source: str) -> bool:
-    return addresses.file_name(source).endswith(".tar")
 
 
 def _remote_tars(source: str, role: Role) -> Manifest:
@@ -129,8 +122,7 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
     """The manifest that a JSON text states; `where` names it in errors."""
     entries = decode_json(text, ManifestEntries, where, ManifestError)
 
-    paths = [shard.path for shard in entries.shards]
-    for path, n in Counter(paths).items():
+    for path, n in Counter(shard.path for shard in entries.shards).items():
         if n > 1:
             raise ManifestError(f"{where} lists the shard {path!r} twice: its samples would count twice")
         if Path(path).is_absolute() or ".." in Path(path).parts:
@@ -144,7 +136,7 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
 
 def _check_sizes(manifest: Manifest) -> None:
     for shard in manifest.shards:
-        file = manifest.path(shard)
+        file = manifest.root / shard.path
         if not file.is_file():
             raise SourceError(
                 f"set {manifest.name!r}: shard {file} is missing. Copy it again, or correct "
@@ -171,8 +163,8 @@ def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
         raise SourceError(f"no such shard: {', '.join(missing[:3])}{more}")
 
     root = paths[0].parent
-    shards = tuple(_counted(path, root) for path in paths)
-    return Manifest(name=_stem(paths[0]) or root.resolve().name, role=role, shards=shards, root=root)
+    name = _stem(paths[0]) or root.resolve().name
+    return Manifest(name, role, tuple(_counted(path, root) for path in paths), root=root)
 
 
 def _counted(path: Path, root: Path) -> Shard:

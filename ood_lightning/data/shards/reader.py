@@ -20,9 +20,9 @@ Nothing is lost in silence. The bytes of a shard are compared with its SHA-256, 
 manifest; images that cannot be decoded are listed in `bad`, and more of them than `max_bad_samples` are an error.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -50,19 +50,16 @@ class ShardPart(TypedDict):
     last: bool  # no more parts of this shard follow
 
 
-@dataclass
-class _Batch:
-    """The images that the next part will hold."""
-
-    images: list[Tensor] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    bad: list[str] = field(default_factory=list)
-
-    def part(self, shard: Shard, *, last: bool) -> ShardPart:
-        image = _stack(self.images) if self.images else torch.empty(0, 3, 0, 0)
-        label = torch.tensor(self.labels, dtype=torch.int64)
-        return ShardPart(shard=shard.path, image=image, label=label, keys=self.keys, bad=self.bad, last=last)
+def _part(shard: Shard, rows: Sequence[tuple[Tensor, int, str]], bad: list[str], *, last: bool) -> ShardPart:
+    """A batch of rows, each an image with its label and its key."""
+    return ShardPart(
+        shard=shard.path,
+        image=_stack([image for image, _, _ in rows]) if rows else torch.empty(0, 3, 0, 0),
+        label=torch.tensor([label for _, label, _ in rows], dtype=torch.int64),
+        keys=[key for _, _, key in rows],
+        bad=bad,
+        last=last,
+    )
 
 
 def _stack(images: list[Tensor]) -> Tensor:
@@ -112,7 +109,8 @@ class ShardParts:
     def _read_shard(self, shard: Shard, path: Path) -> Iterator[ShardPart]:
         where = f"set {self.manifest.name!r}, shard {path}"
         self._check_hash(shard, path)
-        batch = _Batch()
+        rows: list[tuple[Tensor, int, str]] = []
+        bad: list[str] = []
         n_seen = n_bad = 0
 
         for sample in read_samples(path):
@@ -126,26 +124,21 @@ class ShardParts:
                         f"{where}: the picture {sample.key!r} cannot be decoded ({error}). Repair it, or allow some "
                         f"with max_bad_samples (now {self.max_bad_samples}); they are then listed."
                     ) from None
-                batch.bad.append(f"{sample.key}: {error}")
+                bad.append(f"{sample.key}: {error}")
                 continue
 
-            batch.images.append(image)
-            batch.labels.append(sample.label)
-            batch.keys.append(sample.key)
-            if len(batch.images) == self.batch_size:
-                yield batch.part(shard, last=False)
-                batch = _Batch()
+            rows.append((image, sample.label, sample.key))
+            if len(rows) == self.batch_size:
+                yield _part(shard, rows, bad, last=False)
+                rows, bad = [], []
 
         if n_seen != shard.samples:
             last_key = f", up to its last key {sample.key!r}," if n_seen else ""
             raise ShardCountError(f"{where}{last_key}", n_seen, shard.samples)
-        yield batch.part(shard, last=True)  # perhaps without images: whoever stores the shard waits for its end
+        yield _part(shard, rows, bad, last=True)  # perhaps without images: whoever stores the shard waits for its end
 
     def _check_hash(self, shard: Shard, path: Path) -> None:
-        if not shard.sha256:
-            return
-
-        actual = sha256_of(path)
+        actual = sha256_of(path) if shard.sha256 else ""
         if actual != shard.sha256:
             raise ShardContentError(
                 f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "

@@ -39,22 +39,18 @@ def read_samples(path: Path) -> Iterator[Sample]:
                     f"side (pack with `tar --sort=name`)."
                 )
             seen.add(key)
-
-            sample = _sample(path, key, member)
-            if sample is not None:
-                yield sample
+            yield from _sample(path, key, member)
     except ShardContentError:
         raise
     except Exception as error:  # webdataset raises whatever tarfile met, with its stream and the path added
-        message = error.args[0] if error.args else error
-        cause = str(message).partition(" @ <")[0]
+        cause = str(error.args[0] if error.args else error).partition(" @ <")[0]
         name = last_member(path)
         where = "" if name is None else f", its last legible member is {name!r}"
         raise ShardContentError(f"{path} cannot be read as a tar of pictures{where}: {cause}") from error
 
 
-def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
-    """What webdataset read under one key as a sample; None if it holds no image."""
+def _sample(path: Path, key: str, member: dict[str, Any]) -> Iterator[Sample]:
+    """What webdataset read under one key as a sample, if it holds an image."""
     suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in member), None)
     if suffix is None:
         dotted = [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]
@@ -63,10 +59,10 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Sample | None:
                 f"{path}: sample {key!r} has a picture under {dotted[0]!r} only: a name may have one dot, before its "
                 f"ending"
             )
-        return None
+        return
 
     label = member.get("cls", b"-1")
     try:
-        return Sample(key, member[suffix], int(label))
+        yield Sample(key, member[suffix], int(label))
     except ValueError:
         raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None

@@ -1,18 +1,25 @@
-"""A tar's headers: how many samples it holds, and whether it is whole.
+"""A tar's headers: which samples it holds, where they lie, and whether it is whole. Needs no torch.
 
-The check of the archive's end finds the cuts that the tar format itself passes over in silence.
+Members are grouped as webdataset does. The check of the archive's end finds the cuts that the tar format itself passes
+over in silence.
 """
 
 import hashlib
+import re
 import tarfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from ood_lightning.errors import ShardContentError
 from ood_lightning.plurals import many
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+
+# as webdataset splits them: a key ends at the first dot of the file's name; `__...__` are its own notes
+_MEMBER_NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", flags=re.DOTALL)
+_NOTE_NAME = re.compile(r"__[^/]*__($|/)")
 
 
 class Slice(NamedTuple):
@@ -32,6 +39,30 @@ class Slice(NamedTuple):
         return data
 
 
+class Located(NamedTuple):
+    """One sample: its key, and where picture, class and `.json` lie."""
+
+    key: str
+    suffix: str
+    picture: Slice
+    label: Slice | None
+    metadata: Slice | None
+
+
+def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """Members of an uncompressed tar, in order; those before a damage come first.
+
+    Raises:
+        tarfile.TarError: it is damaged or cut, also where the tar format would end early without an error.
+    """
+    with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
+        yield from tar
+
+        raw.seek(tar.offset)
+        if raw.read(1024) != bytes(1024):  # a whole archive ends with two blocks of zeros
+            raise tarfile.ReadError(f"damaged or cut after {many(len(tar.getmembers()), 'member')}, copy it again")
+
+
 def scanned(path: Path) -> tuple[int, str]:
     """Number of distinct keys with an image, and a hash of the members' names, sizes and times.
 
@@ -40,39 +71,51 @@ def scanned(path: Path) -> tuple[int, str]:
     """
     keys = set()
     headers = hashlib.sha256()
-
     try:
-        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-            for member in tar:
-                headers.update(f"{member.name}\0{member.size}\0{member.mtime}\n".encode("utf-8", "surrogateescape"))
-                folder, _, base = member.name.rpartition("/")
-                stem, _, suffix = base.partition(".")
-                if member.isreg() and stem and suffix.lower() in IMAGE_SUFFIXES:
-                    keys.add(f"{folder}/{stem}")
-            whole = ends_well(tar, raw)
+        for member in tar_members(path):
+            headers.update(f"{member.name}\0{member.size}\0{member.mtime}\n".encode("utf-8", "surrogateescape"))
+            name = _MEMBER_NAME.fullmatch(member.name)
+            if member.isreg() and name and name[2].lower() in IMAGE_SUFFIXES:
+                keys.add(name[1])
     except tarfile.TarError as error:
         raise ShardContentError(f"{path} is no sound tar: {error}") from None
-
-    if not whole:
-        raise ShardContentError(f"{path} is damaged or cut after {many(len(keys), 'sample')}: copy it again")
     return len(keys), headers.hexdigest()
 
 
-def ends_well(tar: tarfile.TarFile, raw: IO[bytes]) -> bool:
-    """Whether a tar is whole; reading one that is cut at a header, or damaged in it, just ends there.
+def located(path: Path) -> Iterator[Located]:
+    """Samples of a tar that hold an image, in order; those before a damage come first.
 
-    Args:
-        tar: all of whose members have been read.
-        raw: the same file.
+    Raises:
+        ShardContentError: the tar is damaged or cut, also where the format would end early without an error.
     """
-    raw.seek(tar.offset)
-    return raw.read(1024) == bytes(1024)  # a whole archive ends with two blocks of zeros
+    key = ""
+    members: dict[str, Slice] = {}  # of the key, by ending
+    try:
+        for member in tar_members(path):
+            name = _MEMBER_NAME.fullmatch(member.name)
+            if not member.isreg() or name is None or _NOTE_NAME.match(member.name):
+                continue
+
+            if name[1] != key:
+                yield from _sample(key, members)
+                key, members = name[1], {}
+            members[name[2].lower()] = Slice(str(path), member.offset_data, member.size)
+    except (tarfile.TarError, OSError) as error:
+        yield from _sample(key, members)
+        raise ShardContentError(f"is no sound tar: {error}") from None
+    yield from _sample(key, members)
+
+
+def _sample(key: str, members: dict[str, Slice]) -> Iterator[Located]:
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in members), None)
+    if suffix is not None:
+        yield Located(key, suffix, members[suffix], members.get("cls"), members.get("json"))
 
 
 def last_member(path: Path) -> str | None:
     """Name of the last member whose header can be read, such as that of a member cut short; None if there is none."""
     name = None
-    with suppress(tarfile.TarError, OSError), tarfile.open(path, "r:") as tar:
-        for member in tar:
+    with suppress(tarfile.TarError, OSError):
+        for member in tar_members(path):
             name = member.name
     return name

@@ -1,7 +1,5 @@
 """What a judge looks like from outside. Imports no torch, so that commands can name judges without loading it."""
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -71,11 +69,6 @@ class Judge(ABC):
 
 
 SYSTEM_MESSAGE = "You are a helpful assistant. Answering only Yes/No."
-PROPER_NOUN = (
-    "Is '{word}' a proper noun, like the name of a city, country, mountain, river, or any unique place or entity?"
-)
-SUBCATEGORY = "Is '{word}' a subcategory of '{name}'?"
-SUBCATEGORY_MISSPELT = "Is '{word}' a subcatgeory of '{name}'?"
 
 
 def wording(question: Question, misspelt: bool) -> str:
@@ -86,10 +79,11 @@ def wording(question: Question, misspelt: bool) -> str:
         misspelt: write 'subcatgeory', as the published code does.
     """
     if question.name is None:
-        return PROPER_NOUN.format(word=question.word)
+        like = "the name of a city, country, mountain, river, or any unique place or entity"
+        return f"Is '{question.word}' a proper noun, like {like}?"
 
-    template = SUBCATEGORY_MISSPELT if misspelt else SUBCATEGORY
-    return template.format(word=question.word, name=question.name)
+    subcategory = "subcatgeory" if misspelt else "subcategory"
+    return f"Is '{question.word}' a {subcategory} of '{question.name}'?"
 
 
 def yes_or_no(reply: str) -> bool | None:

@@ -1,15 +1,13 @@
 """What a chat model reads and says, as tokens: questions in its chat template, and the first tokens of yes and no."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, JudgeError, Question, wording
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SPELLINGS = {True: ("Yes", "yes", "YES", " Yes", " yes"), False: ("No", "no", "NO", " No", " no")}
 MARK = "QUESTION-COMES-HERE"
@@ -29,21 +27,16 @@ class ChatTokens:
 
     def prompt(self, question: str) -> str:
         """The chat template around a question, up to where the reply begins."""
-        before, after = self._template
-        return before + question + after
+        return self._template.replace(MARK, question)
 
-    def tokenize(self, questions: Sequence[str]) -> list[list[int]]:
-        """Token ids of each question's prompt."""
-        return self._ids([self.prompt(question) for question in questions])
-
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        # the chat template has written the special tokens already
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of prompts, in which the chat template has written the special tokens already."""
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
     @cached_property
-    def _template(self) -> tuple[str, str]:
-        """The text that the chat template puts before a question, and the one it puts after."""
+    def _template(self) -> str:
+        """What the chat template makes of MARK as a question."""
         from jinja2 import TemplateError
 
         # some templates know this switch: without it a reply begins with thoughts; others ignore it
@@ -51,13 +44,10 @@ class ChatTokens:
         system = {"role": "system", "content": SYSTEM_MESSAGE}
         user = {"role": "user", "content": MARK}
         try:
-            text = self.tokenizer.apply_chat_template([system, user], **options)
+            return str(self.tokenizer.apply_chat_template([system, user], **options))
         except TemplateError:  # a template without a system role
             user["content"] = f"{SYSTEM_MESSAGE}\n{MARK}"
-            text = self.tokenizer.apply_chat_template([user], **options)
-
-        before, _, after = str(text).partition(MARK)
-        return before, after
+            return str(self.tokenizer.apply_chat_template([user], **options))
 
     @cached_property
     def first_tokens(self) -> dict[bool, list[int]]:
@@ -79,7 +69,7 @@ class ChatTokens:
     def _first_tokens_of(self, replies: Sequence[str]) -> set[int]:
         """First tokens of replies, without those that a tokenizer joins with the end of the prompt."""
         prompt = self.prompt(wording(Question("word"), misspelt=False))
-        before, *replied = self._ids([prompt, *(prompt + reply for reply in replies)])
+        before, *replied = self.tokenize([prompt, *(prompt + reply for reply in replies)])
         length = len(before)
         return {ids[length] for ids in replied if ids[:length] == before and len(ids) > length}
 
@@ -91,8 +81,6 @@ class ChatTokens:
 
     def padded(self, batch: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, both (B, longest), padded on the left: every row's next token is in the last column."""
-        import torch
-
         width = max(map(len, batch))
         ids = torch.tensor([[self.padding] * (width - len(tokens)) + [*tokens] for tokens in batch])
         mask = torch.tensor([[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in batch])

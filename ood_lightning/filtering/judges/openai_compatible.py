@@ -1,7 +1,5 @@
 """OpenAICompatibleJudge: any server with a chat completions endpoint, such as vLLM, llama.cpp or Ollama."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -98,13 +96,9 @@ class OpenAICompatibleJudge(Judge):
     @property
     def identity(self) -> str:
         """Server, model and wording."""
-        options = [f"at most {self.max_tokens} tokens"]
-        if self.misspelt:
-            options.append("misspelt")
-        if self.sample:
-            options.append("sampled")
-
-        return f"{self.model} at {self.url}, {', '.join(options)}"
+        spelling = ", misspelt" if self.misspelt else ""
+        sampling = ", sampled" if self.sample else ""
+        return f"{self.model} at {self.url}, at most {self.max_tokens} tokens{spelling}{sampling}"
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Each answer as soon as it is there. After a failure, running requests are finished before it is raised."""
@@ -164,11 +158,14 @@ class OpenAICompatibleJudge(Judge):
             TransientError: the request may succeed when it is sent again.
             JudgeError: it cannot.
         """
-        messages = [
-            {"role": "system", "content": SYSTEM_MESSAGE},
-            {"role": "user", "content": wording(question, self.misspelt)},
-        ]
-        body: dict[str, Any] = {"model": self.model, "messages": messages, "max_tokens": self.max_tokens}
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [
+                {"role": "system", "content": SYSTEM_MESSAGE},
+                {"role": "user", "content": wording(question, self.misspelt)},
+            ],
+            "max_tokens": self.max_tokens,
+        }
         if not self.sample:
             body["temperature"] = 0
 
@@ -183,7 +180,7 @@ class OpenAICompatibleJudge(Judge):
         """The reply's body."""
         try:
             with build_opener(RefuseRedirects).open(request, timeout=self.timeout_s) as response:
-                content: bytes = response.read(MAX_REPLY_BYTES)
+                return bytes(response.read(MAX_REPLY_BYTES))
         except HTTPError as error:
             reply = error.read(200).decode(errors="replace")
             if key:
@@ -200,8 +197,6 @@ class OpenAICompatibleJudge(Judge):
             if isinstance(reason, TimeoutError):
                 raise TransientError(f"no connection within {self.timeout_s:g} s") from None
             raise TransientError(f"no connection: {reason}") from None
-
-        return content
 
 
 def _read_reply(content: bytes) -> Answer:

@@ -1,7 +1,5 @@
 """ReplayJudge: decisions from a file, so that a finished run can be repeated exactly."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,8 +10,6 @@ from typing import ClassVar
 
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question
-
-BATCH = 4096  # questions between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,8 @@ class ReplayJudge(Judge):
                 f"of {len(questions)} questions: the run was made with other words, names or encoder"
             )
 
-        for start in range(0, len(questions), BATCH):
-            batch = enumerate(questions[start : start + BATCH], start)
-            yield [(row, Answer(self.decisions[question])) for row, question in batch]
+        for row, question in enumerate(questions):
+            yield [(row, Answer(self.decisions[question]))]
 
     @cached_property
     def decisions(self) -> dict[Question, bool]:

@@ -5,8 +5,6 @@ Differs: the answer is read from the logits of the reply's first token, in one b
 without writing anything; `mode: generate` writes replies, greedily unless `sample` is set.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import logging
@@ -14,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
 
 from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, wording, yes_or_no
 from ood_lightning.filtering.judges.chat_tokens import ChatTokens, shared_length
-
-if TYPE_CHECKING:
-    import torch
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +33,6 @@ class Loaded(NamedTuple):
 
     model: Any
     chat: ChatTokens
-    device: torch.device
 
 
 class Prefix(NamedTuple):
@@ -86,19 +82,14 @@ class TransformersJudge(Judge):
         folder = Path(self.model).expanduser()
         name = f"{folder.name} {_hash_of(folder)}" if folder.is_dir() else self.model
 
-        options: list[str] = [self.mode, self.dtype]
-        if self.misspelt:
-            options.append("misspelt")
-        if self.sample:
-            options.append(f"sampled {self.seed}")
-
-        return f"{name}, {', '.join(options)}"
+        spelling = ", misspelt" if self.misspelt else ""
+        sampling = f", sampled {self.seed}" if self.sample else ""
+        return f"{name}, {self.mode}, {self.dtype}{spelling}{sampling}"
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Batches of questions of similar length, so that little of them is padding."""
-        import torch
-
-        tokens = self._loaded.chat.tokenize([wording(question, self.misspelt) for question in questions])
+        chat = self._loaded.chat
+        tokens = chat.tokenize([chat.prompt(wording(question, self.misspelt)) for question in questions])
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
 
         with torch.inference_mode():
@@ -110,7 +101,7 @@ class TransformersJudge(Judge):
 
     def _batches(self, order: list[int], tokens: list[list[int]]) -> Iterator[list[int]]:
         """Rows in order, as many at once as the budget of tokens allows."""
-        budget = self.tokens_per_batch or TOKENS_PER_BATCH[self._loaded.device.type]
+        budget = self.tokens_per_batch or TOKENS_PER_BATCH[self._loaded.model.device.type]
         batch: list[int] = []
         for row in order:
             if batch and (len(batch) + 1) * len(tokens[row]) > budget:
@@ -122,21 +113,17 @@ class TransformersJudge(Judge):
 
     def _shared_prefix(self, tokens: list[list[int]]) -> Prefix:
         """What all questions begin with, computed once; at least one token of every question is left to read."""
-        import torch
-
         length = min(shared_length(tokens), min(map(len, tokens)) - 1)
         if length == 0:
             return Prefix(0, None)
 
-        ids = torch.tensor([tokens[0][:length]], device=self._loaded.device)  # (1, length)
+        ids = torch.tensor([tokens[0][:length]], device=self._loaded.model.device)  # (1, length)
         output = self._loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)
         return Prefix(length, output.past_key_values)
 
     def _read(self, batch: list[list[int]], prefix: Prefix) -> list[Answer]:
         """Yes or no from the logits of the next token."""
-        import torch
-
-        model, chat, device = self._loaded
+        model, chat = self._loaded
         ids, mask = chat.padded([tokens[prefix.length :] for tokens in batch])  # (B, L), without the prefix
         mask = torch.cat([mask.new_ones(len(batch), prefix.length), mask], dim=1)  # (B, prefix + L)
         positions = (mask.cumsum(dim=1) - 1)[:, prefix.length :].clamp(min=0)  # (B, L); padding counts for nothing
@@ -146,9 +133,9 @@ class TransformersJudge(Judge):
             cache.batch_repeat_interleave(len(batch))
 
         output = model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            position_ids=positions.to(model.device),
             past_key_values=cache,
             use_cache=cache is not None,
             logits_to_keep=1,
@@ -165,15 +152,14 @@ class TransformersJudge(Judge):
 
     def _write(self, batch: list[list[int]]) -> list[Answer]:
         """Yes or no from written replies."""
-        model, chat, device = self._loaded
+        model, chat = self._loaded
         ids, mask = chat.padded(batch)  # (B, L)
-        options = {} if self.sample else GREEDY
         output = model.generate(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
             max_new_tokens=REPLY_TOKENS,
             pad_token_id=chat.padding,
-            **options,
+            **({} if self.sample else GREEDY),
         )
 
         written = output[:, ids.shape[1] :]  # (B, at most REPLY_TOKENS): the model repeats the question before it
@@ -189,7 +175,6 @@ class TransformersJudge(Judge):
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError:
             raise JudgeError("TransformersJudge needs transformers: pip install 'ood-lightning[llm]'") from None
-        import torch
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         folder = Path(self.model).expanduser()
@@ -213,7 +198,7 @@ class TransformersJudge(Judge):
             torch.manual_seed(self.seed)
 
         log.info("%s on %s, %s", self.model, device, model.dtype)
-        return Loaded(model.to(device).eval(), ChatTokens(tokenizer, self.model), device)
+        return Loaded(model.to(device).eval(), ChatTokens(tokenizer, self.model))
 
 
 def _hash_of(folder: Path) -> str:

@@ -12,6 +12,7 @@ the table.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -21,7 +22,6 @@ from typing import ClassVar
 from ood_lightning.filtering.judges.base import Answer, Judge, Question
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 
-BATCH = 4096  # questions between two moves of the progress bar
 SMALL_WORDS = {"a", "an", "and", "at", "de", "des", "du", "for", "in", "la", "of", "on", "the", "to"}
 
 
@@ -51,15 +51,9 @@ class WordNetJudge(Judge):
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """By look-up."""
         index = self._index
-        for start in range(0, len(questions), BATCH):
-            batch = enumerate(questions[start : start + BATCH], start)
-            yield [(row, Answer(self._decide(index, question))) for row, question in batch]
-
-    def _decide(self, index: Index, question: Question) -> bool:
-        if question.name is None:
-            return index.is_proper(question.word)
-
-        return index.is_kind(question.word, question.name, self.cousins)
+        for row, (word, name) in enumerate(questions):
+            yes = index.is_proper(word) if name is None else index.is_kind(word, name, self.cousins)
+            yield [(row, Answer(yes))]
 
     @cached_property
     def _index(self) -> Index:
@@ -76,15 +70,8 @@ class Index:
     def __init__(self, graph: NounGraph) -> None:
         self.graph = graph
         self._senses: dict[str, list[int]] = {}  # synsets of a cleaned word, the most frequent first
-        self._spelt: dict[tuple[str, int], str] = {}  # WordNet's own spelling of a cleaned word in a synset
-
         for lemma, synsets in graph.senses.items():
-            for synset in synsets:
-                self._senses.setdefault(bare(lemma), []).append(synset)
-
-        for synset, lemmas in enumerate(graph.lemmas):
-            for lemma in lemmas:
-                self._spelt.setdefault((bare(lemma), synset), lemma)
+            self._senses.setdefault(bare(lemma), []).extend(synsets)
 
         self._above = cache(self._find_above)
         self._name_senses = cache(self._find_name_senses)
@@ -102,11 +89,12 @@ class Index:
             return False
 
         is_instance = bool(self.graph.instance_of[senses[0]])
+        lemmas = {sense: next(lemma for lemma in self.graph.lemmas[sense] if bare(lemma) == word) for sense in senses}
         return is_instance or all(
-            capitalised(self._spelt[word, sense]) and not self._above(sense) & self._taxa for sense in senses
+            capitalised(lemma) and not self._above(sense) & self._taxa for sense, lemma in lemmas.items()
         )
 
-    def is_kind(self, word: str, name: str, cousins: int = 0) -> bool:
+    def is_kind(self, word: str, name: str, cousins: int) -> bool:
         """Whether a word is a kind of what a name means; see :class:`WordNetJudge` for `cousins`."""
         sense = self._word_sense(word)
         if sense is None:
@@ -124,25 +112,14 @@ class Index:
         return any(self._n_kinds[parent] <= cousins for parent in shared)
 
     @cached_property
-    def _n_kinds(self) -> list[int]:
+    def _n_kinds(self) -> Counter[int]:
         """Number of synsets below each synset, itself included."""
-        counts = [0] * len(self.graph.lemmas)
-        for synset in range(len(counts)):
-            for above in self._above(synset):
-                counts[above] += 1
-        return counts
+        return Counter(above for synset in range(len(self.graph.lemmas)) for above in self._above(synset))
 
     def _find_above(self, synset: int) -> frozenset[int]:
         """The synset and all above it: what it is a kind or an instance of, what that is a kind of, and so on."""
-        above = {synset}
-        todo = [synset]
-        while todo:
-            current = todo.pop()
-            parents = {*self.graph.hypernyms[current], *self.graph.instance_of[current]}
-            todo += parents - above
-            above |= parents
-
-        return frozenset(above)
+        parents = (*self.graph.hypernyms[synset], *self.graph.instance_of[synset])
+        return frozenset({synset}).union(*map(self._above, parents))
 
     def _known(self, text: str) -> list[int]:
         """Senses of a text or its singular, the most frequent first."""

@@ -15,9 +15,9 @@ from ood_lightning.data.cards import compare
 from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import content
-from ood_lightning.data.shards.members import located
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
+from ood_lightning.data.shards.tars import Slice, located
 from ood_lightning.hashes import sha256_of
 
 
@@ -97,6 +97,26 @@ def test_undecodable_pictures_and_wrong_labels_are_named(tmp_path: Path):
     assert [(p["kind"], p["where"]) for p in (out_of_range, without)] == [("label", "classes")] * 2
     assert out_of_range["what"] == "1 picture with a label such as 2: class_names go from 0 to 1"
     assert without["what"] == "1 picture without a class, though the set has 2 class names"
+
+
+def test_images_whose_bytes_cannot_be_read_are_no_duplicates(whole: Path, monkeypatch: pytest.MonkeyPatch):
+    def unreadable(self: Slice) -> bytes:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(Slice, "read", unreadable)
+    _, problems = run_check(whole)
+    assert "duplicate" not in {p["kind"] for p in problems}
+    assert [p["what"] for p in problems if p["kind"] == "picture"] == ["cannot be decoded: Input/output error"] * 7
+
+
+def test_an_image_without_a_class_says_nothing_of_its_folder(tmp_path: Path):
+    members = [
+        ("cat/a.png", encoded(COLOURS["red"], 0)),
+        ("dog/b.png", encoded(COLOURS["red"], 1)),
+        ("dog/b.cls", b"0"),
+    ]
+    _, problems = run_check(set_of(tmp_path / "half", [members], ("dog", "cat", "owl")))
+    assert [p["what"] for p in problems] == ["1 picture without a class, though the set has 3 class names"]
 
 
 def test_a_key_that_comes_twice_is_named(tmp_path: Path):

@@ -40,6 +40,12 @@ def test_groups_of_duplicates_are_those_of_a_slow_search(sets: list[list[list[in
     assert duplicates(contents) == sorted(group for group in places.values() if len(group) > 1)
 
 
+def test_a_set_may_have_more_shards_than_two_bytes_count():
+    shards = [ShardContent("x")] * 70_000 + [ShardContent("y", bytes(16))] * 2
+    contents = [SetContent(Manifest("x", "id", ()), "id", shards)] * 2
+    assert duplicates(contents) == [[(i, j, 0) for i in (0, 1) for j in (70_000, 70_001)]]
+
+
 def test_duplicates_in_a_remote_set_are_named(tmp_path: Path):
     picture = encoded(COLOURS["red"], 0)
     folder = set_of(tmp_path / "one", [[("a.png", picture)], [("b.png", picture)]])

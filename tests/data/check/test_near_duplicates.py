@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from shard_files import MakeSet, encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import Features
-from ood_lightning.data.check.near_duplicates import near_duplicates
+from ood_lightning.data.check import near_duplicates as near_duplicates_module
+from ood_lightning.data.check.near_duplicates import near_duplicates, stored
+from ood_lightning.data.shards.manifest import Manifest, Shard
 
 
 @pytest.fixture
@@ -53,6 +56,20 @@ def test_no_cosine_is_short_of_1_by_rounding():
     pairs = near_duplicates(features("o", halves), features("i", halves), 0.999999)
     assert len(pairs) == 40
     assert max(pair.cosine for pair in pairs) <= 1
+
+
+def test_images_that_had_no_features_shift_no_name(monkeypatch: pytest.MonkeyPatch):
+    """Shard `a` has three images, of which the second could not be decoded; shard `b` has two."""
+    manifest = Manifest("x", "id", (Shard("a", 3, 0), Shard("b", 2, 0)))
+    kept = replace(features("", torch.eye(4)), keys=["1", "3", "1", "2"], bad=["a 2: cut"])
+
+    class Folder:
+        def read(self, max_bad_samples: int) -> Features:
+            return kept
+
+    monkeypatch.setattr(near_duplicates_module, "_folder", lambda *_: Folder())
+    (named,) = stored(Path("encoder"), [manifest], 1)
+    assert named.keys == ["a 1", "a 3", "b 1", "b 2"]
 
 
 def test_near_duplicates_come_from_the_cache(

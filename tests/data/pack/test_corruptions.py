@@ -5,6 +5,7 @@ import json
 import sys
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from shard_files import MakeSet
 from ood_lightning.cli.data_corrupt import _severities
 from ood_lightning.cli.main import main
 from ood_lightning.data.pack import corruptions
-from ood_lightning.data.pack.corruptions import NAMES, SEEDED, central, drawn
+from ood_lightning.data.pack.corruptions import NAMES, SEEDED, Corrupted, central, drawn
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.errors import SettingsError
@@ -116,8 +117,9 @@ def test_the_draw_takes_each_once_and_all_if_there_are_few(sets: Path):
         return [(d.source, d.corruption, d.severity) for d in drawn(manifest, NAMES, (1, 5), samples, seed)]
 
     every = rows(10_000)
-    assert len(every) == len(set(every)) == 12 * 15 * 2
-    assert Counter(name for _, name, _ in every) == dict.fromkeys(NAMES, 24)
+    keys = [image.key for shard in manifest.shards for image in read_samples(manifest.path(shard))]
+    assert every == [(key, name, severity) for key in keys for name in NAMES for severity in (1, 5)]
+    assert len(every) == 12 * 15 * 2
 
     hundred = rows(100)
     assert len(set(hundred)) == 100
@@ -127,6 +129,20 @@ def test_the_draw_takes_each_once_and_all_if_there_are_few(sets: Path):
     hits = Counter(row for seed in range(300) for row in rows(36, seed))
     assert len(hits) == 360  # every one can be drawn, and about as often: 30 +- 5.2
     assert 8 < min(hits.values()) <= max(hits.values()) < 56
+
+
+def test_another_seed_version_or_source_makes_another_shard(sets: Path):
+    draws = tuple(drawn(read_manifest(str(sets / "id_test")), NAMES, (1,), 5, 0))
+    recipe = Corrupted(draws, "source", 0, "1.0")
+    others = [
+        replace(recipe, seed=1),
+        replace(recipe, version="1.1"),
+        replace(recipe, source="another"),
+        replace(recipe, draws=draws[:4]),
+        replace(recipe, draws=(draws[0]._replace(label=7), *draws[1:])),
+    ]
+    assert len({other.fingerprint for other in [recipe, *others]}) == 1 + len(others)
+    assert Corrupted(draws, "source", 0, "1.0").fingerprint == recipe.fingerprint
 
 
 def test_pictures_with_one_key_in_two_shards_get_keys_of_their_own(tmp_path: Path, make_set: MakeSet):

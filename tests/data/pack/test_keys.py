@@ -77,3 +77,6 @@ def test_a_long_key_leaves_room_for_its_hash_and_ending():
     (key,) = keys_of(["y" * 300 + ".png"])
     assert key[:LONGEST] == "y" * LONGEST
     assert len(f"{key}-99999.json") < 255
+
+    (cut_at_a_folder,) = keys_of(["y" * (LONGEST - 1) + "/x.png"])
+    assert "/" not in cut_at_a_folder, "a name that begins with a dash could be taken for an option"

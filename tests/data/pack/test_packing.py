@@ -100,6 +100,50 @@ def test_a_shard_that_was_cut_or_removed_is_made_again(folder: Path, tmp_path: P
     assert content(out) == expected
 
 
+def test_a_shard_that_was_named_and_not_described_is_made_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else an older description would vouch for other bytes of the same number, where a change is taken back."""
+    out = tmp_path / "out"
+    assert run(folder, out) == 0
+    expected = content(out)
+    changed = folder / "10/c.png"
+    before, status = changed.read_bytes(), changed.stat()
+
+    def stopped(path: Path, *_: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    changed.write_bytes(encoded(COLOURS["blue"], 99))
+    with monkeypatch.context() as patched:
+        patched.setattr(packing, "write_json", stopped)
+        assert run(folder, out) == 2
+    assert (out / "s-000000.tar").read_bytes() != expected["s-000000.tar"]
+    assert (out / "s-000000.tar").stat().st_size == len(expected["s-000000.tar"])
+
+    changed.write_bytes(before)
+    os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run(folder, out) == 0
+    assert content(out) == expected
+
+
+def test_a_call_that_fails_leaves_no_manifest_of_other_bytes(folder: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    assert run(folder, out, "--samples_per_shard=2") == 0
+    (folder / "10/c.png").write_bytes(b"no picture")
+    assert run(folder, out, "--samples_per_shard=2") == 2
+    assert not (out / "manifest.json").exists()
+
+
+def test_tars_of_others_are_left_where_they_are(folder: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    assert run(folder, out, "--samples_per_shard=2") == 0
+    others = {"mine.tar", "s-1.tar", "more-s-000009.tar"}
+    for name in others:
+        (out / name).write_bytes(b"mine")
+    assert run(folder, out, "--samples_per_shard=4") == 0
+    assert {path.name for path in tars(out)} == {"s-000000.tar", "s-000001.tar", *others}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int):

@@ -12,7 +12,7 @@ from PIL import Image
 from shard_files import write_tar
 
 from ood_lightning.data.shards.decode import decode
-from ood_lightning.data.shards.pixels import Decoded
+from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts
 from ood_lightning.encoders.openclip import OpenClip
@@ -88,7 +88,7 @@ def test_a_small_file_that_would_fill_the_memory_is_named_or_counted(tmp_path: P
     manifest = read_manifest(str(tmp_path / "x-{000..000}.tar"))
 
     def read(max_bad_samples: int) -> list[str]:
-        zeros = Decoded(lambda image: torch.zeros(3, *image.size))
+        zeros = split(lambda image: torch.zeros(3, *image.size)).first
         parts = ShardParts(manifest, list(manifest.shards), zeros, 8, max_bad_samples)
         return [text for part in parts for text in (*part["keys"], *part["bad"])]
 

@@ -18,7 +18,7 @@ from shard_files import write_tar
 from torch import Tensor
 
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
-from ood_lightning.data.shards.pixels import Decoded
+from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.prefetch import ReaderAlive
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, loader
@@ -113,7 +113,7 @@ def test_more_ranks_than_shards_and_more_shards_than_ranks(tars: Path, sizes: li
 def _read_as_rank(rank: int, meeting: str, source: str, gathered: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
     manifest = read_manifest(source)
-    parts = ShardParts(manifest, plan(manifest.shards, 2)[rank], Decoded(_pixels), 3)
+    parts = ShardParts(manifest, plan(manifest.shards, 2)[rank], split(_pixels).first, 3)
     mine = [(part["shard"], key) for part in loader(parts, num_workers=2) for key in part["keys"]]
 
     everyone: list[list[tuple[str, str]]] = [[], []]

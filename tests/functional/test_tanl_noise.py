@@ -2,7 +2,7 @@
 
 import torch
 
-from ood_lightning.functional.noise import noise_images
+from ood_lightning.functional.tanl import noise_images
 
 SHAPE = (3, 32, 32)
 

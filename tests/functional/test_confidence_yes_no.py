@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.yes_no import agreeing_to_differ, competing_to_win
+from ood_lightning.functional.confidence import agreeing_to_differ, competing_to_win
 
 
 def _softmax(row: list[float]) -> list[float]:

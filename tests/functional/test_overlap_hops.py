@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from ood_lightning.functional.hops import hops
+from ood_lightning.functional.overlap import hops
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.accuracy import top1
+from ood_lightning.functional.quality import top1
 from ood_lightning.functional.similarity import unit
 
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from ood_lightning.functional.assignment import best_assignment
+from ood_lightning.functional.quality import best_assignment
 
 
 @pytest.mark.parametrize(("rows", "columns", "seed"), [(1, 1, 0), (4, 4, 1), (5, 7, 2), (6, 6, 3), (3, 8, 4)])

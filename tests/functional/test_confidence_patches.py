@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ood_lightning.functional.patches import local_match
+from ood_lightning.functional.confidence import local_match
 
 
 def _softmax(row: list[float]) -> list[float]:

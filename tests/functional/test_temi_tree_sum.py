@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ood_lightning.functional.reduction import tree_sum
+from ood_lightning.functional.temi import tree_sum
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4, 8])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ood_lightning.functional.multimatch import multi_match
+from ood_lightning.functional.confidence import multi_match
 
 
 def test_equals_a_loop_over_images_and_pairs():

@@ -1,0 +1,70 @@
+"""What a person gets wrong with `mine` and `predict` is one message, before any work."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from command_line import write_label_set
+from safetensors.torch import save_file
+from shard_files import encoded
+
+pytestmark = pytest.mark.slow  # whole commands
+
+DETECTORS = "ood_lightning.detectors"
+MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", f"{DETECTORS}.label_mass.LabelMass"
+
+
+@pytest.fixture
+def step_yaml(tmp_path: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, Any]) -> Path:
+    """What `mine` and `predict` share."""
+    path = tmp_path / "step.yaml"
+    path.write_text(yaml.safe_dump({"encoder": encoder_yaml, "corpus": words_yaml, "cache_dir": "cache"}))
+    return path
+
+
+def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, refused: Callable[..., None]):
+    save_file({"cluster": torch.zeros(7, dtype=torch.int64)}, tmp_path / "seven.safetensors")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "as_many.safetensors", {"id_set": "other"})
+    (tmp_path / "cut.safetensors").write_bytes(b"cut")
+    command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json"]
+    command += ["--source", "ood_lightning.label_sets.clustermine.ClusterMine", "--votes"]
+    refused([*command, "seven.safetensors"], "clusters for 7 pictures, set 'train' has 48")
+    refused([*command, "as_many.safetensors"], "was made on another set than 'train'")
+    for name in ("none", "other", "cut"):
+        refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors holds no votes of a fit")
+    posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
+    refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
+    refused(command[:-1], r"label set 'ClusterMine' needs clusters of the ID training images")
+    assert not Path("l.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl"),
+        (["--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
+        (["--concepts", "-1"], r"concepts is -1: expected 1 or more"),
+        (["--images", "nowhere"], r"there is no file or folder nowhere"),
+        (["--images", "empty"], r"empty holds no pictures"),
+        (["--label_set", "none.json"], r"there is no label set none\.json"),
+        (
+            ["--label_set", "names.json", "--detector", MASS],
+            r"LabelMass needs negatives, the label set names\.json has none",
+        ),
+        (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
+        (["--detector", NEGLABEL], r"2 negatives do not fill 100 groups"),
+    ],
+)
+def test_what_is_wrong_with_a_prediction(
+    settings: list[str], words: str, step_yaml: Path, tmp_path: Path, refused: Callable[..., None]
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))
+    write_label_set(tmp_path / "l.json")
+    write_label_set(tmp_path / "names.json", negatives=())
+    command = ["predict", "--config", str(step_yaml), "--images", "a.png", "--label_set", "l.json", "--detector", MCM]
+    refused([*command, *settings], words)

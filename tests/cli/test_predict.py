@@ -1,0 +1,91 @@
+"""`predict` in-process: a row for every image of a folder."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from shard_files import encoded
+
+from ood_lightning.cli.main import main
+from ood_lightning.data.artifacts.label_set import LabelSet
+
+MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args": {"sharpness": 1.0}}
+POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
+
+
+def mined(config: Any, sets: Path) -> str:
+    """A label set of the training images; returns its file."""
+    settings = config("encoder", "corpus", id_shards=str(sets / "train"), source=POSMINE)
+    assert main(["mine", *settings, "--out", "l.json"]) == 0
+    return "l.json"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three pictures, of which one is broken and one lies deeper."""
+    folder = tmp_path / "mine"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.png").write_bytes(encoded((200, 0, 0), 0))
+    (folder / "b.jpg").write_bytes(b"broken")
+    (folder / "deep" / "été.png").write_bytes(encoded((0, 0, 200), 1))
+    return folder
+
+
+@pytest.mark.parametrize("batch_size", ["1", "64"])
+def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
+    config: Any, sets: Path, pictures: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
+):
+    settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS, concepts=2)
+    command = ["predict", *settings, "--images", str(pictures), "--batch_size", batch_size]
+    for name in ("c.gif", "d.gif", "e.TIF"):
+        (pictures / name).write_bytes(b"not looked at")
+    assert main([*command, "--out", "new/rows.jsonl"]) == 0
+    assert "no pictures by name: 2 .gif, 1 .tif\n" in capsys.readouterr().out
+
+    rows = [json.loads(line) for line in Path("new/rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [Path(row["picture"]).name for row in rows] == ["a.png", "b.jpg", "été.png"]
+    good, broken, deep = rows
+    assert broken["score"] is None
+    assert broken["error"] == "cannot be decoded: its 6 bytes are no JPEG, PNG or WebP"
+    assert broken["concepts"] == []
+
+    positives = LabelSet.read("l.json").words
+    for row in (good, deep):
+        assert isinstance(row["score"], float)
+        assert row["error"] == ""
+        assert len(row["concepts"]) == min(2, len(positives))
+        assert set(row["concepts"]) <= set(positives)
+        assert row["nearest_negative"] not in positives
+
+    assert main([*command, "--out", "rows.csv"]) == 0
+    with Path("rows.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["score"] for row in table] == [str(good["score"]), "", str(deep["score"])]
+    assert table[0]["concepts"] == "|".join(good["concepts"])
+    assert "higher score = more in-distribution" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("detector", ["neglabel.NegLabel", "negrefine.NegRefine"])  # the latter encodes further texts
+def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Path, tmp_path: Path, detector: str):
+    """The same picture, in a shard and as a file."""
+    part = {"class_path": f"ood_lightning.detectors.{detector}", "init_args": {"groups": 2}}
+    assert main(["test", "--config", str(eval_yaml), f"--model.detectors={json.dumps({'X': part})}"]) == 0
+    table = pq.read_table("run/eval/scores.parquet").to_pylist()
+    (expected,) = [entry["X"] for entry in table if entry["key"] == "blues0000"]
+
+    (tmp_path / "p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
+    more = {"label_set": "run/eval/labels/neglabel.json", "prompts": {"templates": ["{}"]}}
+    settings = config("encoder", "corpus", detector=part, **more)
+    assert main(["predict", *settings, "--images", "p.png", "--out", "rows.jsonl"]) == 0
+    (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
+    assert row["score"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(b"no")
+    settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
+    assert main(["predict", *settings, "--images", "x.png", "--out", "rows.csv"]) == 0
+    assert "cannot be decoded" in Path("rows.csv").read_text()
