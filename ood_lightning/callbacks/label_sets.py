@@ -1,24 +1,26 @@
 """Writes what a fit is for: label sets, the votes behind them, and measures of both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as L
+import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
 from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.class_names import read_names
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
+from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
@@ -26,13 +28,7 @@ from ood_lightning.label_sets.clustermine import ClusterMine
 from ood_lightning.label_sets.posmine import PosMine
 from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
-from ood_lightning.label_sets.vocabulary import vocabulary_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.detectors.evidence import Inputs
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12
@@ -114,7 +110,8 @@ class LabelSetWriter(L.Callback):
 
     def _votes(self, available: Inputs, bank: TextBank) -> dict[str, Tensor]:
         """Cluster, nearest word of the corpus and the cosine to it, for each image."""
-        nearest = available[IDTrainingSet].nearest(vocabulary_of(self.corpus, self.prompts, bank))
+        vocabulary = Vocabulary(self.corpus.load(), torch.empty(0, 0), self.prompts, bank).encoded()
+        nearest = available[IDTrainingSet].nearest(vocabulary)
         votes = {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
         return {name: column.contiguous() for name, column in votes.items()}
 

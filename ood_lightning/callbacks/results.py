@@ -1,7 +1,5 @@
 """Writes what an evaluation found: scores as Parquet, results as JSON and CSV, and the table that people read."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path

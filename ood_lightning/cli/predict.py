@@ -69,7 +69,7 @@ def predict(
     device = pick()
     encoder.load(device)
     bank, name = TextBank(encoder, cache_dir), detector.labels
-    available = training_inputs(id_train_shards, encoder, cache_dir, device)
+    available = training_inputs(id_train_shards, encoder, cache_dir, device, extra_features=encoder.extra_features)
     evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
     _check(detector, evidence, encoder, label_set)
 

@@ -1,7 +1,5 @@
 """Which features a stage sees: pairs of neighbours for `fit`, every sample once for `test`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -110,10 +108,8 @@ class TrainFeatures(FeatureData):
                 f"rank {trainer.global_rank} does not see the neighbours that rank 0 has written to {folder.path}: "
                 f"all ranks need one cache_dir"
             )
-        if self.self_neighbour:
-            itself = torch.arange(len(stored))[:, None]
-            stored = torch.cat([itself, stored[:, :-1]], dim=1)
-        return stored
+        itself = torch.arange(len(stored))[:, None]
+        return torch.cat([itself, stored[:, :-1]], dim=1) if self.self_neighbour else stored
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's share of every batch."""
@@ -198,6 +194,6 @@ class EvalFeatures(FeatureData):
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """One loader a set, in the order of `sets`."""
-        rank, world_size = self._running.global_rank, self._running.world_size
-        blocks = [Blocks(one.features, self.batch_size, rank, world_size, self._columns) for one in self.sets]
-        return [DataLoader(share, batch_size=None) for share in blocks]
+        share = self._running.global_rank, self._running.world_size
+        blocks = [Blocks(one.features, self.batch_size, *share, self._columns) for one in self.sets]
+        return [DataLoader(block, batch_size=None) for block in blocks]

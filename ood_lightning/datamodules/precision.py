@@ -1,7 +1,5 @@
 """The price of 16-bit towers, measured on some pictures of a set before they are embedded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

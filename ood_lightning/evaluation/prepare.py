@@ -11,29 +11,24 @@ What the run lacks makes no error here: a label set whose source requires ID tra
 left out, and so is every detector that reads it. Both are listed as not run, with the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.features import Features
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens
+from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.soft_tokens import BLANK
 from ood_lightning.errors import FeatureError, SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
-
-if TYPE_CHECKING:
-    import torch
-
-    from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.corpora.words import Corpus
-    from ood_lightning.data.artifacts.features import Features
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.encoders.base import Encoder
-    from ood_lightning.label_sets.base import LabelSource
 
 
 class Prepared(NamedTuple):

@@ -1,14 +1,13 @@
 """Stream detectors under the protocol: each pair of an ID and an OOD set, in several orders, from a fresh state."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.detectors.stream import Stream, StreamDetector, StreamProtocol
 from ood_lightning.errors import SettingsError
@@ -16,9 +15,6 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, over_orders
 from ood_lightning.progress import bar
-
-if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.sets import EvalSet
 
 
 def stream_scores(

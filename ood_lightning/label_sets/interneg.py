@@ -13,11 +13,9 @@ Differs: the chosen words are ordered by their rank, where the code lists adject
     and words alike. A class without images sets no bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,12 +27,9 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds, gaps, shots
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.nearest import nearest_words
 from ood_lightning.label_sets.negatives import rest_of
-from ood_lightning.label_sets.training_images import IDTrainingSet
-
-if TYPE_CHECKING:
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.training_images import IDTrainingSet, nearest_words
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

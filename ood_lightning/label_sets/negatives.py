@@ -6,21 +6,17 @@ Differs: one joint ranking of the corpus (as ClusterMine's NegLabel rows), and t
 which the official code leaves to the ranking.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.selection import farthest, farthest_by_part, quantile_cosine, shared_out
-
-if TYPE_CHECKING:
-    from ood_lightning.corpora.words import Words
 
 
 def rest_of(words: Sequence[str], positives: Sequence[str]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
@@ -12,7 +12,7 @@ from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import LabelSetError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
-from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe
+from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
@@ -65,11 +65,9 @@ class Stored(LabelSource):
             return
 
         key = next(key for key in ("templates", "order", "adjectives") if made_with.get(key) != current.get(key))
-        there, here = made_with.get(key), current.get(key)
-        if isinstance(there, list):
-            there = there[:2]
-        if isinstance(here, list):
-            here = here[:2]
+        there, here = (
+            value[:2] if isinstance(value, list) else value for value in (made_with.get(key), current.get(key))
+        )
         raise LabelSetError(
             f"{self.path} was made with the prompts' {key} {there}, the run uses {here}: scores would differ in "
             f"silence. Name the same prompts in both, or give this set its own: "
@@ -126,12 +124,9 @@ class IDNames(LabelSource):
         names: a set with a manifest, or a text file with one name a line.
     """
 
-    names: str
+    reads_corpus: ClassVar[bool] = False
 
-    @property
-    def reads_corpus(self) -> bool:
-        """No: names are all it takes."""
-        return False
+    names: str
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
@@ -150,13 +145,10 @@ class CandidateNames(LabelSource):
         ood_names: the same for OOD sets; names that are ID names too are left out, repeated ones count once.
     """
 
+    reads_corpus: ClassVar[bool] = False
+
     names: str
     ood_names: list[str]
-
-    @property
-    def reads_corpus(self) -> bool:
-        """No: names are all it takes."""
-        return False
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""

@@ -1,8 +1,6 @@
 """Scores every set with every detector in one pass, and measures how well ID and OOD come apart."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import lightning.pytorch as L
 import torch
@@ -13,6 +11,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, Inputs, needed
@@ -31,9 +30,6 @@ from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
 from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
-
-if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.sets import EvalSet
 
 NEAREST = ("top_positive", "top_negative")
 

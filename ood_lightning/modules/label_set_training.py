@@ -1,28 +1,23 @@
 """What the trainings of PLP's probe and SynOOD's head share: a label set, and what a checkpoint was made from."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as L
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import make_label_set
 from ood_lightning.label_sets.training_images import inputs_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.data.artifacts.sets import FeatureSet
-    from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.detectors.evidence import ReadyLabelSet
 
 MADE_FROM = "ood_lightning_made_from"
 

@@ -10,8 +10,6 @@ Differs: on unit-norm image features, where the code's are as the projection lea
     pictures of the given set are shown; the code takes 50 a class.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, Literal, cast
 
@@ -31,7 +29,7 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
