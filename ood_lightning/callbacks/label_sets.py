@@ -30,7 +30,6 @@ from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_set
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
-NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12
 
 
@@ -85,8 +84,8 @@ class LabelSetWriter(L.Callback):
             one.label_set.write(out / f"{name}.json")
 
         votes = self._votes(available, bank)
-        id_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
-        atomic_write(out / "votes.safetensors", save(votes, id_set))
+        # rows say nothing about another set of as many pictures
+        atomic_write(out / "votes.safetensors", save(votes, {"id_set": data.manifest.fingerprint}))
 
         measures = {
             "clusters": quality.clusters(votes, module.settings["n_clusters"]),
@@ -99,7 +98,7 @@ class LabelSetWriter(L.Callback):
     def _available(self, trainer: L.Trainer, module: Any) -> Inputs:
         """What the fit offers to label sources: its images, and the clusters that it has found at its end."""
         data, device = data_of(trainer, NeighbourData, self), trainer.strategy.root_device
-        temi = {name: value for name, value in module.settings.items() if name not in NOT_IN_RECIPE}
+        temi = {name: value for name, value in module.settings.items() if name != "slices"}  # these change nothing
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
         if data.self_neighbour:
             temi["self_neighbour"] = True
@@ -112,8 +111,7 @@ class LabelSetWriter(L.Callback):
         """Cluster, nearest word of the corpus and the cosine to it, for each image."""
         vocabulary = Vocabulary(self.corpus.load(), torch.empty(0, 0), self.prompts, bank).encoded()
         nearest = available[IDTrainingSet].nearest(vocabulary)
-        votes = {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
-        return {name: column.contiguous() for name, column in votes.items()}
+        return {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
 
     def _compared(self, made: Mapping[str, MadeLabelSet], bank: TextBank) -> dict[str, Any]:
         """Measures of each label set, against the true names where there are some."""

@@ -26,6 +26,8 @@ class FeatureData(L.LightningDataModule):
         max_bad_samples: undecodable pictures a set may have; they are listed.
     """
 
+    trainer: L.Trainer  # Lightning sets it before it calls any hook
+
     def __init__(
         self,
         encoder: Encoder,
@@ -40,16 +42,9 @@ class FeatureData(L.LightningDataModule):
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
 
-    @property
-    def _running(self) -> L.Trainer:
-        """The trainer; Lightning sets it before it calls any hook."""
-        if self.trainer is None:
-            raise RuntimeError(f"{type(self).__name__} has no trainer yet")
-        return self.trainer
-
     def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
         """Folders of the sets, complete; every rank embeds its share of what is missing."""
-        trainer = self._running
+        trainer = self.trainer
         fingerprint = self.encoder.fingerprint
         folders = [FeatureFolder(self.cache_dir, manifest, fingerprint, extra_features) for manifest in manifests]
         for folder in folders:

@@ -70,9 +70,9 @@ class SyntheticFeatures(FeatureData):
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
-        if self._running.world_size > 1:
+        if self.trainer.world_size > 1:
             raise SettingsError(
-                f"SynOOD's head is trained by one process, here are {self._running.world_size}: set trainer.devices to "
+                f"SynOOD's head is trained by one process, here are {self.trainer.world_size}: set trainer.devices to "
                 f"1. Features may be made by many beforehand, with `embed`."
             )
         self.manifests = [
@@ -92,7 +92,7 @@ class SyntheticFeatures(FeatureData):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of the side whose turn it is."""
         ends = list(accumulate(side.epochs for side in self.sides))
-        turn = bisect(ends, self._running.current_epoch)
+        turn = bisect(ends, self.trainer.current_epoch)
         side = self.sides[min(turn, len(ends) - 1)]  # the last one where the epochs of all are over
         batches = EpochBatches(len(side.image), self.batch_size, self.seed)
         return DataLoader(Rows(side.image, side.target, unit), sampler=batches, batch_size=None)

@@ -5,7 +5,7 @@ class names and labels of test sets are used for this alone; no detector sees th
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import lightning.pytorch as L
@@ -155,12 +155,9 @@ def _measure(one: EvalSet, bank: TextBank, prompts: Prompts, device: torch.devic
     check_dimensions([features], texts.shape[1], bank.encoder.name)
     accuracy = top1(features.image.to(device), texts.to(device), features.label.to(device))
 
-    measured = Measured(
-        features.name, 100 * accuracy, n_labelled, len(names), len(its_prompts.templates), its_prompts.fingerprint
-    )
-    if published is None:
-        return measured
-    return replace(measured, published=published.percent, source=published.source, differs=published.differs)
+    figure = () if published is None else (published.percent, published.source, published.differs)
+    templates = len(its_prompts.templates)
+    return Measured(features.name, 100 * accuracy, n_labelled, len(names), templates, its_prompts.fingerprint, *figure)
 
 
 def judge(measured: Sequence[Measured], encoder: str, gate: Gate) -> None:

@@ -93,9 +93,7 @@ def evaluate_streams(
         provenance: of each detector.
         metrics: what to compute, by name; the standard five if None.
     """
-    id_sets = [one for one in sets if one.role != "ood"]
-    ood_sets = [one for one in sets if one.role == "ood"]
-    pairs = [(id_set, ood_set) for id_set in id_sets for ood_set in ood_sets]
+    pairs = [(id_set, ood_set) for id_set in sets if id_set.role != "ood" for ood_set in sets if ood_set.role == "ood"]
     orders = [  # of each pair, the rows of each stream
         [protocol.rows(len(id_set.features), len(ood_set.features), order) for order in range(protocol.orders)]
         for id_set, ood_set in pairs

@@ -127,8 +127,7 @@ def logged(measures: Mapping[str, Any]) -> dict[str, float]:
         "size_median": "cluster_size_median",
         "size_max": "cluster_size_max",
     }
-    of_clusters = {name: value for name, value in measures["clusters"].items() if name != "asked"}
-    values = {renamed.get(name, name): value for name, value in of_clusters.items()}
+    values = {renamed.get(name, name): value for name, value in measures["clusters"].items() if name != "asked"}
     if measures["truth"]:
         values |= {name: measures["truth"][name] for name in ("nmi", "ari", "accuracy")}
 

@@ -61,8 +61,8 @@ class MadeLabelSet:
         """Features of the positives under the tower that `make` makes of the run's encoder."""
         bank, prompts = self.vocabulary.bank, self.vocabulary.prompts.without_adjectives()
         tower = make(bank.encoder)
-        what = f"positives under {tower.name}"
-        return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, what)
+        texts = TextBank(tower, bank.cache_dir)
+        return texts.features(self.label_set.words, prompts, f"positives under {tower.name}")
 
 
 def as_source(label_set: LabelSource | str) -> LabelSource:
@@ -98,13 +98,12 @@ def make_label_sets(
     if missing := lacking(sources, available):
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
-    vocabularies = build_vocabularies(sources, corpus, prompts, bank)
-    made = {}
-    for name, source in sources.items():
-        vocabulary = vocabularies[name]
-        label_set = source.make(vocabulary, available)
-        made[name] = MadeLabelSet(label_set, vocabulary, source.class_bounds(vocabulary, available))
-    return made
+    return {
+        name: MadeLabelSet(
+            sources[name].make(vocabulary, available), vocabulary, sources[name].class_bounds(vocabulary, available)
+        )
+        for name, vocabulary in build_vocabularies(sources, corpus, prompts, bank).items()
+    }
 
 
 def make_label_set(

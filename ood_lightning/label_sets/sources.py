@@ -50,8 +50,7 @@ class Stored(LabelSource):
         """Refuse another corpus than the one whose other words are the negatives."""
         made_with, words = label_set.recipe.get("corpus", {}), vocabulary.words
         current = corpus_recipe(words, vocabulary.prompts)
-        decisive = [key for key in current if key.endswith("sha256")]
-        if any(made_with.get(key) != current[key] for key in decisive):
+        if any(made_with.get(key) != value for key, value in current.items() if key.endswith("sha256")):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {made_with.get('name')!r} "
                 f"({made_with.get('words')} words), the run uses {words.name!r} ({len(words)} words). Name one corpus "

@@ -57,9 +57,10 @@ class LabelSetTraining(L.LightningModule):
 
         self.prompts = made.vocabulary.prompts  # the set's own, where it brings some
         self.label_set = made.label_set
+        recipe = {key: value for key, value in self.label_set.recipe.items() if key != "versions"}
         self._made_from = {
             # a file that a setting names may have changed since; versions may differ
-            "label set": replace(self.label_set, recipe=_without_versions(self.label_set)).sha256,
+            "label set": replace(self.label_set, recipe=recipe).sha256,
             "prompts": self.prompts.fingerprint,
             **{f"set {manifest.name}": manifest.fingerprint for manifest in manifests},
         }
@@ -81,7 +82,3 @@ class LabelSetTraining(L.LightningModule):
                 f"the checkpoint to go on from was made from other content ({', '.join(other)}). Give this run a "
                 f"folder of its own with --trainer.default_root_dir, or remove the old one."
             )
-
-
-def _without_versions(label_set: LabelSet) -> dict[str, Any]:
-    return {key: value for key, value in label_set.recipe.items() if key != "versions"}
