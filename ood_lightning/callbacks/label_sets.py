@@ -1,24 +1,26 @@
 """Writes what a fit is for: label sets, the votes behind them, and measures of both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as L
+import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
 from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.class_names import read_names
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
+from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
@@ -26,15 +28,8 @@ from ood_lightning.label_sets.clustermine import ClusterMine
 from ood_lightning.label_sets.posmine import PosMine
 from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
-from ood_lightning.label_sets.vocabulary import vocabulary_of
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.detectors.evidence import Inputs
-
-NOT_IN_RECIPE = {"slices"}  # changes nothing
 SHOWN = 12
 
 
@@ -89,8 +84,8 @@ class LabelSetWriter(L.Callback):
             one.label_set.write(out / f"{name}.json")
 
         votes = self._votes(available, bank)
-        id_set = {"id_set": data.manifest.fingerprint}  # rows say nothing about another set of as many pictures
-        atomic_write(out / "votes.safetensors", save(votes, id_set))
+        # rows say nothing about another set of as many pictures
+        atomic_write(out / "votes.safetensors", save(votes, {"id_set": data.manifest.fingerprint}))
 
         measures = {
             "clusters": quality.clusters(votes, module.settings["n_clusters"]),
@@ -103,7 +98,7 @@ class LabelSetWriter(L.Callback):
     def _available(self, trainer: L.Trainer, module: Any) -> Inputs:
         """What the fit offers to label sources: its images, and the clusters that it has found at its end."""
         data, device = data_of(trainer, NeighbourData, self), trainer.strategy.root_device
-        temi = {name: value for name, value in module.settings.items() if name not in NOT_IN_RECIPE}
+        temi = {name: value for name, value in module.settings.items() if name != "slices"}  # these change nothing
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
         if data.self_neighbour:
             temi["self_neighbour"] = True
@@ -114,9 +109,9 @@ class LabelSetWriter(L.Callback):
 
     def _votes(self, available: Inputs, bank: TextBank) -> dict[str, Tensor]:
         """Cluster, nearest word of the corpus and the cosine to it, for each image."""
-        nearest = available[IDTrainingSet].nearest(vocabulary_of(self.corpus, self.prompts, bank))
-        votes = {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
-        return {name: column.contiguous() for name, column in votes.items()}
+        vocabulary = Vocabulary(self.corpus.load(), torch.empty(0, 0), self.prompts, bank).encoded()
+        nearest = available[IDTrainingSet].nearest(vocabulary)
+        return {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
 
     def _compared(self, made: Mapping[str, MadeLabelSet], bank: TextBank) -> dict[str, Any]:
         """Measures of each label set, against the true names where there are some."""

@@ -1,7 +1,5 @@
 """Writes what an evaluation found: scores as Parquet, results as JSON and CSV, and the table that people read."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +60,6 @@ class ResultsWriter(L.Callback):
 
     def _metadata(self, module: Any, data: EvalData) -> dict[str, Any]:
         """What the numbers were made with; stored beside them as `about`."""
-        versions = {name: version(name) for name in ("torch", "open_clip_torch")}
         metrics = {
             name: {"title": metric.title, "higher_is_better": metric.higher_is_better}
             for name, metric in module.metrics.items()
@@ -71,7 +68,11 @@ class ResultsWriter(L.Callback):
         return {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
-            "versions": {**versions, "ood_lightning": __version__},
+            "versions": {
+                "torch": version("torch"),
+                "open_clip_torch": version("open_clip_torch"),
+                "ood_lightning": __version__,
+            },
             "metrics": metrics,
             "top1": [accuracy.to_row() for accuracy in module.top1],
             "not_run": module.not_run,

@@ -65,7 +65,7 @@ def filter(
     encoder.load(device)
     bank = TextBank(encoder, cache_dir)
 
-    available = training_inputs(id_train_shards, encoder, cache_dir, device)
+    available = training_inputs(id_train_shards, encoder, cache_dir, device, extra_features=encoder.extra_features)
     made = make_label_set(label_set, corpus, prompts, bank, available)
     names, negatives = texts_of(made.label_set, made.vocabulary)
     if not negatives:

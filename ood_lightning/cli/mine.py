@@ -1,7 +1,5 @@
 """`mine`: a label set from the stored features of ID images, again with another method, corpus or prompts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ood_lightning.corpora.prompts import Prompts
@@ -36,13 +34,13 @@ def mine(
         max_bad_samples: undecodable pictures that the set may have.
     """
     from ood_lightning.cli.device import pick
+    from ood_lightning.cli.training_images import training_inputs
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.datamodules.embedding import embedded_set
     from ood_lightning.label_sets.ready import make_label_set
-    from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
+    from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
 
     device = pick()
-    available = inputs_of(embedded_set(encoder, id_shards, cache_dir, device, max_bad_samples=max_bad_samples), device)
+    available = training_inputs(id_shards, encoder, cache_dir, device, max_bad_samples=max_bad_samples)
     if votes is not None:
         clusters = Clusters.read(votes, available[IDTrainingSet])
         available = available.offering(Clusters, lambda: clusters)

@@ -69,7 +69,7 @@ def predict(
     device = pick()
     encoder.load(device)
     bank, name = TextBank(encoder, cache_dir), detector.labels
-    available = training_inputs(id_train_shards, encoder, cache_dir, device)
+    available = training_inputs(id_train_shards, encoder, cache_dir, device, extra_features=encoder.extra_features)
     evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
     _check(detector, evidence, encoder, label_set)
 
@@ -158,13 +158,14 @@ def _nearest_words(features: Tensor, ready: ReadyLabelSet, concepts: int) -> lis
     from ood_lightning.functional.similarity import top_k
 
     texts, labels = ready.texts, ready.features
-    nearest = top_k(features, labels.positives, min(concepts, len(texts.positives))).indices.tolist()
-    parts: list[dict[str, Any]] = [{"concepts": [texts.positives[i] for i in row]} for row in nearest]
+    positives = top_k(features, labels.positives, min(concepts, len(texts.positives))).indices.tolist()
+    negatives = [""] * len(features)
     if len(texts.negatives):
-        negatives = top_k(features, labels.negatives, 1).indices[:, 0].tolist()
-        for part, i in zip(parts, negatives, strict=True):
-            part["nearest_negative"] = texts.negatives[i]
-    return parts
+        negatives = [texts.negatives[i] for i in top_k(features, labels.negatives, 1).indices[:, 0].tolist()]
+    return [
+        {"concepts": [texts.positives[i] for i in row], "nearest_negative": negative}
+        for row, negative in zip(positives, negatives, strict=True)
+    ]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -1,7 +1,5 @@
 """What all data modules share: sets are embedded as far as they are missing, then read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import lightning.pytorch as L
@@ -28,6 +26,8 @@ class FeatureData(L.LightningDataModule):
         max_bad_samples: undecodable pictures a set may have; they are listed.
     """
 
+    trainer: L.Trainer  # Lightning sets it before it calls any hook
+
     def __init__(
         self,
         encoder: Encoder,
@@ -42,24 +42,15 @@ class FeatureData(L.LightningDataModule):
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
 
-    @property
-    def _running(self) -> L.Trainer:
-        """The trainer; Lightning sets it before it calls any hook."""
-        if self.trainer is None:
-            raise RuntimeError(f"{type(self).__name__} has no trainer yet")
-        return self.trainer
-
     def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
         """Folders of the sets, complete; every rank embeds its share of what is missing."""
-        trainer = self._running
-        folders = []
-        for manifest in manifests:
-            folder = FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features)
+        trainer = self.trainer
+        fingerprint = self.encoder.fingerprint
+        folders = [FeatureFolder(self.cache_dir, manifest, fingerprint, extra_features) for manifest in manifests]
+        for folder in folders:
             if not folder.missing():
-                rank_zero_info(
-                    f"reusing the features of {manifest.name}: {manifest.n_samples:,} pictures in {folder.path}"
-                )
-            folders.append(folder)
+                name, n_samples = folder.manifest.name, folder.manifest.n_samples
+                rank_zero_info(f"reusing the features of {name}: {n_samples:,} pictures in {folder.path}")
 
         trainer.strategy.barrier("before embedding")  # or a fast rank would look finished to a slow one's message
         for manifest in manifests:

@@ -1,8 +1,7 @@
-"""A set in blocks of rows, for evaluation."""
+"""What loaders hand over: a set in blocks of rows, for evaluation, and drawn rows with classes, for trainings."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -39,3 +38,21 @@ class Blocks(Dataset[dict[str, Tensor]]):
         stop = start + len(image)
         more = {name: column.rows(start, stop) for name, column in self.columns.items()}
         return {"image": image, "id": torch.arange(start, stop), **more}
+
+
+@dataclass(frozen=True)
+class Rows(Dataset[dict[str, Tensor]]):
+    """Features with classes, whole batches of rows at a time.
+
+    Args:
+        image: features, shape (n, D), any float dtype.
+        target: class of each, int64, shape (n,).
+        prepare: of the features of a batch.
+    """
+
+    image: Tensor
+    target: Tensor
+    prepare: Callable[[Tensor], Tensor] = Tensor.float
+
+    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
+        return {"image": self.prepare(self.image[rows]), "target": self.target[rows]}

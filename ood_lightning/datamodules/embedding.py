@@ -1,8 +1,8 @@
 """Shards to features: the one place where pictures meet an encoder."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,10 +10,8 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.files import make_folder
-from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.pixels import split
-from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
@@ -120,46 +118,21 @@ def _embed_shards(
     n_samples = sum(shard.samples for shard in todo)
     with killed_workers(), bar(n_samples, f"embed {manifest.name}", "img") as progress_bar:
         for part in loader(parts, num_workers):
-            gathered = open_shards.setdefault(part["shard"], _Gathered(columns))
+            gathered = open_shards.setdefault(part["shard"], _Gathered())
             if len(part["keys"]):
                 where = f"set {manifest.name!r}, shard {part['shard']}"
-                gathered.add(_encoded(encoder, rest(part["image"].to(device)), columns, where))
-                gathered.label.append(part["label"])
+                encoded = _encoded(encoder, rest(part["image"].to(device)), columns, where)
+                for name, rows in {**encoded, "label": part["label"]}.items():
+                    gathered.parts[name].append(rows)
                 gathered.keys += part["keys"]
             gathered.bad += part["bad"]
             progress_bar.update(len(part["keys"]) + len(part["bad"]))
 
             if part["last"]:
                 del open_shards[part["shard"]]
-                tensors = gathered.tensors()
-                image, label = tensors.pop("image"), tensors.pop("label")
-                folder.write(by_path[part["shard"]], image, label, gathered.keys, gathered.bad, tensors)
-
-
-def embedded_set(
-    encoder: Encoder,
-    source: str,
-    cache_dir: str | Path,
-    device: torch.device,
-    *,
-    max_bad_samples: int = 0,
-    extra_features: Sequence[str] = (),
-) -> FeatureSet:
-    """A set of ID training images with its features, which are made as far as they are missing.
-
-    Args:
-        encoder: loaded only when something is missing.
-        source: folder with a manifest, or tars by a brace list.
-        cache_dir: folder of all features.
-        device: where the encoder computes.
-        max_bad_samples: undecodable pictures that the set may have.
-        extra_features: columns to store beside the image features.
-    """
-    manifest = read_manifest(source)
-    folder = embed(
-        encoder, manifest, cache_dir, device=device, max_bad_samples=max_bad_samples, extra_features=extra_features
-    )
-    return FeatureSet(manifest, folder.read(max_bad_samples))
+                image, label, *others = gathered.joined(["image", "label", *columns])
+                more = dict(zip(columns, others, strict=True))
+                folder.write(by_path[part["shard"]], image, label, gathered.keys, gathered.bad, more)
 
 
 def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], where: str) -> dict[str, Tensor]:
@@ -174,23 +147,16 @@ def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], whe
     return {name: rows.to("cpu", dtypes[name]) for name, rows in columns.items()}
 
 
+@dataclass
 class _Gathered:
-    """What has come of one shard so far."""
+    """What has come of one shard so far: parts of its columns, by name, and the keys of its pictures."""
 
-    def __init__(self, extra_features: Sequence[str]) -> None:
-        self.columns: dict[str, list[Tensor]] = {name: [] for name in ("image", *extra_features)}
-        self.label: list[Tensor] = []
-        self.keys: list[str] = []
-        self.bad: list[str] = []
+    parts: defaultdict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    keys: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
 
-    def add(self, columns: Mapping[str, Tensor]) -> None:
-        for name, rows in columns.items():
-            self.columns[name].append(rows)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Columns and labels, joined; the parts are let go."""
+    def joined(self, names: Sequence[str]) -> list[Tensor]:
+        """Each column as one tensor, one after the other; the parts are let go."""
         if not self.keys:
-            empty = {name: torch.empty(0, 1) for name in self.columns}
-            return {**empty, "label": torch.empty(0, dtype=torch.int64)}
-        joined = {name: torch.cat(self.columns.pop(name)) for name in list(self.columns)}
-        return {**joined, "label": torch.cat(self.label)}
+            return [torch.empty(0, dtype=torch.int64) if name == "label" else torch.empty(0, 1) for name in names]
+        return [torch.cat(self.parts.pop(name)) for name in names]

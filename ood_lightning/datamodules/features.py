@@ -1,7 +1,5 @@
 """Which features a stage sees: pairs of neighbours for `fit`, every sample once for `test`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -84,7 +82,7 @@ class TrainFeatures(FeatureData):
         (folder,) = self._embedded([self.manifest])
         self.features = self._read(folder)
 
-        n, world_size = len(self.features), self._running.world_size
+        n, world_size = len(self.features), self.trainer.world_size
         if n <= self.n_neighbours or n < self.batch_size:
             raise SettingsError(
                 f"set {self.manifest.name!r} has {n} pictures: too few for n_neighbours {self.n_neighbours} and "
@@ -97,7 +95,7 @@ class TrainFeatures(FeatureData):
 
     def _neighbours(self, folder: FeatureFolder) -> Tensor:
         """Exact cosine neighbours (n, k), found by rank 0 and read by all."""
-        trainer, k = self._running, self.n_neighbours
+        trainer, k = self.trainer, self.n_neighbours
         if folder.read_neighbours(k) is not None:
             rank_zero_info(f"reusing the {k} nearest neighbours of {folder.manifest.name}")
 
@@ -113,14 +111,12 @@ class TrainFeatures(FeatureData):
                 f"rank {trainer.global_rank} does not see the neighbours that rank 0 has written to {folder.path}: "
                 f"all ranks need one cache_dir"
             )
-        if self.self_neighbour:
-            itself = torch.arange(len(stored))[:, None]
-            stored = torch.cat([itself, stored[:, :-1]], dim=1)
-        return stored
+        itself = torch.arange(len(stored))[:, None]
+        return torch.cat([itself, stored[:, :-1]], dim=1) if self.self_neighbour else stored
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's share of every batch."""
-        trainer = self._running
+        trainer = self.trainer
         pairs = EpochPairs(
             len(self.features), self.n_neighbours, self.batch_size, self.seed, trainer.global_rank, trainer.world_size
         )
@@ -164,9 +160,11 @@ class EvalFeatures(FeatureData):
         if not id_shards or not any(ood_shards.values()):
             raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
 
-        self.sources: list[tuple[Role, str, str]] = [("id", "", source) for source in id_shards]
-        self.sources += [("covariate", "", source) for source in covariate_shards or []]
-        self.sources += [("ood", group, source) for group, sources in ood_shards.items() for source in sources]
+        self.sources: list[tuple[Role, str, str]] = [
+            *(("id", "", source) for source in id_shards),
+            *(("covariate", "", source) for source in covariate_shards or []),
+            *(("ood", group, source) for group, sources in ood_shards.items() for source in sources),
+        ]
         self.id_train_shards = id_train_shards
 
         self.sets: list[EvalSet] = []
@@ -201,6 +199,6 @@ class EvalFeatures(FeatureData):
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """One loader a set, in the order of `sets`."""
-        rank, world_size = self._running.global_rank, self._running.world_size
-        blocks = [Blocks(one.features, self.batch_size, rank, world_size, self._columns) for one in self.sets]
-        return [DataLoader(share, batch_size=None) for share in blocks]
+        share = self.trainer.global_rank, self.trainer.world_size
+        blocks = [Blocks(one.features, self.batch_size, *share, self._columns) for one in self.sets]
+        return [DataLoader(block, batch_size=None) for block in blocks]

@@ -1,7 +1,6 @@
 """The price of 16-bit towers, measured on some pictures of a set before they are embedded."""
 
-from __future__ import annotations
-
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -68,14 +67,11 @@ def _first_images(
     """The first pictures of a shard that can be decoded, preprocessed, in batches (b, 3, H, W) on the device."""
     first, rest = split(encoder.transform)
     parts = ShardParts(manifest, [shard], first, min(batch_size, PICTURES), max_bad_samples)
-    batches: list[Tensor] = []
-    n = 0
-    for part in loader(parts, 0):
-        if part["keys"]:
-            batches.append(part["image"][: PICTURES - n])
-            n += len(batches[-1])
-        if n == PICTURES:
-            break
+    decoded = (image for part in loader(parts, 0) if part["keys"] for image in part["image"])
+    images = list(islice(decoded, PICTURES))
+    if not images:
+        return []
+    batches = torch.stack(images).split(batch_size)
     return [rest(batch.to(device)).clone() for batch in batches]  # the next call writes over what this one gave
 
 

@@ -1,17 +1,17 @@
 """Features of ID pictures and of given synthetic ones, shuffled, for training SynOOD's head."""
 
-from __future__ import annotations
-
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.datamodules.base import FeatureData, read_role
+from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.datamodules.contracts import Side
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
@@ -70,9 +70,9 @@ class SyntheticFeatures(FeatureData):
 
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
-        if self._running.world_size > 1:
+        if self.trainer.world_size > 1:
             raise SettingsError(
-                f"SynOOD's head is trained by one process, here are {self._running.world_size}: set trainer.devices to "
+                f"SynOOD's head is trained by one process, here are {self.trainer.world_size}: set trainer.devices to "
                 f"1. Features may be made by many beforehand, with `embed`."
             )
         self.manifests = [
@@ -91,24 +91,8 @@ class SyntheticFeatures(FeatureData):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of the side whose turn it is."""
-        side = self._side(self._running.current_epoch)
+        ends = list(accumulate(side.epochs for side in self.sides))
+        turn = bisect(ends, self.trainer.current_epoch)
+        side = self.sides[min(turn, len(ends) - 1)]  # the last one where the epochs of all are over
         batches = EpochBatches(len(side.image), self.batch_size, self.seed)
-        return DataLoader(_Rows(side), sampler=batches, batch_size=None)
-
-    def _side(self, epoch: int) -> Side:
-        """The side that an epoch trains; the last one where the epochs of all are over."""
-        for side in self.sides:
-            if epoch < side.epochs:
-                return side
-            epoch -= side.epochs
-        return self.sides[-1]
-
-
-class _Rows(Dataset[dict[str, Tensor]]):
-    """Whole batches of rows at a time."""
-
-    def __init__(self, side: Side) -> None:
-        self.image, self.target = side.image, side.target
-
-    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
-        return {"image": unit(self.image[rows]), "target": self.target[rows]}
+        return DataLoader(Rows(side.image, side.target, unit), sampler=batches, batch_size=None)

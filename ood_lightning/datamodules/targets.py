@@ -1,17 +1,16 @@
 """Features of one ID set with a class for each picture, shuffled, for training a probe."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.base import FeatureData, not_patches
+from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.places import FEATURES
 
@@ -70,19 +69,9 @@ class TargetFeatures(FeatureData):
             image: any features of the set's pictures, shape (n, D).
             targets: int64, shape (n,).
         """
-        self._rows = _Rows(image, targets)
+        self._rows = Rows(image, targets)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; on several ranks each sees all of them, so the averaged gradient is that of one."""
         batches = EpochBatches(len(self._rows.target), self.batch_size, self.seed)
         return DataLoader(self._rows, sampler=batches, batch_size=None)
-
-
-class _Rows(Dataset[dict[str, Tensor]]):
-    """Whole batches of rows at a time."""
-
-    def __init__(self, image: Tensor, target: Tensor) -> None:
-        self.image, self.target = image, target
-
-    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
-        return {"image": self.image[rows].float(), "target": self.target[rows]}

@@ -4,28 +4,23 @@ A wrong activation, other resizing or classes in another order leave scores that
 class names and labels of test sets are used for this alone; no detector sees them here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
+import lightning.pytorch as L
+import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.data.cards.card import TOLERANCE
 from ood_lightning.data.cards.compare import differences, known
+from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import GateError
 from ood_lightning.evaluation.prepare import check_dimensions
 from ood_lightning.functional.quality import top1
-
-if TYPE_CHECKING:
-    import lightning.pytorch as L
-    import torch
-
-    from ood_lightning.data.artifacts.sets import EvalSet
-    from ood_lightning.data.shards.manifest import Manifest
 
 Gate = Literal["refuse", "warn"]
 CAUSES = (
@@ -51,7 +46,7 @@ class Published:
     differs: tuple[str, ...]
 
     @classmethod
-    def find(cls, manifest: Manifest, encoder: str) -> Published | None:
+    def find(cls, manifest: Manifest, encoder: str) -> Self | None:
         """The figure for a packed set; None: its manifest names no card, or the card has none for this encoder."""
         entry = known(manifest)
         if entry is None or entry[0].top1 is None:
@@ -160,12 +155,9 @@ def _measure(one: EvalSet, bank: TextBank, prompts: Prompts, device: torch.devic
     check_dimensions([features], texts.shape[1], bank.encoder.name)
     accuracy = top1(features.image.to(device), texts.to(device), features.label.to(device))
 
-    measured = Measured(
-        features.name, 100 * accuracy, n_labelled, len(names), len(its_prompts.templates), its_prompts.fingerprint
-    )
-    if published is None:
-        return measured
-    return replace(measured, published=published.percent, source=published.source, differs=published.differs)
+    figure = () if published is None else (published.percent, published.source, published.differs)
+    templates = len(its_prompts.templates)
+    return Measured(features.name, 100 * accuracy, n_labelled, len(names), templates, its_prompts.fingerprint, *figure)
 
 
 def judge(measured: Sequence[Measured], encoder: str, gate: Gate) -> None:

@@ -11,29 +11,22 @@ What the run lacks makes no error here: a label set whose source requires ID tra
 left out, and so is every detector that reads it. Both are listed as not run, with the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
+from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.features import Features
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens
-from ood_lightning.encoders.base import BLANK
+from ood_lightning.encoders.base import BLANK, Encoder
 from ood_lightning.errors import FeatureError, SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
+from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
-
-if TYPE_CHECKING:
-    import torch
-
-    from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.corpora.words import Corpus
-    from ood_lightning.data.artifacts.features import Features
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.encoders.base import Encoder
-    from ood_lightning.label_sets.base import LabelSource
 
 
 class Prepared(NamedTuple):
@@ -75,8 +68,11 @@ def prepare(
         raise SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in not_made.items())}")
 
     made = make_label_sets(possible, corpus, prompts, bank, available)
-    for name, one in made.items():
-        _report_oddities(name, one.label_set)
+    for name, one in made.items():  # say what a person may not have meant
+        if one.label_set.edited:
+            rank_zero_info(f"label set {name!r} was edited by hand after it was made")
+        for oddity in one.label_set.oddities():
+            rank_zero_info(f"label set {name!r}: {oddity}")
 
     evidence = Evidence(
         {name: one.ready(device) for name, one in made.items()},
@@ -106,14 +102,6 @@ def check_dimensions(sets: Sequence[Features], dim: int, encoder: str) -> None:
             )
 
 
-def _report_oddities(name: str, label_set: LabelSet) -> None:
-    """Say what a person may not have meant: an edited file, words that come twice or on both sides."""
-    if label_set.edited:
-        rank_zero_info(f"label set {name!r} was edited by hand after it was made")
-    for oddity in label_set.oddities():
-        rank_zero_info(f"label set {name!r}: {oddity}")
-
-
 def _with_further_inputs(
     available: Inputs, made: Mapping[str, MadeLabelSet], encoder: Encoder, device: torch.device
 ) -> Inputs:
@@ -126,10 +114,6 @@ def _with_further_inputs(
     if bounds:
         available = available.offering(ClassBoundsBySet, lambda: ClassBoundsBySet(bounds))
     if encoder.supports_soft_tokens:
-        available = available.offering(SoftTokens, lambda: _soft_tokens(encoder))
+        with_blank = Prompts(OPENAI_80).fill(f" {BLANK} ")  # one in the place of the word
+        available = available.offering(SoftTokens, lambda: SoftTokens(encoder.soft_token_templates(with_blank)))
     return available
-
-
-def _soft_tokens(encoder: Encoder) -> SoftTokens:
-    """OpenAI's 80 templates, tokenised, with one blank in the place of the word."""
-    return SoftTokens(encoder.soft_token_templates(Prompts(OPENAI_80).fill(f" {BLANK} ")))

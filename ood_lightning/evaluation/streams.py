@@ -1,14 +1,13 @@
 """Stream detectors under the protocol: each pair of an ID and an OOD set, in several orders, from a fresh state."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
@@ -16,9 +15,6 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, over_orders
 from ood_lightning.progress import bar
-
-if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.sets import EvalSet
 
 
 def stream_scores(
@@ -97,9 +93,7 @@ def evaluate_streams(
         provenance: of each detector.
         metrics: what to compute, by name; the standard five if None.
     """
-    id_sets = [one for one in sets if one.role != "ood"]
-    ood_sets = [one for one in sets if one.role == "ood"]
-    pairs = [(id_set, ood_set) for id_set in id_sets for ood_set in ood_sets]
+    pairs = [(id_set, ood_set) for id_set in sets if id_set.role != "ood" for ood_set in sets if ood_set.role == "ood"]
     orders = [  # of each pair, the rows of each stream
         [protocol.rows(len(id_set.features), len(ood_set.features), order) for order in range(protocol.orders)]
         for id_set, ood_set in pairs

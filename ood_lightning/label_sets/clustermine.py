@@ -5,22 +5,18 @@ the corpus; the most frequent word of a cluster becomes a positive; words electe
 Differs: ties, which the paper leaves open, go to the larger summed cosine inside the cluster, then to the earlier word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.detectors.evidence import Input, Inputs
 from ood_lightning.functional.votes import elect
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.detectors.evidence import Input, Inputs
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,7 @@ class InitialPositives(NamedTuple):
     @property
     def n_names(self) -> int:
         """How many of them are true names, nouns to every prompt."""
-        are_names = self.origin is None or "id_names" in self.origin.supervision
-        return len(self.positives) if are_names else 0
+        return len(self.positives) if self.origin is None or "id_names" in self.origin.supervision else 0
 
     def encode(self, vocabulary: Vocabulary) -> Tensor:
         """Their features, (P, D)."""

@@ -13,11 +13,9 @@ Differs: the chosen words are ordered by their rank, where the code lists adject
     and words alike. A class without images sets no bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,12 +27,9 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds, gaps, shots
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.nearest import nearest_words
 from ood_lightning.label_sets.negatives import rest_of
-from ood_lightning.label_sets.training_images import IDTrainingSet
-
-if TYPE_CHECKING:
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.training_images import IDTrainingSet, nearest_words
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,7 @@ class InterNegNegatives(LabelSource):
         """Rank the admissible words."""
         bounds, images = self.class_bounds(vocabulary, available), available[IDTrainingSet].images.features
         supervision = ["id_images", "id_names"] if self.pseudo_labels else ["id_images", "id_labels", "id_names"]
-        recipe = vocabulary.recipe(supervision=supervision)
-        recipe |= {
+        recipe = vocabulary.recipe(supervision=supervision) | {
             "id_set": {"name": images.name, "pictures": len(images)},
             "shots": self.shots,
             "seed": self.seed,
@@ -73,18 +67,15 @@ class InterNegNegatives(LabelSource):
             "classes_with_images": len(bounds.thresholds),
         }
 
-        words = vocabulary.words
-        names = read_names(self.names)
+        words, names = vocabulary.words, read_names(self.names)
         return mine_below(names, bounds, words.words, vocabulary.features, words.parts, self.count, recipe)
 
     def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds:
         """Cosine of each name to the mean image of its class."""
         images, names = available[IDTrainingSet].images.features, read_names(self.names)
         features = vocabulary.encode(names, "ID names")
-        labels = images.label
-        if self.pseudo_labels:
-            labels = nearest_words(images.image, features, features.device).indices
-
+        nearest = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else None
+        labels = images.label if nearest is None else nearest
         if self.shots < 1 or labels.max() < 0 or labels.max() >= len(names):
             raise LabelSetError(
                 f"InterNegNegatives has {self.shots} shots, set {images.name!r} labels up to {int(labels.max())}, and "

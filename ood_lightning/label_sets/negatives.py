@@ -6,27 +6,37 @@ Differs: one joint ranking of the corpus (as ClusterMine's NegLabel rows), and t
 which the official code leaves to the ranking.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.selection import farthest, farthest_by_part, quantile_cosine, shared_out
 
-if TYPE_CHECKING:
-    from ood_lightning.corpora.words import Words
 
+def rest_of(words: Sequence[str], positives: Sequence[str], count: int = 0) -> Tensor:
+    """Rows of the corpus that are no positive (compared in lower case), in order.
 
-def rest_of(words: Sequence[str], positives: Sequence[str]) -> Tensor:
-    """Rows of the corpus that are no positive (compared in lower case), in order."""
+    Args:
+        words: the corpus.
+        positives: that are left out.
+        count: negatives that are wanted of the rest.
+
+    Raises:
+        LabelSetError: if the rest has fewer words than are wanted.
+    """
     taken = {word.lower() for word in positives}
-    return torch.tensor([i for i, word in enumerate(words) if word.lower() not in taken], dtype=torch.int64)
+    rows = [i for i, word in enumerate(words) if word.lower() not in taken]
+    if count > len(rows):
+        raise LabelSetError(
+            f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"
+        )
+    return torch.tensor(rows, dtype=torch.int64)
 
 
 def mine_negatives(
@@ -52,13 +62,8 @@ def mine_negatives(
     Raises:
         LabelSetError: if the corpus has fewer than `count` other words.
     """
-    rows = rest_of(words, names)
-    if count > len(rows):
-        raise LabelSetError(
-            f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"
-        )
-    distance = quantile_cosine(word_features[rows], name_features, quantile)
-    chosen = rows[farthest(distance, count)]
+    rows = rest_of(words, names, count)
+    chosen = rows[farthest(quantile_cosine(word_features[rows], name_features, quantile), count)]
     recipe = {"method": "NegLabel", **recipe, "negatives": count, "quantile": quantile, "supervision": ["id_names"]}
     return LabelSet(tuple(Positive(name) for name in names), tuple(words[row] for row in chosen.tolist()), recipe)
 
@@ -196,19 +201,15 @@ def mine_both_ends(
 
     Source: Fu et al., WACV 2025, https://arxiv.org/abs/2405.14737 (CLIPScope).
     """
-    rows, count = rest_of(words, names), farthest_count + nearest_count
+    count = farthest_count + nearest_count
     if min(farthest_count, nearest_count) < 0 or count < 1 or not 0 < share <= 1:
         raise LabelSetError(
             f"{farthest_count} farthest and {nearest_count} nearest words at share {share}: expected at least one "
             f"word, and a fraction of the names above 0"
         )
-    if count > len(rows):
-        raise LabelSetError(
-            f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"
-        )
 
     # The k-th largest of P cosines is their quantile at (P - k) / (P - 1).
-    n_names = len(names)
+    rows, n_names = rest_of(words, names, count), len(names)
     k = math.ceil(share * n_names - 1e-9)
     likeness = quantile_cosine(word_features[rows], name_features, (n_names - k) / max(1, n_names - 1))
     ranked = rows[farthest(likeness, len(rows))].tolist()

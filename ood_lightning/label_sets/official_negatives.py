@@ -1,18 +1,14 @@
 """Label sets as the official codes of NegLabel, CSP and OpenOOD-VLM select them, and ClusterMine's control."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.negatives import augment, mine_by_part
-
-if TYPE_CHECKING:
-    from ood_lightning.detectors.evidence import Inputs
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

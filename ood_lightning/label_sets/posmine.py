@@ -4,23 +4,19 @@ Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068, section 3
 that are the top match of at least M images (M = 100 on ImageNet).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.detectors.evidence import Input, Inputs
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.votes import counts
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import IDTrainingSet
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.detectors.evidence import Input, Inputs
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

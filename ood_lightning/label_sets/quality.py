@@ -3,11 +3,12 @@
 Source: ClusterMine, https://arxiv.org/abs/2511.07068, Figures 5 and 7 and Table 3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from torch import Tensor
+
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.functional.overlap import overlap
 from ood_lightning.functional.quality import (
     adjusted_rand_index,
@@ -19,11 +20,6 @@ from ood_lightning.functional.quality import (
 from ood_lightning.functional.similarity import top_k
 from ood_lightning.functional.votes import elect, quality
 from ood_lightning.wordnet.hops import noun_hops
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ood_lightning.data.artifacts.label_set import LabelSet
 
 
 class TrueNames(NamedTuple):
@@ -131,8 +127,7 @@ def logged(measures: Mapping[str, Any]) -> dict[str, float]:
         "size_median": "cluster_size_median",
         "size_max": "cluster_size_max",
     }
-    of_clusters = {name: value for name, value in measures["clusters"].items() if name != "asked"}
-    values = {renamed.get(name, name): value for name, value in of_clusters.items()}
+    values = {renamed.get(name, name): value for name, value in measures["clusters"].items() if name != "asked"}
     if measures["truth"]:
         values |= {name: measures["truth"][name] for name in ("nmi", "ari", "accuracy")}
 

@@ -5,30 +5,25 @@
 Shapes: with P positives, N negatives and D dimensions, a ready set holds (P, D) and (N, D) unit vectors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
+from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.negatives import rest_of
 from ood_lightning.label_sets.sources import as_source
-from ood_lightning.label_sets.vocabulary import build_vocabularies
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from ood_lightning.corpora.prompts import Prompts
-    from ood_lightning.corpora.words import Corpus
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.encoders.base import Encoder
-    from ood_lightning.label_sets.base import LabelSource
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.vocabulary import Vocabulary, build_vocabularies
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,8 @@ class MadeLabelSet:
         """Features of the positives under the tower that `make` makes of the run's encoder."""
         bank, prompts = self.vocabulary.bank, self.vocabulary.prompts.without_adjectives()
         tower = make(bank.encoder)
-        what = f"positives under {tower.name}"
-        return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, what)
+        texts = TextBank(tower, bank.cache_dir)
+        return texts.features(self.label_set.words, prompts, f"positives under {tower.name}")
 
 
 def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
@@ -98,13 +93,12 @@ def make_label_sets(
     if missing := lacking(sources, available):
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
-    vocabularies = build_vocabularies(sources, corpus, prompts, bank)
-    made = {}
-    for name, source in sources.items():
-        vocabulary = vocabularies[name]
-        label_set = source.make(vocabulary, available)
-        made[name] = MadeLabelSet(label_set, vocabulary, source.class_bounds(vocabulary, available))
-    return made
+    return {
+        name: MadeLabelSet(
+            sources[name].make(vocabulary, available), vocabulary, sources[name].class_bounds(vocabulary, available)
+        )
+        for name, vocabulary in build_vocabularies(sources, corpus, prompts, bank).items()
+    }
 
 
 def make_label_set(
@@ -142,10 +136,6 @@ def texts_of(label_set: LabelSet, vocabulary: Vocabulary) -> Texts:
 
 def _rest(label_set: LabelSet, vocabulary: Vocabulary) -> Tensor:
     """Rows of the corpus that are no positive, each as often as the corpus has its word."""
-    import torch
-
-    from ood_lightning.label_sets.negatives import rest_of
-
     rows = rest_of(vocabulary.words.words, label_set.words)
     counts = vocabulary.words.counts
     return rows if counts is None else rows.repeat_interleave(torch.tensor(counts)[rows])

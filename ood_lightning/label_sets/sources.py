@@ -12,7 +12,7 @@ from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import LabelSetError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
-from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe
+from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class Stored(LabelSource):
         """Refuse another corpus than the one whose other words are the negatives."""
         made_with, words = label_set.recipe.get("corpus", {}), vocabulary.words
         current = corpus_recipe(words, vocabulary.prompts)
-        decisive = [key for key in current if key.endswith("sha256")]
-        if any(made_with.get(key) != current[key] for key in decisive):
+        if any(made_with.get(key) != value for key, value in current.items() if key.endswith("sha256")):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {made_with.get('name')!r} "
                 f"({made_with.get('words')} words), the run uses {words.name!r} ({len(words)} words). Name one corpus "

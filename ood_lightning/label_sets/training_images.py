@@ -1,25 +1,22 @@
 """ID training images as label sources and detectors ask for them, and the clusters that a fit finds among them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.functional.similarity import Top, top_k, unit
+from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.progress import bar
 
-if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.sets import FeatureSet
-    from ood_lightning.functional.similarity import Top
-    from ood_lightning.label_sets.vocabulary import Vocabulary
+ROWS = 16384  # images between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Clusters(Input):
     assignments: Tensor
 
     @classmethod
-    def read(cls, path: str | Path, training_set: IDTrainingSet) -> Clusters:
+    def read(cls, path: str | Path, training_set: IDTrainingSet) -> Self:
         """From `votes.safetensors` of a fit on the same images.
 
         Raises:
@@ -107,3 +104,22 @@ def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[st
         tower = features.columns["tower"]
         available = available.offering(TowerFeatures, lambda: TowerFeatures(tower.rows(0, len(features)).to(device)))
     return available
+
+
+def nearest_words(image: Tensor, word_features: Tensor, device: torch.device) -> Top:
+    """Nearest word of each image and the cosine to it, each of shape (N,), on the CPU.
+
+    Args:
+        image: (N, D) features in any float dtype.
+        word_features: unit-norm (V, D).
+        device: where the products are taken; holds V * D * 4 bytes of words.
+    """
+    words = word_features.to(device)
+    values, indices = [], []
+    with bar(len(image), f"match with {len(words):,} words", "img") as progress_bar:
+        for block in torch.split(image, ROWS):
+            top = top_k(unit(block.to(device)), words, 1)
+            values.append(top.values[:, 0].cpu())
+            indices.append(top.indices[:, 0].cpu())
+            progress_bar.update(len(block))
+    return Top(torch.cat(values), torch.cat(indices))

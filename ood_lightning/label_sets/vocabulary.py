@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning import __version__
-from ood_lightning.label_sets.recipe import corpus_recipe, prompts_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +40,12 @@ class Vocabulary:
     @property
     def key(self) -> tuple[str, str, str]:
         """Equal for vocabularies of the same words under the same prompts."""
-        return _key(self.words, self.prompts)
+        return self.words.sha256, self.words.adjectives_sha256, self.prompts.fingerprint
+
+    def encoded(self) -> Vocabulary:
+        """The same with the features of its words, which are encoded where they are not cached."""
+        words = self.words
+        return replace(self, features=self.bank.features(words.words, self.prompts, words.name, words.parts))
 
     def encode(self, texts: Sequence[str], what: str, adjectives: Collection[str] = ()) -> Tensor:
         """Features (n, D) of texts: the corpus's rows where it has them, encoded otherwise.
@@ -78,9 +82,11 @@ class Vocabulary:
     def recipe(self, id_set: Manifest | None = None, **settings: Any) -> dict[str, Any]:
         """What a label set of these words is made from, as plain data.
 
+        Enough to make it again, and nothing that differs between two makings.
+
         Args:
             id_set: the images that decided, if any did.
-            settings: what else decided, such as numbers of clusters and the seed, and `supervision`.
+            settings: what else decided, such as numbers of clusters and heads and the seed, and `supervision`.
         """
         encoder = self.bank.encoder
         recipe: dict[str, Any] = {
@@ -90,30 +96,49 @@ class Vocabulary:
         }
         if id_set is not None:
             recipe["id_set"] = {"name": id_set.name, "pictures": id_set.n_samples, "fingerprint": id_set.fingerprint}
-        versions = {"torch": version("torch"), "open_clip": version("open_clip_torch")}
-        return recipe | {"versions": {"ood_lightning": __version__, **versions}} | settings
+        recipe["versions"] = {
+            "ood_lightning": __version__,
+            "torch": version("torch"),
+            "open_clip": version("open_clip_torch"),
+        }
+        return recipe | settings
 
     def with_adjectives(self, label_set: LabelSet, names: int = 0) -> LabelSet:
         """The set, whose recipe then says which of its words take the templates for adjectives.
 
-        Scores could not be had from the file alone without. The set stays as it is where there are no such templates.
+        It is the same set where the prompts have no such templates. Without, the file alone would not give its scores.
 
         Args:
-            label_set: mined from these words, or the true names.
+            label_set: made of these words, or the true names; a word that the corpus does not have is a noun.
             names: so many positives in front are true names, which are nouns whatever the corpus says.
         """
         if self.prompts.adjectives is None:
             return label_set
-        known = self.words.adjectives
         sides = {"positives": label_set.words[names:], "negatives": label_set.negatives or ()}
-        adjectives = {side: [word for word in words if word in known] for side, words in sides.items()}
-        return replace(label_set, recipe={**label_set.recipe, "adjectives": adjectives})
+        known = self.words.adjectives
+        marked = {side: [word for word in listed if word in known] for side, listed in sides.items()}
+        return replace(label_set, recipe={**label_set.recipe, "adjectives": marked})
 
 
-def vocabulary_of(corpus: Corpus, prompts: Prompts, bank: TextBank) -> Vocabulary:
-    """The words of a corpus with their features, which are encoded where they are not cached."""
-    words = corpus.load()
-    return Vocabulary(words, _features(words, prompts, bank, read=True), prompts, bank)
+def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
+    """Templates and order as plain data."""
+    templates: dict[str, Any] = {"templates": list(prompts.templates), "order": prompts.order}
+    if prompts.adjectives is not None:
+        templates["adjectives"] = list(prompts.adjectives)
+    return templates
+
+
+def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
+    """The corpus as plain data; its parts of speech only where they decide which templates a word takes.
+
+    `entries` is the corpus's size where some word stands in it more than once.
+    """
+    corpus: dict[str, Any] = {"name": words.name, "words": len(words), "sha256": words.sha256}
+    if words.counts is not None:
+        corpus["entries"] = sum(words.counts)
+    if prompts.adjectives is not None:
+        corpus["adjectives_sha256"] = words.adjectives_sha256
+    return corpus
 
 
 def build_vocabularies(
@@ -129,35 +154,19 @@ def build_vocabularies(
         prompts: of those that bring none.
         bank: encodes what is not cached.
     """
-    loaded: list[tuple[Corpus, Words]] = []  # a corpus need not be hashable
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    chosen: dict[str, tuple[Words, Prompts]] = {}
+    import torch
 
+    loaded: list[tuple[Corpus, Words]] = []  # a corpus need not be hashable
+    vocabularies: dict[str, Vocabulary] = {}  # without features at first
     for name, source in sources.items():
         its_corpus, its_prompts = source.corpus_and_prompts(corpus, prompts)
         words = next((words for known, words in loaded if known == its_corpus), None)
         if words is None:
             words = its_corpus.load()
             loaded.append((its_corpus, words))
-        chosen[name] = words, its_prompts
-        groups.setdefault(_key(words, its_prompts), []).append(name)
+        vocabularies[name] = Vocabulary(words, torch.empty(0, 0), its_prompts, bank)
 
-    vocabularies: dict[str, Vocabulary] = {}
-    for names in groups.values():
-        words, its_prompts = chosen[names[0]]
-        read = any(sources[name].reads_corpus for name in names)
-        vocabulary = Vocabulary(words, _features(words, its_prompts, bank, read=read), its_prompts, bank)
-        vocabularies.update(dict.fromkeys(names, vocabulary))
-    return {name: vocabularies[name] for name in sources}
-
-
-def _key(words: Words, prompts: Prompts) -> tuple[str, str, str]:
-    return words.sha256, words.adjectives_sha256, prompts.fingerprint
-
-
-def _features(words: Words, prompts: Prompts, bank: TextBank, *, read: bool) -> Tensor:
-    import torch
-
-    if not read:
-        return torch.empty(0, 0)
-    return bank.features(words.words, prompts, words.name, words.parts)
+    read = {vocabularies[name].key for name, source in sources.items() if source.reads_corpus}
+    shared = {one.key: one for one in vocabularies.values()}
+    shared = {key: one.encoded() if key in read else one for key, one in shared.items()}
+    return {name: shared[one.key] for name, one in vocabularies.items()}

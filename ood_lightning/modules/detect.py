@@ -1,8 +1,7 @@
 """Scores every set with every detector in one pass, and measures how well ID and OOD come apart."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
@@ -13,9 +12,10 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
+from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
-from ood_lightning.detectors.evidence import Evidence, Inputs, needed
+from ood_lightning.detectors.evidence import Inputs, needed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, gate_model
@@ -30,9 +30,6 @@ from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
 from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
-
-if TYPE_CHECKING:
-    from ood_lightning.data.artifacts.sets import EvalSet
 
 NEAREST = ("top_positive", "top_negative")
 
@@ -70,10 +67,12 @@ class DetectModule(L.LightningModule):
         metrics: dict[str, Metric] | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
+        self.encoder, self.corpus, self.prompts = encoder, corpus, prompts
+        self.bank = TextBank(encoder, cache_dir)
         self.sources = {name: as_source(source) for name, source in label_sets.items()}
         self.detectors = detectors
         self.streams, self.protocol, self.gate = streams or {}, protocol, gate
+        self.every: dict[str, Detector | StreamDetector] = {**detectors, **self.streams}
         self.metrics = with_standard(metrics or {})
         self.collectors = nn.ModuleList()
         self.results: list[Result] = []
@@ -82,12 +81,12 @@ class DetectModule(L.LightningModule):
         self._check()
 
     def _check(self) -> None:
-        if not self._every or not self.sources:
+        if not self.every or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
         if twice := self.detectors.keys() & self.streams.keys():
             raise SettingsError(f"{', '.join(sorted(twice))} is in detectors and in streams: give each its own name")
 
-        for name, detector in self._every.items():
+        for name, detector in self.every.items():
             if name in ABOUT:
                 raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")
             if detector.labels and detector.labels not in self.sources:
@@ -98,15 +97,11 @@ class DetectModule(L.LightningModule):
         if self.explain not in self.sources:
             raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
 
-    @property
-    def _every(self) -> dict[str, Detector | StreamDetector]:
-        return {**self.detectors, **self.streams}
-
     def setup(self, stage: str) -> None:
         """Check the model, make or read every label set and its text features; rank 0 first, others from its cache."""
         self.data = data_of(self.trainer, EvalData, self)
         strategy = self.trainer.strategy
-        self.top1 = gate_model(self.trainer, self.data.sets, self._bank, self.prompts, self.gate)
+        self.top1 = gate_model(self.trainer, self.data.sets, self.bank, self.prompts, self.gate)
 
         if not self.trainer.is_global_zero:
             strategy.barrier("label sets")
@@ -117,16 +112,12 @@ class DetectModule(L.LightningModule):
 
         self.collectors = nn.ModuleList(ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets)
 
-    @property
-    def _bank(self) -> TextBank:
-        return TextBank(self.encoder, self.cache_dir)
-
     def _prepare(self, device: torch.device) -> None:
         """Label sets, evidence, and the label set that explains the images."""
         self.encoder.load(device)
         id_train = self.data.id_train
         available = Inputs() if id_train is None else inputs_of(id_train, device)
-        self.evidence, self.not_made = prepare(self.sources, self.corpus, self.prompts, self._bank, available, device)
+        self.evidence, self.not_made = prepare(self.sources, self.corpus, self.prompts, self.bank, available, device)
 
         label_sets = self.evidence.label_sets
         self.explained = self.explain if self.explain in label_sets else next(iter(label_sets))
@@ -134,20 +125,20 @@ class DetectModule(L.LightningModule):
             reason = self.not_made[self.explain]
             rank_zero_info(f"pictures are explained by label set {self.explained!r}: {self.explain!r} {reason}")
 
-        images = [*(one.features for one in self.data.sets)]
-        if id_train is not None:
-            images.append(id_train.features)
+        images = [one.features for one in (*self.data.sets, id_train) if one is not None]
         check_dimensions(images, label_sets[self.explained].features.positives.shape[1], self.encoder.name)
 
     def _bind(self) -> None:
         """Bind every detector that can run, list the others as not run, and ask the data for the columns they read."""
-        self.not_run = {name: why for name, detector in self._every.items() if (why := self._why_not(name, detector))}
-        if len(self.not_run) == len(self._every):
+        self.not_run = {name: why for name, detector in self.every.items() if (why := self._why_not(name, detector))}
+        if len(self.not_run) == len(self.every):
             reasons = "; ".join(f"{name} {why}" for name, why in self.not_run.items())
             raise SettingsError(f"no detector can run: {reasons}")
 
         running = {name: detector for name, detector in self.detectors.items() if name not in self.not_run}
-        self.scorers = {name: _bound(name, detector, self.evidence) for name, detector in running.items()}
+        self.scorers: dict[str, Scorer] = {
+            name: _called(f"detector {name!r}", detector.bind, self.evidence) for name, detector in running.items()
+        }
         columns = {column for detector in running.values() for column in detector.columns}
         self.data.read_columns(sorted(columns - {"image"}))
 
@@ -172,10 +163,14 @@ class DetectModule(L.LightningModule):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
         features = {**batch, "image": unit(batch["image"])}
-        scores = []
-        for name, scorer in self.scorers.items():
-            columns = [features[column] for column in self.detectors[name].columns]
-            scores.append(_scored(name, scorer, columns))
+        scores = [
+            _called(
+                f"detector {name!r} cannot score",
+                scorer,
+                *(features[column] for column in self.detectors[name].columns),
+            )
+            for name, scorer in self.scorers.items()
+        ]
 
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         labels = self.evidence.labels(self.explained)
@@ -224,17 +219,13 @@ class DetectModule(L.LightningModule):
         if running and self.trainer.is_global_zero:
             provenance = {name: self._provenance(name) for name in running}
             device = self.trainer.strategy.root_device
-            try:
-                results = evaluate_streams(
-                    running, self.evidence, self.data.sets, self.protocol, device, provenance, self.metrics
-                )
-            except ValueError as error:
-                raise SettingsError(f"test streams: {error}") from error
+            arguments = (running, self.evidence, self.data.sets, self.protocol, device, provenance, self.metrics)
+            results = _called("test streams", evaluate_streams, *arguments)
         return self.trainer.strategy.broadcast(results)
 
     def _provenance(self, name: str) -> Provenance:
         """Supervision of a detector, its own and that of its label set, and the hash of that set."""
-        detector = self._every[name]
+        detector = self.every[name]
         if not detector.labels:
             return Provenance(tuple(sorted(detector.supervision)), "")
         label_set = self.evidence.label_sets[detector.labels].label_set
@@ -263,18 +254,12 @@ class DetectModule(L.LightningModule):
         )
 
 
-def _bound(name: str, detector: Detector, evidence: Evidence) -> Scorer:
+def _called(what: str, call: Callable[..., Any], *arguments: object) -> Any:
+    """What a call gives; if it refuses its arguments, the error says what was tried."""
     try:
-        return detector.bind(evidence)
+        return call(*arguments)
     except ValueError as error:
-        raise SettingsError(f"detector {name!r}: {error}") from error
-
-
-def _scored(name: str, score: Scorer, columns: list[Tensor]) -> Tensor:
-    try:
-        return score(*columns)
-    except ValueError as error:
-        raise SettingsError(f"detector {name!r} cannot score: {error}") from error
+        raise SettingsError(f"{what}: {error}") from error
 
 
 def _nearest(features: Tensor, texts: Tensor) -> Tensor:

@@ -1,28 +1,23 @@
 """What the trainings of PLP's probe and SynOOD's head share: a label set, and what a checkpoint was made from."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as L
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import make_label_set
 from ood_lightning.label_sets.training_images import inputs_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.data.artifacts.sets import FeatureSet
-    from ood_lightning.data.shards.manifest import Manifest
-    from ood_lightning.detectors.evidence import ReadyLabelSet
 
 MADE_FROM = "ood_lightning_made_from"
 
@@ -62,9 +57,10 @@ class LabelSetTraining(L.LightningModule):
 
         self.prompts = made.vocabulary.prompts  # the set's own, where it brings some
         self.label_set = made.label_set
+        recipe = {key: value for key, value in self.label_set.recipe.items() if key != "versions"}
         self._made_from = {
             # a file that a setting names may have changed since; versions may differ
-            "label set": replace(self.label_set, recipe=_without_versions(self.label_set)).sha256,
+            "label set": replace(self.label_set, recipe=recipe).sha256,
             "prompts": self.prompts.fingerprint,
             **{f"set {manifest.name}": manifest.fingerprint for manifest in manifests},
         }
@@ -86,7 +82,3 @@ class LabelSetTraining(L.LightningModule):
                 f"the checkpoint to go on from was made from other content ({', '.join(other)}). Give this run a "
                 f"folder of its own with --trainer.default_root_dir, or remove the old one."
             )
-
-
-def _without_versions(label_set: LabelSet) -> dict[str, Any]:
-    return {key: value for key, value in label_set.recipe.items() if key != "versions"}

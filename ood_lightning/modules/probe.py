@@ -5,8 +5,6 @@ Differs: on projected, unit-norm features unless `features: tower`, which the co
     of the learning rate is overwritten in every step and has no effect; here it is left out.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import torch
@@ -21,7 +19,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 

@@ -10,8 +10,6 @@ Differs: on unit-norm image features, where the code's are as the projection lea
     pictures of the given set are shown; the code takes 50 a class.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, Literal, cast
 
@@ -31,7 +29,7 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
@@ -90,8 +88,8 @@ class SynOODModule(LabelSetTraining):
     @property
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
-        sides = ("image_epochs", "text_epochs", "image_lr", "image_min_lr", "text_lr")
-        return {name: getattr(self, name) for name in ("id_targets", *sides, "weight_decay", "seed")}
+        rates = ("image_lr", "image_min_lr", "text_lr", "weight_decay")
+        return {name: getattr(self, name) for name in ("id_targets", "image_epochs", "text_epochs", *rates, "seed")}
 
     def prepare_data(self) -> None:
         """Check the Trainer's settings; Lightning calls this before pictures are embedded."""
@@ -205,15 +203,13 @@ class SynOODModule(LabelSetTraining):
 
     def head(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """What the detector needs: tensors, and what they were made from."""
-        supervision = ["id_images", "synthetic_ood"]
-        if self.id_targets == "labels":
-            supervision.insert(0, "id_labels")
+        labels = ["id_labels"] if self.id_targets == "labels" else []
         id_set, synthetic = self._manifests
         provenance = {
             "encoder": self.encoder.fingerprint,
             "prompts": self.prompts.fingerprint,
             "labels": texts_sha256(self.label_set.words, self.negatives),
-            "supervision": supervision,
+            "supervision": [*labels, "id_images", "synthetic_ood"],
             "id_set": f"{id_set.name}-{id_set.fingerprint}",
             "synthetic_set": f"{synthetic.name}-{synthetic.fingerprint}",
         }

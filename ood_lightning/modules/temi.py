@@ -84,6 +84,7 @@ class TEMIModule(L.LightningModule):
         super().__init__()
         # under the CLI the link to data.encoder would put the encoder object here, which no checkpoint may hold
         self.save_hyperparameters(ignore=["encoder"])
+        self.hp: Any = self.hparams
         self.automatic_optimization = False  # gradients are summed here, not by DDP
         self.register_buffer("prior", torch.full((n_heads, n_clusters), 1 / n_clusters))
         self.register_buffer("head_loss", torch.zeros(n_heads))
@@ -119,8 +120,7 @@ class TEMIModule(L.LightningModule):
         """Student and teacher with the same weights, once: a checkpoint may have come before `setup`."""
         if hasattr(self, "student"):
             return
-        hp: Any = self.hparams
-        shape = (hp.n_heads, dim, hp.n_clusters, hp.hidden, hp.bottleneck, hp.seed)
+        shape = (self.hp.n_heads, dim, self.hp.n_clusters, self.hp.hidden, self.hp.bottleneck, self.hp.seed)
         self.student = TEMIHeads(*shape)
         self.teacher = TEMIHeads(*shape).requires_grad_(False)
         self.register_buffer("feature_mean", torch.zeros(dim))
@@ -154,15 +154,13 @@ class TEMIModule(L.LightningModule):
     @torch.no_grad()
     def _teach(self, pairs: Sequence[Tensor]) -> list[Tensor]:
         """Logits of the teacher, each (H, 2 B / S, C); the prior moves before the loss is taken."""
-        temperature: float = self.settings["teacher_temperature"]
         logits = [self.teacher(pair) for pair in pairs]
-        mass = [(part / temperature).softmax(dim=-1).mean(dim=1) for part in logits]  # each (H, C)
+        mass = [(part / self.hp.teacher_temperature).softmax(dim=-1).mean(dim=1) for part in logits]  # each (H, C)
         self.prior = updated_prior(self.prior, self._mean_over_slices(mass))
         return logits
 
     def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Loss of each head on one slice, (H,), from logits (H, 2 B / S, C) of images and neighbours."""
-        hp: Any = self.hparams
         student_a, student_b = student.chunk(2, dim=1)
         teacher_a, teacher_b = teacher.chunk(2, dim=1)
         return head_losses(
@@ -171,9 +169,9 @@ class TEMIModule(L.LightningModule):
             teacher_a,
             teacher_b,
             self.prior,
-            beta=hp.beta,
-            student_temperature=hp.student_temperature,
-            teacher_temperature=hp.teacher_temperature,
+            beta=self.hp.beta,
+            student_temperature=self.hp.student_temperature,
+            teacher_temperature=self.hp.teacher_temperature,
         )
 
     def _mean_over_slices(self, parts: list[Tensor]) -> Tensor:
@@ -182,8 +180,7 @@ class TEMIModule(L.LightningModule):
         if self.trainer.world_size > 1:
             of_ranks: Any = self.all_gather(total)
             total = tree_sum(of_ranks.unbind())
-        slices: int = self.settings["slices"]
-        return total / slices
+        return total / int(self.hp.slices)
 
     def _step(self, parameters: list[torch.nn.Parameter], gradient: Tensor) -> None:
         """Move the student by AdamW at this step's rate, and the teacher towards the student.
@@ -192,7 +189,6 @@ class TEMIModule(L.LightningModule):
             parameters: of the student.
             gradient: of all of them in a row.
         """
-        hp: Any = self.hparams
         per_epoch, epochs = int(self.trainer.num_training_batches), int(self.trainer.max_epochs or 0)
         step, total = self.global_step, per_epoch * epochs
 
@@ -203,14 +199,13 @@ class TEMIModule(L.LightningModule):
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = None if id(parameter) in resting else part.view_as(parameter)
 
-        scale, warmup = self._batch_size / REFERENCE_BATCH, hp.warmup_epochs * per_epoch
-        rate = warmup_cosine(step, total=total, warmup=warmup, peak=hp.lr * scale, final=hp.min_lr * scale)
-        optimizer = self._optimizer
-        for group in optimizer.param_groups:
+        scale, warmup = self._batch_size / REFERENCE_BATCH, self.hp.warmup_epochs * per_epoch
+        rate = warmup_cosine(step, total=total, warmup=warmup, peak=self.hp.lr * scale, final=self.hp.min_lr * scale)
+        for group in self._optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
+        self._optimizer.step()
 
-        momentum = cosine(step, total=total, start=hp.teacher_momentum, end=hp.max_teacher_momentum)
+        momentum = cosine(step, total=total, start=self.hp.teacher_momentum, end=self.hp.max_teacher_momentum)
         with torch.no_grad():
             for mean, parameter in zip(self.teacher.parameters(), parameters, strict=True):
                 mean.lerp_(parameter, 1 - momentum)
@@ -262,11 +257,10 @@ class TEMIModule(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set in every step."""
-        hp: Any = self.hparams
         heads = self.student
         matrices = [heads.weight1, heads.weight2, heads.last_direction, heads.last_gain]
         groups = [
-            {"params": matrices, "weight_decay": hp.weight_decay},
+            {"params": matrices, "weight_decay": self.hp.weight_decay},
             {"params": [heads.bias1, heads.bias2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=hp.lr)
+        return torch.optim.AdamW(groups, lr=self.hp.lr)

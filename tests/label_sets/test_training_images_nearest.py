@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.nearest import nearest_words
+from ood_lightning.label_sets.training_images import nearest_words
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def test_nearest_words_does_not_depend_on_its_blocks(monkeypatch: pytest.MonkeyP
     generator = torch.Generator().manual_seed(1)
     image, words = unit(torch.randn(37, 6, generator=generator)), unit(torch.randn(50, 6, generator=generator))
     whole = nearest_words(image, words, CPU)
-    monkeypatch.setattr("ood_lightning.label_sets.nearest.ROWS", 4)
+    monkeypatch.setattr("ood_lightning.label_sets.training_images.ROWS", 4)
     blocks = nearest_words(image, words, CPU)
     for name in ("indices", "values"):
         torch.testing.assert_close(getattr(blocks, name), getattr(whole, name), atol=0, rtol=0)
