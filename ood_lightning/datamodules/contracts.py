@@ -8,18 +8,21 @@ A module says by a protocol what it reads, and gets the data module typed:
 Nothing is assigned to a data module: what its loaders need to know comes as the argument of one method.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-import lightning.pytorch as L
-from torch import Tensor
-from typing_extensions import get_protocol_members
-
-from ood_lightning.data.artifacts.features import Features
-from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
-from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
+
+if TYPE_CHECKING:
+    import lightning.pytorch as L
+    from torch import Tensor
+
+    from ood_lightning.data.artifacts.features import Features
+    from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.encoders.base import Encoder
 
 
 class PairData(Protocol):
@@ -130,11 +133,19 @@ def data_of(trainer: L.Trainer, kind: Callable[..., Data], user: object) -> Data
         SettingsError: the config has a data module of another kind.
     """
     data = getattr(trainer, "datamodule", None)
-    protocol = cast(type, kind)  # mypy takes no protocol for a type[Data]
-    missing = [name for name in sorted(get_protocol_members(protocol)) if not hasattr(data, name)]
+    declared = {name for base in type(data).__mro__ for name in (*vars(base), *getattr(base, "__annotations__", {}))}
+    declared |= getattr(data, "__dict__", {}).keys()
+    missing = [name for name in _members(kind) if name not in declared]
     if missing:
         raise SettingsError(
-            f"{type(user).__name__} reads data of the kind {protocol.__name__}, and the config names "
+            f"{type(user).__name__} reads data of the kind {getattr(kind, '__name__', kind)}, and the config names "
             f"{type(data).__name__}, which has no {', no '.join(missing)}: name another class in data.class_path"
         )
     return cast(Data, data)
+
+
+def _members(protocol: Any) -> list[str]:
+    """Attributes and methods of a protocol and of those that it extends."""
+    extended = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
+    names = [name for base in extended for name in (*vars(base).get("__annotations__", {}), *vars(base))]
+    return [name for name in names if not name.startswith("_")]

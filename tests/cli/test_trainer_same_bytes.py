@@ -7,7 +7,7 @@ import pytest
 
 from ood_lightning.cli.main import main
 from ood_lightning.functional import exact_top, selection
-from ood_lightning.label_sets import nearest, negatives
+from ood_lightning.label_sets import negatives, training_images
 
 pytestmark = pytest.mark.slow  # whole commands
 
@@ -25,8 +25,8 @@ def test_two_fits_from_nothing_write_the_same_bytes_whatever_the_blocks(
     first = fit(fit_yaml, "one")
     monkeypatch.setattr(exact_top, "_PIECE", 64)
     monkeypatch.setattr(exact_top, "_SPARE", 1)
-    monkeypatch.setattr(nearest, "top_k", functools.partial(nearest.top_k, block=3))
-    monkeypatch.setattr(nearest, "ROWS", 5)
+    monkeypatch.setattr(training_images, "top_k", functools.partial(training_images.top_k, block=3))
+    monkeypatch.setattr(training_images, "ROWS", 5)
     monkeypatch.setattr("ood_lightning.modules.temi.ASSIGN_BLOCK", 7)
     monkeypatch.setattr("ood_lightning.corpora.texts.WORDS_AT_ONCE", 22)
     assert fit(fit_yaml, "two") == first
