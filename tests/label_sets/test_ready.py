@@ -10,12 +10,9 @@ from tagged_corpus import (
     BY_PART,
     NOUNS,
     PLAIN,
-    FakeEncoder,
     Tagged,
-    fake_bank,
     feature,
     single,
-    write_names,
 )
 
 from ood_lightning.corpora.conjugated import Conjugated
@@ -36,21 +33,6 @@ from ood_lightning.label_sets.sources import (
 )
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def encoder() -> FakeEncoder:
-    return FakeEncoder()
-
-
-@pytest.fixture
-def bank(encoder: FakeEncoder) -> TextBank:
-    return fake_bank(encoder)
-
-
-@pytest.fixture
-def names() -> str:
-    return write_names()
 
 
 SOURCES: list[Callable[[str], LabelSource]] = [

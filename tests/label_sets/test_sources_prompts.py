@@ -9,10 +9,8 @@ from tagged_corpus import (
     PLAIN,
     FakeEncoder,
     Tagged,
-    fake_bank,
     feature,
     single,
-    write_names,
 )
 
 from ood_lightning.corpora.prompts import Prompts
@@ -30,21 +28,6 @@ from ood_lightning.label_sets.sources import (
 )
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def encoder() -> FakeEncoder:
-    return FakeEncoder()
-
-
-@pytest.fixture
-def bank(encoder: FakeEncoder) -> TextBank:
-    return fake_bank(encoder)
-
-
-@pytest.fixture
-def names() -> str:
-    return write_names()
 
 
 def test_clipscopes_words_may_be_ranked_under_other_prompts(bank: TextBank, names: str):

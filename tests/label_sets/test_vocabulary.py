@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tagged_corpus import BY_PART, PLAIN, FakeEncoder, Tagged, fake_bank, feature, single, write_names
+from tagged_corpus import BY_PART, PLAIN, FakeEncoder, Tagged, feature, single
 
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import WordFile
@@ -20,21 +20,6 @@ from ood_lightning.label_sets.sources import (
 from ood_lightning.label_sets.vocabulary import build_vocabularies
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def encoder() -> FakeEncoder:
-    return FakeEncoder()
-
-
-@pytest.fixture
-def bank(encoder: FakeEncoder) -> TextBank:
-    return fake_bank(encoder)
-
-
-@pytest.fixture
-def names() -> str:
-    return write_names()
 
 
 def test_sets_under_the_same_words_and_prompts_share_one_vocabulary(bank: TextBank, encoder: FakeEncoder, names: str):
