@@ -51,6 +51,7 @@ def test_nothing_left_out_is_the_plain_corpus_in_another_order():
     assert plain.adjectives == ours.adjectives
 
 
+@pytest.mark.slow
 @needs_system
 @pytest.mark.parametrize("exclude", [(), CSP])
 def test_words_are_those_of_the_files_that_a_slow_reading_finds(exclude: tuple[str, ...]):

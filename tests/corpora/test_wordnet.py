@@ -107,6 +107,7 @@ def test_the_word_lists_come_with_their_licence():
     assert "WordNet 3.0 Copyright 2006 by Princeton University" in licence.read_text()
 
 
+@pytest.mark.slow
 @needs_system
 @pytest.mark.parametrize("parts", ["noun", "noun+adj"])
 def test_a_system_wordnet_gives_the_frozen_words(parts: Literal["noun", "noun+adj"], caplog: pytest.LogCaptureFixture):

@@ -163,6 +163,7 @@ def test_a_run_lists_streams_in_a_table_of_their_own(eval_yaml: Path, capsys: py
     assert "±" not in said.partition("learns")[0]
 
 
+@pytest.mark.slow
 def test_a_run_of_streams_alone(eval_yaml: Path):
     _with_streams(eval_yaml, Drifting="Drift")
     assert main(["test", "--config", str(eval_yaml), "--model.detectors={}"]) == 0

@@ -118,6 +118,7 @@ def test_rules_that_make_no_sense_are_refused():
         Rules(unclear="yes")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RELEASED.is_dir(), reason=f"no released label sets at {RELEASED}: set REFERENCE_DIR")
 @pytest.mark.parametrize(
     ("part", "kept", "proper", "kinds"), [("noun", 4998, 1748, 275), ("adj", 1372, 0, 32)], ids=["nouns", "adjectives"]

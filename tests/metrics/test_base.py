@@ -81,6 +81,7 @@ def test_a_metric_in_a_file_of_ones_own_reaches_every_file_and_table(
     assert header.split(" | ")[-1] == f"{NAME} |"  # of the means over all sets
 
 
+@pytest.mark.slow
 def test_the_metric_stays_in_joined_tables_beside_runs_without_it(
     further_yaml: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -15,6 +15,8 @@ from ood_lightning.metrics.results import MEAN, single
 from ood_lightning.report.conventions import convention_tables
 from ood_lightning.report.stored import read_results
 
+pytestmark = pytest.mark.slow  # each begins with a whole `test`
+
 Said = pytest.CaptureFixture[str]
 
 

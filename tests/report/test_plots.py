@@ -72,6 +72,7 @@ def steps(part: Histogram) -> list[Any]:
     return [patch.get_data() for patch in drawn(part.draw).patches if isinstance(patch, StepPatch)]
 
 
+@pytest.mark.slow
 def test_the_elbow_is_printed_and_drawn(fit: Fit, capsys: pytest.CaptureFixture[str]):
     folders = [str(fit(c, ratio)) for c, ratio in CURVE.items()]
     assert main(["labels", "elbow", *reversed(folders), "--out", "elbow.svg"]) == 0
@@ -197,6 +198,7 @@ def test_pictures_are_well_formed_whatever_the_names_and_too_many_are_refused():
         histograms([Histogram("t", "x", {"a": [0, 0]})])
 
 
+@pytest.mark.slow
 def test_elbow_and_plot_import_no_torch(fit: Fit):
     folders = [str(fit(c, ratio, bins=[1, 1])) for c, ratio in CURVE.items()]
     code = (

@@ -115,6 +115,7 @@ def test_a_restart_measures_nothing_again(tiny_model: Path, train: Manifest, enc
     assert (folder.path / "precision.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_one_of_many_processes_measures_and_no_set_in_float32(
     tiny_model: Path, train: Manifest, encodings: list[tuple[str, int]]
 ):

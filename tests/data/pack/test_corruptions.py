@@ -84,6 +84,7 @@ def test_a_corrupted_ood_set_is_an_ood_set(sets: Path):
     assert read_manifest("out").role == "ood"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_workers_shards_and_restarts_change_no_byte_and_the_seed_does(sets: Path):
     options = ["--samples=30", "--severity=3", "--samples_per_shard=8"]

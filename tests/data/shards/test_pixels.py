@@ -67,6 +67,7 @@ def test_fast_resizing_is_exact_but_for_the_last_level_of_few_values(photographs
     assert exact(png(photographs[3])).equal(fast(png(photographs[3])))  # no resizing, no difference
 
 
+@pytest.mark.slow
 def test_features_of_fast_resizing_are_within_the_stated_tolerance(photographs: list[Image.Image]):
     features = []
     for resize in ("exact", "fast"):

@@ -59,6 +59,7 @@ def test_subcategories(judge: WordNetJudge, word: str, name: str, kind: bool):
     assert JudgeSession(judge, None)([Question(word, name)]) == [kind]
 
 
+@pytest.mark.slow
 def test_cousins_share_a_small_class(judge: WordNetJudge):
     close = WordNetJudge(cousins=40)
     questions = [Question("border collie", "collie"), Question("komondor", "kelpie"), Question("oak", "collie")]
@@ -67,6 +68,7 @@ def test_cousins_share_a_small_class(judge: WordNetJudge):
     assert judge.identity != close.identity
 
 
+@pytest.mark.slow
 def test_cousins_are_counted_with_the_class_itself():
     """WordNet 3.0 has 14 synsets of shepherd dogs, the shepherd dog itself among them."""
     questions = [Question("komondor", "kelpie")]
