@@ -23,7 +23,7 @@ from ood_lightning.corpora.lexicographer import FILES_SHA256
 from ood_lightning.corpora.wordnet import ADJ_LEMMAS, ADJ_LEMMAS_SHA256, FROZEN_SHA256, counted, first_lemmas
 from ood_lightning.corpora.words import Part
 from ood_lightning.wordnet.database_files import SYSTEM_FOLDER, synsets, wndb_version
-from ood_lightning.wordnet.graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, outline, read_wndb
+from ood_lightning.wordnet.graph import FROZEN_GRAPH, FROZEN_GRAPH_SHA256, NounGraph, read_wndb
 
 FROZEN = Path(corpora.__file__).parent / "frozen"
 
@@ -59,6 +59,50 @@ def main() -> int:
     failed |= not _freeze(args, ADJ_LEMMAS, lemmas, ADJ_LEMMAS_SHA256)
     failed |= not _freeze(args, FROZEN_GRAPH, outline(read_wndb(args.wordnet)), FROZEN_GRAPH_SHA256)
     return int(failed)
+
+
+def outline(graph: NounGraph) -> str:
+    """The graph as the frozen file has it; synsets are numbered anew."""
+    order = _depth_first(graph)
+    line_of = {synset: number for number, (synset, _) in enumerate(order)}
+
+    lines = []
+    for synset, depth in order:
+        kinds, instances = graph.hypernyms[synset], graph.instance_of[synset]
+        mark = "" if kinds or not instances else "i"
+        further = " ".join(str(line_of[above]) for above in kinds[1:])
+
+        if further_instances := instances[1:] if mark else instances:
+            further += "|" + " ".join(str(line_of[above]) for above in further_instances)
+
+        lemmas = " ".join(_marked(lemma, synset, graph) for lemma in graph.lemmas[synset])
+        lines.append(f"{depth}{mark}\t{further}\t{lemmas}\n")
+
+    return "".join(lines)
+
+
+def _depth_first(graph: NounGraph) -> list[tuple[int, int]]:
+    """Synsets with their depths in the outline, each below its first hypernym, siblings by the alphabet."""
+    roots = -1  # parent of those that have no hypernym
+    below: dict[int, list[int]] = {}
+    for synset, (kinds, instances) in enumerate(zip(graph.hypernyms, graph.instance_of, strict=True)):
+        parent = (*kinds, *instances, roots)[0]
+        below.setdefault(parent, []).append(synset)
+
+    order, stack = [], [(roots, -1)]
+    while stack:
+        parent, depth = stack.pop()
+        order.append((parent, depth))
+        children = sorted(below.get(parent, ()), key=lambda i: (graph.lemmas[i][0].lower(), i), reverse=True)
+        stack += [(child, depth + 1) for child in children]
+
+    return order[1:]
+
+
+def _marked(lemma: str, synset: int, graph: NounGraph) -> str:
+    """The lemma, with a star where this synset is the most frequent of its several senses."""
+    senses = graph.senses[lemma.lower()]
+    return f"{lemma}*" if len(senses) > 1 and senses[0] == synset else lemma
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -13,11 +13,11 @@ from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
-from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.class_names import read_names
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.detectors.evidence import Inputs

@@ -32,7 +32,7 @@ def training_inputs(
         max_bad_samples: undecodable pictures that the set may have.
         extra_features: columns to store beside the image features; those of patches are left out.
     """
-    from ood_lightning.data.artifacts.sets import FeatureSet
+    from ood_lightning.data.artifacts.features import FeatureSet
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.base import not_patches
     from ood_lightning.datamodules.embedding import embed

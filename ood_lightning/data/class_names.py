@@ -29,10 +29,11 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
     Raises:
         LabelSetError: as of :func:`read_names`, or a line is empty.
     """
-    if source.endswith(".txt"):
-        names = _names_of_file(locate(source), numbered)
-    else:
-        names = [(None, name) for name in read_manifest(source).class_names]
+    names: list[tuple[str | None, str]] = (
+        _names_of_file(locate(source), numbered)
+        if source.endswith(".txt")
+        else [(None, name) for name in read_manifest(source).class_names]
+    )
 
     if not names:
         raise LabelSetError(
@@ -43,14 +44,12 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
 
 def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except OSError as error:
         raise LabelSetError(f"file of names {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise LabelSetError(f"file of names {path} is no UTF-8: {error.reason} at byte {error.start}") from None
 
-    while lines and not lines[-1]:
-        lines.pop()
     if numbered and "" in lines:
         raise LabelSetError(
             f"file of names {path}, line {lines.index('') + 1} is empty: a line's place is the number of its class"

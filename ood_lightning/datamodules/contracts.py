@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import lightning.pytorch as L
     from torch import Tensor
 
-    from ood_lightning.data.artifacts.features import Features
-    from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
+    from ood_lightning.data.artifacts.features import EvalSet, Features, FeatureSet
     from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.encoders.base import Encoder
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
-from ood_lightning.data.artifacts.features import FeatureFolder, Features
-from ood_lightning.data.artifacts.sets import EvalSet, FeatureSet
+from ood_lightning.data.artifacts.features import EvalSet, FeatureFolder, Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.base import FeatureData, not_patches, read_role

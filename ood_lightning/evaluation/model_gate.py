@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
-from ood_lightning.data.artifacts.sets import EvalSet
+from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.data.cards.card import TOLERANCE
 from ood_lightning.data.cards.compare import differences, known
 from ood_lightning.data.shards.manifest import Manifest

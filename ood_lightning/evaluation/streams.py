@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.data.artifacts.sets import EvalSet
+from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import Top, top_k, unit

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
-from ood_lightning.data.artifacts.sets import EvalSet
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Inputs, needed

@@ -9,8 +9,8 @@ import lightning.pytorch as L
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.data.artifacts.sets import FeatureSet
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.encoders.base import Encoder

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.datamodules.contracts import TargetData, data_of
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError

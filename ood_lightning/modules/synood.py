@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.datamodules.contracts import Side, SyntheticData, data_of
 from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.synood import texts_sha256

@@ -78,8 +78,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 def wndb_version(folder: Path) -> str:
     """The release that the licence in front of ``data.noun`` names, or 'of unknown release'."""
-    path = folder / "data.noun"
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with (folder / "data.noun").open(encoding="utf-8", errors="replace") as file:
         licence = "".join(takewhile(lambda line: line.startswith("  "), file))
 
     release = re.search(r"WordNet (\d+(?:\.\d+)+)", licence)

@@ -79,52 +79,8 @@ def read_wndb(folder: Path) -> NounGraph:
     return NounGraph(wndb_version(folder), lemmas, hypernyms, instance_of, senses)
 
 
-def outline(graph: NounGraph) -> str:
-    """The graph as the frozen file has it; synsets are numbered anew."""
-    order = _depth_first(graph)
-    line_of = {synset: number for number, (synset, _) in enumerate(order)}
-
-    lines = []
-    for synset, depth in order:
-        kinds, instances = graph.hypernyms[synset], graph.instance_of[synset]
-        mark = "" if kinds or not instances else "i"
-        further = " ".join(str(line_of[above]) for above in kinds[1:])
-
-        if further_instances := instances[1:] if mark else instances:
-            further += "|" + " ".join(str(line_of[above]) for above in further_instances)
-
-        lemmas = " ".join(_marked(lemma, synset, graph) for lemma in graph.lemmas[synset])
-        lines.append(f"{depth}{mark}\t{further}\t{lemmas}\n")
-
-    return "".join(lines)
-
-
-def _depth_first(graph: NounGraph) -> list[tuple[int, int]]:
-    """Synsets with their depths in the outline, each below its first hypernym, siblings by the alphabet."""
-    roots = -1  # parent of those that have no hypernym
-    below: dict[int, list[int]] = {}
-    for synset, (kinds, instances) in enumerate(zip(graph.hypernyms, graph.instance_of, strict=True)):
-        parent = (*kinds, *instances, roots)[0]
-        below.setdefault(parent, []).append(synset)
-
-    order, stack = [], [(roots, -1)]
-    while stack:
-        parent, depth = stack.pop()
-        order.append((parent, depth))
-        children = sorted(below.get(parent, ()), key=lambda i: (graph.lemmas[i][0].lower(), i), reverse=True)
-        stack += [(child, depth + 1) for child in children]
-
-    return order[1:]
-
-
-def _marked(lemma: str, synset: int, graph: NounGraph) -> str:
-    """The lemma, with a star where this synset is the most frequent of its several senses."""
-    senses = graph.senses[lemma.lower()]
-    return f"{lemma}*" if len(senses) > 1 and senses[0] == synset else lemma
-
-
 def parse_outline(text: str, version: str) -> NounGraph:
-    """The inverse of :func:`outline`; of a lemma's senses only the first keeps its place."""
+    """The graph of such an outline; of a lemma's senses only the first keeps its place."""
     path: list[int] = []  # the synset of this line and those above it, from the root on
     lemmas, hypernyms, instance_of = [], [], []
     senses: dict[str, list[int]] = {}

@@ -33,8 +33,7 @@ class NounHops(NamedTuple):
     @property
     def mean(self) -> float | None:
         """Mean hops of the words that can be reached; None where none can."""
-        total = sum(distance * n for distance, n in enumerate(self.bins))
-        return total / sum(self.bins) if self.bins else None
+        return sum(distance * n for distance, n in enumerate(self.bins)) / sum(self.bins) if self.bins else None
 
 
 def noun_hops(words: Iterable[str], names: Iterable[str]) -> NounHops:

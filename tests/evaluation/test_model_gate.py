@@ -14,8 +14,7 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
-from ood_lightning.data.artifacts.features import Features
-from ood_lightning.data.artifacts.sets import EvalSet
+from ood_lightning.data.artifacts.features import EvalSet, Features
 from ood_lightning.data.cards.card import TOLERANCE, Card, Protocol, Top1
 from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard

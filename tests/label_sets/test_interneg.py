@@ -14,8 +14,7 @@ from torch import Tensor
 from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
-from ood_lightning.data.artifacts.features import Features
-from ood_lightning.data.artifacts.sets import FeatureSet
+from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.detectors.evidence import IDLabels, Inputs
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import LabelSetError

@@ -1,13 +1,16 @@
 """WordNet's nouns as a graph: the frozen copy, and the database files that it is made from."""
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from source_files import ROOT
 from system_wordnet import SYSTEM, needs_system
 
 from ood_lightning.errors import CorpusError
 from ood_lightning.wordnet import graph as noun_graph
-from ood_lightning.wordnet.graph import frozen_graph, outline, parse_outline, read_wndb
+from ood_lightning.wordnet.graph import frozen_graph, parse_outline, read_wndb
 
 DATA = (
     "  1 WordNet 3.0 Copyright 2006\n"
@@ -30,6 +33,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """What freezes the graph."""
+    spec = spec_from_file_location("make_wordnet_lists", ROOT / "scripts" / "make_wordnet_lists.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_graph_by_hand(folder: Path):
     graph = read_wndb(folder)
     assert graph.version == "3.0"
@@ -39,14 +53,14 @@ def test_the_graph_by_hand(folder: Path):
     assert graph.senses == {"bird": (2, 1), "duck": (4,), "entity": (0,), "fowl": (1,), "java": (3,)}
 
 
-def test_the_outline_holds_the_same_graph_under_other_numbers(folder: Path):
+def test_the_outline_holds_the_same_graph_under_other_numbers(folder: Path, script: ModuleType):
     graph = read_wndb(folder)
-    assert outline(graph) == "0\t\tentity\n1\t\tbird Fowl\n2i\t|3\tJava java\n1\t\tbird*\n2\t1\tduck\n"
-    again = parse_outline(outline(graph), "3.0")
+    assert script.outline(graph) == "0\t\tentity\n1\t\tbird Fowl\n2i\t|3\tJava java\n1\t\tbird*\n2\t1\tduck\n"
+    again = parse_outline(script.outline(graph), "3.0")
     assert again.senses["bird"] == (3, 1)
     assert again.hypernyms == ((), (0,), (), (0,), (3, 1))
     assert again.instance_of[2] == (1, 3)
-    assert outline(again) == outline(graph)
+    assert script.outline(again) == script.outline(graph)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +101,6 @@ def test_a_changed_frozen_graph_is_refused(monkeypatch: pytest.MonkeyPatch):
 
 @needs_system
 @pytest.mark.slow
-def test_a_system_wordnet_gives_the_frozen_graph():
+def test_a_system_wordnet_gives_the_frozen_graph(script: ModuleType):
     frozen = frozen_graph()
-    assert outline(read_wndb(SYSTEM)) == outline(frozen)
+    assert script.outline(read_wndb(SYSTEM)) == script.outline(frozen)

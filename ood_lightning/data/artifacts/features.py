@@ -18,7 +18,7 @@ from torch import Tensor
 from ood_lightning.data.artifacts.columns import StoredColumn, opened
 from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.data.artifacts.typed import decode_json
-from ood_lightning.data.shards.manifest import Manifest, Shard
+from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import FeatureError
 
 
@@ -55,6 +55,32 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A set of images and their stored features.
+
+    Args:
+        manifest: of the set.
+        features: of those of its images that can be decoded, in the order of the shards.
+    """
+
+    manifest: Manifest
+    features: Features
+
+
+@dataclass(frozen=True)
+class EvalSet(FeatureSet):
+    """One set of an evaluation.
+
+    Args:
+        role: what its images stand for.
+        group: of an OOD set (`near`, `far`, ...); means are reported for each. "" for other sets.
+    """
+
+    role: Role
+    group: str = ""
 
 
 class FeatureFolder:

@@ -38,8 +38,7 @@ def atomic_write(path: Path, data: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         # another process may have written the same file, finished, and swept this temporary one away: that is no error
-        swept = isinstance(error, FileNotFoundError) and path.is_file()
-        if not swept:
+        if not (isinstance(error, FileNotFoundError) and path.is_file()):
             raise UnwritableError(path, error.strerror or str(error)) from None
     finally:
         with suppress(OSError):

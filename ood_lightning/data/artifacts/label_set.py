@@ -98,15 +98,13 @@ class LabelSet:
         lines = []
         for side, words in (("positives", self.words), ("negatives", self.negatives or ())):
             counts = Counter(word.lower() for word in words)
-            repeated = [word for word, n in counts.items() if n > 1]
-            if repeated:
+            if repeated := [word for word, n in counts.items() if n > 1]:
                 lines.append(
                     f"{len(repeated)} of the {side} come more than once and count as often, such as {repeated[0]!r}"
                 )
 
         positives = {word.lower() for word in self.words}
-        both = [word for word in self.negatives or () if word.lower() in positives]
-        if both:
+        if both := [word for word in self.negatives or () if word.lower() in positives]:
             lines.append(f"{len(both)} of the negatives are positives too and count on both sides, such as {both[0]!r}")
         return lines
 

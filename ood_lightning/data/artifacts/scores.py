@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,18 +37,20 @@ class SetScores:
 
 def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> None:
     """Write all sets of a run into one Parquet file."""
-    tables = []
-    for scored in sets:
-        columns: dict[str, Any] = {
-            "key": scored.keys,
-            "dataset": [scored.name] * len(scored.keys),
-            "role": [scored.role] * len(scored.keys),
-            "label": scored.label.tolist(),
-            "top_positive": scored.top_positive,
-            "top_negative": scored.top_negative,
-            **{name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)},
-        }
-        tables.append(pa.table(columns))
+    tables = [
+        pa.table(
+            {
+                "key": scored.keys,
+                "dataset": [scored.name] * len(scored.keys),
+                "role": [scored.role] * len(scored.keys),
+                "label": scored.label.tolist(),
+                "top_positive": scored.top_positive,
+                "top_negative": scored.top_negative,
+                **{name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)},
+            }
+        )
+        for scored in sets
+    ]
 
     sink = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), sink)
@@ -67,9 +68,9 @@ def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
 
     table = pq.read_table(path)
     detectors = [name for name in table.column_names if name not in ABOUT]
-    by_set = {}
-    for name in table["dataset"].unique().to_pylist():
-        rows = table.filter(pc.field("dataset") == name)
-        by_set[name] = torch.tensor([rows[detector].to_pylist() for detector in detectors], dtype=torch.float64).T
-
-    return detectors, by_set
+    return detectors, {
+        name: torch.tensor(
+            [*table.filter(pc.field("dataset") == name).select(detectors).to_pydict().values()], dtype=torch.float64
+        ).T
+        for name in table["dataset"].unique().to_pylist()
+    }

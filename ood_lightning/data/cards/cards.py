@@ -91,8 +91,7 @@ def read_group(name: str) -> Group:
         DamagedCardError: its file is not a complete group; names the field.
     """
     path = _path(FOLDER / "groups", "group", name, group_names())
-    entries = decode_plain(_content(path), GroupEntries, str(path), DamagedCardError)
-    return Group(name=name, **vars(entries))
+    return Group(name=name, **vars(decode_plain(_content(path), GroupEntries, str(path), DamagedCardError)))
 
 
 def find(reference: str) -> tuple[Card, Protocol]:

@@ -51,8 +51,11 @@ def differences(manifest: Manifest, reference: str) -> list[Difference]:
 
     if protocol.images is not None and manifest.n_samples != protocol.images:
         text = f"{many(manifest.n_samples, 'picture')}, the card {reference} says {protocol.images:,}"
-        others = [card.reference(other) for other in card.protocols if other.images == manifest.n_samples]
-        hint = "".join(f"; {other} has {manifest.n_samples:,}" for other in others)
+        hint = "".join(
+            f"; {card.reference(other)} has {other.images:,}"
+            for other in card.protocols
+            if other.images == manifest.n_samples
+        )
         differing.append(Difference(f"{text} ({protocol.evidence}){hint}", protocol.confirmed))
 
     if manifest.role != card.role:

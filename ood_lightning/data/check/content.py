@@ -126,8 +126,11 @@ def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], objec
     try:
         difference = _difference(path, shard)
     except OSError as error:
-        is_missing = isinstance(error, FileNotFoundError)
-        report("shard", shard.path, "is missing" if is_missing else f"cannot be read: {error.strerror}")
+        report(
+            "shard",
+            shard.path,
+            "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}",
+        )
         return of_shard
     if difference:
         report("shard", shard.path, difference)

@@ -31,13 +31,15 @@ def encoder_of(features: str, manifests: Sequence[Manifest]) -> Path:
     """
     path = Path(features)
     candidates = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
-    complete = [p for p in candidates if not any(_folder(p, manifest).missing() for manifest in manifests)]
+    complete = [p for p in candidates if not any(FeatureFolder(p.parent, m, p.name).missing() for m in manifests)]
     if len(complete) == 1:
         return complete[0]
 
-    content = "none: run `embed` on these sets first"
-    if complete:
-        content = f"those of {len(complete)} encoders: name one of {', '.join(map(str, complete))}"
+    content = (
+        f"those of {len(complete)} encoders: name one of {', '.join(map(str, complete))}"
+        if complete
+        else "none: run `embed` on these sets first"
+    )
     raise FeatureError(
         f"{features} was searched for the features of {', '.join(manifest.name for manifest in manifests)} under one "
         f"encoder, and holds {content}"
@@ -55,21 +57,19 @@ def stored(encoder: Path, manifests: Sequence[Manifest], max_bad_samples: int) -
     Returns:
         Features whose keys are `shard key`.
     """
-    read = [(manifest, _folder(encoder, manifest).read(max_bad_samples)) for manifest in manifests]
-    return [replace(features, keys=_with_shards(manifest, features)) for manifest, features in read]
+    return [
+        _with_shards(manifest, FeatureFolder(encoder.parent, manifest, encoder.name).read(max_bad_samples))
+        for manifest in manifests
+    ]
 
 
-def _with_shards(manifest: Manifest, features: Features) -> list[str]:
-    """`shard key` of each row: a key alone may come again in another shard."""
+def _with_shards(manifest: Manifest, features: Features) -> Features:
+    """The features with `shard key` for each row: a key alone may come again in another shard."""
     shards = []
     for shard in manifest.shards:
         n_bad = sum(line.startswith(f"{shard.path} ") for line in features.bad)  # lines are `shard key: reason`
         shards += [shard.path] * (shard.samples - n_bad)
-    return [f"{shard} {key}" for shard, key in zip(shards, features.keys, strict=True)]
-
-
-def _folder(encoder: Path, manifest: Manifest) -> FeatureFolder:
-    return FeatureFolder(encoder.parent, manifest, encoder.name)
+    return replace(features, keys=[f"{shard} {key}" for shard, key in zip(shards, features.keys, strict=True)])
 
 
 def near_duplicates(query: Features, reference: Features, min_cosine: float) -> list[NearDuplicate]:
@@ -88,5 +88,5 @@ def near_duplicates(query: Features, reference: Features, min_cosine: float) -> 
     cosines = (top.values[:, 0] / lengths).clamp(max=1)  # (Q,)
 
     rows = (cosines >= min_cosine).nonzero()[:, 0].tolist()
-    pairs = [NearDuplicate(query.keys[i], reference.keys[int(nearest[i])], float(cosines[i])) for i in rows]
+    pairs = (NearDuplicate(query.keys[i], reference.keys[int(nearest[i])], float(cosines[i])) for i in rows)
     return sorted(pairs, key=lambda pair: (-pair.cosine, pair.key))

@@ -17,6 +17,7 @@ from ood_lightning.errors import SourceError
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
+_opened = lru_cache(maxsize=1)(zipfile.ZipFile)
 
 
 class ZipMember(NamedTuple):
@@ -35,11 +36,6 @@ class ZipMember(NamedTuple):
             raise ValueError(str(error)) from None
 
 
-@lru_cache(maxsize=1)
-def _opened(path: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
-
-
 def tar_listing(path: Path) -> Listing:
     """Images of an uncompressed tar.
 
@@ -47,9 +43,19 @@ def tar_listing(path: Path) -> Listing:
         SourceError: it is compressed, damaged or cut.
     """
     try:
-        members = [(member.name, _tar_location(path, member)) for member in tar_members(path) if not member.isdir()]
+        members = [
+            _placed(
+                member.name,
+                member.size,
+                member.isreg() and not member.issparse(),
+                Slice(str(path), member.offset_data, member.size),
+            )
+            for member in tar_members(path)
+            if not member.isdir()
+        ]
     except tarfile.TarError as error:
         raise SourceError(_how_to_uncompress(path) or f"{path} is no sound tar: {error}") from None
+
     return _listing(path, members)
 
 
@@ -71,43 +77,38 @@ def zip_listing(path: Path) -> Listing:
     try:
         with zipfile.ZipFile(path) as opened:
             members = [
-                (member.filename, _zip_location(path, number, member))
+                _placed(
+                    member.filename,
+                    member.file_size,
+                    (member.external_attr >> 28) in (0, 8),  # file type of Unix: 8 is a plain file, 0 says nothing
+                    ZipMember(str(path), number),
+                )
                 for number, member in enumerate(opened.infolist())
                 if not member.is_dir()
             ]
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{path} is no sound zip: {error}") from None
+
     return _listing(path, members)
+
+
+def _placed(name: str, size: int, is_plain: bool, location: Location) -> tuple[str, Location]:
+    """A member's plain name (`./a.png` is `a.png`), and where its bytes lie or why it is not read."""
+    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] == ":\\":
+        location = Refused("its name leads out of the archive")
+    elif not is_plain:
+        location = Refused("a link, device or sparse file, and no plain member")
+    elif size > MAX_BYTES:
+        location = Refused(TOO_LARGE)
+    return str(PurePosixPath(name)), location
 
 
 def _listing(path: Path, members: Sequence[tuple[str, Location]]) -> Listing:
     """Images among the members, sorted by name; of members with one name, the order in the archive holds."""
     listing = Listing([], foldered=True)
     stamp = stamp_of(path.stat())
-    cleaned = [(str(PurePosixPath(name)), location) for name, location in members]  # `./a.png` is `a.png`
-    images = set(image_names((name for name, _ in cleaned), listing.passed_over))
+    images = set(image_names((name for name, _ in members), listing.passed_over))
 
-    listing.entries = [Entry(name, location, stamp) for name, location in cleaned if name in images]
-    listing.entries.sort(key=lambda entry: entry.path)
+    entries = (Entry(name, location, stamp) for name, location in members if name in images)
+    listing.entries = sorted(entries, key=lambda entry: entry.path)
     return listing
-
-
-def _tar_location(path: Path, member: tarfile.TarInfo) -> Location:
-    is_plain = member.isreg() and not member.issparse()
-    kind = "" if is_plain else "a link, device or sparse file, and no plain member"
-    return _location(member.name, member.size, kind, Slice(str(path), member.offset_data, member.size))
-
-
-def _zip_location(path: Path, number: int, member: zipfile.ZipInfo) -> Location:
-    is_plain = (member.external_attr >> 28) in (0, 8)  # file type of Unix: 8 is a plain file, 0 says nothing
-    kind = "" if is_plain else "a link or device, and no plain member"
-    return _location(member.filename, member.file_size, kind, ZipMember(str(path), number))
-
-
-def _location(name: str, size: int, other_kind: str, location: Location) -> Location:
-    """Where a member's bytes lie, or why it is not read: `other_kind` says what it is if not a plain member."""
-    is_outside = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] == ":\\"
-    reason = "its name leads out of the archive" if is_outside else other_kind
-    if not reason and size <= MAX_BYTES:
-        return location
-    return Refused(reason or TOO_LARGE)

@@ -116,8 +116,7 @@ def _positions_of_folders(folders: Sequence[str], occurring: set[str]) -> Mappin
         repeated = next(name for name in folders if list(folders).count(name) > 1)
         raise SourceError(f"class_names has two lines for the folder {repeated!r}")
 
-    unknown = sorted(occurring - position_of.keys())
-    if unknown:
+    if unknown := sorted(occurring - position_of.keys()):
         raise SourceError(
             f"class_names has no line for {len(unknown)} of {many(len(occurring), 'class', 'classes')}, such as "
             f"{unknown[0]!r}; its first line is for {folders[0]!r}"

@@ -120,8 +120,13 @@ class Corrupted:
     @property
     def fingerprint(self) -> str:
         """Hash of the draws and of what may change the pixels."""
-        rows = [(draw.shard, draw.source, draw.key, draw.label) for draw in self.draws]  # a key names its corruption
-        content = [self.source, self.seed, self.version, PIL.__version__, rows]
+        content = [
+            self.source,
+            self.seed,
+            self.version,
+            PIL.__version__,
+            [(draw.shard, draw.source, draw.key, draw.label) for draw in self.draws],  # a key names its corruption
+        ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
     def __len__(self) -> int:
@@ -168,5 +173,4 @@ def central(image: Image.Image) -> Image.Image:
     width, height = (SIDE if side == shorter else SIDE * side // shorter for side in image.size)
     left = round((width - CROP) / 2)
     top = round((height - CROP) / 2)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return resized.crop((left, top, left + CROP, top + CROP))
+    return image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + CROP, top + CROP))

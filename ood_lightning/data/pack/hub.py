@@ -85,8 +85,10 @@ def hub_listing(text: str, split: str | None) -> Listing:
         raise SourceError(_how_to_pack_another_form(at_commit, [file.path for file in all_files]))
 
     groups: Groups[RepoFile] = grouped(tables, lambda file: file.path)
-    files = chosen(groups, split, source.data_set, lambda file: file.size)
-    files.sort(key=lambda file: PurePosixPath(file.path))  # the order in which a local copy is read
+    files = sorted(
+        chosen(groups, split, source.data_set, lambda file: file.size),
+        key=lambda file: PurePosixPath(file.path),  # the order in which a local copy is read
+    )
     snapshot = _fetch(source, commit, files)
 
     listing = parquet_listing([snapshot / file.path for file in files])
@@ -111,14 +113,16 @@ def _list_files(source: HubSource) -> tuple[str, list[RepoFile]]:
     api = HfApi()
     with _client_errors_in_words(source, "listed"):
         commit = api.dataset_info(source.repository, revision=source.revision or None).sha or ""
-        entries = api.list_repo_tree(
-            source.repository, source.folder or None, recursive=True, revision=commit, repo_type="dataset"
-        )
-        files = [entry for entry in entries if isinstance(entry, RepoFile)]
+        files = [
+            entry
+            for entry in api.list_repo_tree(
+                source.repository, source.folder or None, recursive=True, revision=commit, repo_type="dataset"
+            )
+            if isinstance(entry, RepoFile)
+        ]
 
-    for path in (PurePosixPath(file.path) for file in files):
-        if path.is_absolute() or ".." in path.parts:
-            raise SourceError(f"{source}: the hub lists a file outside the data set")
+    if any(path.is_absolute() or ".." in path.parts for path in (PurePosixPath(file.path) for file in files)):
+        raise SourceError(f"{source}: the hub lists a file outside the data set")
     return commit, files
 
 

@@ -70,8 +70,7 @@ def chosen(groups: Groups[F], split: str | None, source: str, size: Callable[[F]
     configs = sorted({config for config, name in groups if name in splits})
     overview = _overview(groups, size)
 
-    missing = [name for name in splits if not any((config, name) in groups for config in configs)]
-    if missing:
+    if missing := [name for name in splits if not any((config, name) in groups for config in configs)]:
         raise SourceError(f"{source} has no split {missing[0]!r}; its files are named{overview}")
     if len(configs) > 1:
         raise SourceError(

@@ -21,20 +21,18 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     safe_stems = [_safe_stem(path) for path in paths]
     uses = Counter(stem.casefold() for stem in safe_stems)
 
-    keys = []
-    taken = set()
+    keys: dict[str, str] = {}  # by what they are without upper and lower case
     for path, stem in zip(paths, safe_stems, strict=True):
         key = stem
         if stem != stem_of(path) or uses[stem.casefold()] > 1:
             key += f"-{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
 
         unnumbered, n = key, 1
-        while key.casefold() in taken:
+        while key.casefold() in keys:
             n += 1
             key = f"{unnumbered}-{n}"
-        taken.add(key.casefold())
-        keys.append(key)
-    return keys
+        keys[key.casefold()] = key
+    return list(keys.values())
 
 
 def stem_of(path: str) -> str:
@@ -44,8 +42,5 @@ def stem_of(path: str) -> str:
 
 
 def _safe_stem(path: str) -> str:
-    parts = [re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in stem_of(path).split("/")]
-    stem = "/".join(parts)
-    if stem.startswith("__"):
-        stem = "u" + stem
-    return stem[:LONGEST].rstrip("/")
+    stem = "/".join(re.sub(r"[^A-Za-z0-9_-]", "-", part) or "-" for part in stem_of(path).split("/"))
+    return re.sub(r"^__", "u__", stem)[:LONGEST].rstrip("/")

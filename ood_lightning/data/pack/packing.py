@@ -104,8 +104,8 @@ def pack(
 
         packed = replace(manifest, shards=shards, root=folder)
         _remove_surplus_shards(folder, packed)
-        left_out = [image._asdict() for image in skipped]
-        write_json(folder / NOTES, {**claim, **notes, "left_out": left_out}, escaped=True)
+        content = {**claim, **notes, "left_out": [image._asdict() for image in skipped]}
+        write_json(folder / NOTES, content, escaped=True)
         packed.write(folder)  # last: it says that all the rest is there
         (folder / STATE / "bad.txt").unlink(missing_ok=True)
     except UserError:
@@ -147,8 +147,7 @@ def _claim(folder: Path, claim: Mapping[str, str]) -> None:
 def _make_missing_shards(folder: Path, name: str, recipes: Sequence[Recipe], workers: int) -> list[FinishedShard]:
     """All shards of the set in order; those that an earlier call finished are only looked at."""
     by_name = {f"{name}-{i:06d}.tar": recipe for i, recipe in enumerate(recipes)}
-    earlier = [_finished_earlier(folder, tar, recipe) for tar, recipe in by_name.items()]
-    finished = {made.shard.path: made for made in earlier if made is not None}
+    finished = {tar: made for tar, recipe in by_name.items() if (made := _finished_earlier(folder, tar, recipe))}
     missing = [(tar, recipe) for tar, recipe in by_name.items() if tar not in finished]
     if missing:
         (folder / "manifest.json").unlink(missing_ok=True)  # it would describe other bytes for a while
@@ -185,7 +184,8 @@ def _make_shard(folder: Path, task: tuple[str, Recipe], on_progress: Callable[[i
     description = folder / STATE / f"{name}.json"
 
     try:
-        n_images, skipped = write_tar(temporary, recipe, on_progress)
+        skipped = write_tar(temporary, recipe, on_progress)
+        n_images = len(recipe) - len(skipped)
         shard = Shard(name, n_images, temporary.stat().st_size, sha256_of(temporary))
 
         description.unlink(missing_ok=True)  # an older one does not fit the new bytes

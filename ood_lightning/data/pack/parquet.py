@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,7 +67,7 @@ def _image_column(path: Path, schema: pa.Schema) -> str:
     Raises:
         SourceError: there is none, or the column `label` holds neither integers nor text.
     """
-    if _has_labels(schema):
+    if schema.get_field_index("label") >= 0:
         kind = schema.field("label").type
         if not pa.types.is_integer(kind) and not pa.types.is_string(kind):
             raise SourceError(f"{path}: its column label is {kind}, expected integers or text")
@@ -81,26 +81,23 @@ def _image_column(path: Path, schema: pa.Schema) -> str:
     raise SourceError(f"{path} has the columns {', '.join(schema.names)}, and none of encoded pictures (bytes)")
 
 
-def _has_labels(schema: pa.Schema) -> bool:
-    return bool(schema.get_field_index("label") >= 0)
-
-
 def _entries(path: Path, file: pq.ParquetFile, column: str) -> Iterator[Entry]:
     stamp = stamp_of(path.stat())
     for group in range(file.num_row_groups):
-        labels = [None] * file.metadata.row_group(group).num_rows
-        if _has_labels(file.schema_arrow):
-            labels = file.read_row_group(group, columns=["label"]).column(0).to_pylist()
+        labels = (
+            file.read_row_group(group, columns=["label"]).column(0).to_pylist()
+            if file.schema_arrow.get_field_index("label") >= 0
+            else [None] * file.metadata.row_group(group).num_rows
+        )
 
         for row, label in enumerate(labels):
-            name = f"{path.stem}/{group:05d}-{row:06d}"
-            yield Entry(name, Row(str(path), group, row, column), stamp, -1 if label is None else label)
+            location = Row(str(path), group, row, column)
+            yield Entry(f"{path.stem}/{group:05d}-{row:06d}", location, stamp, -1 if label is None else label)
 
 
 def _class_names(schema: pa.Schema) -> tuple[str, ...]:
     """Names that the `datasets` library keeps beside integer labels."""
     try:
-        metadata: dict[str, Any] = json.loads((schema.metadata or {})[b"huggingface"])
-        return tuple(metadata["info"]["features"]["label"]["names"])
+        return tuple(json.loads(schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"])
     except (KeyError, ValueError, TypeError):
         return ()

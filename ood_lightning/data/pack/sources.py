@@ -74,8 +74,7 @@ def _read_folder(path: Path, split: str | None) -> Listing:
     if any(path.glob("*.arrow")):
         raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
 
-    tables = sorted(file for file in path.rglob("*.parquet") if file.is_file())
-    if tables:
+    if tables := sorted(file for file in path.rglob("*.parquet") if file.is_file()):
         return _read_parquet(_of_splits(tables, path, split))
     if split is not None:
         raise _not_of_splits(path, split)

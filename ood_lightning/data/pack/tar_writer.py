@@ -48,7 +48,7 @@ class Recipe(Protocol):
         """All of them in order."""
 
 
-def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) -> tuple[int, list[SkippedImage]]:
+def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) -> list[SkippedImage]:
     """Write the tar of a recipe.
 
     Args:
@@ -57,9 +57,8 @@ def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) ->
         on_progress: called with 1 after each image.
 
     Returns:
-        The number of images in the tar, and those that are left out.
+        The images of the recipe that are not in the tar.
     """
-    n_images = 0
     skipped: list[SkippedImage] = []
 
     with path.open("wb") as file:
@@ -69,11 +68,10 @@ def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) ->
                     skipped.append(image)
                 else:
                     _add(tar, image)
-                    n_images += 1
                 on_progress(1)
         file.flush()
         os.fsync(file.fileno())  # else the name could reach the disk before the bytes do
-    return n_images, skipped
+    return skipped
 
 
 def _add(tar: tarfile.TarFile, image: PackedImage) -> None:
@@ -87,5 +85,4 @@ def _add(tar: tarfile.TarFile, image: PackedImage) -> None:
     for suffix, data in members:
         member = tarfile.TarInfo(f"{image.key}.{suffix}")
         member.size = len(data)
-        member.mode = 0o644
         tar.addfile(member, io.BytesIO(data))

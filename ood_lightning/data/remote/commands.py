@@ -23,9 +23,12 @@ def run_command(source: str, file: IO[bytes]) -> None:
             f"another command that prints the tar: `pipe:COMMAND ...`."
         )
 
-    command = ["aws", "s3", "cp", "--no-progress", source, "-"]
-    if source.startswith(PIPE):  # pipefail: `curl ... | zstd -d` would end well where curl does not
-        command = ["bash", "-o", "pipefail", "-c", source.removeprefix(PIPE)]
+    # pipefail: `curl ... | zstd -d` would end well where curl does not
+    command = (
+        ["bash", "-o", "pipefail", "-c", source.removeprefix(PIPE)]
+        if source.startswith(PIPE)
+        else ["aws", "s3", "cp", "--no-progress", source, "-"]
+    )
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
     except OSError as error:

@@ -113,8 +113,8 @@ class _RemoteFile:
 
     def _fill(self, file: IO[bytes], part: Path) -> None:
         """Fetch into `part`, from the start once more if what came is wrong."""
-        can_go_on = self.source.startswith("http") and self.sha256
-        if not can_go_on:  # without a hash nothing would show that the rest is of another version than the start
+        # without a hash nothing would show that the rest is of another version than the start
+        if not (self.source.startswith("http") and self.sha256):
             file.truncate(0)
 
         for last_try in (False, True):

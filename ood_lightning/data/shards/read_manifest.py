@@ -130,8 +130,7 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):  # a scheme, such as `pipe:`
             raise ManifestError(f"{where}: shard {path!r} is no path below the manifest's folder")
 
-    shards = tuple(Shard(**vars(shard)) for shard in entries.shards)
-    return Manifest(**{**vars(entries), "shards": shards})
+    return Manifest(**{**vars(entries), "shards": tuple(Shard(**vars(shard)) for shard in entries.shards)})
 
 
 def _check_sizes(manifest: Manifest) -> None:

@@ -22,7 +22,6 @@ manifest; images that cannot be decoded are listed in `bad`, and more of them th
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -163,28 +162,24 @@ def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
     running = _start(_WorkerShares(parts, alive), n_workers)
     try:
         for part in running:
-            if isinstance(part, _Failure):
-                raise part.error
+            if isinstance(part, UserError):
+                raise part
             yield part
     finally:
         alive.end()  # a worker that waits for a shard stops, where torch would wait 5 s for each
         del running  # torch then ends the workers, also while somebody holds the error and so this frame
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """An error on its way out of a worker: torch would put a traceback into its text, or make another error of it."""
+class _WorkerShares(IterableDataset[ShardPart | UserError]):
+    """In each worker process: the parts of its share of the shards.
 
-    error: UserError
-
-
-class _WorkerShares(IterableDataset[ShardPart | _Failure]):
-    """In each worker process: the parts of its share of the shards."""
+    An error comes out as the last item: torch would put a traceback into its text, or make another error of it.
+    """
 
     def __init__(self, parts: ShardParts, alive: ReaderAlive) -> None:
         self.parts, self.alive = parts, alive
 
-    def __iter__(self) -> Iterator[ShardPart | _Failure]:
+    def __iter__(self) -> Iterator[ShardPart | UserError]:
         worker = get_worker_info()
         assert worker is not None
 
@@ -192,10 +187,10 @@ class _WorkerShares(IterableDataset[ShardPart | _Failure]):
         try:
             yield from self.parts.of(share, self.alive)
         except UserError as error:
-            yield _Failure(error)
+            yield error
 
 
-def _start(shares: _WorkerShares, n_workers: int) -> Iterator[ShardPart | _Failure]:
+def _start(shares: _WorkerShares, n_workers: int) -> Iterator[ShardPart | UserError]:
     """The parts of all workers, which are running then."""
     settings: dict[str, Any] = {"batch_size": None, "num_workers": n_workers, "prefetch_factor": PARTS_AHEAD}
     try:  # forked: a spawned worker would import torch anew, for seconds

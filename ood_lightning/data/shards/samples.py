@@ -27,11 +27,10 @@ def read_samples(path: Path) -> Iterator[Sample]:
     Raises:
         ShardContentError: the tar is damaged, a key comes twice, or a picture or class is not where it can be read.
     """
-    stream = wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples())
     seen: set[str] = set()
 
     try:
-        for member in stream:
+        for member in wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples()):
             key = member["__key__"]
             if key in seen:  # `k.jpg, j.jpg, k.cls` would be three samples, and the class of k lost
                 raise ShardContentError(
@@ -53,8 +52,8 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Iterator[Sample]:
     """What webdataset read under one key as a sample, if it holds an image."""
     suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in member), None)
     if suffix is None:
-        dotted = [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]
-        if dotted:  # webdataset ends a key at the first dot, so `a.v2.jpg` would be passed over
+        if dotted := [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]:
+            # webdataset ends a key at the first dot, so `a.v2.jpg` would be passed over
             raise ShardContentError(
                 f"{path}: sample {key!r} has a picture under {dotted[0]!r} only: a name may have one dot, before its "
                 f"ending"

@@ -67,7 +67,7 @@ def test_images_that_had_no_features_shift_no_name(monkeypatch: pytest.MonkeyPat
         def read(self, max_bad_samples: int) -> Features:
             return kept
 
-    monkeypatch.setattr(near_duplicates_module, "_folder", lambda *_: Folder())
+    monkeypatch.setattr(near_duplicates_module, "FeatureFolder", lambda *_: Folder())
     (named,) = stored(Path("encoder"), [manifest], 1)
     assert named.keys == ["a 1", "a 3", "b 1", "b 2"]
 
