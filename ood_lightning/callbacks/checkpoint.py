@@ -1,7 +1,5 @@
 """Checkpoints of fits that may be stopped: written at epochs' ends, and resumed only by the run that wrote them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 

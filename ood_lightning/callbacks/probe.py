@@ -1,7 +1,5 @@
 """Writes a trained probe as safetensors, with all that its detector reads."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

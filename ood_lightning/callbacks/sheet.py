@@ -1,7 +1,5 @@
 """Draws the mined concepts with images of their clusters, when a fit has ended."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Writes SynOOD's trained head as safetensors; its detector reads it together with the label set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

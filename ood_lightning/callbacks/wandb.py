@@ -3,8 +3,6 @@
 CSV and JSON files in the run's folder are the record; W&B is a view of them. So nothing here may stop a job.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

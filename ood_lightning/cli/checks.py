@@ -1,7 +1,5 @@
 """Checks of settings that several commands share."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`data check`: what is wrong with sets before a number is computed from them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product

@@ -1,7 +1,5 @@
 """`data corrupt`: a covariate-shifted version of a set, made like ImageNet-C. Needs no torch."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

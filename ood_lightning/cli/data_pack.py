@@ -1,7 +1,5 @@
 """`data pack`: pictures from where they lie to WebDataset shards with a manifest. Needs no torch."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """`embed`: features of sets, by any number of processes that need no connection to one another."""
 
-from __future__ import annotations
-
 import os
 
 from ood_lightning.encoders.base import Encoder

@@ -1,7 +1,5 @@
 """`labels show`, `diff`, `elbow` and `plot`: label sets and the measures of finished fits. Needs no torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ood_lightning.cli.checks import check_least, check_out

@@ -1,7 +1,5 @@
 """Commands by name. Nothing heavy is imported before the command is known: torch and Lightning take seconds."""
 
-from __future__ import annotations
-
 import errno
 import sys
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ jsonargparse promises nothing about the words of its messages nor about names th
 them stands here; `tests/cli/test_parser_messages.py` provokes each message from the release that is installed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """`report`: one table from several runs. Needs no GPU, and torch only for another convention."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path

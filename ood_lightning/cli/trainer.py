@@ -1,7 +1,5 @@
 """`fit` and `test`: LightningCLI with one encoder for data and model. The only file that starts Lightning."""
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings

@@ -1,7 +1,5 @@
 """The columns of a row of results, as `results.csv` and `results.json` have them. Needs no torch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 ESTIMATE_PARTS = ("std", "low", "high")  # of a metric, beside its value: `auroc_std`, `auroc_low`, `auroc_high`
