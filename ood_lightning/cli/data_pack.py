@@ -6,14 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from ood_lightning.cli.checks import check_least
 from ood_lightning.data.cards.cards import card_names, find
 from ood_lightning.data.class_names import read_folders
 from ood_lightning.data.pack.classes import Order, class_folders, numbered
 from ood_lightning.data.pack.packing import pack as make
 from ood_lightning.data.pack.sources import listing, recipes, without
 from ood_lightning.data.shards.manifest import Manifest, Role
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
 

@@ -13,9 +13,9 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.places import FEATURES
+from ood_lightning.places import FEATURES, check_out
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,6 @@ def predict(
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
-    from ood_lightning.cli.checks import check_least, check_out
     from ood_lightning.cli.without_trainer import begin
     from ood_lightning.data.pack.folder import find_pictures
     from ood_lightning.evaluation.prepare import prepare, why_not
