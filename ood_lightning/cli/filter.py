@@ -12,6 +12,7 @@ from ood_lightning.filtering.judges.base import Judge
 from ood_lightning.filtering.rules import Rules
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.places import FEATURES
+from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -99,8 +100,6 @@ def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextB
 
 def _print(report: dict[str, Any], folder: Path) -> None:
     """Counts, costs, how far two judges agree, and warnings."""
-    from ood_lightning.report.console import console
-
     out = console()
     counts, cost = dict(report["counts"]), report["cost"]
     total, kept = counts.pop("given"), counts.pop("kept", 0)
@@ -126,8 +125,6 @@ def _print(report: dict[str, Any], folder: Path) -> None:
 
 def _agreement(second: dict[str, Any]) -> Table:
     """How far the second judge agrees with the first, a row for each kind of question."""
-    from ood_lightning.report.console import table
-
     columns = ("question", "asked", "both yes", "only first", "only second", "agreement", "precision", "recall")
     rows = []
     for row in second["agreement"]:

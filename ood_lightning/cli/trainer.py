@@ -102,8 +102,7 @@ class OODCLI(LightningCLI):
         if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
             return
 
-        path = checkpoint_of(self.trainer, self.model, self.datamodule)
-        if path:
+        if path := checkpoint_of(self.trainer, self.model, self.datamodule):
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
 
@@ -120,8 +119,9 @@ def run(argv: list[str] | None) -> int:
     """
     for words in SILENCED:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
-    hints = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    hints.addFilter(lambda record: "Tip:" not in record.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )
 
     status = 1
     try:

@@ -18,9 +18,8 @@ def pick_device(local_rank: int = 0) -> torch.device:
     """The process's own GPU where there is one, else the CPU."""
     import torch
 
-    if torch.cuda.is_available():
-        return torch.device("cuda", local_rank % torch.cuda.device_count())
-    return torch.device("cpu")
+    n_gpus = torch.cuda.device_count()
+    return torch.device("cuda", local_rank % n_gpus) if n_gpus else torch.device("cpu")
 
 
 def begin(

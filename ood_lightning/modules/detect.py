@@ -201,6 +201,7 @@ class DetectModule(L.LightningModule):
         """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
         running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
         results: list[Result] = []
+
         if running and self.trainer.is_global_zero:
             results = _called(
                 "test streams",
