@@ -128,6 +128,5 @@ def _doubt(protocol: str) -> str:
         find(protocol)
         return ""
 
-    similar = get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    no_card = f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol"
-    return f"{no_card} {similar[0]}?" if similar else ""
+    close = get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {close[0]}?" if close else ""

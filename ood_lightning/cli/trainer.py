@@ -63,8 +63,7 @@ class OODCLI(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The two commands, each with the arguments of its Trainer method that are no options."""
-        lightnings = LightningCLI.subcommands()
-        return {name: lightnings[name] for name in ("fit", "test")}
+        return {name: LightningCLI.subcommands()[name] for name in ("fit", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One encoder for data and model, loaded once."""

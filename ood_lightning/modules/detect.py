@@ -227,13 +227,15 @@ class DetectModule(L.LightningModule):
     def _gathered(self, index: int, eval_set: EvalSet) -> SetScores:
         """All scores of one set, and the nearest words of each image."""
         features = eval_set.features
-        ids, scores, duplicates = self.collectors[index].compute()
-        if len(ids) != len(features) or duplicates:
+        collected = self.collectors[index].compute()
+        if len(collected.ids) != len(features) or collected.duplicates:
             raise ShardCountError(
-                f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), len(features)
+                f"set {eval_set.manifest.name!r} ({collected.duplicates} scored twice)",
+                len(collected.ids),
+                len(features),
             )
 
-        of_detectors, rows = scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
+        of_detectors, rows = collected.scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
         texts = self.evidence.label_sets[self.explained].texts
         positives, negatives = (
             [words[row] if row >= 0 else "" for row in nearest]
