@@ -93,3 +93,10 @@ class LabelSetError(UserError, ValueError):
 
 class SettingsError(UserError, ValueError):
     """Settings that contradict one another or what lies on disk."""
+
+
+def check_least(minimum: int, **settings: int) -> None:
+    """Refuse settings below a minimum, by their names."""
+    for name, value in settings.items():
+        if value < minimum:
+            raise SettingsError(f"{name} is {value}: expected {minimum} or more")

@@ -1,11 +1,14 @@
-"""Sources of sets and files: local paths, brace lists, `builtin:` for the benchmark of a checkout, remote ones."""
+"""Places that settings name: sources of sets and files, and files to be written.
+
+Sources are local paths, brace lists, `builtin:` for the benchmark of a checkout, and remote ones.
+"""
 
 import os
 import re
 from importlib import resources
 from pathlib import Path
 
-from ood_lightning.errors import SourceError
+from ood_lightning.errors import SettingsError, SourceError
 
 BUILTIN = "builtin:"
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
@@ -61,8 +64,7 @@ def expand(source: str) -> list[str]:
     if not brace:
         return [source]
 
-    span = re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1))
-    if span:
+    if span := re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1)):
         first, last = span.groups()
         members = [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
     else:
@@ -70,3 +72,24 @@ def expand(source: str) -> list[str]:
 
     before, after = source[: brace.start()], source[brace.end() :]
     return [path for member in members for path in expand(before + member + after)]
+
+
+def check_out(out: str | None, *endings: str) -> None:
+    """Refuse a file that cannot be written, before the hours of work for it.
+
+    Args:
+        out: the file; nothing is checked if None.
+        endings: of the forms that the command can write, such as `.json`.
+    """
+    if out is None:
+        return
+    if Path(out).suffix not in endings:
+        raise SettingsError(f"out is {out!r}: expected a name ending in {' or '.join(endings)}")
+    if os.path.isdir(out):
+        raise SettingsError(f"out is {out!r}, which is a folder: expected a file")
+
+    parent = next(folder for folder in Path(out).absolute().parents if os.path.exists(folder))
+    if not parent.is_dir():
+        raise SettingsError(f"out is {out!r}, which cannot be made in {parent}: it is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise SettingsError(f"out is {out!r}, which cannot be made in {parent}: you may not write there")

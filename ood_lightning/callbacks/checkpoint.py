@@ -1,7 +1,5 @@
 """Checkpoints of fits that may be stopped: written at epochs' ends, and resumed only by the run that wrote them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +9,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ood_lightning.datamodules.contracts import data_of
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
@@ -48,8 +46,9 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
     if "id_set" not in before:  # written before it was kept: nothing is known of what lay at the path then
         now.pop("id_set", None)
 
-    changed = [f"{name} {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]]
-    if changed:
+    if changed := [
+        f"{name} {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]
+    ]:
         raise SettingsError(
             f"{path} was made with other settings ({'; '.join(changed[:4])}). Give this run a folder of its own with "
             f"--trainer.default_root_dir, or remove the old one."
@@ -68,8 +67,7 @@ class RunCheckpoint(Checkpoint):
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
-        if every_n_epochs < 1:
-            raise SettingsError(f"every_n_epochs is {every_n_epochs}: expected 1 or more")
+        check_least(1, every_n_epochs=every_n_epochs)
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: D102

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 from torch import Tensor
 
@@ -66,14 +67,12 @@ class LabelSetWriter(L.Callback):
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
         """Refuse label sets that need what a fit does not have, before the training."""
-        missing = lacking(self.sources, self._available(trainer, module))
-        if missing:
+        if missing := lacking(self.sources, self._available(trainer, module)):
             reasons = "; ".join(f"{name!r} {what}" for name, what in missing.items())
             raise SettingsError(f"this fit cannot make the label set {reasons}")
 
+    @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
-        if not trainer.is_global_zero:
-            return  # a vote takes seconds; the ranks' work is over
         data, out = data_of(trainer, NeighbourData, self), Path(trainer.default_root_dir)
         data.encoder.load(trainer.strategy.root_device)
         bank = TextBank(data.encoder, data.cache_dir)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+from lightning.pytorch.utilities import rank_zero_only
 
 from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
@@ -33,10 +34,8 @@ class ResultsWriter(L.Callback):
             raise SettingsError(f"resamples is {resamples}: expected 1000 or so, or 0 for no intervals and p-values")
         self.resamples, self.seed = resamples, seed
 
+    @rank_zero_only
     def on_test_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
-        if not trainer.is_global_zero:
-            return
-
         out = Path(trainer.default_root_dir)
         write_scores(out / "scores.parquet", list(module.scorers), module.scores)
         for name, ready in module.evidence.label_sets.items():
@@ -74,7 +73,7 @@ class ResultsWriter(L.Callback):
                 "ood_lightning": __version__,
             },
             "metrics": metrics,
-            "top1": [accuracy.to_row() for accuracy in module.top1],
+            "top1": [{**asdict(accuracy), "passes": accuracy.passes} for accuracy in module.top1],
             "not_run": module.not_run,
             "bootstrap": {"resamples": self.resamples, "seed": self.seed} if self.resamples else None,
             "streams": asdict(module.protocol) if module.streams else None,

@@ -1,13 +1,12 @@
 """Draws the mined concepts with images of their clusters, when a fit has ended."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -33,10 +32,8 @@ class ConceptSheet(L.Callback):
     def __init__(self, concepts: int = 24) -> None:
         self.concepts = concepts
 
+    @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
-        if not trainer.is_global_zero:
-            return
-
         out = Path(trainer.default_root_dir)
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
         votes = load_file(out / "votes.safetensors")

@@ -1,7 +1,5 @@
 """What SIGTERM and Ctrl-C do to a run: it ends between two batches, on all ranks alike; its checkpoint stays."""
 
-from __future__ import annotations
-
 import signal
 from types import FrameType
 from typing import Any

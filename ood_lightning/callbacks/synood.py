@@ -1,22 +1,29 @@
 """Writes SynOOD's trained head as safetensors; its detector reads it together with the label set."""
 
-from __future__ import annotations
-
+import json
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 
 from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.detectors.base import PROVENANCE_KEY
 
 
 class HeadWriter(L.Callback):
     """`head.safetensors` and the label set it was trained with, when the fit has ended."""
 
+    file = "head.safetensors"
+
+    @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out = Path(trainer.default_root_dir)
-        tensors, metadata = module.head()
-        atomic_write(out / "head.safetensors", save(tensors, metadata))
+        trained = module.trained()
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.tensors.items()}
+        provenance = json.dumps(trained.provenance, sort_keys=True)
+
+        atomic_write(out / self.file, save(tensors, {PROVENANCE_KEY: provenance}))
         module.label_set.write(out / "labels.json")
-        print(f"head with {len(tensors['used'])} tuned negatives: {out / 'head.safetensors'}")
+        print(f"{trained.title}: {out / self.file}")

@@ -3,12 +3,10 @@
 CSV and JSON files in the run's folder are the record; W&B is a view of them. So nothing here may stop a job.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -113,34 +111,25 @@ def finish(exit_code: int) -> None:
 
 def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
     """Store a file as an artifact."""
-    for run in _runs(trainer):
-        with _only_a_view(str(path)):
-            run.log_artifact(str(path), name, kind)
+    _show(trainer, str(path), lambda logger: logger.experiment.log_artifact(str(path), name, kind))
 
 
 def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:
     """Show an image file."""
-    for run in _runs(trainer):
-        import wandb
-
-        with _only_a_view(name):
-            run.log({name: wandb.Image(str(path))})
+    _show(trainer, name, lambda logger: logger.log_image(name, [str(path)]))
 
 
 def log_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Show a table."""
-    for run in _runs(trainer):
-        import wandb
-
-        with _only_a_view(name):
-            run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+    _show(trainer, name, lambda logger: logger.log_table(name, [*columns], [[*row] for row in rows]))
 
 
-def _runs(trainer: L.Trainer) -> list[Any]:
-    """The run of each W&B logger; on ranks other than 0 there is none."""
-    if not trainer.is_global_zero:
-        return []
-    return [logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+def _show(trainer: L.Trainer, what: str, show: Callable[[WandbLogger], object]) -> None:
+    """Let each W&B logger show something; on ranks other than 0 there is none that could."""
+    for logger in trainer.loggers:
+        if trainer.is_global_zero and isinstance(logger, WandbLogger):
+            with _only_a_view(what):
+                show(logger)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """`data list` and `data show`: what is known of published sets of images. Needs no torch."""
 
-from __future__ import annotations
-
 import sys
 
 from ood_lightning.data.cards.cards import card_names, damages, find, group_names, read_group

@@ -1,20 +1,18 @@
 """`data check`: what is wrong with sets before a number is computed from them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from ood_lightning.cli.checks import check_least, check_out
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.cards.compare import differences
 from ood_lightning.data.check.content import Problem, SetContent, content
 from ood_lightning.data.check.exact_duplicates import Place, duplicates, key_at
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.places import check_out
 from ood_lightning.report.checked import as_json, print_check
 
 

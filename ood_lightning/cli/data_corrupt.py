@@ -1,16 +1,13 @@
 """`data corrupt`: a covariate-shifted version of a set, made like ImageNet-C. Needs no torch."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 
-from ood_lightning.cli.checks import check_least
 from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
 from ood_lightning.data.pack.packing import pack
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.plurals import many
 
 
@@ -47,8 +44,7 @@ def corrupt(
 
     severities = _severities(severity)
     chosen = NAMES if corruptions in (None, ["all"]) else tuple(dict.fromkeys(corruptions or []))
-    unknown = [word for word in chosen if word not in NAMES]
-    if unknown:
+    if unknown := [word for word in chosen if word not in NAMES]:
         raise SettingsError(f"there is no corruption {unknown[0]!r}: expected all, or some of {', '.join(NAMES)}")
 
     package_version = version()

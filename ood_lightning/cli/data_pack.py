@@ -1,21 +1,18 @@
 """`data pack`: pictures from where they lie to WebDataset shards with a manifest. Needs no torch."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from ood_lightning.cli.checks import check_least
 from ood_lightning.data.cards.cards import card_names, find
 from ood_lightning.data.class_names import read_folders
 from ood_lightning.data.pack.classes import Order, class_folders, numbered
 from ood_lightning.data.pack.packing import pack as make
 from ood_lightning.data.pack.sources import listing, recipes, without
 from ood_lightning.data.shards.manifest import Manifest, Role
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
 
@@ -131,6 +128,5 @@ def _doubt(protocol: str) -> str:
         find(protocol)
         return ""
 
-    similar = get_close_matches(name, card_names(), n=1, cutoff=0.8)
-    no_card = f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol"
-    return f"{no_card} {similar[0]}?" if similar else ""
+    close = get_close_matches(name, card_names(), n=1, cutoff=0.8)
+    return f"worth a look: {protocol!r} is no card of `data list`; did you mean --protocol {close[0]}?" if close else ""

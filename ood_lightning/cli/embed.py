@@ -1,7 +1,5 @@
 """`embed`: features of sets, by any number of processes that need no connection to one another."""
 
-from __future__ import annotations
-
 import os
 
 from ood_lightning.encoders.base import Encoder
@@ -58,7 +56,7 @@ def embed(
         num_workers: processes that decode pictures.
         max_bad_samples: undecodable pictures that a set may have; they are listed.
     """
-    from ood_lightning.cli.device import pick
+    from ood_lightning.cli.without_trainer import pick_device
     from ood_lightning.data.artifacts.precision import FromFP32
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.embedding import embed as embed_set
@@ -69,7 +67,7 @@ def embed(
         )
 
     rank, world = share()
-    device = pick(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
+    device = pick_device(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
 
     for source in shards:
         manifest = read_manifest(source)
@@ -92,7 +90,6 @@ def embed(
         undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
 
-        precision = FromFP32.read(folder.path)
-        if precision:
+        if precision := FromFP32.read(folder.path):
             print(f"{manifest.name}: {precision}")
     return 0

@@ -12,6 +12,7 @@ from ood_lightning.filtering.judges.base import Judge
 from ood_lightning.filtering.rules import Rules
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.places import FEATURES
+from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -50,9 +51,7 @@ def filter(
         id_train_shards: ID training images, for label sets that are mined from some.
         cache_dir: folder of all features.
     """
-    from ood_lightning.cli.device import pick
-    from ood_lightning.cli.training_images import training_inputs
-    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.cli.without_trainer import begin
     from ood_lightning.errors import SettingsError
     from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
@@ -60,12 +59,10 @@ def filter(
     from ood_lightning.filtering.rules import cleaned, negfilter
     from ood_lightning.label_sets.ready import make_label_set, texts_of
 
-    folder, device = Path(out), pick()
+    folder = Path(out)
     decisions = Decisions(folder / "decisions.jsonl")
-    encoder.load(device)
-    bank = TextBank(encoder, cache_dir)
+    _, bank, available = begin(encoder, cache_dir, id_train_shards, extra_features=encoder.extra_features)
 
-    available = training_inputs(id_train_shards, encoder, cache_dir, device, extra_features=encoder.extra_features)
     made = make_label_set(label_set, corpus, prompts, bank, available)
     names, negatives = texts_of(made.label_set, made.vocabulary)
     if not negatives:
@@ -103,43 +100,39 @@ def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextB
 
 def _print(report: dict[str, Any], folder: Path) -> None:
     """Counts, costs, how far two judges agree, and warnings."""
-    from rich.console import Console
-
-    console = Console()
+    out = console()
     counts, cost = dict(report["counts"]), report["cost"]
     total, kept = counts.pop("given"), counts.pop("kept", 0)
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts.items())
     dropped = f"; dropped: {reasons}" if reasons else ""
     answered = f"{cost['questions']:,} questions, {cost['recalled']:,} answered before, {cost['seconds']:,.1f} s"
-    console.print(f"{kept:,} of {total:,} negatives kept{dropped}", highlight=False, soft_wrap=True)
-    console.print(f"{cost['judge']}: {answered}", highlight=False, soft_wrap=True)
+    out.print(f"{kept:,} of {total:,} negatives kept{dropped}", soft_wrap=True)
+    out.print(f"{cost['judge']}: {answered}", soft_wrap=True)
 
     if "second" in report:
-        console.print(_agreement(report["second"]))
+        out.print(_agreement(report["second"]))
     if cost.get("mean_mass_on_yes_and_no", 1.0) < 0.5:
         share = f"{100 * cost['mean_mass_on_yes_and_no']:.0f} %"
-        console.print(
+        out.print(
             f"warning: on average the model puts only {share} on yes or no: it may not follow the question. Look at "
             f"some replies with `mode: generate`.",
             soft_wrap=True,
         )
     if not kept:
-        console.print("warning: no negative is left, so detectors that need negatives will refuse this set")
-    console.print(f"label set: {folder / 'labels.json'}", highlight=False, soft_wrap=True)
+        out.print("warning: no negative is left, so detectors that need negatives will refuse this set")
+    out.print(f"label set: {folder / 'labels.json'}", soft_wrap=True)
 
 
 def _agreement(second: dict[str, Any]) -> Table:
     """How far the second judge agrees with the first, a row for each kind of question."""
-    from rich.table import Table
-
     columns = ("question", "asked", "both yes", "only first", "only second", "agreement", "precision", "recall")
-    table = Table(*columns, title=f"second judge: {second['cost']['judge']}")
+    rows = []
     for row in second["agreement"]:
         numbers = [f"{row[key]:,}" for key in ("asked", "both_yes", "only_first_yes", "only_second_yes")]
         shares = [row[key] for key in ("agreement", "precision", "recall")]
         percents = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
-        table.add_row(row["question"], *numbers, *percents)
-    return table
+        rows.append([row["question"], *numbers, *percents])
+    return table(f"second judge: {second['cost']['judge']}", columns, rows)
 
 
 def _adjectives(label_set: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:

@@ -1,19 +1,16 @@
 """`labels show`, `diff`, `elbow` and `plot`: label sets and the measures of finished fits. Needs no torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-from ood_lightning.cli.checks import check_least, check_out
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import read_quality
 from ood_lightning.data.class_names import read_names
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.functional.elbow import elbow as bend
-from ood_lightning.places import locate
+from ood_lightning.places import check_out, locate
 from ood_lightning.report.labels import print_difference, print_set
-from ood_lightning.report.plots import Histogram, histograms
+from ood_lightning.report.plots import Histogram, svg
 from ood_lightning.report.sweep import drawn, print_sweep, read_fits
 
 
@@ -99,7 +96,7 @@ def plot(runs: list[str], out: str) -> int:
     if hops:
         plots.append(Histogram("The same in WordNet", "hops to the nearest true name", hops, whole=True))
     try:
-        picture = histograms(plots)
+        picture = svg([part.draw for part in plots], columns=len(plots), width=6.6)
     except ValueError as error:
         raise SettingsError(f"these runs do not fit into one picture: {error}") from error
 

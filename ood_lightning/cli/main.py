@@ -1,7 +1,5 @@
 """Commands by name. Nothing heavy is imported before the command is known: torch and Lightning take seconds."""
 
-from __future__ import annotations
-
 import errno
 import sys
 from collections.abc import Sequence
@@ -45,18 +43,19 @@ DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, er
 
 def usage() -> str:
     """The text of `--help`."""
-    lines = [
-        "usage: python -m ood_lightning COMMAND [--config FILE] [--KEY VALUE ...]",
-        "",
-        "Zero-shot and label-free out-of-distribution detection with CLIP.",
-        "",
-        *(f"  {name:<9}{does}" for name, does in {**TRAINER, **STEPS}.items()),
-        "",
-        *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
-        "",
-        "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            "usage: python -m ood_lightning COMMAND [--config FILE] [--KEY VALUE ...]",
+            "",
+            "Zero-shot and label-free out-of-distribution detection with CLIP.",
+            "",
+            *(f"  {name:<9}{does}" for name, does in {**TRAINER, **STEPS}.items()),
+            "",
+            *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
+            "",
+            "COMMAND --help lists a command's keys, COMMAND --config FILE --print_config the full settings.",
+        ]
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -33,20 +33,16 @@ def mine(
         cache_dir: folder of all features.
         max_bad_samples: undecodable pictures that the set may have.
     """
-    from ood_lightning.cli.device import pick
-    from ood_lightning.cli.training_images import training_inputs
-    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.cli.without_trainer import begin
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
 
-    device = pick()
-    available = training_inputs(id_shards, encoder, cache_dir, device, max_bad_samples=max_bad_samples)
+    _, bank, available = begin(encoder, cache_dir, id_shards, max_bad_samples=max_bad_samples)
     if votes is not None:
         clusters = Clusters.read(votes, available[IDTrainingSet])
         available = available.offering(Clusters, lambda: clusters)
 
-    encoder.load(device)
-    label_set = make_label_set(source, corpus, prompts, TextBank(encoder, cache_dir), available).label_set
+    label_set = make_label_set(source, corpus, prompts, bank, available).label_set
     label_set.write(Path(out))
     print(f"{len(label_set.positives)} positives: {', '.join(label_set.words[:12])}, ...\nlabel set: {out}")
     return 0

@@ -1,7 +1,5 @@
 """One way to read the settings of commands that need no Trainer: jsonargparse reads the signature of a function."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import defaultdict, deque
@@ -52,7 +50,7 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     positional: set[str | int] = set()
     parameters = signature(function).parameters.values()
     first = next(iter(parameters))
-    if first.annotation == "list[str]":  # is given without its name: `report runs/a runs/b`
+    if str(first.annotation) == "list[str]":  # is given without its name: `report runs/a runs/b`
         positional = {first.name}
         parser.add_argument(first.name, nargs="+", type=str, help=_help_of(function, first.name))
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)

@@ -1,15 +1,13 @@
 """What jsonargparse says, and what we say instead: one table, and the private attributes of parsers that we read.
 
 jsonargparse promises nothing about the words of its messages nor about names that begin with `_`. All that depends on
-them stands here; `tests/cli/test_parser_messages.py` provokes each message from the release that is installed.
+them stands here, as release 4.53 has it; `tests/cli/test_parser_messages.py` provokes each message from the release
+that is installed.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import NamedTuple
 
 from jsonargparse import ArgumentParser
 
@@ -23,20 +21,6 @@ FORMS = {
     "bool": "true or false",
 }
 NO_KEY = "there is no key"
-
-
-class Message(NamedTuple):
-    """One kind of message.
-
-    Attributes:
-        pattern: what jsonargparse says; searched in the whole message.
-        reword: what we say instead: a text with the pattern's groups, or made of the match and all keys of the parser.
-        seen: the release of jsonargparse that said it.
-    """
-
-    pattern: str
-    reword: str | Callable[[re.Match[str], list[str]], str]
-    seen: str
 
 
 def _without_key(match: re.Match[str], keys: list[str]) -> str:
@@ -66,40 +50,37 @@ def _unknown(match: re.Match[str], keys: list[str]) -> str:
 
 KEY = r"(?P<key>[\w.]+)"
 OTHER_VALUE = rf"(?s)\A\s*Parser key \"{KEY}\":\s+Expected a %s\. Got value: (?P<value>.*?)\s*\Z"
-MESSAGES = {  # the first that matches
-    "init_args without class_path": Message(
+# By kind: a pattern of what jsonargparse says, searched in the whole message, and what we say instead: a text with the
+# pattern's groups, or made of the match and all keys of the parser. The first that matches counts.
+MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]] = {
+    "init_args without class_path": (
         rf"(?s)Parser key \"{KEY}\":.*(?:Given|Got) value: \{{'init_args': ",
         "{key} is given init_args and no class_path. A config that changes another one comes after it, "
         "--config FIRST --config SECOND: the command stands in its first line",
-        "4.53",
     ),
-    "value without key": Message(r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key, "4.53"),
-    "no such file": Message(
+    "value without key": (r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key),
+    "no such file": (
         rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>.+) either not accessible or invalid",
         "{key} is {path!r}: there is no such file, nor is it the path of a class",
-        "4.53",
     ),
-    "other choice": Message(
-        OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]", "{key} is {value!r}: expected one of {choices}", "4.53"
+    "other choice": (
+        OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]",
+        "{key} is {value!r}: expected one of {choices}",
     ),
-    "other type": Message(OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type, "4.53"),
-    "unknown key, named by a class's parser": Message(rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}", "4.53"),
-    "unknown option": Message(rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown, "4.53"),
-    "unknown key in a file": Message(rf"Option '{KEY}' is not accepted", _unknown, "4.53"),
-    "unknown key of a command or group": Message(rf"does not accept option '{KEY}'", _unknown, "4.53"),
+    "other type": (OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type),
+    "unknown key, named by a class's parser": (rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}"),
+    "unknown option": (rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown),
+    "unknown key in a file": (rf"Option '{KEY}' is not accepted", _unknown),
+    "unknown key of a command or group": (rf"does not accept option '{KEY}'", _unknown),
 }
-NOISE = {  # beginnings of lines that list types; the release that was seen to write them
-    "Does not validate": "4.53",
-    "Subtypes:": "4.53",
-    "Errors:": "4.53",
-    "Given value": "4.53",
-    "- Expected a <class 'NoneType'>": "4.53",
-    "Parser key": "4.53",
-}
-PRIVATE = {  # attributes of parsers and their actions; the release that was seen to have them
-    "_actions": "4.53",
-    "_name_parser_map": "4.53",  # of an action with subcommands
-}
+NOISE = (  # beginnings of lines that list types
+    "Does not validate",
+    "Subtypes:",
+    "Errors:",
+    "Given value",
+    "- Expected a <class 'NoneType'>",
+    "Parser key",
+)
 
 
 def plain(message: str, known: Iterable[str]) -> str:
@@ -110,15 +91,13 @@ def plain(message: str, known: Iterable[str]) -> str:
         known: all keys of the parser.
     """
     keys = list(known)
-    for kind in MESSAGES.values():
-        match = re.search(kind.pattern, message, re.MULTILINE)
-        if match:
-            said = kind.reword
-            return said.format(**match.groupdict()) if isinstance(said, str) else said(match, keys)
+    for pattern, ours in MESSAGES.values():
+        if match := re.search(pattern, message, re.MULTILINE):
+            return ours.format(**match.groupdict()) if isinstance(ours, str) else ours(match, keys)
 
     # a message of another kind: in few lines, headed by its key
     stripped = (line.strip() for line in message.splitlines())
-    lines = [line.removeprefix("- ") for line in stripped if line and not line.startswith(tuple(NOISE))]
+    lines = [line.removeprefix("- ") for line in stripped if line and not line.startswith(NOISE)]
     if not lines:
         return message
 

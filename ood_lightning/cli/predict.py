@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.detectors.base import Detector
-from ood_lightning.detectors.evidence import needed
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.places import FEATURES
+from ood_lightning.places import FEATURES, check_out
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.detectors.base import Scorer
-    from ood_lightning.detectors.evidence import Evidence, ReadyLabelSet
+    from ood_lightning.detectors.evidence import ReadyLabelSet
 
 
 def predict(
@@ -53,12 +52,9 @@ def predict(
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
     """
-    from ood_lightning.cli.checks import check_least, check_out
-    from ood_lightning.cli.device import pick
-    from ood_lightning.cli.training_images import training_inputs
-    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.cli.without_trainer import begin
     from ood_lightning.data.pack.folder import find_pictures
-    from ood_lightning.evaluation.prepare import prepare
+    from ood_lightning.evaluation.prepare import prepare, why_not
     from ood_lightning.label_sets.sources import as_source
 
     check_out(out, ".csv", ".jsonl")
@@ -66,12 +62,12 @@ def predict(
     passed_over = Counter[str]()
     files = find_pictures(images, passed_over)
 
-    device = pick()
-    encoder.load(device)
-    bank, name = TextBank(encoder, cache_dir), detector.labels
-    available = training_inputs(id_train_shards, encoder, cache_dir, device, extra_features=encoder.extra_features)
+    extra_features, name = encoder.extra_features, detector.labels
+    device, bank, available = begin(encoder, cache_dir, id_train_shards, extra_features=extra_features)
     evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
-    _check(detector, evidence, encoder, label_set)
+    kind = type(detector).__name__
+    if why := why_not(kind, detector, evidence, extra_features):
+        raise SettingsError(f"{kind} {why.replace('data.', '')}, which this command was not given")
 
     scorer = detector.bind(evidence)
     rows = _scored(files, encoder, scorer, detector.columns, evidence.label_sets[name], concepts, batch_size)
@@ -82,27 +78,6 @@ def predict(
         _write(Path(out), rows)
         print(f"{len(rows)} rows: {out}")
     return 0
-
-
-def _check(detector: Detector, evidence: Evidence, encoder: Encoder, label_set: LabelSource | str) -> None:
-    """Refuse a detector that needs what the command does not have.
-
-    Raises:
-        SettingsError: naming it.
-    """
-    kind = type(detector).__name__
-    if detector.needs_negatives and not len(evidence.labels(detector.labels).negatives):
-        raise SettingsError(f"{kind} needs negatives, the label set {label_set} has none")
-    if missing := detector.missing():
-        raise SettingsError(f"{kind} needs {missing}")
-
-    absent = [column for column in detector.columns if column not in ("image", *encoder.extra_features)]
-    if absent:
-        raise SettingsError(
-            f"{kind} reads {' and '.join(absent)} too: give encoder.extra_features: [{', '.join(absent)}]"
-        )
-    if lacking := evidence.available.lacking(detector.required_inputs):
-        raise SettingsError(f"{kind} {needed(lacking)}, which this command was not given: name another detector")
 
 
 def _scored(

@@ -1,9 +1,6 @@
 """`report`: one table from several runs. Needs no GPU, and torch only for another convention."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from ood_lightning.errors import SettingsError, UserError
@@ -38,15 +35,16 @@ def report(
         [replace(row, detector=prefix + row.detector) for row in rows]
         for prefix, (rows, _) in zip(prefixes, stored, strict=True)
     ]
-    compared = (
-        replace(pair, label_free=prefix + pair.label_free, names_based=prefix + pair.names_based)
-        for prefix, (_, pairs) in zip(prefixes, stored, strict=True)
-        for pair in pairs
-    )
 
     # a run given twice counts once
-    results = list(dict.fromkeys(chain.from_iterable(by_run)))
-    comparisons = list(dict.fromkeys(compared))
+    results = list(dict.fromkeys(row for rows in by_run for row in rows))
+    comparisons = list(
+        dict.fromkeys(
+            replace(pair, label_free=prefix + pair.label_free, names_based=prefix + pair.names_based)
+            for prefix, (_, pairs) in zip(prefixes, stored, strict=True)
+            for pair in pairs
+        )
+    )
     metadata = joined(
         [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)]
     )

@@ -1,7 +1,5 @@
 """`fit` and `test`: LightningCLI with one encoder for data and model. The only file that starts Lightning."""
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings
@@ -65,8 +63,7 @@ class OODCLI(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The two commands, each with the arguments of its Trainer method that are no options."""
-        lightnings = LightningCLI.subcommands()
-        return {name: lightnings[name] for name in ("fit", "test")}
+        return {name: LightningCLI.subcommands()[name] for name in ("fit", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One encoder for data and model, loaded once."""
@@ -104,8 +101,7 @@ class OODCLI(LightningCLI):
         if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
             return
 
-        path = checkpoint_of(self.trainer, self.model, self.datamodule)
-        if path:
+        if path := checkpoint_of(self.trainer, self.model, self.datamodule):
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
 
@@ -122,8 +118,9 @@ def run(argv: list[str] | None) -> int:
     """
     for words in SILENCED:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
-    hints = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    hints.addFilter(lambda record: "Tip:" not in record.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )
 
     status = 1
     try:

@@ -45,8 +45,10 @@ class FeatureData(L.LightningDataModule):
     def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
         """Folders of the sets, complete; every rank embeds its share of what is missing."""
         trainer = self.trainer
-        fingerprint = self.encoder.fingerprint
-        folders = [FeatureFolder(self.cache_dir, manifest, fingerprint, extra_features) for manifest in manifests]
+        folders = [
+            FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features) for manifest in manifests
+        ]
+
         for folder in folders:
             if not folder.missing():
                 name, n_samples = folder.manifest.name, folder.manifest.n_samples

@@ -134,8 +134,7 @@ def data_of(trainer: L.Trainer, kind: Callable[..., Data], user: object) -> Data
     data = getattr(trainer, "datamodule", None)
     declared = {name for base in type(data).__mro__ for name in (*vars(base), *getattr(base, "__annotations__", {}))}
     declared |= getattr(data, "__dict__", {}).keys()
-    missing = [name for name in _members(kind) if name not in declared]
-    if missing:
+    if missing := [name for name in _members(kind) if name not in declared]:
         raise SettingsError(
             f"{type(user).__name__} reads data of the kind {getattr(kind, '__name__', kind)}, and the config names "
             f"{type(data).__name__}, which has no {', no '.join(missing)}: name another class in data.class_path"

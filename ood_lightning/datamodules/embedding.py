@@ -15,7 +15,7 @@ from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import EncoderError, FeatureError, SettingsError
+from ood_lightning.errors import EncoderError, FeatureError, check_least
 from ood_lightning.progress import bar
 
 STORED = {"float16": torch.float16, "float32": torch.float32}
@@ -67,14 +67,8 @@ def embed(
         SettingsError: a number is below what it can be, or there is too little memory for it.
         UnwritableError: features cannot be stored.
     """
-    limits = {
-        "embed_batch_size": (batch_size, 1),
-        "num_workers": (num_workers, 0),
-        "max_bad_samples": (max_bad_samples, 0),
-    }
-    for key, (value, minimum) in limits.items():
-        if value < minimum:
-            raise SettingsError(f"{key} is {value}: expected {minimum} or more")
+    check_least(1, embed_batch_size=batch_size)
+    check_least(0, num_workers=num_workers, max_bad_samples=max_bad_samples)
 
     folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, extra_features)
     missing = set(folder.missing())

@@ -174,8 +174,7 @@ class EvalFeatures(FeatureData):
         """Embed what is missing, read all sets."""
         manifests = [read_role(source, role, "move it in the config") for role, _, source in self.sources]
         names = [manifest.name for manifest in manifests]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
+        if twice := {name for name in names if names.count(name) > 1}:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
         id_train = read_role(self.id_train_shards, "id", "move it in the config") if self.id_train_shards else None
 

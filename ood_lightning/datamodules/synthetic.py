@@ -55,7 +55,6 @@ class SyntheticFeatures(FeatureData):
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.synthetic_shards, self.seed = id_shards, synthetic_shards, seed
         self.manifests: list[Manifest] = []
-        self.sides: list[Side] = []
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -87,7 +86,7 @@ class SyntheticFeatures(FeatureData):
         Args:
             sides: how long each lasts, and the features and classes that it shows.
         """
-        self.sides = list(sides)
+        self.sides = sides
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of the side whose turn it is."""

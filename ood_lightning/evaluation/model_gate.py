@@ -5,8 +5,8 @@ class names and labels of test sets are used for this alone; no detector sees th
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import lightning.pytorch as L
 import torch
@@ -49,11 +49,8 @@ class Published:
     def find(cls, manifest: Manifest, encoder: str) -> Self | None:
         """The figure for a packed set; None: its manifest names no card, or the card has none for this encoder."""
         entry = known(manifest)
-        if entry is None or entry[0].top1 is None:
-            return None
-        card, protocol = entry
-        percent = card.published_top1(encoder, protocol)
-        if percent is None:
+        percent = None if entry is None else entry[0].published_top1(encoder, entry[1])
+        if entry is None or entry[0].top1 is None or percent is None:
             return None
 
         prompts = Prompts(entry[0].top1.templates or OPENAI_80, "normalise-then-mean")  # open_clip's order
@@ -91,10 +88,6 @@ class Measured:
     def passes(self) -> bool | None:
         """Whether it lies in the published range; None: nobody published one."""
         return None if self.published is None else abs(self.percent - self.published) <= TOLERANCE
-
-    def to_row(self) -> dict[str, Any]:
-        """As plain data."""
-        return {**asdict(self), "passes": self.passes}
 
 
 def gate_model(
@@ -177,8 +170,7 @@ def judge(measured: Sequence[Measured], encoder: str, gate: Gate) -> None:
         if one.published is not None and one not in in_error:
             rank_zero_info(f"{_figures(one)}: {'within' if one.passes else 'WARNING, not within'} {TOLERANCE:g} points")
 
-    unknown = [f"{one.set} {one.percent:.2f} %" for one in measured if one.published is None]
-    if unknown:
+    if unknown := [f"{one.set} {one.percent:.2f} %" for one in measured if one.published is None]:
         rank_zero_info(f"zero-shot top-1 under the run's prompts, with no published figure: {', '.join(unknown)}")
 
     if in_error:

@@ -11,7 +11,7 @@ What the run lacks makes no error here: a label set whose source requires ID tra
 left out, and so is every detector that reads it. Both are listed as not run, with the reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,8 @@ from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import Features
-from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens
+from ood_lightning.detectors.base import Detector, StreamDetector
+from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens, needed
 from ood_lightning.encoders.base import BLANK, Encoder
 from ood_lightning.errors import FeatureError, SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
@@ -81,6 +82,29 @@ def prepare(
         _with_further_inputs(available, made, bank.encoder, device),
     )
     return Prepared(evidence, not_made)
+
+
+def why_not(name: str, detector: Detector | StreamDetector, evidence: Evidence, extra_features: Collection[str]) -> str:
+    """Why a detector cannot run, 'needs ...'; "" if it can.
+
+    Args:
+        name: of the detector.
+        detector: its label set could be made.
+        evidence: of the run.
+        extra_features: columns that are stored beside the image features.
+
+    Raises:
+        SettingsError: it needs negatives, and its label set has none.
+    """
+    if detector.needs_negatives and not len(evidence.labels(detector.labels).negatives):
+        raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
+    if missing := detector.missing():
+        return f"needs {missing.replace('<name>', name)}"
+
+    columns = detector.columns if isinstance(detector, Detector) else ()
+    absent = [column for column in columns if column not in ("image", *extra_features)]
+    lacking_inputs = evidence.available.lacking(detector.required_inputs)
+    return needed(lacking_inputs, absent) if lacking_inputs or absent else ""
 
 
 def check_dimensions(sets: Sequence[Features], dim: int, encoder: str) -> None:

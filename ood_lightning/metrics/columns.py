@@ -1,7 +1,5 @@
 """The columns of a row of results, as `results.csv` and `results.json` have them. Needs no torch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 ESTIMATE_PARTS = ("std", "low", "high")  # of a metric, beside its value: `auroc_std`, `auroc_low`, `auroc_high`
@@ -42,6 +40,4 @@ def parts_of(metric: str) -> tuple[str, ...]:
     >>> parts_of("auroc"), parts_of("aupr_in"), parts_of("fpr_ood@id_tpr80")
     (('std', 'low', 'high'), (), ('std', 'low', 'high'))
     """
-    if metric not in ROW_COLUMNS:
-        return ESTIMATE_PARTS
-    return tuple(part for part in ESTIMATE_PARTS if f"{metric}_{part}" in ROW_COLUMNS)
+    return tuple(part for part in ESTIMATE_PARTS if metric not in ROW_COLUMNS or f"{metric}_{part}" in ROW_COLUMNS)

@@ -89,9 +89,8 @@ def bootstrap(
 
             overall: list[tuple[Result, Tensor]] = []  # means over all OOD sets, with the AUROC of each resample
             for row in [*rows, *means(rows)]:
-                names = {row.ood_set}
-                if row.ood_set == MEAN:
-                    names = {r.ood_set for r in rows if r.kind == row.kind and row.group in ("", r.group)}
+                averaged_over = {r.ood_set for r in rows if r.kind == row.kind and row.group in ("", r.group)}
+                names = averaged_over if row.ood_set == MEAN else {row.ood_set}
                 members = [i for i, name in enumerate(ood_sets) if name in names]
                 values = [metric[:, members, detectors.index(row.detector)].mean(1) for metric in drawn]  # (R,) each
                 with_interval[row] = _with_intervals(row, values)

@@ -4,7 +4,7 @@ Differs: torchmetrics' own ROC metrics send scores outside [0, 1] through a sigm
 perfect score; here scores are only gathered, and ``functional.roc`` sees them raw.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from ood_lightning.errors import NotFiniteScoresError
 
 
 class Collected:
-    """What a ScoreCollector holds after gathering; unpacks into its three attributes.
+    """What a ScoreCollector holds after gathering.
 
     Not a tuple or dataclass: torchmetrics looks into those and squeezes the tensors of a set of one image to scalars.
 
@@ -30,9 +30,6 @@ class Collected:
         self.ids = ids
         self.scores = scores
         self.duplicates = duplicates
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.ids, self.scores, self.duplicates))
 
 
 class ScoreCollector(Metric):

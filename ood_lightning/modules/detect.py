@@ -1,7 +1,7 @@
 """Scores every set with every detector in one pass, and measures how well ID and OOD come apart."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -15,11 +15,11 @@ from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
-from ood_lightning.detectors.evidence import Inputs, needed
+from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, gate_model
-from ood_lightning.evaluation.prepare import check_dimensions, prepare
+from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
@@ -74,9 +74,6 @@ class DetectModule(L.LightningModule):
         self.streams, self.protocol, self.gate = streams or {}, protocol, gate
         self.every: dict[str, Detector | StreamDetector] = {**detectors, **self.streams}
         self.metrics = with_standard(metrics or {})
-        self.collectors = nn.ModuleList()
-        self.results: list[Result] = []
-        self.scores: list[SetScores] = []
         self.explain = explain or next(iter(self.sources), "")
         self._check()
 
@@ -110,7 +107,9 @@ class DetectModule(L.LightningModule):
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
 
-        self.collectors = nn.ModuleList(ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets)
+        self.collectors: Any = nn.ModuleList(  # whose items are Modules to type checkers, no ScoreCollectors
+            ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets
+        )
 
     def _prepare(self, device: torch.device) -> None:
         """Label sets, evidence, and the label set that explains the images."""
@@ -130,10 +129,14 @@ class DetectModule(L.LightningModule):
 
     def _bind(self) -> None:
         """Bind every detector that can run, list the others as not run, and ask the data for the columns they read."""
-        self.not_run = {name: why for name, detector in self.every.items() if (why := self._why_not(name, detector))}
+        reasons = {
+            name: self.not_made.get(detector.labels)
+            or why_not(name, detector, self.evidence, self.encoder.extra_features)
+            for name, detector in self.every.items()
+        }
+        self.not_run = {name: why for name, why in reasons.items() if why}
         if len(self.not_run) == len(self.every):
-            reasons = "; ".join(f"{name} {why}" for name, why in self.not_run.items())
-            raise SettingsError(f"no detector can run: {reasons}")
+            raise SettingsError(f"no detector can run: {'; '.join(f'{name} {why}' for name, why in reasons.items())}")
 
         running = {name: detector for name, detector in self.detectors.items() if name not in self.not_run}
         self.scorers: dict[str, Scorer] = {
@@ -141,24 +144,6 @@ class DetectModule(L.LightningModule):
         }
         columns = {column for detector in running.values() for column in detector.columns}
         self.data.read_columns(sorted(columns - {"image"}))
-
-    def _why_not(self, name: str, detector: Detector | StreamDetector) -> str:
-        """Why a detector cannot run, 'needs ...'; "" if it can.
-
-        Raises:
-            SettingsError: it needs negatives, and its label set has none.
-        """
-        if detector.labels in self.not_made:
-            return self.not_made[detector.labels]
-        if detector.needs_negatives and not len(self.evidence.labels(detector.labels).negatives):
-            raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
-        if missing := detector.missing():
-            return f"needs {missing.replace('<name>', name)}"
-
-        columns = detector.columns if isinstance(detector, Detector) else ()
-        absent = [column for column in columns if column not in ("image", *self.encoder.extra_features)]
-        lacking = self.evidence.available.lacking(detector.required_inputs)
-        return needed(lacking, absent) if lacking or absent else ""
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one block of one set."""
@@ -175,17 +160,17 @@ class DetectModule(L.LightningModule):
         # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
         labels = self.evidence.labels(self.explained)
         scores += [_nearest(features["image"], texts) for texts in (labels.positives, labels.negatives)]
-        self._collector(dataloader_idx).update(torch.stack(scores, dim=1), batch["id"])  # (B, detectors + 2)
+        self.collectors[dataloader_idx].update(torch.stack(scores, dim=1), batch["id"])  # (B, detectors + 2)
 
     def on_test_epoch_end(self) -> None:
         """Gather, check that every image was scored once, and measure."""
         sets = self.data.sets
-        self.scores = [self._gathered(index, one) for index, one in enumerate(sets)]
+        self.scores: list[SetScores] = [self._gathered(index, one) for index, one in enumerate(sets)]
         scored = list(zip(sets, self.scores, strict=True))
         id_sets = [scores for one, scores in scored if one.role != "ood"]
         ood_sets = [(one.group, scores) for one, scores in scored if one.role == "ood"]
 
-        self.results = [
+        self.results: list[Result] = [
             evaluate(
                 name,
                 id_scores.name,
@@ -216,11 +201,19 @@ class DetectModule(L.LightningModule):
         """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
         running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
         results: list[Result] = []
+
         if running and self.trainer.is_global_zero:
-            provenance = {name: self._provenance(name) for name in running}
-            device = self.trainer.strategy.root_device
-            arguments = (running, self.evidence, self.data.sets, self.protocol, device, provenance, self.metrics)
-            results = _called("test streams", evaluate_streams, *arguments)
+            results = _called(
+                "test streams",
+                evaluate_streams,
+                running,
+                self.evidence,
+                self.data.sets,
+                self.protocol,
+                self.trainer.strategy.root_device,
+                {name: self._provenance(name) for name in running},
+                self.metrics,
+            )
         return self.trainer.strategy.broadcast(results)
 
     def _provenance(self, name: str) -> Provenance:
@@ -231,19 +224,18 @@ class DetectModule(L.LightningModule):
         label_set = self.evidence.label_sets[detector.labels].label_set
         return Provenance(tuple(sorted(detector.supervision.union(label_set.supervision))), label_set.sha256)
 
-    def _collector(self, index: int) -> ScoreCollector:
-        return cast(ScoreCollector, self.collectors[index])  # nn.ModuleList knows no narrower type than Module
-
     def _gathered(self, index: int, eval_set: EvalSet) -> SetScores:
         """All scores of one set, and the nearest words of each image."""
         features = eval_set.features
-        ids, scores, duplicates = self._collector(index).compute()
-        if len(ids) != len(features) or duplicates:
+        collected = self.collectors[index].compute()
+        if len(collected.ids) != len(features) or collected.duplicates:
             raise ShardCountError(
-                f"set {eval_set.manifest.name!r} ({duplicates} scored twice)", len(ids), len(features)
+                f"set {eval_set.manifest.name!r} ({collected.duplicates} scored twice)",
+                len(collected.ids),
+                len(features),
             )
 
-        of_detectors, rows = scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
+        of_detectors, rows = collected.scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
         texts = self.evidence.label_sets[self.explained].texts
         positives, negatives = (
             [words[row] if row >= 0 else "" for row in nearest]

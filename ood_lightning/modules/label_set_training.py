@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as L
+from torch import Tensor
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
@@ -20,6 +21,20 @@ from ood_lightning.label_sets.ready import make_label_set
 from ood_lightning.label_sets.training_images import inputs_of
 
 MADE_FROM = "ood_lightning_made_from"
+
+
+class Trained(NamedTuple):
+    """What a training leaves for its detector.
+
+    Attributes:
+        tensors: by the names that the detector reads.
+        provenance: what they were made from, as plain data.
+        title: for people.
+    """
+
+    tensors: dict[str, Tensor]
+    provenance: dict[str, Any]
+    title: str
 
 
 class LabelSetTraining(L.LightningModule):
@@ -41,7 +56,6 @@ class LabelSetTraining(L.LightningModule):
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.source = label_set
-        self._made_from: dict[str, str] = {}
 
     def _read_label_set(self, id_images: FeatureSet, manifests: Sequence[Manifest]) -> ReadyLabelSet:
         """The label set with its texts' features on the trainer's device.
@@ -58,7 +72,7 @@ class LabelSetTraining(L.LightningModule):
         self.prompts = made.vocabulary.prompts  # the set's own, where it brings some
         self.label_set = made.label_set
         recipe = {key: value for key, value in self.label_set.recipe.items() if key != "versions"}
-        self._made_from = {
+        self._made_from: dict[str, str] = {
             # a file that a setting names may have changed since; versions may differ
             "label set": replace(self.label_set, recipe=recipe).sha256,
             "prompts": self.prompts.fingerprint,

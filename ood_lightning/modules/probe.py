@@ -15,12 +15,13 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.datamodules.contracts import TargetData, data_of
+from ood_lightning.detectors.plp import names_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import nearest_words
-from ood_lightning.modules.label_set_training import LabelSetTraining
+from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
 
 
@@ -42,7 +43,6 @@ class ProbeModule(LabelSetTraining):
 
     feature_mean: Tensor
     feature_std: Tensor
-    probe: nn.Linear  # made in setup, for the number of names
 
     def __init__(
         self,
@@ -109,3 +109,18 @@ class ProbeModule(LabelSetTraining):
             optimizer, lambda step: warmup_cosine(step, total=total, warmup=warmup, peak=1.0)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def trained(self) -> Trained:
+        """What the detector needs."""
+        tensors = {
+            "weight": self.probe.weight,
+            "bias": self.probe.bias,
+            "mean": self.feature_mean,
+            "std": self.feature_std,
+        }
+        provenance = {
+            "encoder": self.encoder.fingerprint,
+            "features": self.features,
+            "names": names_sha256(self.label_set.words),
+        }
+        return Trained(tensors, provenance, f"probe over {len(self.probe.weight)} names")

@@ -10,7 +10,6 @@ Differs: on unit-norm image features, where the code's are as the projection lea
     pictures of the given set are shown; the code takes 50 a class.
 """
 
-import json
 from typing import Any, Literal, cast
 
 import torch
@@ -21,16 +20,15 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.datamodules.contracts import Side, SyntheticData, data_of
-from ood_lightning.detectors.base import PROVENANCE_KEY
 from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import nearest_words
-from ood_lightning.modules.label_set_training import LabelSetTraining
+from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
 
@@ -81,9 +79,7 @@ class SynOODModule(LabelSetTraining):
         self.image_lr, self.image_min_lr, self.text_lr = image_lr, image_min_lr, text_lr
         self.weight_decay, self.seed = weight_decay, seed
         self.automatic_optimization = False  # two optimisers, one after the other
-        for name, epochs in (("image_epochs", image_epochs), ("text_epochs", text_epochs)):
-            if epochs < 1:
-                raise SettingsError(f"{name} is {epochs}, expected at least 1")
+        check_least(1, image_epochs=image_epochs, text_epochs=text_epochs)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -136,8 +132,7 @@ class SynOODModule(LabelSetTraining):
         if self.id_targets == "pseudo_labels":
             return nearest
 
-        unknown = int((label < 0).sum())
-        if unknown:
+        if unknown := int((label < 0).sum()):
             raise SettingsError(
                 f"{unknown} of the {len(label)} pictures of set {name!r} have no label (.cls): give labelled ones, or "
                 f"set id_targets to pseudo_labels"
@@ -201,8 +196,8 @@ class SynOODModule(LabelSetTraining):
             torch.optim.SGD([self.tuned], lr=self.text_lr, momentum=0.9, weight_decay=self.weight_decay),
         ]
 
-    def head(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """What the detector needs: tensors, and what they were made from."""
+    def trained(self) -> Trained:
+        """What the detector needs."""
         labels = ["id_labels"] if self.id_targets == "labels" else []
         id_set, synthetic = self._manifests
         provenance = {
@@ -213,7 +208,5 @@ class SynOODModule(LabelSetTraining):
             "id_set": f"{id_set.name}-{id_set.fingerprint}",
             "synthetic_set": f"{synthetic.name}-{synthetic.fingerprint}",
         }
-
         tensors = {**self.adapter, "used": self.used, "tuned": self.tuned}
-        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return stored, {PROVENANCE_KEY: json.dumps(provenance, sort_keys=True)}
+        return Trained(tensors, provenance, f"head with {len(self.used)} tuned negatives")

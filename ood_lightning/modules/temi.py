@@ -18,7 +18,7 @@ process alone adds its 8 slices in the same order. Addition of floats depends on
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -55,8 +55,6 @@ class TEMIModule(L.LightningModule):
         slices: parts of a batch that are summed in order, a power of two; the number of processes must divide it.
     """
 
-    student: TEMIHeads
-    teacher: TEMIHeads
     prior: Tensor  # (H, C), running mean of the teacher's cluster probabilities
     head_loss: Tensor  # (H,), mean over the last finished epoch
     feature_mean: Tensor  # (D,)
@@ -201,18 +199,15 @@ class TEMIModule(L.LightningModule):
 
         scale, warmup = self._batch_size / REFERENCE_BATCH, self.hp.warmup_epochs * per_epoch
         rate = warmup_cosine(step, total=total, warmup=warmup, peak=self.hp.lr * scale, final=self.hp.min_lr * scale)
-        for group in self._optimizer.param_groups:
+        optimizer: Any = self.optimizers()  # Lightning's wrapper of the only one
+        for group in optimizer.param_groups:
             group["lr"] = rate
-        self._optimizer.step()
+        optimizer.step()
 
         momentum = cosine(step, total=total, start=self.hp.teacher_momentum, end=self.hp.max_teacher_momentum)
         with torch.no_grad():
             for mean, parameter in zip(self.teacher.parameters(), parameters, strict=True):
                 mean.lerp_(parameter, 1 - momentum)
-
-    @property
-    def _optimizer(self) -> torch.optim.Optimizer:
-        return cast(torch.optim.Optimizer, self.optimizers())  # Lightning's wrapper of the only one
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses and log how the clusters fare."""
@@ -230,7 +225,7 @@ class TEMIModule(L.LightningModule):
             "fit/prior_entropy": entropy.mean(),
             "fit/prior_entropy_best_head": entropy[best],
             "fit/clusters_in_use_best_head": entropy[best].exp(),  # equally large clusters of the same entropy
-            "fit/lr": torch.tensor(self._optimizer.param_groups[0]["lr"]),
+            "fit/lr": torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"]),
         }
         # equal on every rank: all of it was gathered; sync_dist would only average equal numbers
         self.log_dict(values, prog_bar=False, rank_zero_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 WIDTH = 160  # columns where no terminal says
 
@@ -16,9 +16,8 @@ def console() -> Console:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], show_edge: bool = True) -> Table:
     """A plain table; the first column to the left, the others, which are mostly numbers, to the right."""
-    rich_table = Table(title=title, title_justify="left", box=SIMPLE, show_edge=show_edge)
-    for i, name in enumerate(columns):
-        rich_table.add_column(name, justify="right" if i else "left", overflow="fold")
+    headings = [Column(name, justify="right" if i else "left", overflow="fold") for i, name in enumerate(columns)]
+    rich_table = Table(*headings, title=title, title_justify="left", box=SIMPLE, show_edge=show_edge)
     for row in rows:
         rich_table.add_row(*row)
     return rich_table

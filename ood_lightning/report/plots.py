@@ -86,11 +86,6 @@ class Histogram:
         axes.legend()
 
 
-def histograms(pictures: Sequence[Histogram]) -> str:
-    """Histograms side by side, from left to right; raises what :meth:`Histogram.draw` raises."""
-    return svg([picture.draw for picture in pictures], columns=len(pictures), width=6.6)
-
-
 def svg(parts: Sequence[Callable[[Axes], None]], columns: int, width: float) -> str:
     """One picture of several parts, each with axes of its own.
 

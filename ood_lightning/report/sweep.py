@@ -69,8 +69,7 @@ def _read_fit(run: str) -> Fit:
     quality = read_quality(folder)
     labels = LabelSet.read(folder / "labels.json")
 
-    missing = {*COUNTS, *MEASURES} - quality["clusters"].keys()
-    if missing:
+    if missing := {*COUNTS, *MEASURES} - quality["clusters"].keys():
         raise SourceError(f"{folder / FILE} lacks {', '.join(sorted(missing))}: fit again")
     if labels.edited or labels.sha256 != quality["label_sets"].get("labels", {}).get("sha256"):
         raise SourceError(f"{folder}: labels.json is not the set that {FILE} was measured on: fit again")
@@ -100,20 +99,18 @@ def print_sweep(fits: Sequence[Fit], elbow: Elbow) -> None:
     )
     if elbow.distances[elbow.at] < 0:
         out.print("note: it lies above the chord, so the curve does not saturate: try a wider range of C")
-    other = differing(fits)
-    if other:
+    if other := differing(fits):
         out.print(f"note: the fits differ in more than C: {', '.join(other)}")
 
 
 def drawn(fits: Sequence[Fit], elbow: Elbow) -> str:
     """The four measures over C as SVG, the elbow ringed."""
-    x = [fit.n_clusters for fit in fits]
     curves = [
         partial(
             draw_curve,
             title=title,
             x_label="clusters asked for, C",
-            x=x,
+            x=[fit.n_clusters for fit in fits],
             y=[fit.measures[key] for fit in fits],
             marked=elbow.at,
         )

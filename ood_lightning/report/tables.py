@@ -66,8 +66,8 @@ def auroc_and_fpr(result: Result) -> str:
 
 def metric_table(results: Sequence[Result], id_set: str, metric: str, title_end: str, interval: bool = False) -> Table:
     """One metric of every detector on every single set of an ID set, and its means."""
-    lines = grid(results, id_set, lambda r: percent(r, metric, interval))
-    return Table(title_of_sets(id_set, metric, shown_metrics(results)[metric], title_end), lines)
+    title = title_of_sets(id_set, metric, shown_metrics(results)[metric], title_end)
+    return Table(title, grid(results, id_set, lambda r: percent(r, metric, interval)))
 
 
 def grid(results: Sequence[Result], id_set: str, cell: Callable[[Result], str] = auroc_and_fpr) -> list[list[str]]:

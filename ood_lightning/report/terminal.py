@@ -46,22 +46,21 @@ def print_results(
     """
     metadata = metadata or {}
     out = console()
-    print_tables([table for kind in kinds(results) for table in _tables(*kind, comparisons)], out)
+    print_tables([table for kind in kinds(results) for table in _tables(*kind, comparisons)])
 
     if len({result.detector for result in results if not result.stream}) > MOST:
         out.print(f"  More than {MOST} detectors: both FPR95s of single sets are in results.csv and results.md.")
     for name, reason in metadata.get("not_run", {}).items():
         out.print(f"  {name}: not run, {reason}")
-    print_remarks(metadata, out)
+    print_remarks(metadata)
     for line in [CONVENTION, *metric_lines(metadata)]:
         out.print(line, style="dim")
 
 
-def print_remarks(metadata: Mapping[str, Any], out: Console | None = None) -> None:
+def print_remarks(metadata: Mapping[str, Any]) -> None:
     """Print what must be known beside the rows; of a set's images that were left out, the first few."""
-    out = out or console()
     for line in [*remarks(metadata), *lost_pictures(metadata, FEW)]:
-        out.print(f"  {line}", soft_wrap=True)
+        console().print(f"  {line}", soft_wrap=True)
 
 
 def _tables(rows: Sequence[Result], title_end: str, comparisons: Sequence[Comparison]) -> list[Table]:

@@ -53,7 +53,7 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
         (["--label_set", "none.json"], r"there is no label set none\.json"),
         (
             ["--label_set", "names.json", "--detector", MASS],
-            r"LabelMass needs negatives, the label set names\.json has none",
+            r"detector 'LabelMass' needs negatives, its label set '\w*' has none",
         ),
         (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
         (["--detector", NEGLABEL], r"2 negatives do not fill 100 groups"),

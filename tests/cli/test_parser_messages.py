@@ -11,7 +11,7 @@ import pytest
 
 from ood_lightning.cli import parser as parser_module
 from ood_lightning.cli.parser import BadSettings, PlainErrors, parsed
-from ood_lightning.cli.parser_messages import FORMS, MESSAGES, NOISE, PRIVATE, known_keys, plain
+from ood_lightning.cli.parser_messages import FORMS, MESSAGES, NOISE, known_keys, plain
 from ood_lightning.detectors.base import Detector
 from ood_lightning.detectors.mcm import MCM
 
@@ -127,7 +127,7 @@ def test_a_message_is_provoked_matched_by_its_row_and_said_in_our_words(
 
 def first_match(message: str) -> str | None:
     """The row of the table that answers a message."""
-    rows = (row for row, kind in MESSAGES.items() if re.search(kind.pattern, message, re.MULTILINE))
+    rows = (row for row, (pattern, _) in MESSAGES.items() if re.search(pattern, message, re.MULTILINE))
     return next(rows, None)
 
 
@@ -176,7 +176,6 @@ def test_private_attributes_of_parsers_are_still_there():
     outer: Any = jsonargparse.ArgumentParser()
     commands = outer.add_subcommands()
     commands.add_subcommand("fit", inner)
-    assert set(PRIVATE) == {"_actions", "_name_parser_map"}
     assert commands in outer._actions
     assert commands._name_parser_map == {"fit": inner}
     assert {"count", "subcommand"} <= set(known_keys(outer))

@@ -13,7 +13,7 @@ def test_scores_come_back_in_order_of_their_ids_unrounded():
     collector = ScoreCollector(["a", "b"])
     collector.update(torch.tensor([[3.0, 30.0], [1.0, 10.0]]), torch.tensor([3, 1]))
     collector.update(torch.tensor([[0.1, 20.0]], dtype=torch.float64), torch.tensor([2], dtype=torch.int32))
-    ids, scores, duplicates = collector.compute()
+    ids, scores, duplicates = vars(collector.compute()).values()
     assert ids.tolist() == [1, 2, 3]
     assert scores.tolist() == [[1.0, 10.0], [0.1, 20.0], [3.0, 30.0]]
     assert (ids.dtype, scores.dtype, duplicates) == (torch.int64, torch.float64, 0)
@@ -32,11 +32,11 @@ def test_a_repeated_id_counts_once_and_the_first_copy_stays():
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_no_image_and_one_image_keep_their_shapes():
     collector = ScoreCollector(["a"])
-    ids, scores, duplicates = collector.compute()
+    ids, scores, duplicates = vars(collector.compute()).values()
     assert (ids.shape, scores.shape, duplicates) == ((0,), (0, 1), 0)
     assert (ids.dtype, scores.dtype) == (torch.int64, torch.float64)
     collector.update(torch.ones(1, 1), torch.tensor([7]))
-    ids, scores, _ = collector.compute()
+    ids, scores, _ = vars(collector.compute()).values()
     assert (ids.shape, scores.shape) == ((1,), (1, 1))
 
 
@@ -84,7 +84,7 @@ def gather(rank: int, world: int, port: int, folder: str) -> None:
         for batch in (1, 0, 2):
             ids = torch.arange(3) * 10 + batch
             collector.update(torch.stack([ids, -ids], dim=1).float() / 3, ids)
-    ids, scores, duplicates = collector.compute()
+    ids, scores, duplicates = vars(collector.compute()).values()
     torch.save((ids, scores, duplicates), os.path.join(folder, f"{rank}.pt"))
     torch.distributed.destroy_process_group()
 

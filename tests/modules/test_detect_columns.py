@@ -154,4 +154,4 @@ def test_predict_gives_the_glmcm_scores_of_test(
     assert row["score"] == pytest.approx(scores["GL-MCM"][scores["key"].index("blues0000")], abs=1e-4)
 
     assert main([*command, "--encoder.init_args.extra_features", "[]"]) == 2
-    assert "GLMCM reads patches too: give encoder.extra_features: [patches]" in capsys.readouterr().err
+    assert "GLMCM needs patch features (encoder.extra_features: [patches])" in capsys.readouterr().err

@@ -191,7 +191,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     [
         (["--trainer.max_epochs", "8"], "max_epochs is 8, image_epochs and text_epochs make 4"),
         (["--trainer.reload_dataloaders_every_n_epochs", "0"], "expected 1"),
-        (["--model.image_epochs", "0"], "image_epochs is 0, expected at least 1"),
+        (["--model.image_epochs", "0"], "image_epochs is 0: expected 1 or more"),
         (["--data.id_shards", "{sets}/train"], "48 of the 48 pictures of set 'train' have no label"),
         (["--data.id_shards", "{sets}/blues"], "its manifest says ood: id_shards are ID"),
         (
