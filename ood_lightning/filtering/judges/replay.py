@@ -21,7 +21,7 @@ class ReplayJudge(Judge):
         judge: whose decisions to take where a file holds those of several judges: its identity, or the beginning of it.
     """
 
-    llm: ClassVar[bool] = True  # the files do not say whether a language model made the decisions
+    # `llm` stays true: the files do not say whether a language model made the decisions
     remembered: ClassVar[bool] = False
     files: list[str]
     judge: str | None = None
@@ -34,8 +34,7 @@ class ReplayJudge(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """By look-up; a question that the files do not hold is an error."""
-        missing = [question for question in questions if question not in self.decisions]
-        if missing:
+        if missing := [question for question in questions if question not in self.decisions]:
             word, name = missing[0]
             predicate = "a proper noun" if name is None else f"a subcategory of {name!r}"
             raise JudgeError(
