@@ -47,13 +47,12 @@ class MadeLabelSet:
 
     def ready(self, device: torch.device) -> ReadyLabelSet:
         """The set with its words and their features on a device."""
-        vocabulary = self.vocabulary
         return ReadyLabelSet(
             self.label_set,
-            label_features(self.label_set, vocabulary, device),
-            texts_of(self.label_set, vocabulary),
-            vocabulary.prompts.fingerprint,
-            encode=partial(vocabulary.bank.encode, prompts=vocabulary.prompts),
+            label_features(self.label_set, self.vocabulary, device),
+            texts_of(self.label_set, self.vocabulary),
+            self.vocabulary.prompts.fingerprint,
+            encode=partial(self.vocabulary.bank.encode, prompts=self.vocabulary.prompts),
             positives_under=self._positives_under,
         )
 

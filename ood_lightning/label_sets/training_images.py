@@ -43,8 +43,9 @@ class IDTrainingSet(Input):
         Computed once for each vocabulary, since every image is compared with every word.
         """
         if vocabulary.key not in self.nearest_by_vocabulary:
-            image = self.images.features.image
-            self.nearest_by_vocabulary[vocabulary.key] = nearest_words(image, vocabulary.features, self.device)
+            self.nearest_by_vocabulary[vocabulary.key] = nearest_words(
+                self.images.features.image, vocabulary.features, self.device
+            )
         return self.nearest_by_vocabulary[vocabulary.key]
 
     def recipe(self, vocabulary: Vocabulary) -> dict[str, Any]:

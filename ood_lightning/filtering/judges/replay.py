@@ -80,8 +80,7 @@ def read_released(path: Path) -> dict[Question, bool]:
         JudgeError: the file cannot be read, or a line has another form; names the line and the field.
     """
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise JudgeError(f"{path} cannot be read: {error}") from error
 
