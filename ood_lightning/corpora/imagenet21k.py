@@ -64,8 +64,7 @@ class ImageNet21K(Corpus):
         folder = Path(spec.submodule_search_locations[0]) / "data" / "_info"
         lemmas = dict(line.split("\t", 1) for line in _lines(folder / LEMMAS) if "\t" in line)
         synsets = _lines(folder / SYNSETS[self.subset])
-        unknown = [synset for synset in synsets if synset not in lemmas]
-        if unknown:
+        if unknown := [synset for synset in synsets if synset not in lemmas]:
             raise CorpusError(f"{folder / LEMMAS} has no lemma of synset {unknown[0]!r}: install another timm")
 
         stop = 1 if self.lemmas == "first" else None

@@ -142,9 +142,7 @@ class Prompts:
 
     def of(self, part: Part) -> tuple[str, ...]:
         """Templates for words of a part of speech."""
-        if part == "adj" and self.adjectives is not None:
-            return self.adjectives
-        return self.templates
+        return self.adjectives if part == "adj" and self.adjectives is not None else self.templates
 
     def fill(self, word: str, part: Part = "noun") -> list[str]:
         """The word in every template, J sentences in the templates' order. Braces in the word stay as they are."""

@@ -36,8 +36,8 @@ class TableColumn(Corpus):
             CorpusError: if the file is missing, is not UTF-8 (names the line), has no such column (names those that
                 exist), a row of another length (names the line), or no words.
         """
-        rows = read_columns(self.path, [self.column], self.delimiter)
-        words = kept([word for (word,) in rows], f"table {self.path}", "cell", lower=self.lower)
+        cells = [cell for (cell,) in read_columns(self.path, [self.column], self.delimiter)]
+        words = kept(cells, f"table {self.path}", "cell", lower=self.lower)
         return Words(Path(self.path).stem, words, source=f"{self.path}, column {self.column!r}")
 
 

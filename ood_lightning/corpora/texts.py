@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_lightning.corpora.prompts import Prompts, ensemble
-from ood_lightning.encoders.truncation import one_report
+from ood_lightning.encoders.tokens import one_report
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
@@ -55,18 +55,16 @@ class TextBank:
         lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
         fingerprint = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
-        cached = stored.read()
-        if cached is not None:
+        if (cached := stored.read()) is not None:
             return cached
 
         n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
-        pieces = []
+        pieces = [slice(start, start + WORDS_AT_ONCE) for start in range(0, len(words), WORDS_AT_ONCE)]
         with one_report(), bar(n_texts, f"encode {what}", "text") as progress_bar:
-            for start in range(0, len(words), WORDS_AT_ONCE):
-                rows = slice(start, start + WORDS_AT_ONCE)
-                pieces.append(self.encode(words[rows], prompts, progress_bar.update, parts and parts[rows]))
+            features = torch.cat([
+                self.encode(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in pieces
+            ])  # fmt: skip
 
-        features = torch.cat(pieces)
         stored.write(features, list(words))
         return features
 

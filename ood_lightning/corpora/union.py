@@ -50,10 +50,11 @@ def appended(first: Words, second: Words, name: str = "") -> Words:
         "%d words of %s and %d of %s; %d were there before",
         *(len(first), first.name, len(new), second.name, len(second) - len(new)),
     )
-    parts = None
-    if first.parts is not None and (second.parts is not None or not new):
-        parts = (*first.parts, *((second.parts or ())[row] for row in new))
-
+    parts = (
+        (*first.parts, *((second.parts or ())[row] for row in new))
+        if first.parts is not None and (second.parts is not None or not new)
+        else None
+    )
     return Words(
         name=name or f"{first.name}+{second.name}",
         words=(*first.words, *(second.words[row] for row in new)),

@@ -107,8 +107,9 @@ class Proxies:
         self.positives = labels.positives
         self.negatives = labels.negatives[: self.members.numel()]  # without the remainder that no group holds
 
-        size = settings.images_per_label - settings.spare_slot
-        self.memory = ImageMemory(torch.cat([self.positives, self.negatives]), size)
+        self.memory = ImageMemory(
+            torch.cat([self.positives, self.negatives]), settings.images_per_label - settings.spare_slot
+        )
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's confident images were stored."""

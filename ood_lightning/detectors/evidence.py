@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from ood_lightning.errors import SettingsError
 
@@ -209,9 +209,7 @@ class Inputs:
                 f"{kind.__name__} is not there: it needs {kind.how_to_provide}. Whoever reads it names it in its "
                 f"required_inputs and is then left out of such a run"
             )
-        value = self._makers[kind]()
-        assert isinstance(value, kind)  # `of` and `offering` file each value under its class
-        return value
+        return cast(Kind, self._makers[kind]())  # `of` and `offering` file each value under its class
 
     def lacking(self, kinds: Iterable[type[Input]]) -> list[type[Input]]:
         """Those of the kinds that are not there, in the order of their names."""

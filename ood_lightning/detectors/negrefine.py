@@ -97,8 +97,7 @@ class PairTexts:
         unique_keys, position = key_of_pair.unique(return_inverse=True)
         keys = unique_keys.tolist()
 
-        new = [key for key in keys if key not in self._kept]
-        if new:
+        if new := [key for key in keys if key not in self._kept]:
             rows = [divmod(key, len(self.negatives)) for key in new]
             encoded = self.encode([f"{self.positives[i]} and {self.negatives[j]}" for i, j in rows]).cpu()
             # clones: a row that is kept must not keep its whole batch alive

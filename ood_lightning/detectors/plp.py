@@ -53,8 +53,11 @@ class PLP(Detector):
 
     def missing(self) -> str:
         """The probe, if there is no such file."""
-        lacking = f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
-        return "" if Path(self.probe).is_file() else lacking
+        return (
+            ""
+            if Path(self.probe).is_file()
+            else f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
+        )
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the probe.
@@ -71,8 +74,7 @@ class PLP(Detector):
 
         names = evidence.label_sets[self.labels].texts.positives
         run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
-        differs = [what for what, value in run.items() if made.get(what) != value]
-        if differs:
+        if differs := [what for what, value in run.items() if made.get(what) != value]:
             raise SettingsError(
                 f"{self.probe} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of "
                 f"label set {self.labels!r}, {self.features} features): train it again, or name what it was "

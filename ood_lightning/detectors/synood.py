@@ -64,9 +64,8 @@ class SynOOD(Detector):
 
     def missing(self) -> str:
         """The head, if none is named or there is no such file."""
-        if not self.head:
-            return f"a SynOOD head ({TRAIN})"
-        return "" if Path(self.head).is_file() else f"a SynOOD head ({TRAIN}): there is no file {self.head}"
+        named = f": there is no file {self.head}" if self.head else ""
+        return "" if Path(self.head).is_file() else f"a SynOOD head ({TRAIN}){named}"
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, and put its tuned negatives in the place of the label set's.
@@ -101,9 +100,14 @@ class SynOOD(Detector):
         negatives = labels.negatives.clone()
         negatives[used] = tuned.to(negatives.dtype)
 
-        scale = self.sharpness * labels.logit_scale
         return lambda features: adapted_log_odds(
-            features.float(), labels.positives, negatives, adapter, scale, self.groups, self.permutation_seed
+            features.float(),
+            labels.positives,
+            negatives,
+            adapter,
+            self.sharpness * labels.logit_scale,
+            self.groups,
+            self.permutation_seed,
         )
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -112,7 +116,6 @@ class SynOOD(Detector):
             with safe_open(self.head, framework="pt") as stored:
                 provenance = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
                 made = {name: provenance[name] for name in ("encoder", "prompts", "labels", "supervision")}
-                tensors = {name: stored.get_tensor(name) for name in HEAD}
+                return {name: stored.get_tensor(name) for name in HEAD}, made
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise SettingsError(f"{self.head} is no SynOOD head: {error}. Train one with `{TRAIN}`") from None
-        return tensors, made

@@ -26,6 +26,12 @@ def numbers_allowed() -> AbstractContextManager[Any]:
     return torch.serialization.safe_globals(known)
 
 
+def load_numbers(path: Path, device: str) -> Any:
+    """What `torch.save` wrote, if it holds nothing but tensors and numbers."""
+    with numbers_allowed():
+        return torch.load(path, map_location=device, weights_only=True)
+
+
 def unsafe_pickle_message(path: Path | str, error: Exception, name: str = "weights.pt") -> str | None:
     """What to say of a file that torch refused because reading it could run code; None for other errors.
 
@@ -103,7 +109,6 @@ def _sizes(path: Path) -> dict[str, list[int]]:
     if path.suffix in (".npz", ".npy"):  # of big_vision, with other names than open_clip's
         return {}
 
-    with numbers_allowed():
-        content = torch.load(path, map_location="meta", weights_only=True)
-    weights = content.get("state_dict", content)
-    return {key.removeprefix("module."): list(value.shape) for key, value in weights.items()}
+    content = load_numbers(path, "meta")
+    weights = content.get("state_dict", content).items()
+    return {key.removeprefix("module."): list(value.shape) for key, value in weights}

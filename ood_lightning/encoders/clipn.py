@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.encoders.checkpoint import numbers_allowed, unsafe_pickle_message
+from ood_lightning.encoders.checkpoint import load_numbers, unsafe_pickle_message
 from ood_lightning.encoders.openclip import OpenClip, Towers
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
@@ -107,12 +107,11 @@ def _no(key: str) -> str:
 
 def _check_shapes(checkpoint: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], path: Path, name: str) -> None:
     """Refuse a checkpoint that does not hold all tensors of the "no" tower, in the shapes of the run's encoder."""
-    missing = [key for key in shapes if key not in checkpoint]
-    if missing:
-        first = ", ".join(list(checkpoint)[:3]) or "none"
+    if missing := [key for key in shapes if key not in checkpoint]:
         raise EncoderError(
             f"{path} is no CLIPN checkpoint: {len(missing)} of the {len(shapes)} tensors of its 'no' tower are not in "
-            f"it, {missing[0]} for one. It holds {len(checkpoint)} tensors: {first}, ..."
+            f"it, {missing[0]} for one. It holds {len(checkpoint)} tensors: "
+            f"{', '.join(list(checkpoint)[:3]) or 'none'}, ..."
         )
 
     for key, shape in shapes.items():
@@ -129,10 +128,8 @@ def _check_frozen(weights: dict[str, Tensor], checkpoint: dict[str, Tensor], pat
     CLIPN trains the "no" tower alone, so all other tensors of a checkpoint must be the run's. Shapes cannot tell: the
     text towers of ViT-B-16 and ViT-B-32, and those of all training sets, have the same.
     """
-    for key in weights:
-        if key not in checkpoint or key.startswith("logit_"):  # the scale is no part of a feature
-            continue
-
+    frozen = [key for key in weights if key in checkpoint and not key.startswith("logit_")]  # features have no scale
+    for key in frozen:
         ours = weights[key].cpu().float()
         theirs = checkpoint[key].float()
         if ours.shape != theirs.shape or (ours - theirs).norm() > TOLERANCE * ours.norm():
@@ -146,19 +143,14 @@ def _check_frozen(weights: dict[str, Tensor], checkpoint: dict[str, Tensor], pat
 def _read(path: Path) -> dict[str, Tensor]:
     """Tensors of a checkpoint by name, without running anything that it holds."""
     try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            with numbers_allowed():
-                content = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = load_file(path) if path.suffix == ".safetensors" else load_numbers(path, "cpu")
     except Exception as error:  # for bytes that are no checkpoint, torch raises errors of any kind, KeyError for one
-        message = unsafe_pickle_message(path, error, "clipn.pt") or (
-            f"{path} is damaged or no checkpoint ({type(error).__name__}): expected what `torch.save` or safetensors "
-            f"wrote. Perhaps it is a download page that was saved under this name: look at its first bytes."
-        )
-        raise EncoderError(message) from None
+        raise EncoderError(
+            unsafe_pickle_message(path, error, "clipn.pt")
+            or f"{path} is damaged or no checkpoint ({type(error).__name__}): expected what `torch.save` or "
+            f"safetensors wrote. Perhaps it is a download page that was saved under this name: look at its first bytes."
+        ) from None
 
-    if isinstance(content, dict):
-        content = content.get("state_dict", content)
-    entries = content.items() if isinstance(content, dict) else ()
+    weights = content.get("state_dict", content) if isinstance(content, dict) else content
+    entries = weights.items() if isinstance(weights, dict) else ()
     return {str(key).removeprefix("module."): value for key, value in entries if isinstance(value, torch.Tensor)}

@@ -21,8 +21,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.hub import commit_of
 from ood_lightning.encoders.huggingface_text import TextBatches
 from ood_lightning.encoders.preprocess import of_processor
-from ood_lightning.encoders.truncation import report_cut
-from ood_lightning.encoders.vocabulary import WORDS, check_words
+from ood_lightning.encoders.tokens import WORDS, check_words, report_cut
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
@@ -119,11 +118,10 @@ class HuggingFace(Encoder):
         except ImportError:
             raise EncoderError("HuggingFace needs transformers: pip install 'ood-lightning[transformers]'") from None
 
-        name = self.model if self._folder is None else str(self._folder)
-        options: dict[str, Any] = {"trust_remote_code": False, "cache_dir": self.cache_dir}
-        if self._folder is None:
-            # for `main`, transformers may take safetensors from a robot's pull request instead; not for a commit
-            options["revision"] = self._commit
+        name = str(self._folder or self.model)
+        # for `main`, transformers may take safetensors from a robot's pull request instead; not for a commit
+        revision = None if self._folder else self._commit
+        options: dict[str, Any] = {"trust_remote_code": False, "cache_dir": self.cache_dir, "revision": revision}
 
         try:
             # read in float32: in 16 bits the scale's logarithm would be rounded, CLIP's 100 to 99
@@ -132,7 +130,7 @@ class HuggingFace(Encoder):
             )
             self._check(model, sorted(report["missing_keys"]))
             tokenizer = AutoTokenizer.from_pretrained(name, **options)
-            processor = AutoImageProcessor.from_pretrained(name, backend="pil", **options)
+            return model, tokenizer, AutoImageProcessor.from_pretrained(name, backend="pil", **options)
         except EncoderError:
             raise
         except ImportError as error:
@@ -145,8 +143,6 @@ class HuggingFace(Encoder):
                 f"safetensors weights, a tokenizer and an image processor (some repositories of the hub have "
                 f"safetensors in another revision alone); models that bring code of their own are not run."
             ) from error
-
-        return model, tokenizer, processor
 
     def _check(self, model: Any, missing: Sequence[str]) -> None:
         """Refuse a model without both towers and a scale, random weights, and a wrong activation.
@@ -186,8 +182,7 @@ class HuggingFace(Encoder):
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
         model = self._towers.model
         with torch.inference_mode():
-            output = model.get_image_features(pixel_values=image.to(model.device, model.dtype))
-            return unit(self._vectors(output))
+            return unit(self._vectors(model.get_image_features(pixel_values=image.to(model.device, model.dtype))))
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         model, _, batches, _ = self._towers
@@ -208,10 +203,9 @@ class HuggingFace(Encoder):
         """Features (B, D) float32 of what a tower gives: a tensor, or since transformers 5 an output that holds it."""
         vectors: Tensor = getattr(output, "pooler_output", output)
         if vectors.ndim != 2:
-            kind = type(self._towers.model).__name__
             raise EncoderError(
-                f"encoder {self.name!r}: {kind} gives features of shape {tuple(vectors.shape)}, expected one vector "
-                f"for a picture or a text"
+                f"encoder {self.name!r}: {type(self._towers.model).__name__} gives features of shape "
+                f"{tuple(vectors.shape)}, expected one vector for a picture or a text"
             )
 
         return vectors.float()

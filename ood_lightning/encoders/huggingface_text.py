@@ -85,21 +85,19 @@ class TextBatches:
 
         too_long = [row for row in texts if len(ids[row]) > self.context]
         if too_long:  # once more, since the tokenizer keeps the end-of-text token when it cuts
-            long_texts = [texts[row] for row in too_long]
-            shortened = self.tokenizer(long_texts, truncation=True, max_length=self.context)["input_ids"]
-            ids |= zip(too_long, shortened, strict=True)
+            cut = self.tokenizer([texts[row] for row in too_long], truncation=True, max_length=self.context)
+            ids |= zip(too_long, cut["input_ids"], strict=True)
 
         return ids, set(too_long)
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """Tokens padded on the right, (B, L), and their mask; SigLIP gets no mask, as in its training."""
-        tokenizer = self.tokenizer
         width = max(map(len, ids)) if self.config.model_type in TRIMS else self.context
-        padding = next((int(i) for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
+        ends = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        padding = next((int(token) for token in ends if token is not None), 0)
         tokens = torch.tensor([[*text, *[padding] * (width - len(text))] for text in ids])
         if self.is_siglip:
             return {"input_ids": tokens}
 
-        lengths = torch.tensor([len(text) for text in ids])
-        mask = torch.arange(width) < lengths[:, None]  # (B, L)
+        mask = torch.arange(width) < torch.tensor([[len(text)] for text in ids])  # (B, L)
         return {"input_ids": tokens, "attention_mask": mask.long()}

@@ -20,8 +20,8 @@ from ood_lightning.encoders.hub import commit_of, fetched
 from ood_lightning.encoders.openclip_tags import CONFIG, HUB, LOCAL, check_activation, is_file, name_for_factory
 from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
+from ood_lightning.encoders.tokens import WORDS, check_words
 from ood_lightning.encoders.vision import capture_intermediate
-from ood_lightning.encoders.vocabulary import WORDS, check_words
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
@@ -150,8 +150,9 @@ class OpenClip(Encoder):
         except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
             hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
             unsafe = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
-            message = unsafe or short_error(error) + hint
-            raise EncoderError(f"encoder {self.name!r} cannot be loaded: {message}") from error
+            raise EncoderError(
+                f"encoder {self.name!r} cannot be loaded: {unsafe or short_error(error) + hint}"
+            ) from error
 
         return model, transform
 
@@ -164,8 +165,7 @@ class OpenClip(Encoder):
             check_sizes(self._file, model, self.model)
 
         embedding = getattr(getattr(model, "text", model), "token_embedding", None)
-        n_vectors = None if embedding is None else embedding.num_embeddings
-        check_words(tokenizer(list(WORDS)).tolist(), n_vectors, self.name)
+        check_words(tokenizer(list(WORDS)).tolist(), getattr(embedding, "num_embeddings", None), self.name)
 
     @contextmanager
     def _precision_errors(self) -> Iterator[None]:
@@ -206,9 +206,9 @@ class OpenClip(Encoder):
         with capture_intermediate(self._towers.model.visual, extra_features, self.name) as captured:
             columns = {"image": self.encode_image(image)}
 
-        for column in extra_features:
-            columns[column] = unit(captured[column]) if column == "patches" else captured[column].float()
-        return columns
+        return columns | {
+            name: unit(captured[name]) if name == "patches" else captured[name].float() for name in extra_features
+        }
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         model, _, tokenizer = self._towers

@@ -1,7 +1,7 @@
 """Texts of open_clip's models: their tokenizers, batches of similar length, and a forward that takes fewer tokens."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import open_clip
 import torch
@@ -10,7 +10,7 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor
 
 from ood_lightning.encoders.openclip_tags import LOCAL
-from ood_lightning.encoders.truncation import cut, report_cut
+from ood_lightning.encoders.tokens import cut, report_cut
 from ood_lightning.errors import EncoderError, first_line
 
 CHUNK = 64  # batches whose texts are tokenised together: sorting by tokens then works, and memory stays flat
@@ -87,13 +87,11 @@ def encode_texts(
         length = int(tokens.argmax(1).max()) + 1 if causal else context
         parts.append((rows, forward(tokens[:, :length].to(device)).float().cpu()))
 
-        texts_of_batch = [texts[row] for row in rows.tolist()]
-        too_long += rows[cut(texts_of_batch, tokens, tokenizer, padding)].tolist()
+        too_long += rows[cut([texts[row] for row in rows.tolist()], tokens, tokenizer, padding)].tolist()
         on_progress(len(tokens))
 
     report_cut(texts, too_long, context, encoder)
-    features = torch.cat([features for _, features in parts])
-    order = torch.cat([rows for rows, _ in parts])
+    order, features = (torch.cat(column) for column in zip(*parts, strict=True))
     return torch.empty_like(features).index_copy_(0, order, features)
 
 
@@ -145,7 +143,6 @@ def causal_forward(model: Any) -> Callable[..., Tensor] | None:
         projection = tower.text_projection
         if projection is None:
             return pooled
-        projected: Tensor = projection(pooled) if callable(projection) else pooled @ projection
-        return projected
+        return cast(Tensor, projection(pooled) if callable(projection) else pooled @ projection)
 
     return forward

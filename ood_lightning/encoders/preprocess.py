@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from PIL import Image
@@ -35,13 +35,11 @@ class _FastResize:
         self.interpolation = exact.interpolation
 
     def __call__(self, picture: Image.Image) -> Image.Image:
-        small: Image.Image = to_pil_image(self.of_pixels(pil_to_tensor(picture)))
-        return small
+        return cast(Image.Image, to_pil_image(self.of_pixels(pil_to_tensor(picture))))
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
         """The same for a uint8 tensor (3, H, W); the reader of shards calls it, and makes no Pillow picture."""
-        small: Tensor = resize(pixels, self.size, self.interpolation, antialias=True)
-        return small
+        return cast(Tensor, resize(pixels, self.size, self.interpolation, antialias=True))
 
 
 def with_fast_resize(transform: Any, encoder: str) -> Compose:
@@ -79,8 +77,14 @@ def preset(name: str, image_size: Any, encoder: str) -> Compose:
         )
 
     side, interpolation = SHORTER_SIDE[name]
-    shrink = Resize(side, interpolation=InterpolationMode(interpolation))
-    return Compose([shrink, CenterCrop(SIZE), ToTensor(), Normalize(MEAN, STD)])
+    return Compose(
+        [
+            Resize(side, interpolation=InterpolationMode(interpolation)),
+            CenterCrop(SIZE),
+            ToTensor(),
+            Normalize(MEAN, STD),
+        ]
+    )
 
 
 def _processed(processor: Any, picture: Image.Image) -> Any:

@@ -7,7 +7,8 @@ Source: patches as in GL-MCM, Miyai et al., IJCV 2025, https://arxiv.org/abs/230
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,17 +36,15 @@ def capture_intermediate(visual: Any, extra_features: Sequence[str], name: str) 
     with ExitStack() as hooks:
         for column in extra_features:
             module, compute = _source_of(visual, column, name)
-            hooks.enter_context(module.register_forward_hook(_keeper(columns, column, compute)))
+            hooks.enter_context(module.register_forward_hook(partial(_keep, columns, column, compute)))
         yield columns
 
 
-def _keeper(columns: dict[str, Tensor], column: str, compute: Compute) -> Callable[..., None]:
-    """A forward hook that keeps a column."""
-
-    def keep(_: Any, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        columns[column] = compute(arguments[0], output)
-
-    return keep
+def _keep(
+    columns: dict[str, Tensor], column: str, compute: Compute, _: Any, arguments: tuple[Tensor, ...], output: Tensor
+) -> None:
+    """A forward hook, from `_` on, that keeps a column."""
+    columns[column] = compute(arguments[0], output)
 
 
 def _source_of(visual: Any, column: str, name: str) -> tuple[Any, Compute]:
@@ -96,8 +95,7 @@ def _vit_patches(visual: Any, x: Tensor) -> Tensor:
 
 def _resnet_patches(pool: Any, x: Tensor) -> Tensor:
     """Each position of a map (B, C, H, W) through the attention pool's values and projection, (B, H * W, D)."""
-    patches: Tensor = pool.c_proj(pool.v_proj(x.flatten(2).mT))
-    return patches
+    return cast(Tensor, pool.c_proj(pool.v_proj(x.flatten(2).mT)))
 
 
 def _resnet_tower(pool: Any, x: Tensor) -> Tensor:

@@ -95,12 +95,11 @@ class JudgeSession:
 
 def _quoted(answers: dict[Question, Answer]) -> str:
     """The first few questions with their answers, for a sentence."""
-    quotes = []
-    for (word, name), answer in list(answers.items())[:N_REPORTED]:
-        subject = f"{word!r} and {name!r}" if name else repr(word)
-        quotes.append(f"on {subject}: {answer.said[:60]!r}")
-
-    return "; ".join(quotes)
+    first = list(answers.items())[:N_REPORTED]
+    return "; ".join(
+        f"on {' and '.join(repr(text) for text in question if text)}: {answer.said[:60]!r}"
+        for question, answer in first
+    )
 
 
 def agreement(first: dict[Question, Answer], second: dict[Question, Answer]) -> list[dict[str, Any]]:

@@ -10,19 +10,15 @@ from ood_lightning.data.artifacts.typed import STRICT, decode_json
 from ood_lightning.filtering.judges.base import Answer, JudgeError, Question
 
 
-@dataclass(frozen=True)
-class _Line:
+@dataclass(frozen=True, kw_only=True)
+class _Line(Answer):
     """One line of the file: a judge's answer to a question. What the judge did not give is left out."""
 
     __pydantic_config__: ClassVar = STRICT
+    yes: bool
     judge: str
     word: str
-    yes: bool
     name: str | None = None
-    said: str = ""
-    margin: float | None = None
-    mass: float | None = None
-    tokens: int = 0
 
 
 class Decisions:
@@ -88,5 +84,5 @@ class Decisions:
 
 def _entry(judge: str, question: Question, answer: Answer) -> dict[str, object]:
     """A decision as a JSON object, without the fields that the judge did not give."""
-    filled = {key: value for key, value in answer._asdict().items() if value not in (None, "", 0) or key == "yes"}
+    filled = {key: value for key, value in vars(answer).items() if value not in (None, "", 0) or key == "yes"}
     return {"judge": judge, "word": question.word, "name": question.name, **filled}

@@ -29,9 +29,7 @@ def filtered_set(
         session: of the judge.
         adjectives: those of its negatives that take the templates for adjectives; None where the prompts have none.
     """
-    supervision = list(label_set.supervision)
-    if session.judge.llm and "llm" not in supervision:
-        supervision.append("llm")
+    added = ["llm"] if session.judge.llm and "llm" not in label_set.supervision else []
 
     recipe = {
         **label_set.recipe,
@@ -42,7 +40,7 @@ def filtered_set(
             "rules": vars(rules),
             "counts": counts(verdicts),
         },
-        "supervision": supervision,
+        "supervision": [*label_set.supervision, *added],
     }
 
     kept = [verdict for verdict in verdicts if verdict.reason == "kept"]
@@ -56,8 +54,7 @@ def filtered_set(
 
 def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
     """Number of words that were to be filtered, and how many of them each reason has, by its name."""
-    by_reason: Counter[str] = Counter(sorted(verdict.reason for verdict in verdicts))
-    return {"given": len(verdicts), **by_reason}
+    return {"given": len(verdicts), **Counter[str](sorted(verdict.reason for verdict in verdicts))}
 
 
 def write_report(
@@ -74,8 +71,7 @@ def write_report(
     Returns:
         The content of `report.json`.
     """
-    dropped = [verdict for verdict in verdicts if verdict.reason != "kept"]
-    _write_csv(folder / "dropped.csv", Verdict._fields, dropped)
+    _write_csv(folder / "dropped.csv", Verdict._fields, [verdict for verdict in verdicts if verdict.reason != "kept"])
 
     report: dict[str, Any] = {
         "counts": counts(verdicts),

@@ -87,8 +87,7 @@ def cleaned(words: Sequence[str], hash_order: bool = False) -> tuple[list[Verdic
         else:
             kept[word] = Verdict(word, original, "kept")
 
-    order = set(kept) if hash_order else kept
-    return [kept[word] for word in order], dropped
+    return [kept[word] for word in (set(kept) if hash_order else kept)], dropped
 
 
 def negfilter(
@@ -119,8 +118,8 @@ def negfilter(
         if not to_ask:
             break
 
-        answers = ask([Question(words[row].word, name) for row, name in to_ask])
-        for (row, name), is_subcategory in zip(to_ask, answers, strict=True):
+        questions = [Question(words[row].word, name) for row, name in to_ask]
+        for (row, name), is_subcategory in zip(to_ask, ask(questions), strict=True):
             if is_subcategory:
                 verdicts[row] = words[row]._replace(reason="subcategory", name=name)
 

@@ -76,13 +76,12 @@ def resampled(
     metrics = torch.empty(3, resamples, len(ood_scores), id_scores.shape[1], dtype=torch.float64)
     for start in range(0, resamples, block):
         count = min(block, resamples - start)
-        done = slice(start, start + count)
         id_counts, *ood_counts = [_drawn(n, count, draw) for n, draw in zip(sizes, draws, strict=True)]  # (count, n)
 
         for k, by_set in enumerate(measures):
             id_sums = _sums(id_counts[:, id_order[:, k]])
             for s, measure in enumerate(by_set):
-                metrics[:, done, s, k] = measure(id_sums, ood_counts[s])
+                metrics[:, start : start + count, s, k] = measure(id_sums, ood_counts[s])
 
         on_progress(count)
 

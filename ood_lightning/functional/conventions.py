@@ -29,8 +29,7 @@ def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_ood_stable(torch.arange(20) / 20, torch.tensor([0.0, 0.02, 0.5, 0.9]))
         tensor(0.7500, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
-    caught, accepted = counts_by_threshold(id_scores, ood_scores)
+    caught, accepted = counts_by_threshold(*as_float64_scores(id_scores, ood_scores, tpr))
 
     first_full = int((caught == len(id_scores)).nonzero()[0])  # lower thresholds only let in more OOD
     # In floats on purpose: 0.9 and 1.0 are equally far from 0.95, and the published routine takes 0.9 by rounding.

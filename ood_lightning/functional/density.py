@@ -137,8 +137,7 @@ def nearest_neighbours(features: Tensor, bank: Tensor, k: int = 1, temperature: 
 
 def _nearest(features: Tensor, fitted: Gaussians) -> Tensor:
     """Squared distance to the nearest class mean, (B,); whitened once, so that a class costs D and not D^2."""
-    white_features = features.double() @ fitted.whitener  # (B, D)
-    white_means = fitted.means @ fitted.whitener  # (K, D)
+    white_features, white_means = (side.double() @ fitted.whitener for side in (features, fitted.means))
     # By differences: the faster way, over a product of both, cancels digits near a mean.
     distances: Tensor = torch.cdist(white_features, white_means, compute_mode="donot_use_mm_for_euclid_dist")  # (B, K)
     return distances.square().amin(dim=1)

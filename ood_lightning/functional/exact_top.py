@@ -83,8 +83,7 @@ def exact_top(
     slack = _slack(queries, bank)  # (n_all,)
 
     values, indices = [], []
-    for rows in row_blocks:
-        rows = rows.to(queries.device)
+    for rows in (block_of_rows.to(queries.device) for block_of_rows in row_blocks):
         block_values = slack.new_empty(len(rows), k)
         block_indices = slack.new_empty(len(rows), k, dtype=torch.long)
 

@@ -67,10 +67,8 @@ def grouped_share_half(
         _half(scale * _half(features @ _half(texts).T)) for texts in (positives, negatives)
     )
 
-    shares = []
-    for rows in members:
-        probabilities = _half(torch.cat([positive_logits, negative_logits[:, rows]], dim=1).softmax(dim=1))
-        shares.append(probabilities[:, : len(positives)].sum(dim=1))  # of (B, P + n)
+    logits = (torch.cat([positive_logits, negative_logits[:, rows]], dim=1) for rows in members)  # (B, P + n)
+    shares = [_half(of_group.softmax(dim=1))[:, : len(positives)].sum(dim=1) for of_group in logits]
     return _half(_half(torch.stack(shares)).mean(dim=0)).double()
 
 

@@ -1,7 +1,5 @@
 """The order in which a mixed stream of ID and OOD images comes."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -37,7 +35,7 @@ def interleave(n_id: int, n_ood: int, *, seed: int, order: int, id_per_ood: floa
 
     kept_id, kept_ood = n_id, n_ood
     if id_per_ood is not None:
-        if not (math.isfinite(id_per_ood) and id_per_ood > 0):
+        if not 0 < id_per_ood < torch.inf:
             raise SettingsError(f"id_per_ood is {id_per_ood}, expected ID images per OOD image, above 0")
         kept_ood = min(n_ood, int(n_id / id_per_ood + 1e-9))  # 7 / 0.28 is 24.999... in floats
         kept_id = min(n_id, round(id_per_ood * kept_ood))

@@ -86,8 +86,8 @@ def contingency(clusters: Tensor, classes: Tensor) -> Tensor:
 
     row_names, rows = clusters.unique(return_inverse=True)
     column_names, columns = classes.unique(return_inverse=True)
-    n_rows, n_columns = len(row_names), len(column_names)
-    return torch.bincount(rows * n_columns + columns, minlength=n_rows * n_columns).view(n_rows, n_columns)
+    cells = rows * len(column_names) + columns
+    return torch.bincount(cells, minlength=len(row_names) * len(column_names)).view(len(row_names), -1)
 
 
 def normalised_mutual_information(table: Tensor) -> float:

@@ -163,8 +163,7 @@ def as_float64_scores(id_scores: Tensor, ood_scores: Tensor, tpr: float = 1.0) -
         raise EmptySideError(len(id_scores), len(ood_scores))
 
     for name, scores in (("ID", id_scores), ("OOD", ood_scores)):
-        bad = int((~scores.isfinite()).sum())
-        if bad:
+        if bad := int((~scores.isfinite()).sum()):
             raise NotFiniteScoresError(
                 f"{bad} of {len(scores)} {name} scores are NaN or infinite and cannot be ranked: look for "
                 f"half-precision overflow or a zero feature vector where they were made"

@@ -27,7 +27,6 @@ What is computed in which precision, and why:
 - **The best k exactly**: float32 only chooses candidates, see :mod:`ood_lightning.functional.exact_top`.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -143,11 +142,11 @@ def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor,
     if size > block:  # one group is more than a product may hold
         return torch.stack([log_mass(features, texts[rows], scale, block=block) for rows in groups], dim=1)
 
-    masses = []
-    for members in groups.split(block // size):  # whole groups, at most `block` texts together
-        products = product(features, texts[members.flatten()])  # (B, g * n)
-        masses.append(_log_sum_exp(products.view(len(features), len(members), size), scale))  # (B, g, n) -> (B, g)
-    return torch.cat(masses, dim=1)
+    products = (  # (B, g, n): whole groups, at most `block` texts together
+        product(features, texts[members.flatten()]).view(len(features), len(members), size)
+        for members in groups.split(block // size)
+    )
+    return torch.cat([_log_sum_exp(part, scale) for part in products], dim=1)
 
 
 def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_block: int = 1024) -> Top:
@@ -171,8 +170,8 @@ def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_blo
     if not 1 <= k <= len(texts):
         raise ValueError(f"k is {k}, expected 1 to {len(texts)} (the number of texts)")
 
-    rows = torch.arange(len(features)).split(row_block)
-    return Top(*exact_top(features, texts, k, block, rows, exclude_self=False))
+    row_blocks = torch.arange(len(features)).split(row_block)
+    return Top(*exact_top(features, texts, k, block, row_blocks, exclude_self=False))
 
 
 def neighbours(
@@ -213,13 +212,11 @@ def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
     The largest product is subtracted first, so that no exponential overflows. ``torch.logsumexp`` would hold one copy
     more. On a processor a few rows at a time: float64 copies that stay in its cache made this four times faster.
     """
-    if not (math.isfinite(scale) and scale > 0):
+    if not 0 < scale < torch.inf:
         raise ValueError(f"scale is {scale}, expected CLIP's multiplier itself (about 100), finite and above 0")
 
-    rows_at_once = len(products)
-    if products.device.type == "cpu" and len(products):
-        rows_at_once = max(1, _CACHED // products[:1].numel())
-    if rows_at_once < len(products):
+    rows_at_once = max(1, _CACHED // max(1, products[:1].numel()))
+    if products.device.type == "cpu" and rows_at_once < len(products):
         return torch.cat([_log_sum_exp(part, scale) for part in products.split(rows_at_once)])
 
     largest = products.amax(dim=-1, keepdim=True).double()

@@ -127,5 +127,6 @@ def adapted_log_odds(
     Returns:
         Nats, float64, shape ``(B,)``; equal to NegLabel's where the adapter and the tuning changed nothing.
     """
-    image = unit(adapted(features, adapter))
-    return grouped_log_odds(image, positives, unit(negatives), scale, groups, permutation_seed)
+    return grouped_log_odds(
+        unit(adapted(features, adapter)), positives, unit(negatives), scale, groups, permutation_seed
+    )

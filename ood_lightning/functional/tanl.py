@@ -30,12 +30,15 @@ def noise_images(shape: tuple[int, ...], per_kind: int, seed: int) -> Tensor:
     def uniform() -> Tensor:
         return torch.rand(size, generator=draw)
 
-    gauss = torch.randn(size, generator=draw)
-    flat = uniform()
-    poisson = torch.poisson(torch.full(size, 5.0), generator=draw)
-    gamma = -(1 - uniform()).log() - (1 - uniform()).log()  # two exponential waiting times
-    salt_and_pepper = (uniform() >= 0.5).float()
-    return torch.cat([_to_unit_range(gauss), flat, _to_unit_range(poisson), _to_unit_range(gamma), salt_and_pepper])
+    return torch.cat(
+        [
+            _to_unit_range(torch.randn(size, generator=draw)),
+            uniform(),
+            _to_unit_range(torch.poisson(torch.full(size, 5.0), generator=draw)),
+            _to_unit_range(-(1 - uniform()).log() - (1 - uniform()).log()),  # Gamma: two exponential waiting times
+            (uniform() >= 0.5).float(),
+        ]
+    )
 
 
 def otsu_threshold(scores: Tensor, steps: int = 100) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
@@ -41,8 +42,9 @@ class ClusterMine(LabelSource):
         clusters = Clusters.read(self.votes, training_set) if self.votes else available[Clusters]
 
         nearest, recipe = training_set.nearest(vocabulary), training_set.recipe(vocabulary)
-        elected = clustermine(clusters.assignments, nearest.indices, nearest.values, vocabulary.words.words, recipe)
-        return vocabulary.with_adjectives(elected)
+        return vocabulary.with_adjectives(
+            clustermine(clusters.assignments, nearest.indices, nearest.values, vocabulary.words.words, recipe)
+        )
 
 
 def clustermine(
@@ -61,16 +63,13 @@ def clustermine(
         A label set, its positives by falling number of images, then in the corpus's order.
     """
     election = elect(assignments, nearest, cosines)
-    counts = zip(election.winner.tolist(), election.votes.tolist(), election.size.tolist(), strict=True)
+    elected, position, clusters = election.winner.unique(return_inverse=True, return_counts=True)
+    images, agreeing = (torch.zeros_like(elected).index_add_(0, position, n) for n in (election.size, election.votes))
 
-    support: dict[int, tuple[int, int, int]] = {}  # word -> clusters that elected it, their images, those that agree
-    for winner, votes, size in counts:
-        clusters, images, agreeing = support.get(winner, (0, 0, 0))
-        support[winner] = (clusters + 1, images + size, agreeing + votes)
-
-    ranked = sorted(support.items(), key=lambda entry: (-entry[1][1], entry[0]))
+    order = images.argsort(descending=True, stable=True)  # of equally many, the earlier word
+    columns = (column[order].tolist() for column in (elected, clusters, images, agreeing))
     positives = tuple(
-        Positive(words[word], clusters, images, round(agreeing / images, 4))
-        for word, (clusters, images, agreeing) in ranked
+        Positive(words[word], n_clusters, n_images, round(n_agreeing / n_images, 4))
+        for word, n_clusters, n_images, n_agreeing in zip(*columns, strict=True)
     )
     return LabelSet(positives, None, {"method": "ClusterMine", **recipe, "supervision": ["id_images"]})

@@ -55,6 +55,5 @@ class InitialPositives(NamedTuple):
         if self.origin is not None:
             origin = {"method": self.origin.recipe.get("method"), "sha256": self.origin.sha256}
             recipe = {**mined.recipe, "positives": origin, "supervision": list(self.origin.supervision)}
-            added = mined.positives[len(self.positives) :]
-            mined = replace(mined, positives=self.positives + added, recipe=recipe)
+            mined = replace(mined, positives=self.positives + mined.positives[len(self.positives) :], recipe=recipe)
         return vocabulary.with_adjectives(mined, names=self.n_names)

@@ -74,8 +74,7 @@ class InterNegNegatives(LabelSource):
         """Cosine of each name to the mean image of its class."""
         images, names = available[IDTrainingSet].images.features, read_names(self.names)
         features = vocabulary.encode(names, "ID names")
-        nearest = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else None
-        labels = images.label if nearest is None else nearest
+        labels = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else images.label
         if self.shots < 1 or labels.max() < 0 or labels.max() >= len(names):
             raise LabelSetError(
                 f"InterNegNegatives has {self.shots} shots, set {images.name!r} labels up to {int(labels.max())}, and "

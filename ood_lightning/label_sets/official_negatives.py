@@ -45,8 +45,9 @@ class NegLabelNegatives(LabelSource):
         initial = InitialPositives.read(self.names, vocabulary)
         features, recipe = initial.encode(vocabulary), {"method": self.method, **vocabulary.recipe()}
         options = {name: value for name, value in vars(self).items() if name != "names"}
-        mined = mine_by_part(initial.words, features, vocabulary.words, vocabulary.features, recipe, **options)
-        return initial.with_provenance(mined, vocabulary)
+        return initial.with_provenance(
+            mine_by_part(initial.words, features, vocabulary.words, vocabulary.features, recipe, **options), vocabulary
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,12 @@ class AugmentedNames(LabelSource):
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
         initial = InitialPositives.read(self.names, vocabulary)
-        features, recipe = initial.encode(vocabulary), vocabulary.recipe()
-        words = vocabulary.words.words
-        augmented = augment(initial.words, features, words, vocabulary.features, self.count, recipe)
+        augmented = augment(
+            initial.words,
+            initial.encode(vocabulary),
+            vocabulary.words.words,
+            vocabulary.features,
+            self.count,
+            vocabulary.recipe(),
+        )
         return initial.with_provenance(augmented, vocabulary)

@@ -37,8 +37,9 @@ class PosMine(LabelSource):
         """Count the votes of all images."""
         training_set = available[IDTrainingSet]
         nearest, recipe = training_set.nearest(vocabulary).indices, training_set.recipe(vocabulary)
-        counted = posmine(nearest, vocabulary.words.words, self.min_images, recipe, self.max_positives)
-        return vocabulary.with_adjectives(counted)
+        return vocabulary.with_adjectives(
+            posmine(nearest, vocabulary.words.words, self.min_images, recipe, self.max_positives)
+        )
 
 
 def posmine(
@@ -61,15 +62,14 @@ def posmine(
         raise LabelSetError(f"PosMine: max_positives is {max_positives}, expected at least 1")
 
     n_images = counts(nearest, len(words)).tolist()
-    kept = [(n, row) for row, n in enumerate(n_images) if n >= min_images]
+    kept = sorted((-n, row) for row, n in enumerate(n_images) if n >= min_images)
     if not kept:
         raise LabelSetError(
             f"PosMine: no word is the nearest of {min_images} images (the most frequent has {int(max(n_images))} of "
             f"{len(nearest)}): lower min_images"
         )
 
-    kept.sort(key=lambda entry: (-entry[0], entry[1]))
-    positives = tuple(Positive(words[row], images=int(n)) for n, row in kept[:max_positives])
+    positives = tuple(Positive(words[row], images=-n) for n, row in kept[:max_positives])
     recipe = {"method": "PosMine", **recipe, "min_images": min_images, "supervision": ["id_images"]}
     if max_positives is not None:
         recipe["most"] = max_positives

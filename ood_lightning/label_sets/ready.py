@@ -47,13 +47,12 @@ class MadeLabelSet:
 
     def ready(self, device: torch.device) -> ReadyLabelSet:
         """The set with its words and their features on a device."""
-        vocabulary = self.vocabulary
         return ReadyLabelSet(
             self.label_set,
-            label_features(self.label_set, vocabulary, device),
-            texts_of(self.label_set, vocabulary),
-            vocabulary.prompts.fingerprint,
-            encode=partial(vocabulary.bank.encode, prompts=vocabulary.prompts),
+            label_features(self.label_set, self.vocabulary, device),
+            texts_of(self.label_set, self.vocabulary),
+            self.vocabulary.prompts.fingerprint,
+            encode=partial(self.vocabulary.bank.encode, prompts=self.vocabulary.prompts),
             positives_under=self._positives_under,
         )
 
@@ -61,14 +60,14 @@ class MadeLabelSet:
         """Features of the positives under the tower that `make` makes of the run's encoder."""
         bank, prompts = self.vocabulary.bank, self.vocabulary.prompts.without_adjectives()
         tower = make(bank.encoder)
-        texts = TextBank(tower, bank.cache_dir)
-        return texts.features(self.label_set.words, prompts, f"positives under {tower.name}")
+        return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, f"positives under {tower.name}")
 
 
 def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
     """The words 'needs ...' for each source that requires an input which is not available, by its name."""
-    missing = {name: available.lacking(source.required_inputs) for name, source in sources.items()}
-    return {name: needed(kinds) for name, kinds in missing.items() if kinds}
+    return {
+        name: needed(kinds) for name, source in sources.items() if (kinds := available.lacking(source.required_inputs))
+    }
 
 
 def make_label_sets(
@@ -130,8 +129,8 @@ def texts_of(label_set: LabelSet, vocabulary: Vocabulary) -> Texts:
     """The words of a label set, in the order of its features."""
     if label_set.negatives is not None:
         return Texts(label_set.words, label_set.negatives)
-    words = vocabulary.words.words
-    return Texts(label_set.words, [words[row] for row in _rest(label_set, vocabulary).tolist()])
+    rest = _rest(label_set, vocabulary).tolist()
+    return Texts(label_set.words, [vocabulary.words.words[row] for row in rest])
 
 
 def _rest(label_set: LabelSet, vocabulary: Vocabulary) -> Tensor:

@@ -41,25 +41,21 @@ class Stored(LabelSource):
         label_set = LabelSet.read(locate(self.path))
         encoder = vocabulary.bank.encoder
         label_set.check_encoder(encoder.fingerprint, encoder.name)
-        if label_set.negatives is None:
-            self._check_corpus(label_set, vocabulary)
-        self._check_prompts(label_set, vocabulary.prompts)
+        self._check_recipe(label_set, vocabulary)
         return label_set
 
-    def _check_corpus(self, label_set: LabelSet, vocabulary: Vocabulary) -> None:
-        """Refuse another corpus than the one whose other words are the negatives."""
+    def _check_recipe(self, label_set: LabelSet, vocabulary: Vocabulary) -> None:
+        """Refuse another corpus than the one whose other words are the negatives, and other prompts."""
         made_with, words = label_set.recipe.get("corpus", {}), vocabulary.words
-        current = corpus_recipe(words, vocabulary.prompts)
-        if any(made_with.get(key) != value for key, value in current.items() if key.endswith("sha256")):
+        hashes = {key: value for key, value in corpus_recipe(words, vocabulary.prompts).items() if "sha256" in key}
+        if label_set.negatives is None and any(made_with.get(key) != value for key, value in hashes.items()):
             raise LabelSetError(
                 f"{self.path}: its negatives are the rest of corpus {made_with.get('name')!r} "
                 f"({made_with.get('words')} words), the run uses {words.name!r} ({len(words)} words). Name one corpus "
                 f"in both, or give this set its own: ood_lightning.label_sets.sources.WithCorpus."
             )
 
-    def _check_prompts(self, label_set: LabelSet, prompts: Prompts) -> None:
-        """Refuse other prompts than those that the set was made with: scores would differ in silence."""
-        made_with, current = label_set.recipe.get("prompts"), prompts_recipe(prompts)
+        made_with, current = label_set.recipe.get("prompts"), prompts_recipe(vocabulary.prompts)
         if not made_with or made_with == current:
             return
 
@@ -137,8 +133,8 @@ class IDNames(LabelSource):
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
-        recipe = vocabulary.recipe(supervision=["id_names"], method="names")
-        return LabelSet(tuple(Positive(name) for name in read_names(self.names)), (), recipe)
+        names = tuple(Positive(name) for name in read_names(self.names))
+        return LabelSet(names, (), vocabulary.recipe(supervision=["id_names"], method="names"))
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,9 @@ class IDTrainingSet(Input):
         Computed once for each vocabulary, since every image is compared with every word.
         """
         if vocabulary.key not in self.nearest_by_vocabulary:
-            image = self.images.features.image
-            self.nearest_by_vocabulary[vocabulary.key] = nearest_words(image, vocabulary.features, self.device)
+            self.nearest_by_vocabulary[vocabulary.key] = nearest_words(
+                self.images.features.image, vocabulary.features, self.device
+            )
         return self.nearest_by_vocabulary[vocabulary.key]
 
     def recipe(self, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -101,8 +102,9 @@ def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[st
     if (features.label >= 0).any():
         available = available.offering(IDLabels, lambda: IDLabels(features.label.to(device)))
     if "tower" in features.columns:
-        tower = features.columns["tower"]
-        available = available.offering(TowerFeatures, lambda: TowerFeatures(tower.rows(0, len(features)).to(device)))
+        available = available.offering(
+            TowerFeatures, lambda: TowerFeatures(features.columns["tower"].rows(0, len(features)).to(device))
+        )
     return available
 
 
@@ -115,11 +117,9 @@ def nearest_words(image: Tensor, word_features: Tensor, device: torch.device) ->
         device: where the products are taken; holds V * D * 4 bytes of words.
     """
     words = word_features.to(device)
-    values, indices = [], []
+    tops = []
     with bar(len(image), f"match with {len(words):,} words", "img") as progress_bar:
         for block in torch.split(image, ROWS):
-            top = top_k(unit(block.to(device)), words, 1)
-            values.append(top.values[:, 0].cpu())
-            indices.append(top.indices[:, 0].cpu())
+            tops.append(top_k(unit(block.to(device)), words, 1))
             progress_bar.update(len(block))
-    return Top(torch.cat(values), torch.cat(indices))
+    return Top(*(torch.cat(column)[:, 0].cpu() for column in zip(*tops, strict=True)))

@@ -96,12 +96,9 @@ class Vocabulary:
         }
         if id_set is not None:
             recipe["id_set"] = {"name": id_set.name, "pictures": id_set.n_samples, "fingerprint": id_set.fingerprint}
-        recipe["versions"] = {
-            "ood_lightning": __version__,
-            "torch": version("torch"),
-            "open_clip": version("open_clip_torch"),
-        }
-        return recipe | settings
+
+        packages = {"torch": version("torch"), "open_clip": version("open_clip_torch")}
+        return {**recipe, "versions": {"ood_lightning": __version__, **packages}, **settings}
 
     def with_adjectives(self, label_set: LabelSet, names: int = 0) -> LabelSet:
         """The set, whose recipe then says which of its words take the templates for adjectives.
@@ -115,8 +112,7 @@ class Vocabulary:
         if self.prompts.adjectives is None:
             return label_set
         sides = {"positives": label_set.words[names:], "negatives": label_set.negatives or ()}
-        known = self.words.adjectives
-        marked = {side: [word for word in listed if word in known] for side, listed in sides.items()}
+        marked = {side: [word for word in listed if word in self.words.adjectives] for side, listed in sides.items()}
         return replace(label_set, recipe={**label_set.recipe, "adjectives": marked})
 
 

@@ -42,7 +42,7 @@ def test_an_unfinished_line_is_cut_off_once_more_decisions_come(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b"{}", "judge is missing (and 2 more)"),
+        (b"{}", "yes is missing (and 2 more)"),
         (LINE.replace("true", '"maybe"').encode(), "yes is 'maybe': input should be a valid boolean"),
         (LINE.replace("null", "7").encode(), "name is 7: input should be a valid string"),
         (LINE.replace("word", "wrod").encode(), "word is missing"),

@@ -3,6 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from ood_lightning.errors import UserError
@@ -24,7 +25,8 @@ class Question(NamedTuple):
     name: str | None = None
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """What a judge said.
 
     Attributes:
@@ -45,8 +47,8 @@ class Answer(NamedTuple):
 class Judge(ABC):
     """Answers questions with yes or no. A config names a subclass by its class path; there is no other registry."""
 
-    llm: ClassVar[bool]  # whether its answers may hold a language model's knowledge; label sets then say `llm`
-    remembered: ClassVar[bool]  # whether its answers cost enough to be kept on disk
+    llm: ClassVar[bool] = True  # whether its answers may hold a language model's knowledge; label sets then say `llm`
+    remembered: ClassVar[bool] = True  # whether its answers cost enough to be kept on disk
 
     @property
     @abstractmethod
@@ -79,8 +81,10 @@ def wording(question: Question, misspelt: bool) -> str:
         misspelt: write 'subcatgeory', as the published code does.
     """
     if question.name is None:
-        like = "the name of a city, country, mountain, river, or any unique place or entity"
-        return f"Is '{question.word}' a proper noun, like {like}?"
+        return (
+            f"Is '{question.word}' a proper noun, like the name of a city, country, mountain, river, or any unique "
+            f"place or entity?"
+        )
 
     subcategory = "subcatgeory" if misspelt else "subcategory"
     return f"Is '{question.word}' a {subcategory} of '{question.name}'?"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -31,8 +31,7 @@ class ChatTokens:
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         """Token ids of prompts, in which the chat template has written the special tokens already."""
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return ids
+        return cast(list[list[int]], self.tokenizer(texts, add_special_tokens=False)["input_ids"])
 
     @cached_property
     def _template(self) -> str:
@@ -76,8 +75,8 @@ class ChatTokens:
     @property
     def padding(self) -> int:
         """Token to pad with. Any will do, since the mask hides it."""
-        tokenizer = self.tokenizer
-        return next((int(i) for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
+        tokens = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        return next((int(token) for token in tokens if token is not None), 0)
 
     def padded(self, batch: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, both (B, longest), padded on the left: every row's next token is in the last column."""
@@ -85,14 +84,3 @@ class ChatTokens:
         ids = torch.tensor([[self.padding] * (width - len(tokens)) + [*tokens] for tokens in batch])
         mask = torch.tensor([[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in batch])
         return ids, mask
-
-
-def shared_length(sequences: Sequence[list[int]]) -> int:
-    """Number of tokens with which all sequences begin.
-
-    >>> shared_length([[1, 2, 5], [1, 2, 4, 4], [1, 2]])
-    2
-    """
-    first, last = min(sequences), max(sequences)  # in lexicographic order: what these two begin with, all begin with
-    pairs = zip(first, last, strict=False)
-    return next((position for position, (one, other) in enumerate(pairs) if one != other), len(first))

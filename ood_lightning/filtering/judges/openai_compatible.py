@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import islice
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -71,8 +71,6 @@ class OpenAICompatibleJudge(Judge):
         sample: leave the temperature to the server instead of asking for 0.
     """
 
-    llm: ClassVar[bool] = True
-    remembered: ClassVar[bool] = True
     url: str
     model: str
     key_variable: str | None = None
@@ -131,11 +129,8 @@ class OpenAICompatibleJudge(Judge):
             raise failure
 
     def _key(self) -> str | None:
-        if self.key_variable is None:
-            return None
-
-        key = os.environ.get(self.key_variable)
-        if not key:
+        key = os.environ.get(self.key_variable or "")
+        if self.key_variable is not None and not key:
             raise JudgeError(f"the environment variable {self.key_variable} holds no API key for {self.url}: set it")
         return key
 
@@ -165,14 +160,9 @@ class OpenAICompatibleJudge(Judge):
                 {"role": "user", "content": wording(question, self.misspelt)},
             ],
             "max_tokens": self.max_tokens,
+            **({} if self.sample else {"temperature": 0}),
         }
-        if not self.sample:
-            body["temperature"] = 0
-
-        headers = {"Content-Type": "application/json"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
         return _read_reply(self._send(request, key))
 

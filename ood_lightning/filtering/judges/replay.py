@@ -21,7 +21,7 @@ class ReplayJudge(Judge):
         judge: whose decisions to take where a file holds those of several judges: its identity, or the beginning of it.
     """
 
-    llm: ClassVar[bool] = True  # the files do not say whether a language model made the decisions
+    # `llm` stays true: the files do not say whether a language model made the decisions
     remembered: ClassVar[bool] = False
     files: list[str]
     judge: str | None = None
@@ -34,8 +34,7 @@ class ReplayJudge(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """By look-up; a question that the files do not hold is an error."""
-        missing = [question for question in questions if question not in self.decisions]
-        if missing:
+        if missing := [question for question in questions if question not in self.decisions]:
             word, name = missing[0]
             predicate = "a proper noun" if name is None else f"a subcategory of {name!r}"
             raise JudgeError(
@@ -81,8 +80,7 @@ def read_released(path: Path) -> dict[Question, bool]:
         JudgeError: the file cannot be read, or a line has another form; names the line and the field.
     """
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise JudgeError(f"{path} cannot be read: {error}") from error
 

@@ -11,14 +11,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, wording, yes_or_no
-from ood_lightning.filtering.judges.chat_tokens import ChatTokens, shared_length
+from ood_lightning.filtering.judges.chat_tokens import ChatTokens
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,6 @@ class TransformersJudge(Judge):
         seed: of the sampling, set once a run.
     """
 
-    llm: ClassVar[bool] = True
-    remembered: ClassVar[bool] = True
     model: str
     mode: Literal["logits", "generate"] = "logits"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -113,7 +112,8 @@ class TransformersJudge(Judge):
 
     def _shared_prefix(self, tokens: list[list[int]]) -> Prefix:
         """What all questions begin with, computed once; at least one token of every question is left to read."""
-        length = min(shared_length(tokens), min(map(len, tokens)) - 1)
+        shared = list(takewhile(lambda column: len(set(column)) == 1, zip(*tokens, strict=False)))
+        length = min(len(shared), min(map(len, tokens)) - 1)
         if length == 0:
             return Prefix(0, None)
 

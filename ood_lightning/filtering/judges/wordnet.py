@@ -9,8 +9,6 @@ frequent or any sense, taxa, genera), it was made on that paper's released decis
 the table.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,44 +18,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from ood_lightning.filtering.judges.base import Answer, Judge, Question
+from ood_lightning.filtering.rules import clean
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 
 SMALL_WORDS = {"a", "an", "and", "at", "de", "des", "du", "for", "in", "la", "of", "on", "the", "to"}
-
-
-@dataclass(frozen=True)
-class WordNetJudge(Judge):
-    """Answers from WordNet 3.0's nouns, offline and at once.
-
-    Args:
-        folder: with WordNet's `data.noun` and `index.noun`, such as /usr/share/wordnet or nltk's `corpora/wordnet`;
-            None takes the graph that comes with this package.
-        cousins: with 0, a subcategory is what WordNet's graph says. Above 0, a word counts as a subcategory of a name
-            too if it lies below a direct hypernym of the name, and that hypernym has at most this many synsets below
-            it, itself included. This finds more of what a language model calls a subcategory, and more of what it does
-            not.
-    """
-
-    llm: ClassVar[bool] = False
-    remembered: ClassVar[bool] = False
-    folder: str | None = None
-    cousins: int = 0
-
-    @property
-    def identity(self) -> str:
-        """Release and options."""
-        return f"WordNet {self._index.graph.version}, cousins {self.cousins}"
-
-    def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
-        """By look-up."""
-        index = self._index
-        for row, (word, name) in enumerate(questions):
-            yes = index.is_proper(word) if name is None else index.is_kind(word, name, self.cousins)
-            yield [(row, Answer(yes))]
-
-    @cached_property
-    def _index(self) -> Index:
-        return Index(frozen_graph() if self.folder is None else read_wndb(Path(self.folder).expanduser()))
 
 
 class Index:
@@ -88,9 +52,8 @@ class Index:
         if not senses:
             return False
 
-        is_instance = bool(self.graph.instance_of[senses[0]])
         lemmas = {sense: next(lemma for lemma in self.graph.lemmas[sense] if bare(lemma) == word) for sense in senses}
-        return is_instance or all(
+        return bool(self.graph.instance_of[senses[0]]) or all(
             capitalised(lemma) and not self._above(sense) & self._taxa for sense, lemma in lemmas.items()
         )
 
@@ -104,12 +67,9 @@ class Index:
         name_senses = self._name_senses(name)
         if above & name_senses:
             return True
-        if cousins == 0:
-            return False
 
         parents = {parent for name_sense in name_senses for parent in self.graph.hypernyms[name_sense]}
-        shared = (above & parents) - {sense}
-        return any(self._n_kinds[parent] <= cousins for parent in shared)
+        return cousins > 0 and any(self._n_kinds[parent] <= cousins for parent in (above & parents) - {sense})
 
     @cached_property
     def _n_kinds(self) -> Counter[int]:
@@ -151,17 +111,50 @@ class Index:
         words = bare(name).split()
         for split in range(len(words) - 1, 0, -1):
             classes = set(self._known(" ".join(words[split:])))
-            kinds = [sense for sense in self._known(" ".join(words[:split])) if self._above(sense) & classes]
-            if kinds:
+            if kinds := [sense for sense in self._known(" ".join(words[:split])) if self._above(sense) & classes]:
                 return frozenset(kinds)
 
         return frozenset()
 
 
+@dataclass(frozen=True)
+class WordNetJudge(Judge):
+    """Answers from WordNet 3.0's nouns, offline and at once.
+
+    Args:
+        folder: with WordNet's `data.noun` and `index.noun`, such as /usr/share/wordnet or nltk's `corpora/wordnet`;
+            None takes the graph that comes with this package.
+        cousins: with 0, a subcategory is what WordNet's graph says. Above 0, a word counts as a subcategory of a name
+            too if it lies below a direct hypernym of the name, and that hypernym has at most this many synsets below
+            it, itself included. This finds more of what a language model calls a subcategory, and more of what it does
+            not.
+    """
+
+    llm: ClassVar[bool] = False
+    remembered: ClassVar[bool] = False
+    folder: str | None = None
+    cousins: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Release and options."""
+        return f"WordNet {self._index.graph.version}, cousins {self.cousins}"
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
+        """By look-up."""
+        index = self._index
+        for row, (word, name) in enumerate(questions):
+            yes = index.is_proper(word) if name is None else index.is_kind(word, name, self.cousins)
+            yield [(row, Answer(yes))]
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(frozen_graph() if self.folder is None else read_wndb(Path(self.folder).expanduser()))
+
+
 def bare(text: str) -> str:
     """Lower-case letters, hyphens and single blanks."""
-    kept = (c for c in text.replace("_", " ").lower() if c.isalpha() or c in "- ")
-    return " ".join("".join(kept).split())
+    return clean(text.replace("_", " ").lower())
 
 
 def capitalised(lemma: str) -> bool:

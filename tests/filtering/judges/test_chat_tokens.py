@@ -1,9 +1,13 @@
 """Prompts and first tokens of a chat model, with a tokenizer whose tokens are letters."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 
 from ood_lightning.filtering.judges.base import JudgeError
-from ood_lightning.filtering.judges.chat_tokens import ChatTokens, shared_length
+from ood_lightning.filtering.judges.chat_tokens import ChatTokens
+from ood_lightning.filtering.judges.transformers import Loaded, TransformersJudge
 
 pytest.importorskip("jinja2")
 
@@ -63,8 +67,11 @@ def test_rows_are_padded_on_the_left_with_a_token_that_the_mask_hides():
 
 
 @pytest.mark.parametrize(
-    ("sequences", "expected"),
-    [([[1, 2, 3], [1, 2, 4], [1, 2]], 2), ([[1], [2]], 0), ([[5, 5]], 2), ([[3, 1], [3, 2], [2, 1]], 0)],
+    ("tokens", "expected"),
+    [([[1, 2, 3], [1, 2, 4], [1, 2]], 1), ([[1], [2]], 0), ([[5, 5]], 1), ([[3, 1, 4], [3, 1, 5], [3, 2, 6]], 1)],
 )
-def test_the_length_that_all_share(sequences: list[list[int]], expected: int):
-    assert shared_length(sequences) == expected
+def test_what_all_questions_begin_with_is_read_once_and_leaves_each_a_token(tokens: list[list[int]], expected: int):
+    judge = TransformersJudge("m")
+    model = Mock(device="cpu", return_value=SimpleNamespace(past_key_values="kept"))
+    judge.__dict__["_loaded"] = Loaded(model, ChatTokens(Letters(), "m"))
+    assert judge._shared_prefix(tokens) == (expected, "kept" if expected else None)

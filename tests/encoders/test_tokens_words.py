@@ -2,7 +2,7 @@
 
 import pytest
 
-from ood_lightning.encoders.vocabulary import check_words
+from ood_lightning.encoders.tokens import check_words
 from ood_lightning.errors import EncoderError
 
 TOKENS = [[0, 5, 9], [0, 6, 9], [0, 7, 9], [0, 8, 9]]

@@ -15,7 +15,7 @@ from ood_lightning.corpora import texts as corpora_texts
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.encoders.openclip import OpenClip
-from ood_lightning.encoders.truncation import cut
+from ood_lightning.encoders.tokens import cut
 from ood_lightning.errors import EncoderError
 
 CONTEXT = 8

@@ -1,4 +1,4 @@
-"""Which texts are longer than the context of a text tower, so that their end is never read."""
+"""What a text tower's tokenizer makes of texts: whether it knows words at all, and which texts it cuts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ood_lightning.errors import EncoderError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
+
+WORDS = ("dog", "cat", "犬", "猫")  # for check_words
 
 
 class _Report(NamedTuple):
@@ -81,14 +85,41 @@ def one_report() -> Iterator[None]:
 
 def _log(reports: Sequence[_Report]) -> None:
     first = next((report for report in reports if report.n_cut), None)
-    if first is None:
-        return
+    if first is not None:
+        log.warning(
+            "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
+            sum(report.n_cut for report in reports),
+            sum(report.n_texts for report in reports),
+            first.context,
+            first.encoder,
+            first.first,
+        )
 
-    log.warning(
-        "%d of %d texts are longer than the %d tokens that %s reads and were cut; the first: %r",
-        sum(report.n_cut for report in reports),
-        sum(report.n_texts for report in reports),
-        first.context,
-        first.encoder,
-        first.first,
-    )
+
+def check_words(tokens: Sequence[Sequence[int]], vectors: int | None, encoder: str) -> None:
+    """Refuse a tokenizer that knows no words, or that gives tokens for which the tower has no vectors.
+
+    transformers makes a CLIP tokenizer of two tokens where a folder holds none; open_clip takes CLIP's for every config
+    that names none, even SigLIP's.
+
+    Args:
+        tokens: what the tokenizer makes of each of `WORDS`.
+        vectors: number of the tower's token embeddings; None where it is unknown.
+        encoder: its name.
+
+    Raises:
+        EncoderError: saying which files are missing.
+    """
+    if len({tuple(word) for word in tokens}) == 1:
+        raise EncoderError(
+            f"encoder {encoder!r}: to its tokenizer {', '.join(WORDS)} are all the same: it knows no words. Put the "
+            f"tokenizer's files beside the weights (tokenizer.json and tokenizer_config.json)"
+        )
+
+    highest = max(max(word) for word in tokens)
+    if vectors is not None and highest >= vectors:
+        raise EncoderError(
+            f"encoder {encoder!r}: its tokenizer gives token {highest}, its text tower has {vectors} vectors: it was "
+            f"trained with another tokenizer. Put that one's files beside the weights, and name it in a config of "
+            f"open_clip (hf_tokenizer_name)"
+        )
