@@ -196,6 +196,7 @@ WHOLE = {
     "rooms",
     "slurm",
     "slurm_lines",
+    "spelling",
     "two_processes",
 }  # of the whole
 
