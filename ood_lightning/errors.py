@@ -111,4 +111,4 @@ def check_shares(**shares: float) -> None:
 
 def percent_hint(value: object) -> str:
     """`: 0.94, not 94` for a number that looks like a share in percent; nothing for others."""
-    return f": {value / 100:g}, not {value:g}" if isinstance(value, int | float) and 1 < value <= 100 else ""
+    return f": {value / 100:g}, not {value:g}" if isinstance(value, int | float) and 2 <= value <= 100 else ""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny_configs
 import yaml
-from shard_files import MakeSet
+from shard_files import MakeSet, encoded
 from tiny_configs import Settings
 
 from ood_lightning.cli.main import main
@@ -38,8 +38,8 @@ def label_sets(path: Path, sources: dict[str, Any], detectors: dict[str, str], *
     tiny_configs.write(path, settings)
 
 
-def names(given: str | None = None) -> Settings:
-    return {"class_path": f"{SOURCES}.IDNames", "init_args": {"names": given}}
+def names(source: str | None = None) -> Settings:
+    return {"class_path": f"{SOURCES}.IDNames", "init_args": {"names": source}}
 
 
 def test_names_of_another_world_stop_a_test_and_a_warning_stands_in_its_results(
@@ -51,9 +51,9 @@ def test_names_of_another_world_stop_a_test_and_a_warning_stands_in_its_results(
     assert not Path("run/eval/DONE").exists()
 
     assert main(["test", "--config", str(eval_yaml), "--names_check", "warn"]) == 0
-    about = json.loads(Path("run/eval/results.json").read_text())["about"]
-    assert "it begins with 'horse', 'tree', 'river', the set's own with 'red', 'green'" in about["remarks"][0]
-    assert about["remarks"][0] in Path("run/eval/results.md").read_text()
+    metadata = json.loads(Path("run/eval/results.json").read_text())["about"]
+    assert "it begins with 'horse', 'tree', 'river', the set's own with 'red', 'green'" in metadata["remarks"][0]
+    assert metadata["remarks"][0] in Path("run/eval/results.md").read_text()
 
     label_sets(eval_yaml, {"names": names()}, {"names": "mcm.MCM"})
     assert main(["test", "--config", str(eval_yaml)]) == 0
@@ -74,8 +74,10 @@ def test_without_names_anywhere_the_rows_of_names_are_not_run(
     label_sets(eval_yaml, sources, detectors, id_shards=[str(sets / "train")], covariate_shards=None)
 
     assert main(["test", "--config", str(eval_yaml)]) == 0
-    about = json.loads(Path("run/eval/results.json").read_text())["about"]
-    assert about["not_run"]["names"].startswith("needs names of the ID classes (class_names in the ID set's manifest")
+    metadata = json.loads(Path("run/eval/results.json").read_text())["about"]
+    assert metadata["not_run"]["names"].startswith(
+        "needs names of the ID classes (class_names in the ID set's manifest"
+    )
     assert "needs names of the ID classes" in capsys.readouterr().out
 
 
@@ -129,8 +131,6 @@ def test_mine_filter_and_predict_refuse_them_too_and_go_on_with_a_warning(
         "filter": {"label_set": source, "id_train_shards": known, "judge": judge, "out": "filtered"},
         "predict": {"label_set": source, "id_train_shards": known, "detector": mass, "images": "a.png"},
     }
-    from shard_files import encoded
-
     Path("a.png").write_bytes(encoded((200, 0, 0), 0))
 
     for command, more in commands.items():
@@ -153,8 +153,8 @@ def test_a_probe_is_trained_on_the_names_of_its_set(
     tmp_path: Path, sets: Path, encoder_yaml: Settings, words_yaml: Settings, capsys: pytest.CaptureFixture[str]
 ):
     data = {"encoder": encoder_yaml, "id_shards": str(sets / "id_test"), "batch_size": 8, "cache_dir": "cache"}
-    for given, status in (("foreign.txt", 2), (None, 0)):
-        model = {"corpus": words_yaml, "label_set": names(given), "cache_dir": "cache"}
+    for source, status in (("foreign.txt", 2), (None, 0)):
+        model = {"corpus": words_yaml, "label_set": names(source), "cache_dir": "cache"}
         settings = {
             "trainer": tiny_configs.trainer("run/plp", [], max_epochs=1),
             "model": {"class_path": "ood_lightning.modules.probe.ProbeModule", "init_args": model},
