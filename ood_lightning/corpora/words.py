@@ -103,6 +103,10 @@ class Words:
 class Corpus(ABC):
     """A place that words come from. A config names a subclass by its class path; there is no other registry."""
 
+    def true_names(self) -> list[str] | None:
+        """Names of the ID classes that it was given beside its words; None where nobody names a class."""
+        return None
+
     @abstractmethod
     def load(self) -> Words:
         """Read the words. Called twice, it yields the same ones.

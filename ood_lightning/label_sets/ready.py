@@ -113,6 +113,9 @@ def make_label_sets(
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
     remarks = remarks_on_names(sources, available)
+    corpora = {name: source.corpus_and_prompts(corpus, prompts)[0].true_names() for name, source in sources.items()}
+    with_names = {name: names for name, names in corpora.items() if names is not None}
+    remarks |= foreign_names(with_names, "the corpus of label set", available)
     return {
         name: MadeLabelSet(
             sources[name].make(vocabulary, available),

@@ -7,6 +7,7 @@ import pytest
 from tagged_corpus import PLAIN, Tagged, single
 
 from ood_lightning.corpora.texts import TextBank
+from ood_lightning.corpora.with_names import WithNames
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.detectors.evidence import Inputs, needed
@@ -129,6 +130,13 @@ def test_a_runs_folder_stands_for_its_label_set_in_the_place_of_names(bank: Text
     of_folder, of_file = (source.make(single(source, bank), Inputs()) for source in sources)
     assert of_folder == of_file
     assert of_folder.supervision == ("id_images",)
+
+
+def test_names_that_a_corpus_adds_are_compared_too(bank: TextBank):
+    corpus = WithNames(Tagged(), listed(*ANIMALS))
+    with pytest.raises(SettingsError, match="the corpus of label set 'IDNames' has 0 of the 4 class names"):
+        make_label_set(IDNames(), corpus, PLAIN, bank, world(FISH))
+    assert not make_label_set(IDNames(), corpus, PLAIN, bank, world(ANIMALS)).remark
 
 
 def test_a_source_of_ones_own_without_names_is_not_compared():
