@@ -22,7 +22,7 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "__init__"}  # may be imported from anywhere
+HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "spelling", "__init__"}  # from anywhere
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
@@ -196,6 +196,7 @@ WHOLE = {
     "rooms",
     "slurm",
     "slurm_lines",
+    "spelling",
     "two_processes",
 }  # of the whole
 

@@ -19,17 +19,17 @@ from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
-from ood_lightning.data.class_names import read_names
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.clustermine import ClusterMine
+from ood_lightning.label_sets.id_names import IDSetNames, NamesCheck, foreign_names, true_names, with_id_names
 from ood_lightning.label_sets.posmine import PosMine
-from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets, remarks_on_names
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
-from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.label_sets.vocabulary import Vocabulary, one_text_each
 
 SHOWN = 12
 
@@ -45,7 +45,9 @@ class LabelSetWriter(L.Callback):
         prompts: templates around each word.
         label_sets: by the name of the file; None: `labels` by ClusterMine and `posmine` by PosMine. Loggers show the
             first one.
-        names: a set with a manifest or a text file with the true names; only measured with, never mined with.
+        names: a set with a manifest or a text file with the true names; None: those of the ID set, where its manifest
+            has some. Only measured with, never mined with.
+        names_check: what to do where names are given that are not those of the ID set's manifest.
     """
 
     def __init__(
@@ -54,22 +56,27 @@ class LabelSetWriter(L.Callback):
         prompts: Prompts = Prompts(),  # noqa: B008
         label_sets: dict[str, LabelSource] | None = None,
         names: str | None = None,
+        names_check: NamesCheck = "refuse",
     ) -> None:
-        self.corpus, self.prompts, self.names = corpus, prompts, names
+        self.corpus, self.prompts, self.names, self.names_check = corpus, prompts, names, names_check
         self.sources = label_sets or {"labels": ClusterMine(), "posmine": PosMine()}
         if Path(QUALITY).stem in self.sources:
             raise SettingsError(f"no label set may be called {Path(QUALITY).stem!r}: the fit writes {QUALITY} itself")
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse names that cannot be read before the training, not after it."""
-        if self.names is not None:
-            read_names(self.names)
+        """Refuse names that cannot be read, or that are another world's, before the training and not after it."""
+        manifest = data_of(trainer, NeighbourData, self).manifest
+        known = with_id_names(Inputs(), [manifest], self.names_check)
+        names = self._true_names(known) or []
+        self.remarks = [*foreign_names({self.names or manifest.name: names}, "list of names", known).values()]
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        """Refuse label sets that need what a fit does not have, before the training."""
-        if missing := lacking(self.sources, self._available(trainer, module)):
+        """Refuse label sets that need what a fit does not have, or have names of another world, before the training."""
+        available = self._available(trainer, module)
+        if missing := lacking(self.sources, available):
             reasons = "; ".join(f"{name!r} {what}" for name, what in missing.items())
             raise SettingsError(f"this fit cannot make the label set {reasons}")
+        remarks_on_names(self.sources, available)
 
     @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
@@ -89,10 +96,12 @@ class LabelSetWriter(L.Callback):
         measures = {
             "clusters": quality.clusters(votes, module.settings["n_clusters"]),
             "truth": quality.truth(votes["cluster"], data.features.label),
-            "label_sets": self._compared(made, bank),
+            "label_sets": self._compared(made, bank, available),
         }
         write_quality(out / QUALITY, measures)
         self._log(trainer, {name: one.label_set for name, one in made.items()}, quality.logged(measures))
+        for remark in [*self.remarks, *(one.remark for one in made.values() if one.remark)]:
+            print(f"warning: {remark}")
 
     def _available(self, trainer: L.Trainer, module: Any) -> Inputs:
         """What the fit offers to label sources: its images, and the clusters that it has found at its end."""
@@ -104,21 +113,28 @@ class LabelSetWriter(L.Callback):
 
         images = FeatureSet(data.manifest, data.features)
         available = inputs_of(images, device, fit_settings={"temi": temi, "seed": data.seed})
+        available = with_id_names(available, [data.manifest], self.names_check)
         return available.offering(Clusters, lambda: Clusters(module.to(device).assign(data.features.image)))
 
     def _votes(self, available: Inputs, bank: TextBank) -> dict[str, Tensor]:
         """Cluster, nearest word of the corpus and the cosine to it, for each image."""
-        vocabulary = Vocabulary(self.corpus.load(), torch.empty(0, 0), self.prompts, bank).encoded()
+        words = one_text_each(self.corpus.load(), self.prompts, bank.encoder)
+        vocabulary = Vocabulary(words, torch.empty(0, 0), self.prompts, bank).encoded()
         nearest = available[IDTrainingSet].nearest(vocabulary)
         return {"cluster": available[Clusters].assignments, "nearest": nearest.indices, "cosine": nearest.values}
 
-    def _compared(self, made: Mapping[str, MadeLabelSet], bank: TextBank) -> dict[str, Any]:
+    def _true_names(self, available: Inputs) -> list[str] | None:
+        """Names to measure with; None where none are given and the ID set has none."""
+        return true_names(self.names, available) if self.names or IDSetNames in available else None
+
+    def _compared(self, made: Mapping[str, MadeLabelSet], bank: TextBank, available: Inputs) -> dict[str, Any]:
         """Measures of each label set, against the true names where there are some."""
-        true_names = None
-        if self.names is not None:
-            names, prompts = read_names(self.names), self.prompts.without_adjectives()
-            true_names = quality.TrueNames(self.names, names, bank.features(names, prompts, "true names"))
-        return {name: quality.label_set(one.label_set, one.positives(), true_names) for name, one in made.items()}
+        names, compared = self._true_names(available), None
+        if names is not None:
+            source = self.names or f"class_names of {available[IDTrainingSet].images.manifest.name}"
+            features = bank.features(names, self.prompts.without_adjectives(), "true names")
+            compared = quality.TrueNames(source, names, features)
+        return {name: quality.label_set(one.label_set, one.positives(), compared) for name, one in made.items()}
 
     def _log(self, trainer: L.Trainer, label_sets: Mapping[str, LabelSet], measured: dict[str, float]) -> None:
         """Show the numbers and the first label set to loggers, and the words of all sets on the terminal."""

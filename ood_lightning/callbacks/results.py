@@ -64,7 +64,7 @@ class ResultsWriter(L.Callback):
             for name, metric in module.metrics.items()
         }
 
-        return {
+        metadata = {
             "encoder": module.encoder.name,
             "corpus": module.corpus.load().name,
             "versions": {
@@ -79,6 +79,8 @@ class ResultsWriter(L.Callback):
             "streams": asdict(module.protocol) if module.streams else None,
             "bad_samples": _bad_samples(data),
         }
+        # only where there are some, so that other runs keep their bytes
+        return {**metadata, "remarks": module.remarks} if module.remarks else metadata
 
 
 def _bad_samples(data: EvalData) -> dict[str, list[str]]:

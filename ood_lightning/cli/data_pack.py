@@ -11,10 +11,12 @@ from ood_lightning.data.class_names import read_folders
 from ood_lightning.data.pack.classes import Order, class_folders, numbered
 from ood_lightning.data.pack.packing import pack as make
 from ood_lightning.data.pack.sources import listing, recipes, without
+from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.shards.manifest import Manifest, Role
-from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.errors import SettingsError, SourceError, check_least
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
+from ood_lightning.spelling import is_id, is_number
 
 
 def pack(
@@ -79,7 +81,8 @@ def pack(
     of_source = listed.class_names if labels == "auto" else ()
     known_names: Sequence[str] = [class_name for _, class_name in lines] or of_source
     known_folders = [folder for folder, _ in lines if folder is not None]
-    numbers, names = numbered(classes, known_names, class_order, known_folders)
+    numbers, written = numbered(classes, known_names, class_order, known_folders)
+    names = tuple(plain_names(written, f"class names of {source[0]}", SourceError))
 
     if listed.origin:
         location = title = listed.origin
@@ -114,11 +117,22 @@ def pack(
     ]
     print(f"{name}: {', '.join(filter(None, summary))}: {out}")
 
-    if doubt:
-        print(doubt)
+    for remark in filter(None, (doubt, _no_names(names))):
+        print(remark)
     if listed.fetched:
         print(f"{listed.origin}: {listed.fetched}; no longer needed")
     return 0
+
+
+def _no_names(names: Sequence[str]) -> str:
+    """A remark on class names that are ids or numbers, which no score by names can take."""
+    odd = [class_name for class_name in names if is_id(class_name) or is_number(class_name)]
+    if not odd:
+        return ""
+    return (
+        f"no names: {len(odd):,} of {many(len(names), 'class name')} are ids or numbers, such as {odd[0]!r}. Scores "
+        f"by names need words: --class_names FILE with lines `{odd[0]}<TAB>name`"
+    )
 
 
 def _doubt(protocol: str) -> str:

@@ -11,6 +11,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.filtering.judges.base import Judge
 from ood_lightning.filtering.rules import Rules
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES
 from ood_lightning.report.console import console, table
 
@@ -35,6 +36,7 @@ def filter(
     second_judge: Judge | None = None,
     id_train_shards: str | None = None,
     cache_dir: str = FEATURES,
+    names_check: NamesCheck = "refuse",
 ) -> int:
     """Drop proper nouns and subcategories of the positives from a label set's negatives (NegFilter).
 
@@ -50,6 +52,7 @@ def filter(
         second_judge: is asked the same questions; its answers are compared and change nothing.
         id_train_shards: ID training images, for label sets that are mined from some.
         cache_dir: folder of all features.
+        names_check: what to do where the label set is given names that are not those of `id_train_shards`.
     """
     from ood_lightning.cli.without_trainer import begin
     from ood_lightning.errors import SettingsError
@@ -61,9 +64,11 @@ def filter(
 
     folder = Path(out)
     decisions = Decisions(folder / "decisions.jsonl")
-    _, bank, available = begin(encoder, cache_dir, id_train_shards, extra_features=encoder.extra_features)
+    _, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=encoder.extra_features)
 
     made = make_label_set(label_set, corpus, prompts, bank, available)
+    if made.remark:
+        print(f"warning: {made.remark}")
     names, negatives = texts_of(made.label_set, made.vocabulary)
     if not negatives:
         raise SettingsError("the label set has no negatives to filter: name one that has")
@@ -72,7 +77,7 @@ def filter(
     nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, bank)
     session = JudgeSession(judge, decisions, rules.unclear)
     verdicts = [*negfilter(words, nearest, session), *short]
-    kept = filtered_set(made.label_set, verdicts, rules, session, _adjectives(made.label_set, made.vocabulary))
+    kept = filtered_set(made.declared, verdicts, rules, session, _adjectives(made.label_set, made.vocabulary))
     kept.write(folder / "labels.json")
     report = write_report(folder, verdicts, session, None)
 

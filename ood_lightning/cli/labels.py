@@ -25,7 +25,7 @@ def show(sets: list[str], top: int = 50, names: str | None = None) -> int:
     check_least(1, top=top)
     true_names = read_names(names) if names is not None else None
     for source in sets:
-        print_set(source, LabelSet.read(_file(source)), top, true_names)
+        print_set(source, LabelSet.read(locate(source)), top, true_names)
     return 0
 
 
@@ -40,7 +40,7 @@ def diff(sets: list[str], top: int = 20) -> int:
     if len(sets) != 2:
         raise SettingsError(f"{len(sets)} label sets given: `labels diff A B` compares two")
 
-    a, b = (LabelSet.read(_file(source)) for source in sets)
+    a, b = (LabelSet.read(locate(source)) for source in sets)
     print_difference((sets[0], sets[1]), (a, b), top)
     return 0
 
@@ -104,8 +104,3 @@ def plot(runs: list[str], out: str) -> int:
     without = "" if hops else "; no hops, since quality.json has none or no name is a noun of WordNet"
     print(f"{len(cosines)} label sets: {out}{without}")
     return 0
-
-
-def _file(source: str) -> Path:
-    path = locate(source)
-    return path / "labels.json" if path.is_dir() else path

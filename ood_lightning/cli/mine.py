@@ -6,6 +6,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES
 
 
@@ -19,6 +20,7 @@ def mine(
     votes: str | None = None,
     cache_dir: str = FEATURES,
     max_bad_samples: int = 0,
+    names_check: NamesCheck = "refuse",
 ) -> int:
     """Mine a label set from an ID set's features.
 
@@ -32,17 +34,21 @@ def mine(
         votes: `votes.safetensors` of a fit on the same set, for methods that need clusters.
         cache_dir: folder of all features.
         max_bad_samples: undecodable pictures that the set may have.
+        names_check: what to do where the source is given names that are not those of the set's manifest.
     """
     from ood_lightning.cli.without_trainer import begin
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
 
-    _, bank, available = begin(encoder, cache_dir, id_shards, max_bad_samples=max_bad_samples)
+    _, bank, available = begin(encoder, cache_dir, id_shards, names_check, max_bad_samples=max_bad_samples)
     if votes is not None:
         clusters = Clusters.read(votes, available[IDTrainingSet])
         available = available.offering(Clusters, lambda: clusters)
 
-    label_set = make_label_set(source, corpus, prompts, bank, available).label_set
+    made = make_label_set(source, corpus, prompts, bank, available)
+    label_set = made.declared
     label_set.write(Path(out))
+    if made.remark:
+        print(f"warning: {made.remark}")
     print(f"{len(label_set.positives)} positives: {', '.join(label_set.words[:12])}, ...\nlabel set: {out}")
     return 0

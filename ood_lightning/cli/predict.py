@@ -15,6 +15,7 @@ from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def predict(
     id_train_shards: str | None = None,
     cache_dir: str = FEATURES,
     batch_size: int = 64,
+    names_check: NamesCheck = "refuse",
 ) -> int:
     """Score pictures: higher is more in-distribution.
 
@@ -51,6 +53,7 @@ def predict(
         id_train_shards: ID training images, for label sets and detectors that look at some.
         cache_dir: folder of all features.
         batch_size: pictures in a batch.
+        names_check: what to do where the label set is given names that are not those of `id_train_shards`.
     """
     from ood_lightning.cli.without_trainer import begin
     from ood_lightning.data.pack.folder import find_pictures
@@ -63,7 +66,7 @@ def predict(
     files = find_pictures(images, passed_over)
 
     extra_features, name = encoder.extra_features, detector.labels
-    device, bank, available = begin(encoder, cache_dir, id_train_shards, extra_features=extra_features)
+    device, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=extra_features)
     evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
     kind = type(detector).__name__
     if why := why_not(kind, detector, evidence, extra_features):

@@ -18,6 +18,7 @@ from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.label_sets.id_names import NamesCheck
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
@@ -66,18 +67,31 @@ class OODCLI(LightningCLI):
         return {name: LightningCLI.subcommands()[name] for name in ("fit", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """One encoder for data and model, loaded once."""
+        """One encoder for data and model, loaded once; one choice for all that take names."""
+        parser.add_argument(
+            "--names_check",
+            type=NamesCheck | None,
+            default=None,
+            help="what to do where names are given that are not those of the ID set: refuse, or warn and go on",
+        )
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Let a logger whose `save_dir` is `.` write into the run's folder."""
-        trainer = self.config[self.subcommand].trainer
+        """Let a logger whose `save_dir` is `.` write into the run's folder, and hand `names_check` on."""
+        settings = self.config[self.subcommand]
+        trainer = settings.trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
 
         for logger in loggers:
-            settings = getattr(logger, "init_args", None)
-            if settings is not None and settings.get("save_dir") == "." and trainer.default_root_dir:
-                settings.save_dir = trainer.default_root_dir
+            of_logger = getattr(logger, "init_args", None)
+            if of_logger is not None and of_logger.get("save_dir") == "." and trainer.default_root_dir:
+                of_logger.save_dir = trainer.default_root_dir
+
+        callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
+        for part in [settings.model, *callbacks] if settings.names_check else []:
+            init_args = getattr(part, "init_args", None)
+            if init_args is not None and "names_check" in init_args:
+                init_args.names_check = settings.names_check
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The Trainer; as one of Slurm's tasks only if `srun` started this process."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.detectors.evidence import Inputs
     from ood_lightning.encoders.base import Encoder
+    from ood_lightning.label_sets.id_names import NamesCheck
 
 
 def pick_device(local_rank: int = 0) -> torch.device:
@@ -26,6 +27,7 @@ def begin(
     encoder: Encoder,
     cache_dir: str,
     id_shards: str | None,
+    names_check: NamesCheck,
     *,
     max_bad_samples: int = 0,
     extra_features: Sequence[str] = (),
@@ -36,6 +38,7 @@ def begin(
         encoder: loaded afterwards.
         cache_dir: folder of all features.
         id_shards: folder with a manifest, or tars by a brace list; missing features are made.
+        names_check: what to do where a label set is given names that are not those of the set's manifest.
         max_bad_samples: undecodable pictures that the set may have.
         extra_features: columns to store beside the image features; those of patches are left out.
     """
@@ -45,6 +48,7 @@ def begin(
     from ood_lightning.datamodules.base import not_patches
     from ood_lightning.datamodules.embedding import embed
     from ood_lightning.detectors.evidence import Inputs
+    from ood_lightning.label_sets.id_names import with_id_names
     from ood_lightning.label_sets.training_images import inputs_of
 
     device, available = pick_device(), Inputs()
@@ -54,6 +58,7 @@ def begin(
             encoder, manifest, cache_dir, device=device, max_bad_samples=max_bad_samples, extra_features=columns
         )
         available = inputs_of(FeatureSet(manifest, stored.read(max_bad_samples)), device)
+        available = with_id_names(available, [manifest], names_check)
 
     encoder.load(device)
     return device, TextBank(encoder, cache_dir), available

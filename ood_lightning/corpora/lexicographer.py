@@ -15,6 +15,7 @@ from pathlib import Path
 from ood_lightning.corpora.wordnet import FROZEN_SHA256
 from ood_lightning.corpora.words import PARTS, Corpus, Part, WordFile, Words
 from ood_lightning.errors import CorpusError
+from ood_lightning.spelling import one_text
 from ood_lightning.wordnet.database_files import frozen_text
 
 _NOUNS = (
@@ -108,7 +109,7 @@ class LexicographerFolder(Corpus):
 
         lists = {path.stem: WordFile(str(path)).load().words for path in paths if path.stem not in self.exclude}
         if self.spaces:
-            lists = {name: tuple(word.replace("_", " ").strip() for word in words) for name, words in lists.items()}
+            lists = {name: tuple(one_text(word.replace("_", " ")) for word in words) for name, words in lists.items()}
 
         return _united(folder.name, lists, self.adjectives_first, str(folder))
 

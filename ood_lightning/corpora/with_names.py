@@ -26,6 +26,10 @@ class WithNames(Corpus):
     names: str
     lower: bool = True
 
+    def true_names(self) -> list[str] | None:
+        """The names, which are compared with those of the ID set."""
+        return read_names(self.names)
+
     def load(self) -> Words:
         """Read corpus and names.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ood_lightning.errors import CorpusError
+from ood_lightning.spelling import first_synonym, one_text, synset_of
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,10 @@ class Words:
 class Corpus(ABC):
     """A place that words come from. A config names a subclass by its class path; there is no other registry."""
 
+    def true_names(self) -> list[str] | None:
+        """Names of the ID classes that it was given beside its words; None where nobody names a class."""
+        return None
+
     @abstractmethod
     def load(self) -> Words:
         """Read the words. Called twice, it yields the same ones.
@@ -119,8 +124,11 @@ def distinct(words: Iterable[str]) -> tuple[str, ...]:
 def kept(cells: Sequence[str], source: str, unit: str, *, lower: bool) -> tuple[str, ...]:
     """The distinct words among cells that may be empty, what was left out counted in the log.
 
+    Runs of blanks, no-break ones too, become one, and letters are composed (NFC): to a tokenizer they are one text. Of
+    a line of ImageNet's lists of synsets, `n01440764 tench, Tinca tinca`, the first synonym is taken, which is said.
+
     Args:
-        cells: without blanks at the ends.
+        cells: as they stand in the file.
         source: kind and path of the file that holds them.
         unit: what a cell is, such as `line`.
         lower: lower-case the words.
@@ -128,10 +136,16 @@ def kept(cells: Sequence[str], source: str, unit: str, *, lower: bool) -> tuple[
     Raises:
         CorpusError: if there are none.
     """
-    filled = [cell.lower() if lower else cell for cell in cells if cell]
+    texts = [one_text(first_synonym(cell)) for cell in cells]
+    filled = [text.lower() if lower else text for text in texts if text]
     if not filled:
         raise CorpusError(f"{source} holds no words: write one word or phrase per {unit}.")
 
+    if synset_lines := [cell for cell in cells if synset_of(cell)]:
+        log.warning(
+            "%s: %d %ss are of ImageNet's list of synsets, read as their first synonym, such as %r",
+            *(source, len(synset_lines), unit, synset_lines[0]),
+        )
     words = distinct(filled)
     n_empty, n_twice = len(cells) - len(filled), len(filled) - len(words)
     log.info("%s: %d words; left out %d empty %ss and %d duplicates", source, len(words), n_empty, unit, n_twice)
@@ -176,7 +190,8 @@ def read_text(path: Path, kind: str) -> str:
 class WordFile(Corpus):
     """A text file with one word or phrase per line, in UTF-8.
 
-    Blanks at the ends are cut; empty lines and duplicates are left out and counted in the log.
+    Blanks at the ends are cut and runs of blanks become one; empty lines and duplicates are left out and counted in the
+    log.
 
     Args:
         path: of the file; ``~`` is the home folder.

@@ -2,32 +2,57 @@
 
 from pathlib import Path
 
+from ood_lightning.data.plain_names import plain_names, say
+from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import LabelSetError
 from ood_lightning.places import locate
+from ood_lightning.plurals import many
+from ood_lightning.spelling import is_id, is_number, synset_of
 
 
 def read_names(source: str) -> list[str]:
     """Names in class order, duplicates kept.
 
+    A line of ImageNet's lists of synsets, `n01440764 tench, Tinca tinca`, is read as its first synonym; numbers are
+    taken as they are. Both are said.
+
     Args:
         source: a set with a manifest, or a .txt in UTF-8 with one name a line, or `folder<TAB>name` a line.
 
     Raises:
-        LabelSetError: there is no such file, it is no UTF-8, it holds no names, or some lines are of another form.
+        LabelSetError: there is no such file, it is no UTF-8, it holds no names, some lines are of another form, or a
+            name is an id such as `n01440764`.
     """
-    return [name for _, name in read_folders(source, numbered=False)]
+    names = [name for _, name in read_folders(source, numbered=False)]
+
+    if ids := [name for name in names if is_id(name)]:
+        raise LabelSetError(
+            f"{source}: {many(len(ids), 'of the names is an id', 'of the names are ids')}, such as {ids[0]!r}, and a "
+            f"prompt with an id says nothing: give the names, one a line, or lines `{ids[0]} tench, Tinca tinca`"
+        )
+    if numbers := [name for name in names if is_number(name)]:
+        say(f"{source}: {len(numbers)} of {many(len(names), 'name')} are numbers, such as {numbers[0]!r}: as meant?")
+    return names
+
+
+def own_names(manifest: Manifest) -> tuple[str, ...]:
+    """Names of a set's classes; none where its manifest has none, or has ids or numbers of folders in their place."""
+    names = manifest.class_names
+    return () if any(map(is_id, names)) or all(map(is_number, names)) else names
 
 
 def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None, str]]:
     """Names with the folder of each, where a file says it; None elsewhere.
+
+    A line of ImageNet's lists of synsets says it: `n01440764 tench, Tinca tinca` is the folder `n01440764`.
 
     Args:
         source: as of :func:`read_names`.
         numbered: line i names class i - 1, so that only lines at the end may be empty.
 
     Raises:
-        LabelSetError: as of :func:`read_names`, or a line is empty.
+        LabelSetError: as of :func:`read_names`, or a line is empty; ids are let pass.
     """
     names: list[tuple[str | None, str]] = (
         _names_of_file(locate(source), numbered)
@@ -55,6 +80,9 @@ def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
             f"file of names {path}, line {lines.index('') + 1} is empty: a line's place is the number of its class"
         )
 
+    if "" in lines:
+        say(f"file of names {path}: {many(lines.count(''), 'empty line is', 'empty lines are')} passed over")
+
     tabs = any("\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
         if tabs and line and line.count("\t") != 1:  # taken as it stands, it would garble names silently
@@ -63,5 +91,7 @@ def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
                 f"are"
             )
 
-    parts = [line.rpartition("\t") for line in lines if line]
-    return [(folder.strip() if tabs else None, name.strip()) for folder, _, name in parts]
+    filled = [line.replace("\t", " ") if is_id(line.partition("\t")[0]) else line for line in lines if line]
+    names = plain_names([line.rpartition("\t")[2] for line in filled], f"file of names {path}", LabelSetError)
+    folders = [synset_of(line) or line.rpartition("\t")[0].strip() for line in filled]
+    return [(folder or None, name) for folder, name in zip(folders, names, strict=True)]

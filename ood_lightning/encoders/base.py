@@ -60,6 +60,11 @@ class Encoder(ABC):
         return tuple(self.transform(Image.new("RGB", (64, 64))).shape)
 
     @property
+    def folds_case(self) -> bool:
+        """Whether `Crane` and `crane` are one text to the tokenizer, as to CLIP's."""
+        return False
+
+    @property
     def supports_soft_tokens(self) -> bool:
         """Whether the text tower can take a vector for a token, as :meth:`soft_token_templates` needs."""
         return False

@@ -184,6 +184,10 @@ class HuggingFace(Encoder):
         with torch.inference_mode():
             return unit(self._vectors(model.get_image_features(pixel_values=image.to(model.device, model.dtype))))
 
+    @property
+    def folds_case(self) -> bool:  # noqa: D102
+        return self._towers.texts.folds_case
+
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         model, _, batches, _ = self._towers
         features: dict[int, Tensor] = {}  # by row

@@ -58,6 +58,12 @@ class TextBatches:
             positions -= self.config.pad_token_id + 1
         return min(positions, int(self.tokenizer.model_max_length))
 
+    @property
+    def folds_case(self) -> bool:
+        """Whether texts that differ in case alone have the same tokens."""
+        ids, _ = self._tokenize({0: "A Crane", 1: "a crane"})
+        return ids[0] == ids[1]
+
     def of(self, texts: Sequence[str], size: int) -> Iterator[TextBatch]:
         """Batches of texts of similar length.
 

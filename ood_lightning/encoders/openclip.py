@@ -216,6 +216,11 @@ class OpenClip(Encoder):
             return encode_texts(model, tokenizer, texts, self.text_batch, self.name, on_progress)
 
     @property
+    def folds_case(self) -> bool:  # noqa: D102
+        upper, lower = self._towers.tokenizer(["A Crane", "a crane"])
+        return bool((upper == lower).all())
+
+    @property
     def supports_soft_tokens(self) -> bool:  # noqa: D102
         return causal_forward(self._towers.model) is not None
 

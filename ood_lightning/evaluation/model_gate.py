@@ -17,6 +17,7 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.data.cards.card import TOLERANCE
 from ood_lightning.data.cards.compare import differences, known
+from ood_lightning.data.class_names import own_names
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import GateError
 from ood_lightning.evaluation.prepare import check_dimensions
@@ -130,7 +131,7 @@ def measure(sets: Sequence[EvalSet], bank: TextBank, prompts: Prompts, device: t
 
 def _measure(one: EvalSet, bank: TextBank, prompts: Prompts, device: torch.device) -> Measured | None:
     """Zero-shot top-1 of one set; None where it has no labels or no class names."""
-    features, names = one.features, one.manifest.class_names
+    features, names = one.features, own_names(one.manifest)
     published = Published.find(one.manifest, bank.encoder.name)
     n_labelled = int((features.label >= 0).sum())
     if not (names and n_labelled):

@@ -36,10 +36,12 @@ class Prepared(NamedTuple):
     Attributes:
         evidence: label sets with their features and words, and whatever else the run has.
         not_made: why the other label sets could not be made, 'needs ...', by name.
+        remarks: on label sets whose names are not those of the ID set.
     """
 
     evidence: Evidence
     not_made: dict[str, str]
+    remarks: list[str]
 
 
 def prepare(
@@ -57,11 +59,11 @@ def prepare(
         corpus: of those that bring none.
         prompts: of those that bring none.
         bank: encodes what is not cached; its encoder is loaded.
-        available: what the run has of ID training images.
+        available: what the run has of ID training images, and the names of its ID sets.
         device: where detectors compute.
 
     Raises:
-        SettingsError: if no label set can be made.
+        SettingsError: if no label set can be made, or one has names of another world.
     """
     not_made = lacking(sources, available)
     possible = {name: source for name, source in sources.items() if name not in not_made}
@@ -74,6 +76,9 @@ def prepare(
             rank_zero_info(f"label set {name!r} was edited by hand after it was made")
         for oddity in one.label_set.oddities():
             rank_zero_info(f"label set {name!r}: {oddity}")
+    remarks = [one.remark for one in made.values() if one.remark]
+    for remark in remarks:
+        rank_zero_info(f"WARNING: {remark}")
 
     evidence = Evidence(
         {name: one.ready(device) for name, one in made.items()},
@@ -81,7 +86,7 @@ def prepare(
         ImageTower(bank.encoder.image_shape, bank.encoder.encode_image),
         _with_further_inputs(available, made, bank.encoder, device),
     )
-    return Prepared(evidence, not_made)
+    return Prepared(evidence, not_made, remarks)
 
 
 def why_not(name: str, detector: Detector | StreamDetector, evidence: Evidence, extra_features: Collection[str]) -> str:

@@ -7,6 +7,8 @@ Figure 5 (hops in WordNet from a mined word to a true name).
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ood_lightning.spelling import folded
+
 
 class Overlap(NamedTuple):
     """Mined words compared with true names, both as sets without regard to case.
@@ -35,11 +37,6 @@ class Overlap(NamedTuple):
     def f1(self) -> float:
         """Harmonic mean of overlap and precision, 2 hits / (|P| + |Y|), in [0, 1]."""
         return 2 * self.hits / (self.mined + self.names)
-
-
-def folded(word: str) -> str:
-    """The form in which words are compared: lower case, no blanks at the ends."""
-    return word.strip().lower()
 
 
 def overlap(mined: Iterable[str], names: Iterable[str]) -> Overlap:

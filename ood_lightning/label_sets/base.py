@@ -51,6 +51,13 @@ class LabelSource(ABC):
         """Corpus and prompts of this set: the run's own, which are the arguments, or others in their place."""
         return corpus, prompts
 
+    def given_names(self, available: Inputs) -> list[str] | None:
+        """True names that its positives begin with or hold, which are compared with those of the ID set.
+
+        None where nobody names a class. Called before `make`, and before anything is encoded.
+        """
+        return None
+
     @abstractmethod
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """The label set.

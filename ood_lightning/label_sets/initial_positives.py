@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ood_lightning.data.artifacts.label_set import LabelSet, Positive
-from ood_lightning.data.class_names import read_names
-from ood_lightning.places import locate
+from ood_lightning.data.artifacts.label_set import LABELS, LabelSet, Positive
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import IDSetNames, true_names
+from ood_lightning.places import is_remote, locate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ood_lightning.detectors.evidence import Input, Inputs
     from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
@@ -22,10 +24,10 @@ class InitialPositives(NamedTuple):
     origin: LabelSet | None
 
     @classmethod
-    def read(cls, source: str, vocabulary: Vocabulary) -> InitialPositives:
-        """From a set with a manifest, a text file with one name a line, or a label set (`.json`)."""
-        if not source.endswith(".json") or source.rpartition("/")[2] == "manifest.json":
-            return cls(tuple(Positive(name) for name in read_names(source)), None)
+    def read(cls, source: str | None, vocabulary: Vocabulary, available: Inputs) -> InitialPositives:
+        """From a set with a manifest, a text file with one name a line, or a label set; the ID set's names if None."""
+        if source is None or not is_label_set(source):
+            return cls(tuple(Positive(name) for name in true_names(source, available)), None)
 
         label_set = LabelSet.read(locate(source))
         label_set.check_encoder(vocabulary.bank.encoder.fingerprint, vocabulary.bank.encoder.name)
@@ -57,3 +59,42 @@ class InitialPositives(NamedTuple):
             recipe = {**mined.recipe, "positives": origin, "supervision": list(self.origin.supervision)}
             mined = replace(mined, positives=self.positives + mined.positives[len(self.positives) :], recipe=recipe)
         return vocabulary.with_adjectives(mined, names=self.n_names)
+
+
+@dataclass(frozen=True)
+class NamesSource(LabelSource):
+    """Base of sources whose positives begin with true names.
+
+    Args:
+        names: where they are read; None: those of the run's ID set.
+    """
+
+    names: str | None = None
+
+    @property
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """The ID set's names, unless some are given."""
+        return frozenset({IDSetNames}) if self.names is None else frozenset()
+
+    def given_names(self, available: Inputs) -> list[str] | None:
+        """The names; None where a label set that was made without any takes their place."""
+        if self.names is None or not is_label_set(self.names):
+            return self.true_names(available)
+        label_set = LabelSet.read(locate(self.names))
+        return label_set.words if "id_names" in label_set.supervision else None
+
+    def true_names(self, available: Inputs) -> list[str]:
+        """The names in class order, duplicates kept."""
+        return true_names(self.names, available)
+
+    def initial(self, vocabulary: Vocabulary, available: Inputs) -> InitialPositives:
+        """The same as positives, or those of the label set that takes their place."""
+        return InitialPositives.read(self.names, vocabulary, available)
+
+
+def is_label_set(source: str) -> bool:
+    """Whether a source of names is a label set, `labels.json` or the folder of a run that wrote one."""
+    if is_remote(source) or source.endswith("manifest.json"):
+        return False
+    path = locate(source)
+    return path.suffix == ".json" or ((path / LABELS).is_file() and not (path / "manifest.json").is_file())

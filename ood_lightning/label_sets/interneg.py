@@ -21,30 +21,29 @@ import torch
 from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
-from ood_lightning.data.class_names import read_names
 from ood_lightning.detectors.evidence import IDLabels, Input, Inputs
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.intermodal import ClassBounds, class_bounds, gaps, shots
 from ood_lightning.functional.similarity import unit
-from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.negatives import rest_of
 from ood_lightning.label_sets.training_images import IDTrainingSet, nearest_words
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class InterNegNegatives(LabelSource):
+class InterNegNegatives(NamesSource):
     """The true names and the words that the images of every class are less similar to than to its name (InterNeg).
 
     Args:
-        names: a set with a manifest, or a text file with one name a line, in the order of the images' labels.
+        names: a set with a manifest, or a text file with one name a line, in the order of the images' labels; None:
+            names of the run's ID set.
         count: negatives; all admissible words where they are fewer.
         shots: ID training images of each class, random ones; all where a class has fewer.
         seed: of their choice.
         pseudo_labels: name each training image by its nearest name, and do without its label.
     """
 
-    names: str
     count: int = 2000
     shots: int = 16
     seed: int = 0
@@ -52,8 +51,8 @@ class InterNegNegatives(LabelSource):
 
     @property
     def required_inputs(self) -> frozenset[type[Input]]:
-        """Images, and their labels unless the nearest names stand in for them."""
-        return frozenset({IDTrainingSet} if self.pseudo_labels else {IDTrainingSet, IDLabels})
+        """Names unless some are given, images, and their labels unless the nearest names stand in for them."""
+        return super().required_inputs | ({IDTrainingSet} if self.pseudo_labels else {IDTrainingSet, IDLabels})
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the admissible words."""
@@ -67,18 +66,19 @@ class InterNegNegatives(LabelSource):
             "classes_with_images": len(bounds.thresholds),
         }
 
-        words, names = vocabulary.words, read_names(self.names)
+        words, names = vocabulary.words, self.true_names(available)
         return mine_below(names, bounds, words.words, vocabulary.features, words.parts, self.count, recipe)
 
     def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds:
         """Cosine of each name to the mean image of its class."""
-        images, names = available[IDTrainingSet].images.features, read_names(self.names)
+        images, names = available[IDTrainingSet].images.features, self.true_names(available)
         features = vocabulary.encode(names, "ID names")
         labels = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else images.label
         if self.shots < 1 or labels.max() < 0 or labels.max() >= len(names):
             raise LabelSetError(
                 f"InterNegNegatives has {self.shots} shots, set {images.name!r} labels up to {int(labels.max())}, and "
-                f"{self.names} {len(names)} names: expected at least one shot, and a name for every label"
+                f"{self.names or 'the ID set'} {len(names)} names: expected at least one shot, and a name for every "
+                f"label"
             )
         chosen = shots(labels, self.shots, self.seed)
         return class_bounds(features, unit(images.image[chosen].float()), labels[chosen])

@@ -17,10 +17,11 @@ from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.errors import LabelSetError
 from ood_lightning.functional.selection import farthest, farthest_by_part, quantile_cosine, shared_out
+from ood_lightning.spelling import folded
 
 
 def rest_of(words: Sequence[str], positives: Sequence[str], count: int = 0) -> Tensor:
-    """Rows of the corpus that are no positive (compared in lower case), in order.
+    """Rows of the corpus that are no positive, in order; compared without case, blanks made one.
 
     Args:
         words: the corpus.
@@ -30,8 +31,8 @@ def rest_of(words: Sequence[str], positives: Sequence[str], count: int = 0) -> T
     Raises:
         LabelSetError: if the rest has fewer words than are wanted.
     """
-    taken = {word.lower() for word in positives}
-    rows = [i for i, word in enumerate(words) if word.lower() not in taken]
+    taken = {folded(word) for word in positives}
+    rows = [i for i, word in enumerate(words) if folded(word) not in taken]
     if count > len(rows):
         raise LabelSetError(
             f"{count} negatives wanted, the corpus has {len(rows)} words that are no positive: ask for fewer"

@@ -5,21 +5,22 @@ from typing import ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs
-from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.initial_positives import InitialPositives
+from ood_lightning.errors import check_shares
+from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.negatives import augment, mine_by_part
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class NegLabelNegatives(LabelSource):
+class NegLabelNegatives(NamesSource):
     """The true names, and the nouns and the adjectives of the corpus least similar to them: NegLabel's own selection.
 
     Source: the official code of Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078. `count: 10000,
         interpolate: false, without_names: true, adjectives_first: true` is that of OpenOOD-VLM (AdaNeg, InterNeg).
 
     Args:
-        names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken.
+        names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken; None:
+            names of the run's ID set.
         share: of the nouns that are kept, and of the adjectives.
         count: of both together, split as the corpus is, in place of the share.
         quantile: of a word's cosines to the names.
@@ -31,7 +32,6 @@ class NegLabelNegatives(LabelSource):
 
     method: ClassVar[str] = "NegLabel, by part of speech"
 
-    names: str
     share: float = 0.15
     count: int | None = None
     quantile: float = 0.95
@@ -40,9 +40,12 @@ class NegLabelNegatives(LabelSource):
     without_names: bool = False
     adjectives_first: bool = False
 
+    def __post_init__(self) -> None:
+        check_shares(share=self.share, quantile=self.quantile)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the nouns and the adjectives."""
-        initial = InitialPositives.read(self.names, vocabulary)
+        initial = self.initial(vocabulary, available)
         features, recipe = initial.encode(vocabulary), {"method": self.method, **vocabulary.recipe()}
         options = {name: value for name, value in vars(self).items() if name != "names"}
         return initial.with_provenance(
@@ -66,7 +69,7 @@ class CSPNegatives(NegLabelNegatives):
 
 
 @dataclass(frozen=True)
-class AugmentedNames(LabelSource):
+class AugmentedNames(NamesSource):
     """The true names and the words most similar to them as positives; negatives are the rest of the corpus.
 
     ClusterMine's control for the number of positives.
@@ -74,16 +77,16 @@ class AugmentedNames(LabelSource):
     Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068.
 
     Args:
-        names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken.
+        names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken; None:
+            names of the run's ID set.
         count: words that are added, by their largest cosine to a name.
     """
 
-    names: str
     count: int = 500
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
-        initial = InitialPositives.read(self.names, vocabulary)
+        initial = self.initial(vocabulary, available)
         augmented = augment(
             initial.words,
             initial.encode(vocabulary),

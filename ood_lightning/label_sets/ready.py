@@ -6,7 +6,7 @@ Shapes: with P positives, N negatives and D dimensions, a ready set holds (P, D)
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -21,6 +21,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import foreign_names
 from ood_lightning.label_sets.negatives import rest_of
 from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.vocabulary import Vocabulary, build_vocabularies
@@ -34,11 +35,20 @@ class MadeLabelSet:
         label_set: its words and recipe.
         vocabulary: a corpus under prompts and the run's encoder.
         class_bounds: how similar its names are to their images, on the CPU; None where its source looks at none.
+        remark: what is to be said of its names, which are not the ID set's; "" where they are.
     """
 
     label_set: LabelSet
     vocabulary: Vocabulary
     class_bounds: ClassBounds | None
+    remark: str = ""
+
+    @property
+    def declared(self) -> LabelSet:
+        """The set, whose recipe says the remark too: what is written to a file of its own."""
+        if not self.remark:
+            return self.label_set
+        return replace(self.label_set, recipe={**self.label_set.recipe, "names_check": self.remark})
 
     def positives(self) -> Tensor:
         """Features (P, D) of the positives, on the CPU."""
@@ -70,6 +80,16 @@ def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, 
     }
 
 
+def remarks_on_names(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
+    """What is to be said of sources whose names are not those of the ID set, by name. Nothing is encoded for it.
+
+    Raises:
+        SettingsError: names are another world's, and are to be refused.
+    """
+    lists = {name: source.given_names(available) for name, source in sources.items()}
+    return foreign_names({name: names for name, names in lists.items() if names is not None}, "label set", available)
+
+
 def make_label_sets(
     sources: Mapping[str, LabelSource],
     corpus: Corpus,
@@ -87,14 +107,21 @@ def make_label_sets(
         available: inputs that sources may ask for.
 
     Raises:
-        SettingsError: a source requires an input that is not available.
+        SettingsError: a source requires an input that is not available, or has names of another world.
     """
     if missing := lacking(sources, available):
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
+    remarks = remarks_on_names(sources, available)
+    corpora = {name: source.corpus_and_prompts(corpus, prompts)[0].true_names() for name, source in sources.items()}
+    with_names = {name: names for name, names in corpora.items() if names is not None}
+    remarks |= foreign_names(with_names, "the corpus of label set", available)
     return {
         name: MadeLabelSet(
-            sources[name].make(vocabulary, available), vocabulary, sources[name].class_bounds(vocabulary, available)
+            sources[name].make(vocabulary, available),
+            vocabulary,
+            sources[name].class_bounds(vocabulary, available),
+            remarks.get(name, ""),
         )
         for name, vocabulary in build_vocabularies(sources, corpus, prompts, bank).items()
     }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.class_names import read_names
-from ood_lightning.errors import LabelSetError
+from ood_lightning.errors import LabelSetError, SettingsError, check_shares
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.initial_positives import InitialPositives
+from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
+from ood_lightning.spelling import folded
 
 if TYPE_CHECKING:
     from ood_lightning.detectors.evidence import Input, Inputs
@@ -26,7 +27,7 @@ class Stored(LabelSource):
     """A label set on disk, mined or written by hand.
 
     Args:
-        path: `labels.json`.
+        path: `labels.json`, or the folder of the run that wrote it.
     """
 
     path: str
@@ -35,6 +36,11 @@ class Stored(LabelSource):
     def reads_corpus(self) -> bool:
         """Where its negatives are the rest of the corpus."""
         return LabelSet.read(locate(self.path)).negatives is None
+
+    def given_names(self, available: Inputs) -> list[str] | None:
+        """Its positives, where true names are among them."""
+        label_set = LabelSet.read(locate(self.path))
+        return label_set.words if "id_names" in label_set.supervision else None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Read it, and refuse one that this run's encoder, corpus or prompts did not make."""
@@ -106,6 +112,10 @@ class WithCorpus(LabelSource):
         """As its source."""
         return self._source.reads_corpus
 
+    def given_names(self, available: Inputs) -> list[str] | None:
+        """The source's."""
+        return self._source.given_names(available)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """What the source makes of them."""
         return self._source.make(vocabulary, available)
@@ -120,20 +130,18 @@ class WithCorpus(LabelSource):
 
 
 @dataclass(frozen=True)
-class IDNames(LabelSource):
+class IDNames(NamesSource):
     """The true names, without negatives.
 
     Args:
-        names: a set with a manifest, or a text file with one name a line.
+        names: a set with a manifest, or a text file with one name a line; None: those of the run's ID set.
     """
 
     reads_corpus: ClassVar[bool] = False
 
-    names: str
-
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
-        names = tuple(Positive(name) for name in read_names(self.names))
+        names = tuple(Positive(name) for name in self.true_names(available))
         return LabelSet(names, (), vocabulary.recipe(supervision=["id_names"], method="names"))
 
 
@@ -144,18 +152,23 @@ class CandidateNames(IDNames):
     Source: Fort et al., NeurIPS 2021, https://arxiv.org/abs/2106.03004.
 
     Args:
-        names: a set with a manifest, or a text file with one name a line.
-        ood_names: the same for OOD sets; names that are ID names too are left out, repeated ones count once.
+        names: a set with a manifest, or a text file with one name a line; None: those of the run's ID set.
+        ood_names: the same for OOD sets, at least one; names that are ID names too are left out, repeated ones count
+            once.
     """
 
-    ood_names: list[str]
+    ood_names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.ood_names:
+            raise SettingsError("ood_names is empty: give the names of at least one OOD set")
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""
-        names = read_names(self.names)
-        taken = {name.lower() for name in names}
+        names = self.true_names(available)
+        taken = {folded(name) for name in names}
         candidates = dict.fromkeys(name for source in self.ood_names for name in read_names(source))
-        negatives = tuple(name for name in candidates if name.lower() not in taken)
+        negatives = tuple(name for name in candidates if folded(name) not in taken)
         if not negatives:
             raise LabelSetError(f"{', '.join(self.ood_names)}: every candidate is an ID name, so no negative is left")
 
@@ -164,19 +177,21 @@ class CandidateNames(IDNames):
 
 
 @dataclass(frozen=True)
-class MinedNegatives(LabelSource):
+class MinedNegatives(NamesSource):
     """The true names and the words of the corpus least similar to them, in one ranking (NegLabel* of ClusterMine).
 
     Args:
-        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit), whose
-            positives take the names' place: then nobody names a class.
+        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit, or its
+            folder), whose positives take the names' place: then nobody names a class. None: names of the run's ID set.
         count: K; 10,000 in NegLabel, 40,000 in ClusterMine's NegLabel*.
         quantile: of a word's cosines to the names.
     """
 
-    names: str
     count: int = 10_000
     quantile: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_shares(quantile=self.quantile)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
@@ -184,7 +199,7 @@ class MinedNegatives(LabelSource):
             mine_negatives,  # brings torch, which `filter --help` does without
         )
 
-        initial = InitialPositives.read(self.names, vocabulary)
+        initial = self.initial(vocabulary, available)
         mined = mine_negatives(
             initial.words,
             initial.encode(vocabulary),
@@ -198,26 +213,28 @@ class MinedNegatives(LabelSource):
 
 
 @dataclass(frozen=True)
-class CLIPScopeNegatives(LabelSource):
+class CLIPScopeNegatives(NamesSource):
     """The true names and the words of the corpus least and most like them (CLIPScope).
 
     Differs: one set of prompts for both ends, where the code says `a photo of a {}` for the farthest words and `a photo
     of {}` for the nearest; ID names are taken out of the corpus first.
 
     Args:
-        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit), whose
-            positives take the names' place: then nobody names a class.
+        names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit, or its
+            folder), whose positives take the names' place: then nobody names a class. None: names of the run's ID set.
         farthest: words least like the names.
         nearest: words most like them.
         share: of the names that a word is compared with at its k-th largest cosine; 50 of 1,000 in the code.
         mining_prompts: around the words while they are ranked, `the {}` in the code; None: the prompts of scoring.
     """
 
-    names: str
     farthest: int = 5000
     nearest: int = 5000
     share: float = 0.05
     mining_prompts: Prompts | None = None
+
+    def __post_init__(self) -> None:
+        check_shares(share=self.share)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus, keep both ends."""
@@ -228,7 +245,7 @@ class CLIPScopeNegatives(LabelSource):
             ranked = vocabulary.bank.features(words.words, self.mining_prompts, words.name, words.parts)
             recipe["mining_prompts"] = prompts_recipe(self.mining_prompts)
 
-        initial = InitialPositives.read(self.names, vocabulary)
+        initial = self.initial(vocabulary, available)
         mined = mine_both_ends(
             initial.words,
             initial.encode(vocabulary),

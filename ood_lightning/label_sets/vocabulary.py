@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning import __version__
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ood_lightning.corpora.words import Corpus, Part, Words
     from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.encoders.base import Encoder
     from ood_lightning.label_sets.base import LabelSource
 
 
@@ -116,6 +120,28 @@ class Vocabulary:
         return replace(label_set, recipe={**label_set.recipe, "adjectives": marked})
 
 
+def one_text_each(words: Words, prompts: Prompts, encoder: Encoder) -> Words:
+    """The words without those that are an earlier one to the encoder: where it folds case, `Crane` behind `crane`.
+
+    A noun and an adjective are two texts where the prompts have templates for each.
+    """
+    parts = words.parts if words.parts is not None and prompts.adjectives is not None else ("",) * len(words)
+    row_of: dict[tuple[str, str], int] = {}
+    for row, (word, part) in enumerate(zip(words.words, parts, strict=True)):
+        row_of.setdefault((word.lower(), part), row)
+    if len(row_of) == len(words) or not encoder.folds_case:
+        return words
+
+    rows, twice = list(row_of.values()), len(words) - len(row_of)
+    log.warning("%s: %d words differ from another in case alone, one text to %s", words.name, twice, encoder.name)
+    return replace(
+        words,
+        words=tuple(words.words[row] for row in rows),
+        parts=words.parts and tuple(words.parts[row] for row in rows),
+        counts=words.counts and tuple(words.counts[row] for row in rows),
+    )
+
+
 def prompts_recipe(prompts: Prompts) -> dict[str, Any]:
     """Templates and order as plain data."""
     templates: dict[str, Any] = {"templates": list(prompts.templates), "order": prompts.order}
@@ -160,6 +186,7 @@ def build_vocabularies(
         if words is None:
             words = its_corpus.load()
             loaded.append((its_corpus, words))
+        words = one_text_each(words, its_prompts, bank.encoder)
         vocabularies[name] = Vocabulary(words, torch.empty(0, 0), its_prompts, bank)
 
     read = {vocabularies[name].key for name, source in sources.items() if source.reads_corpus}

@@ -23,6 +23,7 @@ from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
 from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.metrics.base import Metric
@@ -50,6 +51,7 @@ class DetectModule(L.LightningModule):
         protocol: how test streams are put together.
         gate: what to do where the zero-shot top-1 of a set that has a card is not what was published for the encoder.
         metrics: further metrics by the name that tables show, beside the five standard ones.
+        names_check: what to do where a label set is given names that are not those of the ID sets' manifests.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class DetectModule(L.LightningModule):
         protocol: StreamProtocol = StreamProtocol(),  # noqa: B008
         gate: Gate = "refuse",
         metrics: dict[str, Metric] | None = None,
+        names_check: NamesCheck = "refuse",
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts = encoder, corpus, prompts
@@ -73,7 +76,7 @@ class DetectModule(L.LightningModule):
         self.detectors = detectors
         self.streams, self.protocol, self.gate = streams or {}, protocol, gate
         self.every: dict[str, Detector | StreamDetector] = {**detectors, **self.streams}
-        self.metrics = with_standard(metrics or {})
+        self.metrics, self.names_check = with_standard(metrics or {}), names_check
         self.explain = explain or next(iter(self.sources), "")
         self._check()
 
@@ -116,7 +119,11 @@ class DetectModule(L.LightningModule):
         self.encoder.load(device)
         id_train = self.data.id_train
         available = Inputs() if id_train is None else inputs_of(id_train, device)
-        self.evidence, self.not_made = prepare(self.sources, self.corpus, self.prompts, self.bank, available, device)
+        id_sets = [one.manifest for one in self.data.sets if one.role == "id"]
+        id_sets += [id_train.manifest] if id_train is not None else []
+        available = with_id_names(available, id_sets, self.names_check)
+        prepared = prepare(self.sources, self.corpus, self.prompts, self.bank, available, device)
+        self.evidence, self.not_made, self.remarks = prepared
 
         label_sets = self.evidence.label_sets
         self.explained = self.explain if self.explain in label_sets else next(iter(label_sets))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import lightning.pytorch as L
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from ood_lightning.corpora.prompts import Prompts
@@ -17,6 +18,7 @@ from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
 from ood_lightning.label_sets.ready import make_label_set
 from ood_lightning.label_sets.training_images import inputs_of
 
@@ -46,16 +48,23 @@ class LabelSetTraining(L.LightningModule):
         label_set: a path stands for a label set on disk.
         prompts: templates around each word.
         cache_dir: folder of all features.
+        names_check: what to do where the label set is given names that are not those of the ID set's manifest.
     """
 
     label_set: LabelSet
 
     def __init__(
-        self, encoder: Encoder, corpus: Corpus, label_set: LabelSource | str, prompts: Prompts, cache_dir: str
+        self,
+        encoder: Encoder,
+        corpus: Corpus,
+        label_set: LabelSource | str,
+        prompts: Prompts,
+        cache_dir: str,
+        names_check: NamesCheck,
     ) -> None:
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
-        self.source = label_set
+        self.source, self.names_check = label_set, names_check
 
     def _read_label_set(self, id_images: FeatureSet, manifests: Sequence[Manifest]) -> ReadyLabelSet:
         """The label set with its texts' features on the trainer's device.
@@ -67,7 +76,10 @@ class LabelSetTraining(L.LightningModule):
         device = self.trainer.strategy.root_device
         self.encoder.load(device)
         bank = TextBank(self.encoder, self.cache_dir)
-        made = make_label_set(self.source, self.corpus, self.prompts, bank, inputs_of(id_images, device))
+        available = with_id_names(inputs_of(id_images, device), [id_images.manifest], self.names_check)
+        made = make_label_set(self.source, self.corpus, self.prompts, bank, available)
+        if made.remark:
+            rank_zero_info(f"WARNING: {made.remark}")
 
         self.prompts = made.vocabulary.prompts  # the set's own, where it brings some
         self.label_set = made.label_set

@@ -20,6 +20,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
@@ -39,6 +40,7 @@ class ProbeModule(LabelSetTraining):
         cache_dir: folder of all features.
         features: inputs of the probe: `image`, projected and unit-norm, or `tower`, before the projection
             (`data.encoder.extra_features: [tower]`).
+        names_check: what to do where the label set is given names that are not those of the ID set's manifest.
     """
 
     feature_mean: Tensor
@@ -55,8 +57,9 @@ class ProbeModule(LabelSetTraining):
         seed: int = 42,
         cache_dir: str = FEATURES,
         features: Literal["image", "tower"] = "image",
+        names_check: NamesCheck = "refuse",
     ) -> None:
-        super().__init__(encoder, corpus, label_set, prompts, cache_dir)
+        super().__init__(encoder, corpus, label_set, prompts, cache_dir, names_check)
         self.lr, self.weight_decay, self.seed, self.features = lr, weight_decay, seed, features
 
     @property

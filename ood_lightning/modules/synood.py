@@ -27,6 +27,7 @@ from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
@@ -54,6 +55,7 @@ class SynOODModule(LabelSetTraining):
         weight_decay: of both, added to the gradient.
         seed: of the adapter's initial weights.
         cache_dir: folder of all features.
+        names_check: what to do where the label set is given names that are not those of the ID set's manifest.
     """
 
     texts: Tensor  # (P + used negatives, D), unit-norm; classes of the image side
@@ -73,8 +75,9 @@ class SynOODModule(LabelSetTraining):
         weight_decay: float = 1e-5,
         seed: int = 0,
         cache_dir: str = FEATURES,
+        names_check: NamesCheck = "refuse",
     ) -> None:
-        super().__init__(encoder, corpus, label_set, prompts, cache_dir)
+        super().__init__(encoder, corpus, label_set, prompts, cache_dir, names_check)
         self.id_targets, self.image_epochs, self.text_epochs = id_targets, image_epochs, text_epochs
         self.image_lr, self.image_min_lr, self.text_lr = image_lr, image_min_lr, text_lr
         self.weight_decay, self.seed = weight_decay, seed

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
-from ood_lightning.functional.overlap import folded, overlap
+from ood_lightning.functional.overlap import overlap
 from ood_lightning.report.console import console, table
+from ood_lightning.spelling import folded
 from ood_lightning.wordnet.hops import NounHops, noun_hops
 
 FEW = 12  # words in a line of examples

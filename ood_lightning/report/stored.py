@@ -12,7 +12,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
-from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
+from ood_lightning.data.artifacts.typed import STRICT, Share, decode_json, decode_plain
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.intervals import Comparison
@@ -145,7 +145,9 @@ def _plain(row: Mapping[str, object]) -> dict[str, object]:
 def _valid_rows(rows: list[dict[str, Any]], file: Path) -> list[dict[str, Any]]:
     """The same rows, if every column is known and holds what it should; those that may be None may be missing too."""
     further = further_metrics(column for row in rows for column in row)
-    kinds = ROW_COLUMNS | {column: float | None for columns in further.values() for column in columns}
+    shares: dict[str, Any] = {column: Share for column, kind in ROW_COLUMNS.items() if kind is float}
+    shares |= {column: Share | None for column, kind in ROW_COLUMNS.items() if kind == float | None}
+    kinds = ROW_COLUMNS | shares | {column: float | None for columns in further.values() for column in columns}
     optional = {column: NotRequired[kind] for column, kind in kinds.items() if kind == kind | None}
 
     typed_dict: Any = TypedDict  # type checkers want the columns written out; here the file says which there are

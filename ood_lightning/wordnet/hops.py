@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from ood_lightning.functional.overlap import folded, hops
+from ood_lightning.functional.overlap import hops
+from ood_lightning.spelling import folded
 from ood_lightning.wordnet.graph import frozen_graph
 
 

@@ -92,7 +92,7 @@ def write(picture_set: PictureSet, concepts: Sequence[Concept], work: Path, asse
         + f"; group {picture_set.group}; renderings of each drawing: {picture_set.renderings}"
         + SOURCE_NOTES.get(picture_set.name, ""),
         "protocol": CARDS.get(picture_set.name, PROTOCOL),
-        "class_names": class_names(picture_set, concepts) if picture_set.labelled else [],
+        "class_names": class_names(picture_set, concepts),
         "shards": shards,
     }
 

@@ -1,6 +1,7 @@
 """The shipped configs: each parses and builds what it names."""
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,18 @@ def test_a_part_of_the_experiments_is_not_written_twice():
     parts = [path for path in SHIPPED if path.parent.name in PARTS]
     contents = [yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in parts]
     assert len(set(contents)) == len(contents)
+
+
+# those that have no ID set, or that need the very names of the published run
+GIVES_NAMES = {
+    "filter",
+    "imagenet/clipn",
+    "corpora/pos_na_with_names",
+}
+
+
+@pytest.mark.parametrize("path", [p for p in SHIPPED if short(p) not in GIVES_NAMES], ids=short)
+def test_a_config_takes_the_names_of_whatever_id_set_it_is_run_on(path: Path):
+    """Names of a set in a config would go with it to another ID set; mined ones (`runs/`) are no names."""
+    settings = path.read_text(encoding="utf-8")
+    assert not [line for line in settings.splitlines() if re.search(r"(^|\W)names: *(?!runs/)\w+[:/.]", line)]

@@ -1,6 +1,8 @@
 """Label sets of a run: from names, from names of both sides, from mined negatives."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +17,10 @@ from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.detectors.label_mass import LabelMass
-from ood_lightning.errors import LabelSetError
+from ood_lightning.errors import LabelSetError, SettingsError
+from ood_lightning.label_sets.official_negatives import CSPNegatives, NegLabelNegatives
 from ood_lightning.label_sets.ready import label_features, texts_of
-from ood_lightning.label_sets.sources import CandidateNames, IDNames, MinedNegatives, Stored
+from ood_lightning.label_sets.sources import CandidateNames, CLIPScopeNegatives, IDNames, MinedNegatives, Stored
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
 WORDS = ("red", "green", "blue", "grey", "dog", "cat")
@@ -121,3 +124,22 @@ def test_mined_negatives_are_ranked_among_different_words(vocabulary: Vocabulary
     (tmp_path / "names.txt").write_text("red\n")
     source = MinedNegatives("names.txt", count=5)
     assert source.make(counted(vocabulary), Inputs()).negatives == source.make(vocabulary, Inputs()).negatives
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (partial(MinedNegatives, quantile=95), "quantile is 95"),
+        (partial(CLIPScopeNegatives, share=5), "share is 5"),
+        (partial(NegLabelNegatives, share=15), "share is 15"),
+        (partial(CSPNegatives, quantile=95.0), "quantile is 95.0"),
+    ],
+)
+def test_a_share_in_percent_is_refused_before_anything_is_encoded(source: Callable[[], object], name: str):
+    with pytest.raises(SettingsError, match=rf"{name}: expected a share from 0 to 1: 0\.\d+, not \d+$"):
+        source()
+
+
+def test_candidates_need_an_ood_set():
+    with pytest.raises(SettingsError, match="ood_names is empty"):
+        CandidateNames("names.txt")

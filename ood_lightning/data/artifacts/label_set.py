@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Literal, Self
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.typed import STRICT, Count, Share, decode_json, decode_plain
 from ood_lightning.errors import LabelSetError
+from ood_lightning.spelling import folded, is_id, synset_of
 
 Format = Literal["ood_lightning/label-set/1"]
 FORMAT: Format = "ood_lightning/label-set/1"
 REST = "rest of the corpus"
+LABELS = "labels.json"
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,16 @@ class LabelSet:
         """
         lines = []
         for side, words in (("positives", self.words), ("negatives", self.negatives or ())):
-            counts = Counter(word.lower() for word in words)
+            if no_names := [word for word in words if is_id(word) or synset_of(word)]:
+                lines.append(f"{len(no_names)} of the {side} begin with an id and no word, such as {no_names[0]!r}")
+            counts = Counter(map(folded, words))
             if repeated := [word for word, n in counts.items() if n > 1]:
                 lines.append(
                     f"{len(repeated)} of the {side} come more than once and count as often, such as {repeated[0]!r}"
                 )
 
-        positives = {word.lower() for word in self.words}
-        if both := [word for word in self.negatives or () if word.lower() in positives]:
+        positives = set(map(folded, self.words))
+        if both := [word for word in self.negatives or () if folded(word) in positives]:
             lines.append(f"{len(both)} of the negatives are positives too and count on both sides, such as {both[0]!r}")
         return lines
 
@@ -142,11 +146,15 @@ class LabelSet:
     def read(cls, path: str | Path) -> Self:
         """Read a label set, edited or not.
 
+        Args:
+            path: of the file, or the folder of a run that wrote `labels.json`.
+
         Raises:
             LabelSetError: no such file, or not a label set.
         """
+        path = _file_in(Path(path))
         try:
-            text = Path(path).read_bytes()
+            text = path.read_bytes()
         except FileNotFoundError:
             raise LabelSetError(f"there is no label set {path}: make it with `fit` or `mine`") from None
         except OSError as error:
@@ -176,6 +184,26 @@ class LabelSet:
                 f"({made_with.get('fingerprint')}), the run uses {name!r} ({fingerprint}). Mine again with this "
                 f"encoder, or name the other one."
             )
+
+
+def _file_in(path: Path) -> Path:
+    """The label set of a run's folder; another path is the file itself.
+
+    Raises:
+        LabelSetError: the folder holds no `labels.json`; names the label sets that it does hold.
+    """
+    if not path.is_dir() or (path / LABELS).is_file():
+        return path / LABELS if path.is_dir() else path
+
+    others = [str(file) for file in sorted([*path.glob("*.json"), *path.glob("labels/*.json")]) if _is_one(file)]
+    instead = f": name one of {', '.join(others)}" if others else ": make it with `fit` or `mine`"
+    raise LabelSetError(f"{path} is no label set: the folder holds no {LABELS}{instead}")
+
+
+def _is_one(file: Path) -> bool:
+    """Whether a file begins as a label set does."""
+    with file.open(encoding="utf-8", errors="replace") as text:
+        return FORMAT in text.read(200)
 
 
 def _listed(negatives: object, path: str | Path) -> tuple[str, ...]:

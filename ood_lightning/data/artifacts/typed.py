@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 from annotated_types import Ge, Le, MinLen
 
-from ood_lightning.errors import UserError
+from ood_lightning.errors import UserError, percent_hint
 
 T = TypeVar("T")
 
@@ -97,7 +97,8 @@ def _described(problem: Any) -> str:
 
     value = repr(problem["input"])
     shortened = value if len(value) <= 60 else f"{value[:57]}..."
-    return f"{path} is {shortened}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    hint = percent_hint(problem["input"]) if problem.get("ctx", {}).get("le") == 1 else ""
+    return f"{path} is {shortened}: {problem['msg'][:1].lower()}{problem['msg'][1:]}{hint}"
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def label_problems(
         n_images = sum(labels[label] for label in outside)
         expected = f"class_names go from 0 to {len(names) - 1}" if names else "expected 0 or more, or -1 for no class"
         problems.append(f"{many(n_images, 'picture')} with a label such as {outside[0]}: {expected}")
-    if names and (n_without := labels.get(-1, 0)):
+    if names and (n_without := labels.get(-1, 0)) < sum(labels.values()) and n_without:
         problems.append(
             f"{many(n_without, 'picture')} without a class, though the set has {many(len(names), 'class name')}"
         )

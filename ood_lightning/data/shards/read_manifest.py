@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ood_lightning.data.artifacts.typed import decode_json
+from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
@@ -130,7 +131,9 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):  # a scheme, such as `pipe:`
             raise ManifestError(f"{where}: shard {path!r} is no path below the manifest's folder")
 
-    return Manifest(**{**vars(entries), "shards": tuple(Shard(**vars(shard)) for shard in entries.shards)})
+    names = tuple(plain_names(entries.class_names, f"{where}, class_names", ManifestError))
+    shards = tuple(Shard(**vars(shard)) for shard in entries.shards)
+    return Manifest(**{**vars(entries), "shards": shards, "class_names": names})
 
 
 def _check_sizes(manifest: Manifest) -> None:

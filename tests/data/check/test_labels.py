@@ -58,3 +58,10 @@ def test_a_label_below_minus_one_is_wrong_with_and_without_names():
         "3 pictures with a label such as -2: class_names go from 0 to 0"
     ]
     assert label_problems({-1: 3, 0: 1}, [], ()) == []
+
+
+def test_a_set_without_any_label_may_know_its_class_names(tmp_path: Path):
+    assert label_problems({-1: 5}, [], ["cat", "dog"]) == []
+    assert label_problems({-1: 5, 0: 1}, [], ["cat", "dog"]) == [
+        "5 pictures without a class, though the set has 2 class names"
+    ]

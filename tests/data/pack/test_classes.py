@@ -116,3 +116,19 @@ def test_pictures_beside_class_folders_are_a_question(folder: Path, tmp_path: Pa
     (folder / "loose.png").write_bytes(PIXEL)
     assert run(folder, tmp_path / "out") == 2
     assert "1 picture beside class folders, such as 'loose.png', and 7 in them" in capsys.readouterr().err
+
+
+def test_imagenets_own_list_numbers_and_names_the_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for synset in ("n01440764", "n01443537"):
+        (tmp_path / "in" / synset).mkdir(parents=True)
+        (tmp_path / "in" / synset / "a.png").write_bytes(PIXEL)
+    (tmp_path / "synsets.txt").write_text("n01443537 goldfish, Carassius auratus\nn01440764 tench, Tinca tinca\n")
+
+    assert run(tmp_path / "in", tmp_path / "named", f"--class_names={tmp_path}/synsets.txt") == 0
+    assert read_manifest(str(tmp_path / "named")).class_names == ("goldfish", "tench")
+    assert [label for _, _, label in packed(tmp_path / "named")] == [1, 0]
+    assert "no names" not in capsys.readouterr().out
+
+    assert run(tmp_path / "in", tmp_path / "ids") == 0  # as ids they are packed, and said
+    said = capsys.readouterr().out
+    assert "no names: 2 of 2 class names are ids or numbers, such as 'n01440764'" in said
