@@ -22,13 +22,13 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "__init__"}  # may be imported from anywhere
+# may be imported from anywhere
+HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "text_files", "__init__"}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
     "transformers": "encoders/huggingface.py",
     "nltk": "corpora/wordnet.py",
-    "webdataset": "data/shards/samples.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/artifacts/scores.py",
     "imagecorruptions": "data/pack/corruptions.py",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ood_lightning.data.pack.listings import Listing, file_entry, image_names
-from ood_lightning.data.shards.tars import IMAGE_SUFFIXES
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS, may_be_picture
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 from ood_lightning.progress import bar
@@ -47,11 +47,13 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
         raise SourceError(f"there is no file or folder {path}")
 
     files = list(files_below(path))
-    pictures = sorted(file for file in files if file.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and file.is_file())
+    pictures = sorted(file for file in files if may_be_picture(file.relative_to(path).as_posix()) and file.is_file())
     if passed_over is not None:
         passed_over.update(file.suffix.lower() or file.name for file in set(files).difference(pictures))
     if not pictures:
-        raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
+        raise SourceError(
+            f"{path} holds no pictures (looked for {', '.join(sorted(PICTURE_ENDINGS))} in it and its subfolders)"
+        )
     return pictures
 
 

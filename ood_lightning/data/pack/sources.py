@@ -18,6 +18,7 @@ from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
+from ood_lightning.text_files import lines_of, read_text
 
 KINDS = (
     "a folder of pictures or of .parquet files; a list file .txt with lines `path label`; a .csv or .tsv with a column "
@@ -117,11 +118,7 @@ def without(entries: Sequence[Entry], exclusions: Path) -> list[Entry]:
     Raises:
         SourceError: the file cannot be read, or a line excludes nothing, so it is misspelt.
     """
-    try:
-        text = exclusions.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"list of exclusions {exclusions} cannot be read: {error}") from None
-    lines = {line for line in text.split("\n") if line.strip()}
+    lines = {line for line in lines_of(read_text(exclusions, "list of exclusions", SourceError)) if line.strip()}
 
     kept = []
     unused = set(lines)

@@ -27,7 +27,7 @@ def test_lists_as_openood_has_them_keep_their_order(folder: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("../x.png 1", "line 2: '../x.png' does not lie below"),
+        ("../x.png 1", "line 2: '../x.png' holds `..`"),
         ("/etc/passwd 1", "does not lie below"),
         ("a.png", "line 2: 'a.png' is not `path label`"),
         ("a.png cat", "is not `path label` with an integer"),

@@ -29,7 +29,7 @@ def test_exclusions_leave_out_paths_and_folders_and_must_exist(
     assert run(folder, tmp_path / "o2", f"--exclude={exclusions}") == 2
     assert "excludes '1' (2 such lines), which the source does not hold" in capsys.readouterr().err
     assert run(folder, tmp_path / "o2", "--exclude=nowhere.txt") == 2
-    assert "list of exclusions nowhere.txt cannot be read" in capsys.readouterr().err
+    assert "list of exclusions nowhere.txt does not exist" in capsys.readouterr().err
 
 
 def test_a_protocol_that_looks_like_a_misspelt_card_is_said_to(
