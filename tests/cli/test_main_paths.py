@@ -82,8 +82,8 @@ def test_a_terminal_shows_what_it_can_of_a_name(encoding: str, tmp_path: Path, m
     monkeypatch.setattr(sys, "stdout", screen)
     assert main(["labels", "show", label_set]) == 0
     screen.flush()
-    shown = screen.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
-    assert "red" in shown
+    text = screen.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert "red" in text
 
 
 def test_a_label_set_that_notepad_saved_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

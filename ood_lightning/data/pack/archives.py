@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
 from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.tars import Slice, no_tar, tar_members
+from ood_lightning.data.shards.tars import Slice, tar_members
 from ood_lightning.errors import SourceError
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
@@ -53,7 +53,7 @@ def tar_listing(path: Path) -> Listing:
             if not member.isdir()
         ]
     except tarfile.TarError as error:
-        raise SourceError(f"{path} {no_tar(path, error)}") from None
+        raise SourceError(f"{path} {error}") from None
 
     return _listing(path, members)
 

@@ -48,9 +48,9 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
 
     others = Counter[str]()
     names = image_names((file.relative_to(path).as_posix() for file in files_below(path)), others)
-    found = sorted(path / name for name in names)
-    pictures = [file for file in found if file.is_file()]  # a broken link is none
-    others.update({"no plain file": len(found) - len(pictures)})
+    named = sorted(path / name for name in names)
+    pictures = [file for file in named if file.is_file()]  # a broken link is none
+    others.update({"no plain file": len(named) - len(pictures)})
     if passed_over is not None:
         passed_over.update(+others)
     if not pictures:

@@ -65,25 +65,31 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
     """Members of an uncompressed tar, in order; those before a damage come first.
 
     Raises:
-        tarfile.TarError: it is damaged or cut, also where the tar format would end early without an error.
+        tarfile.TarError: it is compressed, damaged or cut, also where the tar format would end early without an error;
+            its text goes on from the file's name.
     """
-    with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
-        yield from tar
+    name = None
+    try:
+        with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
+            for member in tar:
+                name = member.name
+                yield member
 
-        raw.seek(tar.offset)
-        if raw.read(1024) != bytes(1024):  # a whole archive ends with two blocks of zeros
-            raise tarfile.ReadError(f"damaged or cut after {many(len(tar.getmembers()), 'member')}, copy it again")
+            raw.seek(tar.offset)
+            if raw.read(1024) != bytes(1024):  # a whole archive ends with two blocks of zeros
+                raise tarfile.ReadError(f"damaged or cut after {many(len(tar.getmembers()), 'member')}, copy it again")
+    except tarfile.TarError as error:
+        where = f", its last legible member is {name!r}" if name else ""
+        raise tarfile.ReadError(_another_kind(path) or f"is no sound tar{where}: {error}") from None
 
 
-def no_tar(path: Path, error: Exception) -> str:
-    """What a file is that cannot be read as a tar, and what to do with it."""
+def _another_kind(path: Path) -> str:
+    """What a file is if it is known to be no tar, and what to do with it; empty: perhaps it is one."""
     with path.open("rb") as file:
         start = file.read(6)
     if tool := next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), ""):
         return f"is a compressed tar: uncompress it first (`{tool}`), its members cannot be reached one by one"
-    if start.startswith(b"PK"):
-        return "is a zip and no tar: make shards of it with `data pack`"
-    return f"is no sound tar: {error}"
+    return "is a zip and no tar: make shards of it with `data pack`" if start.startswith(b"PK") else ""
 
 
 def scanned(path: Path) -> tuple[int, str]:
@@ -102,7 +108,7 @@ def scanned(path: Path) -> tuple[int, str]:
     try:
         n_samples = sum(isinstance(part, Located) for part in _samples(path, noted(tar_members(path))))
     except tarfile.TarError as error:
-        raise ShardContentError(f"{path} {no_tar(path, error)}") from None
+        raise ShardContentError(f"{path} {error}") from None
     return n_samples, headers.hexdigest()
 
 
@@ -127,7 +133,7 @@ def examined(path: Path) -> Iterator[Located | Fault]:
     try:
         yield from _samples(path, tar_members(path))
     except tarfile.TarError as error:
-        yield Fault("", no_tar(path, error))
+        yield Fault("", str(error))
     except OSError as error:
         yield Fault("", f"cannot be read: {error.strerror or error}")
 
@@ -162,7 +168,8 @@ def _samples(path: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[Located
                 yield Fault(key, f"has two members that end in .{ending}")
             of_key[ending] = Slice(str(path), member.offset_data, member.size)
     except (tarfile.TarError, OSError):
-        yield from _sample(key, of_key)
+        if all(part.offset + part.size <= path.stat().st_size for part in of_key.values()):
+            yield from _sample(key, of_key)
         raise
     yield from _sample(key, of_key)
 

@@ -49,7 +49,8 @@ FAULTY = {
 }
 
 
-def checked(tar: Path) -> tuple[int, str]:
+def verdict(tar: Path) -> tuple[int, str]:
+    """Exit status and problems of `data check`."""
     status, problems = run_check(tar)
     return status, " ".join(f"{p['where']}: {p['what']}" for p in problems)
 
@@ -66,7 +67,7 @@ def test_a_sound_tar_is_read_and_nothing_is_found_in_it(name: str, tmp_path: Pat
     assert (
         scanned(tmp_path / "x.tar")[0] == len(samples) == (1 if "mask" in name else 3 if name == "many formats" else 2)
     )
-    assert checked(tmp_path / "x.tar") == (0, "")
+    assert verdict(tmp_path / "x.tar") == (0, "")
 
 
 @pytest.mark.parametrize("name", FAULTY)
@@ -77,9 +78,9 @@ def test_a_faulty_tar_is_refused_and_listed_in_the_same_words(name: str, tmp_pat
         list(located(tmp_path / "x.tar"))
     assert f"x.tar: {where!r} {what}" in str(refusal.value)
 
-    status, found = checked(tmp_path / "x.tar")
+    status, text = verdict(tmp_path / "x.tar")
     assert status == 1
-    assert f"x.tar {where}: {what}" in found
+    assert f"x.tar {where}: {what}" in text
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
@@ -95,7 +96,7 @@ def test_a_picture_that_is_a_link_is_not_passed_over(kind: bytes, tmp_path: Path
 
     with pytest.raises(ShardContentError, match=r"'1\.png' is a link"):
         list(located(tmp_path / "x.tar"))
-    assert checked(tmp_path / "x.tar") == (1, "x.tar 1.png: is a link, device or sparse file, no plain member")
+    assert verdict(tmp_path / "x.tar") == (1, "x.tar 1.png: is a link, device or sparse file, no plain member")
 
 
 @pytest.mark.slow
@@ -105,7 +106,7 @@ def test_embed_gives_the_verdict_of_check(encoder_yaml: Settings, tmp_path: Path
         status = embed(tmp_path / "x.tar", encoder_yaml)
         assert status == (2 if name in FAULTY else 0), name
         assert "Traceback" not in capsys.readouterr().err
-        assert checked(tmp_path / "x.tar")[0] == (1 if name in FAULTY else 0), name
+        assert verdict(tmp_path / "x.tar")[0] == (1 if name in FAULTY else 0), name
 
 
 def test_a_set_without_pictures_is_refused_and_listed(
@@ -114,7 +115,7 @@ def test_a_set_without_pictures_is_refused_and_listed(
     write_tar(tmp_path / "none.tar", [("readme.txt", b"words")])
     assert embed(tmp_path / "none.tar", encoder_yaml) == 2
     assert "set 'none' holds no pictures" in capsys.readouterr().err
-    assert checked(tmp_path / "none.tar") == (1, "set: holds no pictures")
+    assert verdict(tmp_path / "none.tar") == (1, "set: holds no pictures")
 
 
 def test_pictures_of_a_format_that_is_not_read_are_no_complete_set(
@@ -123,7 +124,7 @@ def test_pictures_of_a_format_that_is_not_read_are_no_complete_set(
     write_tar(tmp_path / "x.tar", [("a.svg", b"<svg/>"), *pictures("b.png")])
     assert embed(tmp_path / "x.tar", encoder_yaml) == 2
     assert "the picture 'a' cannot be decoded" in capsys.readouterr().err
-    assert checked(tmp_path / "x.tar")[1].startswith("x.tar a: cannot be decoded: its 6 bytes are none of JPEG, PNG")
+    assert verdict(tmp_path / "x.tar")[1].startswith("x.tar a: cannot be decoded: its 6 bytes are none of JPEG, PNG")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_class_that_no_reader_can_hold_is_refused_and_listed(text: bytes, tmp_
         ShardContentError, match=r"x\.tar: '0' cannot be read: its \.cls is .*, expected an integer of 64 bits"
     ):
         list(read_samples(tmp_path / "x.tar"))
-    assert "expected an integer of 64 bits" in checked(tmp_path / "x.tar")[1]
+    assert "expected an integer of 64 bits" in verdict(tmp_path / "x.tar")[1]
 
 
 def test_what_a_damage_leaves_is_found_before_it(tmp_path: Path):
