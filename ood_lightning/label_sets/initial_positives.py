@@ -24,7 +24,7 @@ class InitialPositives(NamedTuple):
     @classmethod
     def read(cls, source: str, vocabulary: Vocabulary) -> InitialPositives:
         """From a set with a manifest, a text file with one name a line, or a label set (`.json`)."""
-        if not source.endswith(".json") or source.rpartition("/")[2] == "manifest.json":
+        if not source.lower().endswith(".json") or source.rpartition("/")[2] == "manifest.json":
             return cls(tuple(Positive(name) for name in read_names(source)), None)
 
         label_set = LabelSet.read(locate(source))

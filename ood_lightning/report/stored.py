@@ -93,7 +93,7 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     if not file.is_file():
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
-    if file.suffix == ".csv":
+    if file.suffix.lower() == ".csv":
         content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
     else:
         content = decode_json(_text(file), _Content, str(file), SourceError)

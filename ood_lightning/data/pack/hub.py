@@ -81,7 +81,7 @@ def hub_listing(text: str, split: str | None) -> Listing:
 
     commit, all_files = _list_files(source)
     at_commit = source._replace(revision=commit)
-    tables = [file for file in all_files if file.path.endswith(".parquet")]
+    tables = [file for file in all_files if file.path.lower().endswith(".parquet")]
     if not tables:
         raise SourceError(_how_to_pack_another_form(at_commit, [file.path for file in all_files]))
 

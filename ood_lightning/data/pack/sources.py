@@ -15,6 +15,7 @@ from ood_lightning.data.pack.list_files import list_file, table
 from ood_lightning.data.pack.listings import Entry, Listing
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import suffix_of
+from ood_lightning.data.shards.formats import is_fork
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
@@ -75,7 +76,8 @@ def _read_folder(path: Path, split: str | None) -> Listing:
     if any(path.glob("*.arrow")):
         raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
 
-    if tables := sorted(file for file in path.rglob("*.parquet") if file.is_file()):
+    files = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet" and not is_fork(file.name))
+    if tables := sorted(file for file in files if file.is_file()):
         return _read_parquet(_of_splits(tables, path, split))
     if split is not None:
         raise _not_of_splits(path, split)
