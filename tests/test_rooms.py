@@ -191,11 +191,13 @@ WHOLE = {
     "golden",
     "interrupt",
     "killed",
+    "places",
     "reading",
     "retries",
     "rooms",
     "slurm",
     "slurm_lines",
+    "text_files",
     "two_processes",
 }  # of the whole
 

@@ -80,8 +80,9 @@ def pixels(data: bytes, *, upright: bool = False) -> Tensor:
             except RuntimeError:  # Pillow decides what is damaged, and says so
                 pass
 
-        decoded = pil_to_tensor(to_rgb(image, upright=upright))
-        return decoded
+        rgb = to_rgb(image, upright=upright)
+    decoded = pil_to_tensor(rgb)
+    return decoded
 
 
 class _Rest:
