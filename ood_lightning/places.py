@@ -38,7 +38,7 @@ def is_remote(source: str) -> bool:
 
 
 def locate(source: str) -> Path:
-    """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, `~` is the home folder."""
+    """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, others are :func:`expanded`."""
     if source.startswith(BUILTIN):
         return assets_root() / source.removeprefix(BUILTIN)
     scheme = re.match(r"[a-z][a-z0-9+]+:", source)
@@ -49,7 +49,23 @@ def locate(source: str) -> Path:
             f"{source!r}: of shards, local paths, {BUILTIN} and {' '.join(REMOTE)} are read. For {scheme[0]} write a "
             f"command that prints a tar, `pipe:COMMAND ...`, or copy the shards first."
         )
-    return Path(source).expanduser()
+    return expanded(source)
+
+
+def expanded(path: str | Path) -> Path:
+    """The local path that a setting names, with `~` and variables of the environment put in.
+
+    Raises:
+        SettingsError: a variable is not set: a folder of its name would be made.
+    """
+
+    def value(variable: re.Match[str]) -> str:
+        name = variable[1] or variable[2]
+        if name not in os.environ:
+            raise SettingsError(f"the path {str(path)!r} names the variable {name}, which is not set: export it first")
+        return os.environ[name]
+
+    return Path(os.path.expanduser(re.sub(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", value, str(path))))
 
 
 def expand(source: str) -> list[str]:
@@ -83,12 +99,13 @@ def check_out(out: str | None, *endings: str) -> None:
     """
     if out is None:
         return
-    if Path(out).suffix not in endings:
+    path = expanded(out)
+    if path.suffix.lower() not in endings:
         raise SettingsError(f"out is {out!r}: expected a name ending in {' or '.join(endings)}")
-    if os.path.isdir(out):
+    if path.is_dir():
         raise SettingsError(f"out is {out!r}, which is a folder: expected a file")
 
-    parent = next(folder for folder in Path(out).absolute().parents if os.path.exists(folder))
+    parent = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not parent.is_dir():
         raise SettingsError(f"out is {out!r}, which cannot be made in {parent}: it is a file")
     if not os.access(parent, os.W_OK | os.X_OK):

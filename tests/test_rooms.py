@@ -22,13 +22,13 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "spelling", "__init__"}  # from anywhere
+# may be imported from anywhere
+HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "spelling", "text_files", "__init__"}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
     "transformers": "encoders/huggingface.py",
     "nltk": "corpora/wordnet.py",
-    "webdataset": "data/shards/samples.py",
     "wandb": "callbacks/wandb.py",
     "pyarrow": "data/artifacts/scores.py",
     "imagecorruptions": "data/pack/corruptions.py",
@@ -191,12 +191,14 @@ WHOLE = {
     "golden",
     "interrupt",
     "killed",
+    "places",
     "reading",
     "retries",
     "rooms",
     "slurm",
     "slurm_lines",
     "spelling",
+    "text_files",
     "two_processes",
 }  # of the whole
 

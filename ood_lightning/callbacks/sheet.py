@@ -80,7 +80,11 @@ def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Ima
         if not rows.isdisjoint(range(start, end)):
             samples = read_samples(manifest.path(shard))
             sound = (s for s in samples if not any(b.startswith(f"{shard.path} {s.key}: ") for b in bad_here))
-            images |= {row: decode(sample.data) for row, sample in enumerate(sound, start) if row in rows}
+            images |= {
+                row: decode(sample.data, upright=manifest.upright)
+                for row, sample in enumerate(sound, start)
+                if row in rows
+            }
         start = end
 
     return images

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 log = logging.getLogger(__name__)
 
 Mode = Literal["offline", "online", "disabled"]
+MODES = ("offline", "online", "disabled", "shared", "dryrun", "run")  # that W&B takes from its variable
 
 
 class RunIds(NamedTuple):
@@ -75,7 +76,7 @@ class RunLogger(WandbLogger):
             name=name,
             id=id or slurm.id,
             group=group or os.environ.get("WANDB_RUN_GROUP") or slurm.group,
-            mode=mode or os.environ.get("WANDB_MODE") or "offline",
+            mode=mode or _mode_of_environment(),
         )
         self.init_timeout_s = init_timeout_s
 
@@ -98,6 +99,18 @@ class RunLogger(WandbLogger):
             self._wandb_init["mode"] = "offline"
 
         return super().experiment
+
+
+def _mode_of_environment() -> str:
+    """`$WANDB_MODE` in small letters, offline if it is none; W&B itself, which would end the run, then reads that."""
+    text = os.environ.get("WANDB_MODE", "")
+    mode = text.strip().lower() or "offline"
+    if mode not in MODES:
+        log.warning("WANDB_MODE is %r: expected one of %s; this run is recorded offline", text, ", ".join(MODES))
+        mode = "offline"
+    if text:
+        os.environ["WANDB_MODE"] = mode
+    return mode
 
 
 def finish(exit_code: int) -> None:

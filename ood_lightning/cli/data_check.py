@@ -12,7 +12,7 @@ from ood_lightning.data.check.exact_duplicates import Place, duplicates, key_at
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import SettingsError, check_least
-from ood_lightning.places import check_out
+from ood_lightning.places import check_out, expanded
 from ood_lightning.report.checked import as_json, print_check
 
 
@@ -75,7 +75,7 @@ def check(
         if not line.certain:
             print(f"worth a look: {line.text}")
     if out is not None:
-        write_json(Path(out), as_json(contents, problems), escaped=True)
+        write_json(expanded(out), as_json(contents, problems), escaped=True)
         print(f"report: {out}")
     return 1 if problems else 0
 

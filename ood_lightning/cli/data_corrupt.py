@@ -1,13 +1,13 @@
 """`data corrupt`: a covariate-shifted version of a set, made like ImageNet-C. Needs no torch."""
 
 import hashlib
-from pathlib import Path
 
 from ood_lightning.data.pack.corruptions import NAMES, PACKAGE, Corrupted, drawn, version
 from ood_lightning.data.pack.packing import pack
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.places import expanded
 from ood_lightning.plurals import many
 
 
@@ -65,11 +65,17 @@ def corrupt(
     )
 
     recipes = [
-        Corrupted(tuple(draws[start : start + samples_per_shard]), manifest.fingerprint, seed, package_version)
+        Corrupted(
+            tuple(draws[start : start + samples_per_shard]),
+            manifest.fingerprint,
+            seed,
+            package_version,
+            manifest.upright,
+        )
         for start in range(0, len(draws), samples_per_shard)
     ]
     origin = hashlib.sha256(provenance.encode()).hexdigest()[:16]
-    packed, bad = pack(Path(out), corrupted, origin, recipes, workers, max_bad_samples, {})
+    packed, bad = pack(expanded(out), corrupted, origin, recipes, workers, max_bad_samples, {})
 
     for image in bad:
         print(f"left out: {image.path!r}: {image.reason}")

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Literal
 
 from ood_lightning.data.cards.cards import card_names, find
@@ -12,9 +11,9 @@ from ood_lightning.data.pack.classes import Order, class_folders, numbered
 from ood_lightning.data.pack.packing import pack as make
 from ood_lightning.data.pack.sources import listing, recipes, without
 from ood_lightning.data.plain_names import plain_names
-from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.data.shards.manifest import Manifest, Orientation, Role
 from ood_lightning.errors import SettingsError, SourceError, check_least
-from ood_lightning.places import locate
+from ood_lightning.places import expanded, locate
 from ood_lightning.plurals import many
 from ood_lightning.spelling import is_id, is_number
 
@@ -37,6 +36,7 @@ def pack(
     licence: str = "",
     origin: str = "",
     protocol: str = "",
+    orientation: Orientation | Literal["auto"] = "auto",
 ) -> int:
     """Pack pictures into shards, bytes unchanged. Finished shards are never made again.
 
@@ -59,6 +59,8 @@ def pack(
         licence: of the pictures; written into the manifest.
         origin: where they come from; written into the manifest; the source's name if empty.
         protocol: whose rules the set follows; written into the manifest.
+        orientation: `exif`: readers set pictures upright as their EXIF says; `ignore`: they take them as they are
+            stored, as published evaluations do; `auto`: `exif` for a folder that follows no card's protocol.
     """
     if len(source) != 1:
         raise SettingsError(f"{len(source)} sources given: `data pack` packs one set at a time")
@@ -91,9 +93,12 @@ def pack(
         of_split = f" split {split}" if split else ""
         location = f"{path}{of_split}"
         title = path.name.encode("utf-8", "replace").decode() + of_split
+    if orientation == "auto":
+        of_folder = not listed.origin and locate(source[0]).is_dir() and protocol.partition("@")[0] not in card_names()
+        orientation = "exif" if of_folder else "ignore"
     manifest, bad = make(
-        Path(out),
-        Manifest(name, role, (), names, licence, origin or title, protocol),
+        expanded(out),
+        Manifest(name, role, (), names, licence, origin or title, protocol, orientation),
         hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16],
         recipes(entries, numbers, samples_per_shard, verify),
         workers,

@@ -12,7 +12,7 @@ from ood_lightning.filtering.judges.base import Judge
 from ood_lightning.filtering.rules import Rules
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
-from ood_lightning.places import FEATURES
+from ood_lightning.places import FEATURES, expanded
 from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def filter(
     from ood_lightning.filtering.rules import cleaned, negfilter
     from ood_lightning.label_sets.ready import make_label_set, texts_of
 
-    folder = Path(out)
+    folder = expanded(out)
     decisions = Decisions(folder / "decisions.jsonl")
     _, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=encoder.extra_features)
 

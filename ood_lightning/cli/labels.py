@@ -1,14 +1,12 @@
 """`labels show`, `diff`, `elbow` and `plot`: label sets and the measures of finished fits. Needs no torch."""
 
-from pathlib import Path
-
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import read_quality
 from ood_lightning.data.class_names import read_names
 from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.functional.elbow import elbow as bend
-from ood_lightning.places import check_out, locate
+from ood_lightning.places import check_out, expanded, locate
 from ood_lightning.report.labels import print_difference, print_set
 from ood_lightning.report.plots import Histogram, svg
 from ood_lightning.report.sweep import drawn, print_sweep, read_fits
@@ -63,7 +61,7 @@ def elbow(runs: list[str], out: str | None = None) -> int:
 
     print_sweep(fits, bent_at)
     if out is not None:
-        atomic_write(Path(out), drawn(fits, bent_at).encode())
+        atomic_write(expanded(out), drawn(fits, bent_at).encode())
         print(f"curves: {out}")
     return 0
 
@@ -100,7 +98,7 @@ def plot(runs: list[str], out: str) -> int:
     except ValueError as error:
         raise SettingsError(f"these runs do not fit into one picture: {error}") from error
 
-    atomic_write(Path(out), picture.encode())
+    atomic_write(expanded(out), picture.encode())
     without = "" if hops else "; no hops, since quality.json has none or no name is a noun of WordNet"
     print(f"{len(cosines)} label sets: {out}{without}")
     return 0

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from io import TextIOWrapper
 
 from ood_lightning import __version__
 from ood_lightning.errors import UserError
@@ -64,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; those of the process if None.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that a terminal cannot show is no reason to stop
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     if words[0] in ("-h", "--help", "--version"):
         print(__version__ if words[0] == "--version" else usage())

@@ -1,13 +1,11 @@
 """`mine`: a label set from the stored features of ID images, again with another method, corpus or prompts."""
 
-from pathlib import Path
-
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
-from ood_lightning.places import FEATURES
+from ood_lightning.places import FEATURES, expanded
 
 
 def mine(
@@ -47,7 +45,7 @@ def mine(
 
     made = make_label_set(source, corpus, prompts, bank, available)
     label_set = made.declared
-    label_set.write(Path(out))
+    label_set.write(expanded(out))
     if made.remark:
         print(f"warning: {made.remark}")
     print(f"{len(label_set.positives)} positives: {', '.join(label_set.words[:12])}, ...\nlabel set: {out}")

@@ -16,7 +16,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
-from ood_lightning.places import FEATURES, check_out
+from ood_lightning.places import FEATURES, check_out, expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +78,7 @@ def predict(
     if passed_over:
         print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))
     if out is not None:
-        _write(Path(out), rows)
+        _write(expanded(out), rows)
         print(f"{len(rows)} rows: {out}")
     return 0
 
@@ -120,7 +120,7 @@ def _decoded(path: Path, encoder: Encoder) -> tuple[dict[str, Any], Tensor | Non
 
     row: dict[str, Any] = {"picture": str(path), "score": None, "concepts": [], "nearest_negative": "", "error": ""}
     try:
-        return row, encoder.transform(decode(path.read_bytes()))
+        return row, encoder.transform(decode(path.read_bytes(), upright=True))
     except (ValueError, OSError) as error:
         return {**row, "error": f"cannot be decoded: {error}"}, None
 
@@ -160,7 +160,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ood_lightning.errors import SettingsError, UserError
+from ood_lightning.places import expanded
 from ood_lightning.report.conventions import convention_tables, stored_scores
 from ood_lightning.report.remarks import around, joined
 from ood_lightning.report.stored import read_about, read_results, write_results
@@ -28,7 +29,7 @@ def report(
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
 
-    stored = [read_results(Path(run)) for run in runs]
+    stored = [read_results(expanded(run)) for run in runs]
     labels = names or _labels(runs, [[result.detector for result in rows] for rows, _ in stored])
     prefixes = [f"{label}: " if label else "" for label in labels]
     by_run = [
@@ -46,7 +47,10 @@ def report(
         )
     )
     metadata = joined(
-        [(name, rows, read_about(Path(run))) for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)]
+        [
+            (name, rows, read_about(expanded(run)))
+            for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)
+        ]
     )
 
     try:
@@ -67,7 +71,7 @@ def report(
         raise SettingsError(f"these runs do not fit into one table: {error}. Give each a name with --names.") from error
 
     if out:
-        folder = Path(out)
+        folder = expanded(out)
         write_results(folder, results, {"runs": runs, **metadata}, comparisons)
         if convention:
             text = "\n\n".join(paragraphs(table) for table in tables) + "\n"
@@ -89,5 +93,5 @@ def _labels(runs: list[str], detectors: list[list[str]]) -> list[str]:
 
 def _folder(run: str) -> Path:
     """A run's folder; `run` may also be one of its files."""
-    path = Path(run).resolve()
+    path = expanded(run).resolve()
     return path if path.is_dir() else path.parent

@@ -19,6 +19,7 @@ from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.label_sets.id_names import NamesCheck
+from ood_lightning.places import expanded
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
@@ -77,21 +78,25 @@ class OODCLI(LightningCLI):
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Let a logger whose `save_dir` is `.` write into the run's folder, and hand `names_check` on."""
-        settings = self.config[self.subcommand]
-        trainer = settings.trainer
-        loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+        """Expand paths; let a logger whose `save_dir` is `.` write into the run's folder; hand `names_check` on."""
+        config = self.config[self.subcommand]
+        trainer = config.trainer
+        if config.ckpt_path:
+            config.ckpt_path = str(expanded(config.ckpt_path))
+        if trainer.default_root_dir:
+            trainer.default_root_dir = str(expanded(trainer.default_root_dir))
 
-        for logger in loggers:
-            of_logger = getattr(logger, "init_args", None)
-            if of_logger is not None and of_logger.get("save_dir") == "." and trainer.default_root_dir:
-                of_logger.save_dir = trainer.default_root_dir
+        for logger in trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]:
+            settings = getattr(logger, "init_args", None)
+            if settings is not None and settings.get("save_dir"):
+                in_run = settings.save_dir == "." and trainer.default_root_dir
+                settings.save_dir = trainer.default_root_dir if in_run else str(expanded(settings.save_dir))
 
         callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
-        for part in [settings.model, *callbacks] if settings.names_check else []:
+        for part in [config.model, *callbacks] if config.names_check else []:
             init_args = getattr(part, "init_args", None)
             if init_args is not None and "names_check" in init_args:
-                init_args.names_check = settings.names_check
+                init_args.names_check = config.names_check
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The Trainer; as one of Slurm's tasks only if `srun` started this process."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from ood_lightning.corpora.wordnet import FROZEN_SHA256
 from ood_lightning.corpora.words import PARTS, Corpus, Part, WordFile, Words
 from ood_lightning.errors import CorpusError
+from ood_lightning.places import expanded
 from ood_lightning.spelling import one_text
 from ood_lightning.wordnet.database_files import frozen_text
 
@@ -99,7 +100,7 @@ class LexicographerFolder(Corpus):
         Raises:
             CorpusError: if the folder holds none, or one cannot be read.
         """
-        folder = Path(self.path).expanduser()
+        folder = expanded(self.path)
         paths = sorted([*folder.glob("noun.*.txt"), *folder.glob("adj.*.txt")])
         if not paths:
             raise CorpusError(

@@ -6,12 +6,12 @@ from. Tag NN alone gives the one number, NN and JJ the other; CSP's code takes N
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from ood_lightning.corpora.table import read_columns
 from ood_lightning.corpora.words import Corpus, Part, Words, compare_size, kept
 from ood_lightning.errors import CorpusError
+from ood_lightning.places import expanded
 
 EXPECTED = {"noun": 230_960, "noun+adj": 270_166}
 NAMES = {"noun": "pos_n", "noun+adj": "pos_na"}
@@ -59,4 +59,4 @@ class PartOfSpeech(Corpus):
             published="the table of ClusterMine's paper",
             expected=EXPECTED[self.parts],
         )
-        return Words(NAMES[self.parts], tuple(words), str(Path(self.path)), tuple(words.values()))
+        return Words(NAMES[self.parts], tuple(words), str(expanded(self.path)), tuple(words.values()))

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ood_lightning.corpora.words import Corpus, Words, kept, read_text
+from ood_lightning.corpora.words import Corpus, Words, kept
 from ood_lightning.errors import CorpusError
+from ood_lightning.places import expanded
+from ood_lightning.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class TableColumn(Corpus):
         """
         cells = [cell for (cell,) in read_columns(self.path, [self.column], self.delimiter)]
         words = kept(cells, f"table {self.path}", "cell", lower=self.lower)
-        return Words(Path(self.path).stem, words, source=f"{self.path}, column {self.column!r}")
+        return Words(expanded(self.path).stem, words, source=f"{self.path}, column {self.column!r}")
 
 
 def read_columns(source: str, columns: Sequence[str], delimiter: str | None = None) -> list[list[str]]:
@@ -47,13 +49,15 @@ def read_columns(source: str, columns: Sequence[str], delimiter: str | None = No
     Raises:
         CorpusError: see :meth:`TableColumn.load`.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if delimiter is None:
         delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     if len(delimiter) != 1:
         raise CorpusError(f"table {path}: delimiter {delimiter!r}: expected one character")
 
-    reader = csv.reader(io.StringIO(read_text(path, "table"), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(read_text(path, "table", CorpusError), newline=""), delimiter=delimiter, strict=True
+    )
     try:
         header = [name.strip() for name in next(reader, [])]
         indices = [_index(path, header, column) for column in columns]

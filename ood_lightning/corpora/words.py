@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, get_args
 
 from ood_lightning.errors import CorpusError
+from ood_lightning.places import expanded
 from ood_lightning.spelling import first_synonym, one_text, synset_of
+from ood_lightning.text_files import lines_of, read_text
 
 log = logging.getLogger(__name__)
 
@@ -161,31 +162,6 @@ def compare_size(source: str, n: int, published: str, expected: int) -> None:
         )
 
 
-def read_text(path: Path, kind: str) -> str:
-    """A file in UTF-8, line ends as they are, without the byte-order mark that editors on Windows begin it with.
-
-    Args:
-        path: of the file.
-        kind: what it is, for errors.
-
-    Raises:
-        CorpusError: if it is missing, is no file, or is not UTF-8 (names the line).
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise CorpusError(f"{kind} {path} does not exist (looked from {Path.cwd()}). Give its path.") from None
-    except OSError as error:
-        raise CorpusError(f"{kind} {path} cannot be read: {error.strerror}. Give a readable text file.") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        column = error.start - error.object.rfind(b"\n", 0, error.start)
-        raise CorpusError(
-            f"{kind} {path}, line {line}: byte 0x{error.object[error.start]:02x} at column {column} is no UTF-8. Save "
-            f"the file as UTF-8 (`iconv -f latin1 -t utf-8` for a Latin-1 one)."
-        ) from None
-
-
 @dataclass(frozen=True)
 class WordFile(Corpus):
     """A text file with one word or phrase per line, in UTF-8.
@@ -208,7 +184,7 @@ class WordFile(Corpus):
         Raises:
             CorpusError: if it is missing, is no file, is not UTF-8 (names the line) or holds no words.
         """
-        path = Path(self.path).expanduser()
-        lines = read_text(path, "word file").removesuffix("\n").split("\n")
+        path = expanded(self.path)
+        lines = lines_of(read_text(path, "word file", CorpusError))
         words = kept([line.strip() for line in lines], f"word file {path}", "line", lower=self.lower)
         return Words(path.stem, words, str(path))

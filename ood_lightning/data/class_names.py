@@ -9,6 +9,7 @@ from ood_lightning.errors import LabelSetError
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
 from ood_lightning.spelling import is_id, is_number, synset_of
+from ood_lightning.text_files import lines_of, read_text
 
 
 def read_names(source: str) -> list[str]:
@@ -56,7 +57,7 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
     """
     names: list[tuple[str | None, str]] = (
         _names_of_file(locate(source), numbered)
-        if source.endswith(".txt")
+        if source.lower().endswith(".txt")
         else [(None, name) for name in read_manifest(source).class_names]
     )
 
@@ -68,13 +69,7 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
 
 
 def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except OSError as error:
-        raise LabelSetError(f"file of names {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise LabelSetError(f"file of names {path} is no UTF-8: {error.reason} at byte {error.start}") from None
-
+    lines = [line.strip() for line in lines_of(read_text(path, "file of names", LabelSetError).rstrip())]
     if numbered and "" in lines:
         raise LabelSetError(
             f"file of names {path}, line {lines.index('') + 1} is empty: a line's place is the number of its class"

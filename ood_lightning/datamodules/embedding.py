@@ -63,13 +63,16 @@ def embed(
         The folder; complete once every rank has returned.
 
     Raises:
-        ShardContentError, ShardCountError, FeatureError: a shard is damaged, or a feature is not finite.
+        ShardContentError, ShardCountError, FeatureError: there are no pictures, a shard is damaged, or a feature is not
+            finite.
         SettingsError: a number is below what it can be, or there is too little memory for it.
         UnwritableError: features cannot be stored.
     """
     check_least(1, embed_batch_size=batch_size)
     check_least(0, num_workers=num_workers, max_bad_samples=max_bad_samples)
 
+    if not manifest.n_samples:
+        raise FeatureError(f"set {manifest.name!r} holds no pictures")
     folder = FeatureFolder(cache_dir, manifest, encoder.fingerprint, extra_features)
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
@@ -104,7 +107,8 @@ def _embed_shards(
 ) -> None:
     """Encode the batches of all workers as they come, and write each shard when its last batch is there."""
     manifest, columns = folder.manifest, folder.extra_features
-    first, rest = split(encoder.transform)  # the workers' part of the preprocessing, and the device's
+    # the workers' part of the preprocessing, and the device's
+    first, rest = split(encoder.transform, upright=manifest.upright)
     parts = ShardParts(manifest, todo, first, batch_size, max_bad_samples)
     by_path = {shard.path: shard for shard in todo}
     open_shards: dict[str, _Gathered] = {}

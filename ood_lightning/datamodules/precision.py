@@ -65,7 +65,7 @@ def _first_images(
     encoder: Encoder, manifest: Manifest, shard: Shard, device: torch.device, batch_size: int, max_bad_samples: int
 ) -> list[Tensor]:
     """The first pictures of a shard that can be decoded, preprocessed, in batches (b, 3, H, W) on the device."""
-    first, rest = split(encoder.transform)
+    first, rest = split(encoder.transform, upright=manifest.upright)
     parts = ShardParts(manifest, [shard], first, min(batch_size, PICTURES), max_bad_samples)
     decoded = (image for part in loader(parts, 0) if part["keys"] for image in part["image"])
     images = list(islice(decoded, PICTURES))

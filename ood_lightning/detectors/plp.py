@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from safetensors import SafetensorError, safe_open
@@ -23,6 +22,7 @@ from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
+from ood_lightning.places import expanded
 
 
 def names_sha256(names: Sequence[str]) -> str:
@@ -55,7 +55,7 @@ class PLP(Detector):
         """The probe, if there is no such file."""
         return (
             ""
-            if Path(self.probe).is_file()
+            if expanded(self.probe).is_file()
             else f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
         )
 
@@ -66,7 +66,7 @@ class PLP(Detector):
             SettingsError: if the file is no probe, or one of other names, other features or another encoder.
         """
         try:
-            with safe_open(self.probe, framework="pt") as stored:
+            with safe_open(expanded(self.probe), framework="pt") as stored:
                 weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
                 made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
         except (SafetensorError, KeyError, ValueError) as error:

@@ -17,7 +17,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from safetensors import SafetensorError, safe_open
@@ -27,6 +26,7 @@ from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
+from ood_lightning.places import expanded
 
 TRAIN = "fit --config configs/synood.yaml"
 HEAD = (*Adapter._fields, "used", "tuned")  # tensors of a head; the last two: rows of negatives, and their embeddings
@@ -65,7 +65,7 @@ class SynOOD(Detector):
     def missing(self) -> str:
         """The head, if none is named or there is no such file."""
         named = f": there is no file {self.head}" if self.head else ""
-        return "" if Path(self.head).is_file() else f"a SynOOD head ({TRAIN}){named}"
+        return "" if expanded(self.head).is_file() else f"a SynOOD head ({TRAIN}){named}"
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, and put its tuned negatives in the place of the label set's.
@@ -113,7 +113,7 @@ class SynOOD(Detector):
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors of the head, and the metadata that says what it was made from."""
         try:
-            with safe_open(self.head, framework="pt") as stored:
+            with safe_open(expanded(self.head), framework="pt") as stored:
                 provenance = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
                 made = {name: provenance[name] for name in ("encoder", "prompts", "labels", "supervision")}
                 return {name: stored.get_tensor(name) for name in HEAD}, made

@@ -25,6 +25,7 @@ from ood_lightning.encoders.tokens import WORDS, check_words, report_cut
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
+from ood_lightning.places import expanded
 
 READ = {".json", ".txt", ".model", ".safetensors"}  # files of a folder that can change features
 
@@ -64,7 +65,7 @@ class HuggingFace(Encoder):
     @cached_property
     def _folder(self) -> Path | None:
         """The local folder, or None for a model of the hub."""
-        folder = Path(self.model).expanduser()
+        folder = expanded(self.model)
         if not folder.is_dir():
             if self.model.startswith((".", "/", "~")) or self.model.count("/") != 1:
                 raise EncoderError(

@@ -25,7 +25,7 @@ from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
-from ood_lightning.places import locate
+from ood_lightning.places import expanded, locate
 
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
@@ -90,7 +90,7 @@ class OpenClip(Encoder):
     @property
     def _file(self) -> Path | None:
         """The checkpoint file, if `pretrained` names one."""
-        return Path(self.pretrained).expanduser() if self.pretrained and is_file(self.pretrained) else None
+        return expanded(self.pretrained) if self.pretrained and is_file(self.pretrained) else None
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102

@@ -1,13 +1,12 @@
 """What open_clip knows of its models and weights: which names exist, and which activation a tag was trained with."""
 
 import difflib
-from pathlib import Path
 from typing import Any
 
 import open_clip
 
 from ood_lightning.errors import EncoderError
-from ood_lightning.places import BUILTIN, locate
+from ood_lightning.places import BUILTIN, expanded, locate
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
@@ -92,7 +91,7 @@ def check_tag(model: str, tag: str) -> None:
         EncoderError: names the right model or tag.
     """
     if is_file(tag):
-        if not Path(tag).expanduser().is_file():
+        if not expanded(tag).is_file():
             raise EncoderError(f"there is no checkpoint file {tag}")
         return
 

@@ -52,7 +52,7 @@ class Decisions:
         self._has_unfinished_line = self._finished_bytes < len(content)
 
         # bytes that are no UTF-8 become lone surrogates, which the decoder refuses by the line's number
-        text = content[: self._finished_bytes].decode(errors="surrogateescape")
+        text = content[: self._finished_bytes].decode(errors="surrogateescape").removeprefix("\ufeff")
         for number, line in enumerate(text.split("\n")[:-1], start=1):
             try:
                 decision = decode_json(line, _Line, f"{path}, line {number}", JudgeError)

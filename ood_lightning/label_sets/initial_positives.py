@@ -97,4 +97,4 @@ def is_label_set(source: str) -> bool:
     if is_remote(source) or source.endswith("manifest.json"):
         return False
     path = locate(source)
-    return path.suffix == ".json" or ((path / LABELS).is_file() and not (path / "manifest.json").is_file())
+    return path.suffix.lower() == ".json" or ((path / LABELS).is_file() and not (path / "manifest.json").is_file())

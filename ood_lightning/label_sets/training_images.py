@@ -14,6 +14,7 @@ from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import Top, top_k, unit
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.places import expanded
 from ood_lightning.progress import bar
 
 ROWS = 16384  # images between two moves of the progress bar
@@ -73,7 +74,7 @@ class Clusters(Input):
             SettingsError: it is no such file, or one of other images.
         """
         try:
-            with safe_open(path, framework="pt") as stored:
+            with safe_open(expanded(path), framework="pt") as stored:
                 assignments, of_set = stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
         except (OSError, SafetensorError) as error:
             raise SettingsError(f"{path} holds no votes of a fit: {error}") from error

@@ -93,7 +93,7 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     if not file.is_file():
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
-    if file.suffix == ".csv":
+    if file.suffix.lower() == ".csv":
         content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
     else:
         content = decode_json(_text(file), _Content, str(file), SourceError)
@@ -123,7 +123,7 @@ def read_about(path: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{file} holds no results: {error}") from None
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE, read_quality
 from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.functional.elbow import Elbow
+from ood_lightning.places import expanded
 from ood_lightning.report.console import console, table
 from ood_lightning.report.labels import flat
 from ood_lightning.report.plots import draw_curve, svg
@@ -65,7 +65,8 @@ def read_fits(runs: Sequence[str]) -> list[Fit]:
 
 
 def _read_fit(run: str) -> Fit:
-    folder = Path(run).parent if Path(run).is_file() else Path(run)
+    path = expanded(run)
+    folder = path.parent if path.is_file() else path
     quality = read_quality(folder)
     labels = LabelSet.read(folder / "labels.json")
 

@@ -1,12 +1,14 @@
 """`predict` in-process: a row for every image of a folder."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from shard_files import encoded
 
 from ood_lightning.cli.main import main
@@ -40,16 +42,16 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
 ):
     settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS, concepts=2)
     command = ["predict", *settings, "--images", str(pictures), "--batch_size", batch_size]
-    for name in ("c.gif", "d.gif", "e.TIF"):
+    for name in ("c.doc", "d.doc", "e.PDF", "._a.png"):
         (pictures / name).write_bytes(b"not looked at")
     assert main([*command, "--out", "new/rows.jsonl"]) == 0
-    assert "no pictures by name: 2 .gif, 1 .tif\n" in capsys.readouterr().out
+    assert "no pictures by name: 2 .doc, 1 .pdf, 1 resource forks of macOS\n" in capsys.readouterr().out
 
     rows = [json.loads(line) for line in Path("new/rows.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [Path(row["picture"]).name for row in rows] == ["a.png", "b.jpg", "été.png"]
     good, broken, deep = rows
     assert broken["score"] is None
-    assert broken["error"] == "cannot be decoded: its 6 bytes are no JPEG, PNG or WebP"
+    assert broken["error"] == "cannot be decoded: its 6 bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
     assert broken["concepts"] == []
 
     positives = LabelSet.read("l.json").words
@@ -89,3 +91,29 @@ def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_pat
     settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
     assert main(["predict", *settings, "--images", "x.png", "--out", "rows.csv"]) == 0
     assert "cannot be decoded" in Path("rows.csv").read_text()
+
+
+def test_predict_reads_every_format_and_sets_pictures_upright(
+    config: Any, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OUT", str(tmp_path))
+    folder = tmp_path / "phone"
+    (folder / "__MACOSX").mkdir(parents=True)
+    image = Image.open(io.BytesIO(encoded((200, 0, 0), 0))).resize((40, 24))
+    for ending in ("bmp", "gif", "tif", "TIFF", "avif", "jpe"):
+        image.save(folder / f"a.{ending}")
+    (folder / "__MACOSX/a.png").write_bytes(b"fork")
+    (folder / "._a.bmp").write_bytes(b"fork")
+    image.save(folder / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(folder / "said.png", exif=exif)
+
+    settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
+    assert main(["predict", *settings, "--images", str(folder), "--out=$OUT/rows.JSONL"]) == 0
+    rows = {
+        Path(row["picture"]).name: row for row in map(json.loads, (tmp_path / "rows.JSONL").read_text().splitlines())
+    }
+    assert sorted(rows) == ["a.TIFF", "a.avif", "a.bmp", "a.gif", "a.jpe", "a.tif", "said.png", "upright.png"]
+    assert not any(row["error"] for row in rows.values())
+    assert rows["said.png"]["score"] == rows["upright.png"]["score"] == rows["a.bmp"]["score"]

@@ -102,3 +102,15 @@ def test_counts_are_one_or_more_a_word(counts: tuple[int, ...], words: str):
 def test_parts_of_speech_come_one_a_word():
     with pytest.raises(CorpusError, match="has 2 words and 1 parts of speech"):
         Words("two", ("crane", "red"), "a test", parts=("noun",))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_of_any_editor_hold_the_same_words(end: str, tmp_path: Path):
+    (tmp_path / "w.txt").write_bytes(f"\ufeffcrane{end}{end} sand\u2028castle {end}".encode())
+    assert WordFile(str(tmp_path / "w.txt")).load().words == ("crane", "sand\u2028castle")
+
+
+def test_a_file_is_found_by_home_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "w.txt").write_text("crane\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert WordFile("~/w.txt").load().words == WordFile("${HOME}/w.txt").load().words == ("crane",)

@@ -20,6 +20,7 @@ from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import FeatureError
+from ood_lightning.places import expanded
 
 
 def _as_bytes(texts: list[str]) -> Tensor:
@@ -101,7 +102,7 @@ class FeatureFolder:
         self.manifest = manifest
         self.extra_features = sorted(set(extra_features))
         folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.extra_features])
-        self.path = Path(cache_dir) / fingerprint / folder
+        self.path = expanded(cache_dir) / fingerprint / folder
 
     def file(self, shard: Shard) -> Path:
         """Where the features of a shard lie."""
@@ -255,7 +256,7 @@ class TextFile:
     @classmethod
     def at(cls, cache_dir: str | Path, encoder: str, words: str, prompts: str) -> Self:
         """File named by the fingerprints of encoder, words and prompts."""
-        return cls(Path(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors")
+        return cls(expanded(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors")
 
     def write(self, features: Tensor, words: list[str]) -> None:
         """Store features and words."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.artifacts.typed import STRICT, Count, decode_json, decode_plain
 from ood_lightning.errors import SourceError
+from ood_lightning.places import expanded
 
 FILE = "quality.json"
 Format = Literal["ood_lightning/quality/1"]
@@ -56,7 +57,7 @@ def read_quality(source: str | Path) -> dict[str, Any]:
     Raises:
         SourceError: there is none, or it is something else; names the field that is missing or wrong.
     """
-    path = Path(source)
+    path = expanded(source)
     path = path / FILE if path.is_dir() else path
     try:
         text = path.read_bytes()

@@ -33,7 +33,7 @@ def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[s
     """A JSON document as an object of a type.
 
     Args:
-        text: the document; bytes are read as UTF-8.
+        text: the document; bytes are read as UTF-8, a byte order mark before it is passed over.
         kind: what it has to be.
         where: the file, for errors.
         error: makes the error from its text, usually the error's class.
@@ -43,8 +43,7 @@ def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[s
             another type than expected. Names the field by its path, such as `shards.3.bytes`.
     """
     try:
-        if isinstance(text, bytes):
-            text = text.decode()
+        text = (text.decode() if isinstance(text, bytes) else text).removeprefix("\ufeff")
         json.loads(text, object_pairs_hook=_without_repeated_keys)  # pydantic would keep the last of repeated keys
     except (ValueError, RecursionError) as cause:
         raise error(f"{where} is not readable as JSON: {cause}") from None

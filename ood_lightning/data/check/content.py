@@ -15,8 +15,7 @@ from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.processes import parallel_map
-from ood_lightning.data.shards.tars import Located, located
-from ood_lightning.errors import ShardContentError
+from ood_lightning.data.shards.tars import Fault, Located, examined, label_of
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
@@ -110,6 +109,8 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
         folders = [shard.folders for shard in of_set.shards]
         texts = label_problems(of_set.labels, folders, of_set.manifest.class_names)
         of_set.problems += [Problem(of_set.manifest.name, "label", "classes", text) for text in texts]
+        if not of_set.n_samples:
+            of_set.problems.append(Problem(of_set.manifest.name, "shard", "set", "holds no pictures"))
         of_set.matches = matching(of_set.n_samples, sum(label >= 0 for label in of_set.labels))
     return contents
 
@@ -136,29 +137,25 @@ def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], objec
         report("shard", shard.path, difference)
 
     digests = bytearray()
-    keys = set[str]()
-    try:
-        for image in located(path):
-            where = f"{shard.path} {image.key}"
-            if image.key in keys:
-                report("key", where, "comes twice")
-            keys.add(image.key)
+    for image in examined(path):
+        if isinstance(image, Fault):
+            report("key" if image.where else "shard", f"{shard.path} {image.where}".strip(), image.what)
+            continue
 
-            data = f"{path} {image.key}".encode()  # stands for bytes that cannot be read: no other image has the same
-            try:
-                data = image.picture.read()
-                suffix_of(data)
-            except (ValueError, OSError) as error:
-                report("picture", where, f"cannot be decoded: {error}")
-            try:
-                _count_label(of_shard, image)
-            except (ValueError, OSError) as error:
-                report("label", where, str(error))
+        where = f"{shard.path} {image.key}"
+        data = f"{path} {image.key}".encode()  # stands for bytes that cannot be read: no other image has the same
+        try:
+            data = image.picture.read()
+            suffix_of(data)
+        except (ValueError, OSError) as error:
+            report("picture", where, f"cannot be decoded: {error}")
+        try:
+            _count_label(of_shard, image)
+        except (ValueError, OSError) as error:
+            report("label", where, str(error))
 
-            digests += hashlib.blake2b(data, digest_size=DIGEST).digest()
-            on_progress(1)
-    except ShardContentError as error:
-        report("shard", shard.path, str(error))
+        digests += hashlib.blake2b(data, digest_size=DIGEST).digest()
+        on_progress(1)
 
     of_shard.digests = bytes(digests)
     if of_shard.n_images != shard.samples:
@@ -183,12 +180,7 @@ def _count_label(of_shard: ShardContent, image: Located) -> None:
     Raises:
         ValueError: `.cls` is no integer, or `.json` is no JSON.
     """
-    text = image.label.read() if image.label is not None else b"-1"
-    try:
-        label = int(text)
-    except ValueError:
-        raise ValueError(f"its .cls cannot be read as an integer: {text[:20]!r}") from None
-
+    label = label_of(image)
     try:
         metadata = json.loads(image.metadata.read()) if image.metadata is not None else None
     except ValueError as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ood_lightning.data.check.content import DIGEST, SetContent
-from ood_lightning.data.shards.tars import located
+from ood_lightning.data.shards.tars import Located, examined
 
 Place = tuple[int, int, int]  # an image: number of its set, of the shard in the set, and of the image in the shard
 
@@ -49,6 +49,7 @@ def key_at(contents: Sequence[SetContent], places: Sequence[Place]) -> dict[Plac
     for (i, j), positions in positions_in.items():
         manifest = contents[i].manifest
         shard = manifest.shards[j]
-        images = islice(located(manifest.path(shard)), max(positions) + 1)  # what follows is not needed
+        parts = examined(manifest.path(shard))
+        images = islice((part for part in parts if isinstance(part, Located)), max(positions) + 1)  # no more are needed
         keys |= {(i, j, k): f"{shard.path} {image.key}" for k, image in enumerate(images) if k in positions}
     return keys

@@ -9,6 +9,7 @@ from ood_lightning.data.artifacts.features import FeatureFolder, Features
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import FeatureError
 from ood_lightning.functional.similarity import top_k
+from ood_lightning.places import expanded
 
 
 class NearDuplicate(NamedTuple):
@@ -29,7 +30,7 @@ def encoder_of(features: str, manifests: Sequence[Manifest]) -> Path:
     Raises:
         FeatureError: no encoder has all the sets, or several have.
     """
-    path = Path(features)
+    path = expanded(features)
     candidates = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
     complete = [p for p in candidates if not any(FeatureFolder(p.parent, m, p.name).missing() for m in manifests)]
     if len(complete) == 1:

@@ -16,7 +16,6 @@ from ood_lightning.errors import SourceError
 
 # what zipfile raises for damaged, encrypted and otherwise compressed members
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
-COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 _opened = lru_cache(maxsize=1)(zipfile.ZipFile)
 
 
@@ -54,18 +53,9 @@ def tar_listing(path: Path) -> Listing:
             if not member.isdir()
         ]
     except tarfile.TarError as error:
-        raise SourceError(_how_to_uncompress(path) or f"{path} is no sound tar: {error}") from None
+        raise SourceError(f"{path} {error}") from None
 
     return _listing(path, members)
-
-
-def _how_to_uncompress(path: Path) -> str:
-    """What to do with a compressed tar; empty: it is none."""
-    with path.open("rb") as file:
-        start = file.read(6)
-    tool = next((tool for magic, tool in COMPRESSED.items() if start.startswith(magic)), None)
-    advice = f"uncompress it first (`{tool}`), its members cannot be reached one by one"
-    return f"{path} is a compressed tar: {advice}" if tool else ""
 
 
 def zip_listing(path: Path) -> Listing:
@@ -78,13 +68,13 @@ def zip_listing(path: Path) -> Listing:
         with zipfile.ZipFile(path) as opened:
             members = [
                 _placed(
-                    member.filename,
+                    member.filename.replace("\\", "/"),  # as some programs of Windows write them
                     member.file_size,
                     (member.external_attr >> 28) in (0, 8),  # file type of Unix: 8 is a plain file, 0 says nothing
                     ZipMember(str(path), number),
                 )
                 for number, member in enumerate(opened.infolist())
-                if not member.is_dir()
+                if not member.filename.endswith(("/", "\\"))
             ]
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{path} is no sound zip: {error}") from None
@@ -94,7 +84,7 @@ def zip_listing(path: Path) -> Listing:
 
 def _placed(name: str, size: int, is_plain: bool, location: Location) -> tuple[str, Location]:
     """A member's plain name (`./a.png` is `a.png`), and where its bytes lie or why it is not read."""
-    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] == ":\\":
+    if name.startswith("/") or ".." in name.split("/") or name[1:3] == ":/":
         location = Refused("its name leads out of the archive")
     elif not is_plain:
         location = Refused("a link, device or sparse file, and no plain member")

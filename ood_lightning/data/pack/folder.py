@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ood_lightning.data.pack.listings import Listing, file_entry, image_names
-from ood_lightning.data.shards.tars import IMAGE_SUFFIXES
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 from ood_lightning.progress import bar
@@ -35,7 +35,7 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
 
     Args:
         source: a file, or a folder.
-        passed_over: takes the endings of the other files.
+        passed_over: takes the endings of the other files, and what else is no picture.
 
     Raises:
         SourceError: nothing lies there, or nothing that is a picture by its suffix.
@@ -46,12 +46,16 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
     if not path.is_dir():
         raise SourceError(f"there is no file or folder {path}")
 
-    files = list(files_below(path))
-    pictures = sorted(file for file in files if file.suffix.lower().lstrip(".") in IMAGE_SUFFIXES and file.is_file())
+    others = Counter[str]()
+    names = image_names((file.relative_to(path).as_posix() for file in files_below(path)), others)
+    named = sorted(path / name for name in names)
+    pictures = [file for file in named if file.is_file()]  # a broken link is none
+    others.update({"no plain file": len(named) - len(pictures)})
     if passed_over is not None:
-        passed_over.update(file.suffix.lower() or file.name for file in set(files).difference(pictures))
+        passed_over.update(+others)
     if not pictures:
-        raise SourceError(f"{path} holds no pictures (looked for {', '.join(IMAGE_SUFFIXES)} in it and its subfolders)")
+        endings = ", ".join(sorted(PICTURE_ENDINGS))
+        raise SourceError(f"{path} holds no pictures (looked for {endings} in it and its subfolders)")
     return pictures
 
 

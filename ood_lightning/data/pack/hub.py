@@ -26,9 +26,10 @@ from huggingface_hub.hf_api import RepoFile
 from tqdm import tqdm
 
 from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped
-from ood_lightning.data.pack.listings import IMAGE_ENDINGS, Listing
+from ood_lightning.data.pack.listings import Listing
 from ood_lightning.data.pack.parquet import parquet_listing
 from ood_lightning.data.remote.addresses import ON_HUB, redacted
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS
 from ood_lightning.errors import ShardContentError, SourceError, first_line
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
@@ -80,7 +81,7 @@ def hub_listing(text: str, split: str | None) -> Listing:
 
     commit, all_files = _list_files(source)
     at_commit = source._replace(revision=commit)
-    tables = [file for file in all_files if file.path.endswith(".parquet")]
+    tables = [file for file in all_files if file.path.lower().endswith(".parquet")]
     if not tables:
         raise SourceError(_how_to_pack_another_form(at_commit, [file.path for file in all_files]))
 
@@ -208,7 +209,7 @@ def _how_to_pack_another_form(source: HubSource, paths: Sequence[str]) -> str:
             f"`--shards '{source.data_set}/{tar}'`, with a brace list for several. Tars of another form: `{fetch}`, "
             f"then `data pack raw/FOLDER/{tar}`"
         )
-    elif any(endings[f".{ending}"] for ending in IMAGE_ENDINGS):
+    elif any(endings[f".{ending}"] for ending in PICTURE_ENDINGS):
         advice = f"Pictures in files of their own are packed from a folder: `{fetch}`, then `data pack raw/FOLDER`"
     elif any(endings[ending] for ending in ARCHIVES):
         advice = f"Archives are packed from this machine: `{fetch}`, then `data pack` of the .zip or unpacked tar in it"

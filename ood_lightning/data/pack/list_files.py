@@ -1,6 +1,7 @@
 """Lists of pictures as sources: OpenOOD's text files with lines `path label`, CSV and TSV."""
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from ood_lightning.data.pack.listings import Listing, Refused, file_entry
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
+from ood_lightning.text_files import lines_of, read_text
 
 
 class Line(NamedTuple):
@@ -26,7 +28,7 @@ def list_file(path: Path, root: Path) -> Listing:
         SourceError: a line is of another form, or leads out of `root`.
     """
     lines = []
-    for number, text in enumerate(_text(path).split("\n"), 1):
+    for number, text in enumerate(lines_of(read_text(path, "list", SourceError)), 1):
         name, _, label = text.strip().rpartition(" ")
         try:
             if label:
@@ -69,9 +71,8 @@ def table(path: Path, root: Path) -> Listing:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Number of the line and cells of each row that is not empty."""
-    reader = csv.reader(
-        _text(path).splitlines(keepends=True), delimiter="\t" if path.suffix == ".tsv" else ",", skipinitialspace=True
-    )
+    text = io.StringIO(read_text(path, "table", SourceError), newline="")  # csv knows which line ends are quoted
+    reader = csv.reader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", skipinitialspace=True)
     try:
         for cells in reader:
             if cells:
@@ -102,10 +103,15 @@ def _listing(path: Path, root: Path, lines: Sequence[Line]) -> Listing:
     """The lines as entries, whose files lie below `root`."""
     entries = []
     for line in lines:
-        parts = PurePosixPath(line.path).parts
-        if not parts or line.path.startswith("/") or ".." in parts:
-            raise SourceError(f"{path}, line {line.number}: {line.path!r} does not lie below {root}: give another root")
-        entries.append(file_entry("/".join(parts), root / line.path, line.label))
+        where = f"{path}, line {line.number}: {line.path!r}"
+        if ".." in PurePosixPath(line.path).parts:
+            raise SourceError(f"{where} holds `..`, which may lead anywhere: write the path without it")
+
+        file = root.absolute() / line.path  # a path that is absolute already stays as it is
+        if file == root.absolute() or not file.is_relative_to(root.absolute()):
+            raise SourceError(f"{where} does not lie below {root.absolute()}: give another root")
+        name = file.relative_to(root.absolute()).as_posix()
+        entries.append(file_entry(name, root / name, line.label))
 
     reasons = [entry.location.why for entry in entries if isinstance(entry.location, Refused)]
     if entries and len(reasons) == len(entries):
@@ -114,10 +120,3 @@ def _listing(path: Path, root: Path, lines: Sequence[Line]) -> Listing:
             f"{reasons[0]}. Its paths start from {root}; --root names another folder"
         )
     return Listing(entries)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is no UTF-8: {error.reason} at byte {error.start}") from None

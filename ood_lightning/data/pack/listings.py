@@ -13,11 +13,8 @@ from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
 from ood_lightning.data.shards.decode import MAX_BYTES
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS, is_fork
 
-# what may be a picture by its name; whether it is one that can be stored is for its content to say
-IMAGE_ENDINGS = frozenset(
-    "jpg jpeg jpe jfif png apng webp gif bmp dib tif tiff ppm pgm pbm pnm jp2 avif heic heif ico svg tga".split()  # noqa: SIM905
-)
 TOO_LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
 
@@ -103,10 +100,10 @@ class Listing:
 def image_names(names: Iterable[str], passed_over: Counter[str]) -> Iterator[str]:
     """Names that may be those of pictures; the others are counted in `passed_over`."""
     for name in names:
-        path = PurePosixPath(name)
-        if path.suffix.lower().lstrip(".") not in IMAGE_ENDINGS:
-            passed_over[path.suffix.lower() or "no ending"] += 1
-        elif path.name.startswith("._") or "__MACOSX" in path.parts:
+        ending = PurePosixPath(name).suffix.lower()
+        if ending.lstrip(".") not in PICTURE_ENDINGS:
+            passed_over[ending or "no ending"] += 1
+        elif is_fork(name):
             passed_over["resource forks of macOS"] += 1
         else:
             yield name

@@ -15,9 +15,11 @@ from ood_lightning.data.pack.list_files import list_file, table
 from ood_lightning.data.pack.listings import Entry, Listing
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import suffix_of
+from ood_lightning.data.shards.formats import is_fork
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
 from ood_lightning.plurals import many
+from ood_lightning.text_files import lines_of, read_text
 
 KINDS = (
     "a folder of pictures or of .parquet files; a list file .txt with lines `path label`; a .csv or .tsv with a column "
@@ -74,7 +76,8 @@ def _read_folder(path: Path, split: str | None) -> Listing:
     if any(path.glob("*.arrow")):
         raise SourceError(f"{path} holds Arrow files of the `datasets` library: export them with `to_parquet`")
 
-    if tables := sorted(file for file in path.rglob("*.parquet") if file.is_file()):
+    files = (file for file in path.rglob("*") if file.suffix.lower() == ".parquet" and not is_fork(file.name))
+    if tables := sorted(file for file in files if file.is_file()):
         return _read_parquet(_of_splits(tables, path, split))
     if split is not None:
         raise _not_of_splits(path, split)
@@ -117,11 +120,7 @@ def without(entries: Sequence[Entry], exclusions: Path) -> list[Entry]:
     Raises:
         SourceError: the file cannot be read, or a line excludes nothing, so it is misspelt.
     """
-    try:
-        text = exclusions.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"list of exclusions {exclusions} cannot be read: {error}") from None
-    lines = {line for line in text.split("\n") if line.strip()}
+    lines = {line for line in lines_of(read_text(exclusions, "list of exclusions", SourceError)) if line.strip()}
 
     kept = []
     unused = set(lines)

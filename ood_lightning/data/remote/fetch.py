@@ -20,6 +20,7 @@ from ood_lightning.data.remote.download import download
 from ood_lightning.data.remote.hub import hub_file
 from ood_lightning.errors import ShardContentError, SourceError, UserError
 from ood_lightning.hashes import sha256_of
+from ood_lightning.places import expanded
 
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
 
@@ -91,7 +92,7 @@ class _RemoteFile:
         # The folder is named by what is expected too: a shard that was packed anew is fetched anew, and no two sets
         # share a file.
         key = hashlib.sha256(f"{self.source}\0{self.size}\0{self.sha256}".encode()).hexdigest()[:16]
-        return Path(os.environ.get(CACHE_VARIABLE) or CACHE).expanduser() / key / file_name(self.source)
+        return expanded(os.environ.get(CACHE_VARIABLE) or CACHE) / key / file_name(self.source)
 
     def fetch_once(self) -> Path:
         """Fetch the file, unless another process has; whoever else wants it at the same time waits."""

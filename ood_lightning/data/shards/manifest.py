@@ -17,6 +17,7 @@ from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.tars import scanned
 
 Role = Literal["id", "covariate", "ood"]
+Orientation = Literal["ignore", "exif"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class ManifestEntries:
         name: as results call it.
         role: `id`, `covariate` (ID in another style) or `ood`.
         class_names: name of each `.cls` integer; empty for unlabelled sets.
+        orientation: `exif`: pictures are set upright as their EXIF says; `ignore`: they are taken as they are stored,
+            as by torchvision's ImageFolder, under which published numbers were made.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -68,6 +71,7 @@ class ManifestEntries:
     licence: str = ""
     source: str = ""
     protocol: str = ""
+    orientation: Orientation = "ignore"
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,16 @@ class Manifest(ManifestEntries):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what the set holds: shard names, counts and hashes."""
+        """Hash of what the set holds: shard names, counts and hashes, and whether pictures are set upright."""
         # a tar grows in steps of 10,240 bytes: names, counts and bytes alone would not tell two sets of pictures apart
         rows = [(shard.path, shard.samples, shard.bytes, shard.sha256 or shard.members) for shard in self.shards]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+        content = [self.orientation, rows] if self.upright else rows
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def upright(self) -> bool:
+        """Whether pictures are turned as their EXIF says."""
+        return self.orientation == "exif"
 
     def path(self, shard: Shard) -> Path:
         """Where a shard lies on this machine; a remote one is fetched first, unless it was before."""
@@ -111,7 +121,7 @@ class Manifest(ManifestEntries):
         for shard in entries["shards"]:
             del shard["members"]
 
-        order = ("name", "role", "licence", "source", "protocol", "class_names", "shards")
+        order = ("name", "role", "licence", "source", "protocol", "orientation", "class_names", "shards")
         write_json(folder / "manifest.json", {key: entries[key] for key in order}, indent=2)
 
 

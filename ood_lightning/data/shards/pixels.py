@@ -9,13 +9,14 @@ Together they give the bits that the whole transform gives of the decoded image.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ood_lightning.data.shards.decode import decode, open_image, to_rgb
+from ood_lightning.data.shards.decode import decode, open_image, orientation, to_rgb
 
 
 class Split(NamedTuple):
@@ -31,20 +32,26 @@ class Split(NamedTuple):
     rest: Callable[[Tensor], Tensor]
 
 
-def split(transform: Callable[[Image.Image], Tensor]) -> Split:
+def split(transform: Callable[[Image.Image], Tensor], *, upright: bool = False) -> Split:
     """Split a transform where a picture becomes numbers: before `ToTensor`, if `Normalize` ends it after that.
 
     Any other transform stays whole, and `rest` changes nothing.
+
+    Args:
+        transform: of a decoded image.
+        upright: turn images as their EXIF says, before anything else.
     """
     from torchvision.transforms import Compose, Normalize, ToTensor
 
     match transform.transforms if isinstance(transform, Compose) else []:
         case [*before, ToTensor(), Normalize() as normalize]:
-            return Split(Compose(_first(before)), _Rest(torch.tensor(normalize.mean), torch.tensor(normalize.std)))
-    return Split(Compose([decode, transform]), nn.Identity())
+            return Split(
+                Compose(_first(before, upright)), _Rest(torch.tensor(normalize.mean), torch.tensor(normalize.std))
+            )
+    return Split(Compose([partial(decode, upright=upright), transform]), nn.Identity())
 
 
-def _first(steps: list[Any]) -> list[Any]:
+def _first(steps: list[Any], upright: bool) -> list[Any]:
     """Steps from encoded image to uint8 (3, H, W), of those of a transform of pictures."""
     from torchvision.transforms import CenterCrop
     from torchvision.transforms.functional import pil_to_tensor
@@ -54,26 +61,28 @@ def _first(steps: list[Any]) -> list[Any]:
 
     # `resize: fast` works on tensors
     if steps and hasattr(steps[0], "of_pixels") and all(isinstance(step, CenterCrop) for step in steps[1:]):
-        return [pixels, steps[0].of_pixels, *steps[1:]]  # not copied into Pillow and back
-    return [decode, *steps, pil_to_tensor]
+        return [partial(pixels, upright=upright), steps[0].of_pixels, *steps[1:]]  # not copied into Pillow and back
+    return [partial(decode, upright=upright), *steps, pil_to_tensor]
 
 
-def pixels(data: bytes) -> Tensor:
+def pixels(data: bytes, *, upright: bool = False) -> Tensor:
     """uint8 (3, H, W) of an encoded image: the bits of :func:`decode`, since both take them from libjpeg-turbo."""
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms.functional import pil_to_tensor
 
     decoded: Tensor
     with open_image(data) as image:
-        if image.format == "JPEG" and image.mode in ("RGB", "L"):  # CMYK is converted in another way
+        turned = upright and orientation(image) != 1
+        if image.format == "JPEG" and image.mode in ("RGB", "L") and not turned:  # CMYK is converted in another way
             try:
                 decoded = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
                 return decoded
             except RuntimeError:  # Pillow decides what is damaged, and says so
                 pass
 
-        decoded = pil_to_tensor(to_rgb(image))
-        return decoded
+        rgb = to_rgb(image, upright=upright)
+    decoded = pil_to_tensor(rgb)
+    return decoded
 
 
 class _Rest:

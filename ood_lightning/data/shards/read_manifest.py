@@ -19,6 +19,8 @@ from ood_lightning.errors import ManifestError, RefusedError, SourceError
 from ood_lightning.places import expand, is_remote, locate
 from ood_lightning.progress import bar
 
+COMPRESSED_NAMES = (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
 
 def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Manifest:
     """The set behind `source`.
@@ -35,7 +37,13 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
     if is_remote(source):
-        names_tars = addresses.file_name(source).endswith(".tar")  # that of a command does
+        name = addresses.file_name(source).lower()
+        if name.endswith(COMPRESSED_NAMES):
+            raise SourceError(
+                f"{addresses.redacted(source)} is a compressed tar by its name: its members cannot be reached one by "
+                f"one. Fetch it, uncompress it, and name the tar"
+            )
+        names_tars = name.endswith(".tar")  # that of a command does
         return _remote_tars(source, role) if names_tars else _remote_set(source)
 
     path = locate(source)
@@ -48,7 +56,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         return _local_set(path, whole)
 
     paths = [locate(part) for part in expand(source)]
-    if paths == [path] and path.suffix != ".tar" and not path.exists():
+    if paths == [path] and path.suffix.lower() != ".tar" and not path.exists():
         raise SourceError(f"there is no set {path}: expected a folder with a manifest.json, or tars by a brace list")
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
@@ -115,8 +123,8 @@ def _remote_tars(source: str, role: Role) -> Manifest:
 
 
 def _stem(path: Path) -> str:
-    """What the tars of a set are called, without their numbers."""
-    return path.stem.rstrip("-_.0123456789")
+    """What the tars of a set are called, without their numbers; readable where that is no UTF-8."""
+    return path.stem.rstrip("-_.0123456789").encode("utf-8", "backslashreplace").decode()
 
 
 def _parsed(text: str | bytes, where: str) -> Manifest:

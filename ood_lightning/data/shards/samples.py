@@ -1,15 +1,10 @@
-"""A tar to its samples, undecoded: webdataset's only door.
-
-Nothing but image decoders runs on what comes out of a tar: webdataset's own `.decode()` would execute pickles.
-"""
+"""A tar to its samples, undecoded. Nothing but image decoders runs on what comes out of it: no pickle is opened."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import webdataset as wds
-
-from ood_lightning.data.shards.tars import IMAGE_SUFFIXES, last_member
+from ood_lightning.data.shards.tars import label_of, located
 from ood_lightning.errors import ShardContentError
 
 
@@ -25,43 +20,11 @@ def read_samples(path: Path) -> Iterator[Sample]:
     """Samples of one tar in order, undecoded.
 
     Raises:
-        ShardContentError: the tar is damaged, a key comes twice, or a picture or class is not where it can be read.
+        ShardContentError: the tar has a fault (:func:`ood_lightning.data.shards.tars.examined`), or a class is no
+            integer.
     """
-    seen: set[str] = set()
-
-    try:
-        for member in wds.DataPipeline(wds.SimpleShardList([str(path)]), wds.tarfile_to_samples()):
-            key = member["__key__"]
-            if key in seen:  # `k.jpg, j.jpg, k.cls` would be three samples, and the class of k lost
-                raise ShardContentError(
-                    f"{path}: the key {key!r} comes twice. Keys must differ, and the members of a sample lie side by "
-                    f"side (pack with `tar --sort=name`)."
-                )
-            seen.add(key)
-            yield from _sample(path, key, member)
-    except ShardContentError:
-        raise
-    except Exception as error:  # webdataset raises whatever tarfile met, with its stream and the path added
-        cause = str(error.args[0] if error.args else error).partition(" @ <")[0]
-        name = last_member(path)
-        where = "" if name is None else f", its last legible member is {name!r}"
-        raise ShardContentError(f"{path} cannot be read as a tar of pictures{where}: {cause}") from error
-
-
-def _sample(path: Path, key: str, member: dict[str, Any]) -> Iterator[Sample]:
-    """What webdataset read under one key as a sample, if it holds an image."""
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in member), None)
-    if suffix is None:
-        if dotted := [name for name in member if name.rpartition(".")[2] in IMAGE_SUFFIXES]:
-            # webdataset ends a key at the first dot, so `a.v2.jpg` would be passed over
-            raise ShardContentError(
-                f"{path}: sample {key!r} has a picture under {dotted[0]!r} only: a name may have one dot, before its "
-                f"ending"
-            )
-        return
-
-    label = member.get("cls", b"-1")
-    try:
-        yield Sample(key, member[suffix], int(label))
-    except ValueError:
-        raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
+    for sample in located(path):
+        try:
+            yield Sample(sample.key, sample.picture.read(), label_of(sample))
+        except (ValueError, OSError) as error:
+            raise ShardContentError(f"{path}: {sample.key!r} cannot be read: {error}") from None

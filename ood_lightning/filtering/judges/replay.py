@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question
+from ood_lightning.places import expanded
+from ood_lightning.text_files import lines_of
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ class ReplayJudge(Judge):
         """All decisions, in the order of the files."""
         decisions: dict[Question, bool] = {}
         for file in self.files:
-            path = Path(file).expanduser()
+            path = expanded(file)
             if not path.is_file():
                 raise JudgeError(f"there is no file of decisions {path}")
-            decisions |= self._of_run(path) if path.suffix == ".jsonl" else read_released(path)
+            decisions |= self._of_run(path) if path.suffix.lower() == ".jsonl" else read_released(path)
 
         if not decisions:
             raise JudgeError(f"{', '.join(self.files)}: no decisions to repeat")
@@ -80,12 +82,13 @@ def read_released(path: Path) -> dict[Question, bool]:
         JudgeError: the file cannot be read, or a line has another form; names the line and the field.
     """
     try:
-        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix.lower() == ".gz" else content).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise JudgeError(f"{path} cannot be read: {error}") from error
 
     decisions: dict[Question, bool] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if line.startswith("---"):  # from here on the file holds counts
             break
 

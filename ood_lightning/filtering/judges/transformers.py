@@ -20,6 +20,7 @@ import torch
 from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, wording, yes_or_no
 from ood_lightning.filtering.judges.chat_tokens import ChatTokens
+from ood_lightning.places import expanded
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class TransformersJudge(Judge):
     @cached_property
     def identity(self) -> str:
         """Model (for a local folder, a hash of its files), mode, dtype and wording."""
-        folder = Path(self.model).expanduser()
+        folder = expanded(self.model)
         name = f"{folder.name} {_hash_of(folder)}" if folder.is_dir() else self.model
 
         spelling = ", misspelt" if self.misspelt else ""
@@ -177,7 +178,7 @@ class TransformersJudge(Judge):
             raise JudgeError("TransformersJudge needs transformers: pip install 'ood-lightning[llm]'") from None
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        folder = Path(self.model).expanduser()
+        folder = expanded(self.model)
         name = str(folder) if folder.is_dir() else self.model
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)

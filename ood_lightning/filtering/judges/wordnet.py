@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import ClassVar
 
 from ood_lightning.filtering.judges.base import Answer, Judge, Question
 from ood_lightning.filtering.rules import clean
+from ood_lightning.places import expanded
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 
 SMALL_WORDS = {"a", "an", "and", "at", "de", "des", "du", "for", "in", "la", "of", "on", "the", "to"}
@@ -149,7 +149,7 @@ class WordNetJudge(Judge):
 
     @cached_property
     def _index(self) -> Index:
-        return Index(frozen_graph() if self.folder is None else read_wndb(Path(self.folder).expanduser()))
+        return Index(frozen_graph() if self.folder is None else read_wndb(expanded(self.folder)))
 
 
 def bare(text: str) -> str:

@@ -17,7 +17,7 @@ from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import content
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.samples import read_samples
-from ood_lightning.data.shards.tars import Slice, located
+from ood_lightning.data.shards.tars import SCATTERED, Slice, located
 from ood_lightning.hashes import sha256_of
 
 
@@ -93,7 +93,7 @@ def test_undecodable_pictures_and_wrong_labels_are_named(tmp_path: Path):
     assert (picture["kind"], picture["where"]) == ("picture", "0.tar b")
     assert picture["what"].startswith("cannot be decoded: ")
     assert (cls["kind"], cls["where"]) == ("label", "1.tar c")
-    assert cls["what"] == "its .cls cannot be read as an integer: b'x'"
+    assert cls["what"] == "its .cls is b'x', expected an integer of 64 bits"
     assert [(p["kind"], p["where"]) for p in (out_of_range, without)] == [("label", "classes")] * 2
     assert out_of_range["what"] == "1 picture with a label such as 2: class_names go from 0 to 1"
     assert without["what"] == "1 picture without a class, though the set has 2 class names"
@@ -122,7 +122,7 @@ def test_an_image_without_a_class_says_nothing_of_its_folder(tmp_path: Path):
 def test_a_key_that_comes_twice_is_named(tmp_path: Path):
     good = [encoded(COLOURS["red"], i) for i in range(3)]
     again = set_of(tmp_path / "twice", [[("a.png", good[0]), ("b.png", good[1]), ("a.png", good[2])]])
-    assert [(p["kind"], p["where"], p["what"]) for p in run_check(again)[1]] == [("key", "0.tar a", "comes twice")]
+    assert [(p["kind"], p["where"], p["what"]) for p in run_check(again)[1]] == [("key", "0.tar a", SCATTERED)]
 
 
 def test_a_shard_that_may_not_be_read_is_a_problem_and_not_the_end(whole: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ import pytest
 from packed_sets import PIXEL, packed, run, two_classes
 
 from ood_lightning.cli.main import main
+from ood_lightning.data.shards.read_manifest import read_manifest
 
 
 @pytest.fixture
@@ -40,6 +41,20 @@ def test_members_of_one_name_keep_their_order(tmp_path: Path):
             tar.addfile(member, io.BytesIO(PIXEL + b"x" * i))
     assert run(tmp_path / "a.tar", tmp_path / "out") == 0
     assert [len(data) - len(PIXEL) for _, data, _ in packed(tmp_path / "out")] == [1, 2, 3]
+
+
+def test_backslashes_in_a_zip_are_folders(folder: Path, tmp_path: Path):
+    assert run(folder, tmp_path / "loose") == 0
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+        opened.writestr(zipfile.ZipInfo("2\\sub\\"), b"")
+        for path in folder.rglob("*.*"):
+            member = zipfile.ZipInfo("x")
+            member.filename = str(path.relative_to(folder)).replace("/", "\\")  # as PowerShell 5 writes it
+            opened.writestr(member, path.read_bytes())
+
+    assert run(tmp_path / "a.zip", tmp_path / "out") == 0
+    assert read_manifest(str(tmp_path / "out")).class_names == ("2", "10")
+    assert (tmp_path / "out/s-000000.tar").read_bytes() == (tmp_path / "loose/s-000000.tar").read_bytes()
 
 
 def hostile_tar(path: Path) -> None:

@@ -27,7 +27,7 @@ def test_lists_as_openood_has_them_keep_their_order(folder: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("../x.png 1", "line 2: '../x.png' does not lie below"),
+        ("../x.png 1", "line 2: '../x.png' holds `..`"),
         ("/etc/passwd 1", "does not lie below"),
         ("a.png", "line 2: 'a.png' is not `path label`"),
         ("a.png cat", "is not `path label` with an integer"),
@@ -91,3 +91,44 @@ def test_a_table_that_cannot_be_used_says_where(
     (tmp_path / "t.csv").write_text(text)
     assert run(tmp_path / "t.csv", tmp_path / "out") == 2
     assert words in capsys.readouterr().err
+
+
+def test_absolute_paths_below_the_root_are_read_and_others_refused_in_true_words(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "list.txt").write_text(f"{folder}/2/a.png 0\n2/b.PNG 1\n")
+    assert run(tmp_path / "list.txt", tmp_path / "out", f"--root={folder}") == 0
+    assert [(key, label) for key, _, label in packed(tmp_path / "out")] == [("2/a", 0), ("2/b", 1)]
+
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/x.png 0\n")
+    assert run(tmp_path / "list.txt", tmp_path / "o2", f"--root={folder}") == 2
+    assert f"'{tmp_path}/x.png' does not lie below {folder}: give another root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "separator"), [("L.TSV", "\t"), ("L.CSV", ","), ("l.csv", ","), ("l.tsv", "\t")])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_with_endings_marks_and_line_ends_of_any_system(
+    name: str, separator: str, end: str, folder: Path, tmp_path: Path
+):
+    rows = [("path", "label"), ("2/a.png", "3"), ("2/b.PNG", "4")]
+    text = "\ufeff" + "".join(separator.join(row) + end for row in rows)
+    (tmp_path / name).write_bytes(text.encode())
+    assert run(tmp_path / name, tmp_path / "out", f"--root={folder}") == 0
+    assert [label for _, _, label in packed(tmp_path / "out")] == [3, 4]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_list_in_capitals_with_line_ends_of_any_system(end: str, folder: Path, tmp_path: Path):
+    (tmp_path / "L.TXT").write_bytes(f"\ufeff2/a.png 3{end}2/b.PNG 4{end}".encode())
+    assert run(tmp_path / "L.TXT", tmp_path / "out", f"--root={folder}") == 0
+    assert [label for _, _, label in packed(tmp_path / "out")] == [3, 4]
+
+
+@pytest.mark.parametrize("letter", "\u2028\u2029\u0085\x0b\x0c\x1c")
+@pytest.mark.parametrize("name", ["l.csv", "l.txt"])
+def test_only_line_ends_end_a_line(letter: str, name: str, folder: Path, tmp_path: Path):
+    (folder / f"a{letter}b.png").write_bytes(PIXEL)
+    texts = {"l.csv": f"path,label\na{letter}b.png,5\n", "l.txt": f"a{letter}b.png 5\n"}
+    (tmp_path / name).write_text(texts[name], encoding="utf-8")
+    assert run(tmp_path / name, tmp_path / "out", f"--root={folder}") == 0
+    assert [label for _, _, label in packed(tmp_path / "out")] == [5]

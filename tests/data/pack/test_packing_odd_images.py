@@ -33,11 +33,13 @@ ODD = {
     "alpha.webp": picture("WEBP", "RGBA"), "rotated.jpg": rotated(), "animated.webp": animated("WEBP"),
     "animated.png": animated("PNG"), "png_in_disguise.jpg": picture("PNG"), "progressive.jfif": picture("JPEG"),
     "two_views.jpg": animated("MPO"),  # a JPEG with another one behind it, as some cameras write
+    "moving.gif": animated("GIF"), "bitmap.bmp": picture("BMP"), "scan.tif": picture("TIFF"),
+    "small.avif": picture("AVIF"),
 }  # fmt: skip
 BAD = {
     "cut.jpg": picture("JPEG", size=(300, 200))[:-900], "cut.png": picture("PNG", size=(300, 200))[:-900],
-    "empty.jpg": b"", "words.png": b"no picture", "drawing.svg": b"<svg/>", "moving.gif": animated("GIF"),
-    "bitmap.bmp": picture("BMP"), "bomb.png": picture("PNG", "1", (14_000, 14_000)),
+    "empty.jpg": b"", "words.png": b"no picture", "drawing.svg": b"<svg/>", "pixels.ppm": picture("PPM"),
+    "measured.tif": picture("TIFF", "F"), "bomb.png": picture("PNG", "1", (14_000, 14_000)),
 }  # fmt: skip
 
 
@@ -68,7 +70,7 @@ def test_odd_pictures_are_kept_as_they_are_and_bad_ones_are_named(
     assert run(source, out, "--max_bad_samples=8", role="ood") == 0
     said = capsys.readouterr().out
     assert all(f"left out: {name!r}: " in said for name in BAD)
-    assert "14 pictures in 1 shard, no class names, 8 left out" in said
+    assert "18 pictures in 1 shard, no class names, 8 left out" in said
     assert "exceeds limit" in said  # the bomb
     assert [left["path"] for left in json.loads((out / "pack.json").read_text())["left_out"]] == sorted(BAD)
 

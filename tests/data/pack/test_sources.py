@@ -1,5 +1,7 @@
 """What is taken from a source, and which options go with it."""
 
+import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ def test_exclusions_leave_out_paths_and_folders_and_must_exist(
     assert run(folder, tmp_path / "o2", f"--exclude={exclusions}") == 2
     assert "excludes '1' (2 such lines), which the source does not hold" in capsys.readouterr().err
     assert run(folder, tmp_path / "o2", "--exclude=nowhere.txt") == 2
-    assert "list of exclusions nowhere.txt cannot be read" in capsys.readouterr().err
+    assert "list of exclusions nowhere.txt does not exist" in capsys.readouterr().err
 
 
 def test_a_protocol_that_looks_like_a_misspelt_card_is_said_to(
@@ -73,3 +75,26 @@ def test_a_source_without_pictures_says_what_it_holds(tmp_path: Path, capsys: py
     assert "holds no pictures, only " in said
     for words in ("2 .txt", "1 no ending", "2 resource forks of macOS"):
         assert words in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "orientation"),
+    [
+        ("folder", [], "exif"),
+        ("folder", ["--orientation=ignore"], "ignore"),
+        ("folder", ["--protocol=sun"], "ignore"),  # a published set: its numbers were made so
+        ("folder", ["--protocol=my own"], "exif"),
+        ("tar", [], "ignore"),
+        ("tar", ["--orientation=exif"], "exif"),
+        ("list", [], "ignore"),
+    ],
+)
+def test_pictures_of_ones_own_folder_are_set_upright(
+    kind: str, options: list[str], orientation: str, folder: Path, tmp_path: Path
+):
+    (tmp_path / "list.txt").write_text("pictures/2/a.png 0\n")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(folder, "x")
+    source = {"folder": folder, "tar": tmp_path / "x.tar", "list": tmp_path / "list.txt"}[kind]
+    assert run(source, tmp_path / "out", *options) == 0
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["orientation"] == orientation

@@ -11,6 +11,7 @@ from open_clip.transform import image_transform
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, ToTensor
 
+from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.pixels import split
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.encoders.preprocess import preset, with_fast_resize
@@ -95,3 +96,15 @@ def test_features_of_fast_resizing_are_kept_apart(tiny_model: Path, photographs:
 def test_preprocessing_without_a_plain_resize_is_refused():
     with pytest.raises(EncoderError, match="no plain resize: use resize: exact"):
         with_fast_resize(Compose([ToTensor()]), "x")
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_turned_pictures_give_the_bits_of_their_upright_selves(name: str, photographs: list[Image.Image]):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    jpeg = io.BytesIO()
+    photographs[0].save(jpeg, "JPEG", exif=exif)
+    upright = png(decode(jpeg.getvalue(), upright=True))
+    as_said = split(WHOLE[name], upright=True).first(jpeg.getvalue())
+    assert torch.equal(as_said, split(WHOLE[name]).first(upright))
+    assert not torch.equal(as_said, split(WHOLE[name]).first(jpeg.getvalue()))

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,34 @@ def test_a_file_that_is_no_manifest_is_refused_by_its_path(tmp_path: Path, text:
     (tmp_path / "manifest.json").write_bytes(text)
     with pytest.raises(ManifestError, match=str(tmp_path)):
         read_manifest(str(tmp_path))
+
+
+def test_orientation_is_part_of_the_fingerprint_where_pictures_are_turned(sets: Path, tmp_path: Path):
+    manifest = read_manifest(str(sets / "id_test"))
+    for orientation in ("ignore", "exif"):
+        for shard in manifest.shards:
+            (tmp_path / shard.path).unlink(missing_ok=True)
+            (tmp_path / shard.path).symlink_to(sets / "id_test" / shard.path)
+        replace(manifest, orientation=orientation).write(tmp_path)
+        stored = read_manifest(str(tmp_path))
+        assert stored.upright == (orientation == "exif")
+        assert (stored.fingerprint == manifest.fingerprint) == (orientation == "ignore")
+
+    entries = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**entries, "orientation": "upright"}))
+    with pytest.raises(ManifestError, match="orientation is 'upright': input should be 'ignore' or 'exif'"):
+        read_manifest(str(tmp_path))
+
+    del entries["orientation"]  # as manifests before it, and those of others
+    (tmp_path / "manifest.json").write_text(json.dumps(entries))
+    assert read_manifest(str(tmp_path)).fingerprint == manifest.fingerprint
+
+
+def test_a_manifest_that_notepad_saved_is_read(make_set, tmp_path: Path):
+    file = make_set(tmp_path, "s") / "manifest.json"
+    before = read_manifest(str(file))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_manifest(str(file)) == before
 
 
 def test_a_shard_listed_twice_is_refused(tmp_path: Path, tar: Path):
@@ -254,7 +283,7 @@ def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes):
 def test_a_compressed_tar_is_refused_as_such(tmp_path: Path):
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as opened:
         opened.addfile(tarfile.TarInfo("a.png"), io.BytesIO())
-    with pytest.raises(ShardContentError, match="no sound tar"):
+    with pytest.raises(ShardContentError, match=r"x\.tar\.gz is a compressed tar: uncompress it first \(`gunzip`\)"):
         index([tmp_path / "x.tar.gz"])
 
 

@@ -36,6 +36,19 @@ def test_the_released_form(release: str):
     assert [v.reason for v in outcomes] == ["proper noun", "subcategory", "the same"]
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_the_released_form_as_an_editor_on_windows_saves_it(end: str, tmp_path: Path):
+    (tmp_path / "D.TXT").write_bytes(("\ufeff" + RELEASE.replace("\n", end)).encode())
+    assert ReplayJudge([str(tmp_path / "D.TXT")]).decisions == EXPECTED
+
+
+def test_a_runs_own_file_that_notepad_saved_is_read(tmp_path: Path):
+    Decisions(tmp_path / "d.jsonl").add("oracle", [(question, Answer(yes)) for question, yes in EXPECTED.items()])
+    text = (tmp_path / "d.jsonl").read_text().replace("\n", "\r\n")
+    (tmp_path / "D.JSONL").write_bytes(f"\ufeff{text}".encode())
+    assert ReplayJudge([str(tmp_path / "D.JSONL")]).decisions == EXPECTED
+
+
 def test_the_file_of_a_run(tmp_path: Path):
     file = str(tmp_path / "d.jsonl")
     decisions = Decisions(tmp_path / "d.jsonl")
