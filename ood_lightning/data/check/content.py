@@ -15,13 +15,14 @@ from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.processes import parallel_map
-from ood_lightning.data.shards.tars import Located, located
+from ood_lightning.data.shards.tars import Located, label_of, located
 from ood_lightning.errors import ShardContentError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 DIGEST = 16  # bytes of an image's hash
+MAX_JSON_BYTES = 2**20  # of a picture's `.json`
 
 
 @dataclass(frozen=True)
@@ -183,15 +184,12 @@ def _count_label(of_shard: ShardContent, image: Located) -> None:
     Raises:
         ValueError: `.cls` is no integer, or `.json` is no JSON.
     """
-    text = image.label.read() if image.label is not None else b"-1"
-    try:
-        label = int(text)
-    except ValueError:
-        raise ValueError(f"its .cls cannot be read as an integer: {text[:20]!r}") from None
-
+    label = label_of(image)
+    if image.metadata is not None and image.metadata.size > MAX_JSON_BYTES:
+        raise ValueError(f"its .json has {image.metadata.size:,} bytes, more than any that is read")
     try:
         metadata = json.loads(image.metadata.read()) if image.metadata is not None else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"its .json cannot be read: {error}") from None
     packed_from = str(metadata["path"]) if isinstance(metadata, dict) and "path" in metadata else image.key
 

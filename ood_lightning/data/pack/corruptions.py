@@ -22,7 +22,7 @@ from ood_lightning.data.pack.keys import keys_of
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.tars import Slice, located
+from ood_lightning.data.shards.tars import Slice, label_of, located
 from ood_lightning.errors import SettingsError
 
 PACKAGE = "imagecorruptions-imaug"
@@ -95,7 +95,7 @@ def drawn(
     keys = keys_of([f"{image.key}-{corruption}-{severity}" for _, image, corruption, severity in chosen])
 
     return [
-        Draw(shard, image.key, image.picture, int(image.label.read()) if image.label else -1, key, corruption, severity)
+        Draw(shard, image.key, image.picture, label_of(image), key, corruption, severity)
         for (shard, image, corruption, severity), key in zip(chosen, keys, strict=True)
     ]
 

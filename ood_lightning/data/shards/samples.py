@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import webdataset as wds
 
-from ood_lightning.data.shards.tars import IMAGE_SUFFIXES, last_member
+from ood_lightning.data.shards.tars import IMAGE_SUFFIXES, class_number, last_member
 from ood_lightning.errors import ShardContentError
 
 
@@ -60,8 +60,8 @@ def _sample(path: Path, key: str, member: dict[str, Any]) -> Iterator[Sample]:
             )
         return
 
-    label = member.get("cls", b"-1")
     try:
-        yield Sample(key, member[suffix], int(label))
-    except ValueError:
-        raise ShardContentError(f"{path}: sample {key!r} has the .cls {label[:20]!r}, expected an integer") from None
+        label = class_number(member.get("cls", b"-1"))
+    except ValueError as error:
+        raise ShardContentError(f"{path}: sample {key!r}: {error}") from None
+    yield Sample(key, member[suffix], label)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ood_lightning.errors import ShardContentError
 from ood_lightning.plurals import many
 
+MAX_CLASS = 2**63 - 1  # that a tensor holds
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 
 # as webdataset splits them: a key ends at the first dot of the file's name; `__...__` are its own notes
@@ -104,6 +105,26 @@ def located(path: Path) -> Iterator[Located]:
         yield from _sample(key, members)
         raise ShardContentError(f"is no sound tar: {error}") from None
     yield from _sample(key, members)
+
+
+def class_number(text: bytes) -> int:
+    """The content of a `.cls`: the number of a class, or -1 for none.
+
+    Raises:
+        ValueError: it is something else, or a number that no tensor holds.
+    """
+    if re.fullmatch(rb"\s*(-1|\d{1,19})\s*", text) and int(text) <= MAX_CLASS:
+        return int(text)
+    raise ValueError(f"its .cls is {text[:20]!r}: expected an integer from 0 to {MAX_CLASS}, or -1 for no class")
+
+
+def label_of(image: Located) -> int:
+    """The class of an image, -1 where it has none.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    return class_number(image.label.read()) if image.label is not None else -1
 
 
 def _sample(key: str, members: dict[str, Slice]) -> Iterator[Located]:
