@@ -25,7 +25,8 @@ class PlainErrors(ArgumentParser):
 
     def dump(self, cfg: Namespace | dict[str, Any], *args: Any, **options: Any) -> str:
         """Settings as text, for `--print_config`, `config.yaml` and loggers; texts are masked."""
-        return super().dump(_masked(cfg), *args, **options)
+        text: str = super().dump(_masked(cfg), *args, **options)
+        return text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what `main` prints."""
