@@ -94,8 +94,8 @@ def read_label_set(path: Path) -> Any:
 
 def read_set(path: Path) -> Any:
     manifest = read_manifest(str(path), whole=False)
-    own = ("name", "role", "licence", "source", "protocol", "class_names")
-    return {key: getattr(manifest, key) for key in own} | {"shards": [asdict(shard) for shard in manifest.shards]}
+    entries = ("name", "role", "licence", "source", "protocol", "class_names")
+    return {key: getattr(manifest, key) for key in entries} | {"shards": [asdict(shard) for shard in manifest.shards]}
 
 
 def read_run(path: Path) -> Any:
@@ -123,8 +123,15 @@ def read_card(path: Path) -> Any:
 def kinds(folder: Path) -> Iterator[Kind]:
     """Every kind, with a sound file of it."""
     shards = [{"path": f"x-{i}.tar", "samples": 3, "bytes": 10240, "sha256": "0" * 64} for i in range(2)]
-    about = {"name": "s", "role": "ood", "licence": "CC0", "source": "here", "protocol": "", "class_names": ["a", "b"]}
-    yield Kind("manifest.json", {**about, "shards": shards}, read_set)
+    described = {
+        "name": "s",
+        "role": "ood",
+        "licence": "CC0",
+        "source": "here",
+        "protocol": "",
+        "class_names": ["a", "b"],
+    }
+    yield Kind("manifest.json", {**described, "shards": shards}, read_set)
 
     positives = [{"label": "cat", "clusters": 2, "images": 9, "agreement": 0.5}, {"label": "dog"}]
     recipe = {"method": "hand", "encoder": {"name": "tiny", "fingerprint": "0"}, "supervision": ["llm"]}

@@ -189,6 +189,9 @@ def test_nothing_unpickles_what_a_person_did_not_write():
 WHOLE = {
     "architecture",
     "errors",
+    "file_names",
+    "fuzz",
+    "masking",
     "golden",
     "interrupt",
     "killed",

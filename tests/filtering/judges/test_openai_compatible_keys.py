@@ -96,8 +96,8 @@ def test_an_echo_of_the_key_is_in_no_message(server: Any, echo: str, tmp_path: P
     with pytest.raises(JudgeError) as error:
         ask(server, tmp_path)
     encoded = base64.b64encode(f"Bearer {KEY}".encode()).decode()
-    shown = str(error.value)
-    assert not any(text[i : i + 8] in shown for text in (KEY, encoded[12:]) for i in range(len(text) - 7)), shown
+    words = str(error.value)
+    assert not any(text[i : i + 8] in words for text in (KEY, encoded[12:]) for i in range(len(text) - 7)), words
 
 
 def test_an_echo_of_the_key_is_not_stored(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
