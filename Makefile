@@ -7,13 +7,14 @@ PY := $(BIN)/python
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick clean
+.PHONY: help demo check quick fuzz clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into $(VENV), mine labels for the built-in benchmark and score it (fit, then test)"
 	@echo "make check   install into $(VENV) with tools, then ruff, mypy, the whole test suite and the documentation"
 	@echo "make quick   the tests that take no more than a few seconds each and need no Slurm"
+	@echo "make fuzz    ten minutes of damaged manifests, label sets, results, settings and servers' answers"
 	@echo "make clean   remove caches and what was built; keeps $(VENV) and runs/"
 	@echo "Settings: PYTHON=$(PYTHON) (3.11 or newer; makes the environment), VENV=$(VENV)"
 
@@ -30,6 +31,9 @@ check: $(VENV)/.installed-dev
 
 quick: $(VENV)/.installed-dev
 	$(TESTS) -m 'not slow and not slurm'
+
+fuzz: $(VENV)/.installed-dev
+	FUZZ_SECONDS=600 $(PY) -m pytest tests/test_fuzz.py
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -23,7 +23,10 @@ LAYERS = [
     {"cli"},
 ]
 # may be imported from anywhere
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "spelling", "text_files", "__init__"}
+HALL = {
+    *("errors", "file_names", "hashes", "masking", "places", "plurals", "progress", "retries", "spelling"),
+    *("text_files", "__init__"),
+}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
@@ -188,6 +191,9 @@ def test_nothing_unpickles_what_a_person_did_not_write():
 WHOLE = {
     "architecture",
     "errors",
+    "file_names",
+    "fuzz",
+    "masking",
     "golden",
     "interrupt",
     "killed",

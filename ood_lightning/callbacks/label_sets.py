@@ -22,6 +22,7 @@ from ood_lightning.data.artifacts.quality import write_quality
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
+from ood_lightning.file_names import check_names
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.clustermine import ClusterMine
@@ -60,6 +61,7 @@ class LabelSetWriter(L.Callback):
     ) -> None:
         self.corpus, self.prompts, self.names, self.names_check = corpus, prompts, names, names_check
         self.sources = label_sets or {"labels": ClusterMine(), "posmine": PosMine()}
+        check_names("label set", self.sources)
         if Path(QUALITY).stem in self.sources:
             raise SettingsError(f"no label set may be called {Path(QUALITY).stem!r}: the fit writes {QUALITY} itself")
 

@@ -15,6 +15,8 @@ import lightning.pytorch as L
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
+from ood_lightning.masking import mask_of, masked
+
 log = logging.getLogger(__name__)
 
 Mode = Literal["offline", "online", "disabled"]
@@ -88,15 +90,17 @@ class RunLogger(WandbLogger):
             import wandb
 
             self._wandb_init["settings"] = wandb.Settings(init_timeout=self.init_timeout_s)
-            try:
+            with _masked_arguments():
+                try:
+                    return super().experiment
+                except wandb.errors.Error as error:
+                    log.warning(
+                        "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
+                        _in_words(error)[:200],
+                        self.save_dir,
+                    )
+                self._wandb_init["mode"] = "offline"
                 return super().experiment
-            except wandb.errors.Error as error:
-                log.warning(
-                    "W&B cannot be reached (%s): this run is recorded offline in %s/wandb; `wandb sync` uploads it",
-                    " ".join(str(error).split())[:200],
-                    self.save_dir,
-                )
-            self._wandb_init["mode"] = "offline"
 
         return super().experiment
 
@@ -111,6 +115,17 @@ def _mode_of_environment() -> str:
     if text:
         os.environ["WANDB_MODE"] = mode
     return mode
+
+
+@contextmanager
+def _masked_arguments() -> Iterator[None]:
+    """Hide passwords and tokens of addresses in the process's arguments, which W&B records when a run begins."""
+    arguments = sys.argv
+    sys.argv = [masked(word) for word in arguments]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
 
 
 def finish(exit_code: int) -> None:
@@ -151,4 +166,9 @@ def _only_a_view(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a full disk, a service that died: it raises OSError, ValueError and errors of its own
-        log.warning("W&B does not show %s: %s", what, error)
+        log.warning("W&B does not show %s: %s", what, _in_words(error))
+
+
+def _in_words(error: Exception) -> str:
+    """An error of W&B on one line, without the API key."""
+    return mask_of(os.environ.get("WANDB_API_KEY", ""))(" ".join(str(error).split()))

@@ -9,6 +9,7 @@ from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.cards.compare import differences
 from ood_lightning.data.check.content import Problem, SetContent, content
 from ood_lightning.data.check.exact_duplicates import Place, duplicates, key_at
+from ood_lightning.data.remote.addresses import redacted
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import SettingsError, check_least
@@ -90,12 +91,12 @@ def _with_distinct_names(sources: Sequence[str], manifests: Sequence[Manifest]) 
     for source, manifest in zip(sources, manifests, strict=True):
         identity = (manifest.root.resolve(), manifest.shards, *manifest.origins.values())
         if identity in seen:
-            raise SettingsError(f"the set {source} is given twice: all its pictures would be duplicates")
+            raise SettingsError(f"the set {redacted(source)} is given twice: all its pictures would be duplicates")
         seen.add(identity)
 
     names = [manifest.name for manifest in manifests]
     return [
-        replace(manifest, name=source) if names.count(manifest.name) > 1 else manifest
+        replace(manifest, name=redacted(source)) if names.count(manifest.name) > 1 else manifest
         for source, manifest in zip(sources, manifests, strict=True)
     ]
 

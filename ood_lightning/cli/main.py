@@ -9,6 +9,7 @@ from io import TextIOWrapper
 
 from ood_lightning import __version__
 from ood_lightning.errors import UserError
+from ood_lightning.masking import masked
 
 TRAINER = {
     "fit": "train TEMI heads on unlabelled ID pictures and mine the label sets",
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cause = _user_error(error)
         if cause is None:
             raise
-        print(f"error: {cause}", file=sys.stderr)
+        print(f"error: {masked(str(cause))}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         if error.errno not in DENIED:

@@ -2,15 +2,18 @@
 
 import json
 import re
+from argparse import Action
 from collections import defaultdict, deque
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from inspect import signature
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
-from ood_lightning.cli.parser_messages import known_keys, plain
+from ood_lightning.cli.parser_messages import FORMS, known_keys, plain
 from ood_lightning.errors import UserError
+from ood_lightning.masking import masked
 
 
 class BadSettings(UserError):
@@ -18,11 +21,33 @@ class BadSettings(UserError):
 
 
 class PlainErrors(ArgumentParser):
-    """A parser that refuses settings in our words and without a traceback."""
+    """A parser that refuses settings in our words and without a traceback, and never shows passwords of addresses."""
+
+    def dump(self, cfg: Namespace | dict[str, Any], *args: Any, **options: Any) -> str:
+        """Settings as text, for `--print_config`, `config.yaml` and loggers; texts are masked."""
+        text: str = super().dump(_masked(cfg), *args, **options)
+        return text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what `main` prints."""
-        raise BadSettings(plain(message, known_keys(self)))
+        raise BadSettings(masked(plain(message, known_keys(self))))
+
+    def _check_value_key(self, action: Action, value: Any, key: str, *args: Any, **options: Any) -> Any:
+        """Refuse what is no list for a list that is given without its name: jsonargparse would go through its parts."""
+        if action.nargs == "+" and not isinstance(value, list):
+            raise TypeError(f"Parser key \"{key}\":\n  Expected a <class 'list'>. Got value: {value}")
+        return super()._check_value_key(action, value, key, *args, **options)
+
+
+def _masked(settings: Any) -> Any:
+    """Settings whose texts are masked; other objects stay the same."""
+    if isinstance(settings, str):
+        return masked(settings)
+    if isinstance(settings, Namespace):
+        return Namespace({key: _masked(value) for key, value in vars(settings).items()})
+    if isinstance(settings, dict):
+        return {key: _masked(value) for key, value in settings.items()}
+    return [_masked(value) for value in settings] if type(settings) is list else settings
 
 
 def run_step(function: Callable[..., int | None], argv: list[str], command: str) -> int:
@@ -58,6 +83,9 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
     settings = parser.parse_args(_joined(argv, list_options))
     settings.pop("config", None)
+    for group in (option.name for option in parameters if is_dataclass(option.default)):
+        if not isinstance(settings[group], Namespace):
+            raise BadSettings(f"{group} is {settings[group]!r}: expected {FORMS['dict']}")
     built: dict[str, Any] = parser.instantiate_classes(settings).as_dict()
     return built
 

@@ -101,7 +101,7 @@ def plain(message: str, known: Iterable[str]) -> str:
     if not lines:
         return message
 
-    key = re.match(r'Parser key "([\w.]+)":', message)
+    key = re.match(r'Parser key "([\w.]+)"(?: element \d+)?:', message)
     return (f"{key[1]}: " if key else "") + "\n".join(lines)
 
 

@@ -68,8 +68,8 @@ class PLP(Detector):
         try:
             with safe_open(expanded(self.probe), framework="pt") as stored:
                 weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
-                made = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
-        except (SafetensorError, KeyError, ValueError) as error:
+                made = dict(json.loads((stored.metadata() or {})[PROVENANCE_KEY]))
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise SettingsError(f"{self.probe} is no probe: {error}") from None
 
         names = evidence.label_sets[self.labels].texts.positives

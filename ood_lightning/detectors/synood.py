@@ -117,5 +117,5 @@ class SynOOD(Detector):
                 provenance = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
                 made = {name: provenance[name] for name in ("encoder", "prompts", "labels", "supervision")}
                 return {name: stored.get_tensor(name) for name in HEAD}, made
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
             raise SettingsError(f"{self.head} is no SynOOD head: {error}. Train one with `{TRAIN}`") from None

@@ -48,8 +48,8 @@ class JudgeSession:
         if unclear and self.unclear == "stop":
             raise JudgeError(
                 f"{self.judge.identity} said neither yes nor no to {len(unclear)} of {len(new_questions)} questions "
-                f"({_quoted(unclear)}). The other answers are kept. Take another model or mode, or `unclear: no` to "
-                f"count these as no."
+                f"({_quoted(unclear)}). The other answers are kept. Take another model or mode, more max_tokens "
+                f"for one that was still thinking, or `unclear: no` to count these as no."
             )
 
         answers |= new_answers

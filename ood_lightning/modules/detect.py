@@ -21,6 +21,7 @@ from ood_lightning.errors import SettingsError, ShardCountError
 from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
+from ood_lightning.file_names import check_names
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
@@ -83,6 +84,7 @@ class DetectModule(L.LightningModule):
     def _check(self) -> None:
         if not self.every or not self.sources:
             raise SettingsError("an evaluation needs at least one detector and one label set")
+        check_names("label set", self.sources)
         if twice := self.detectors.keys() & self.streams.keys():
             raise SettingsError(f"{', '.join(sorted(twice))} is in detectors and in streams: give each its own name")
 

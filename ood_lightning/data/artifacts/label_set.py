@@ -51,10 +51,22 @@ class _File:
 
 
 @dataclass(frozen=True)
+class _Adjectives:
+    """Which words take the templates for adjectives; InterNeg's recipe has the number of its negatives alone."""
+
+    positives: tuple[str, ...] = ()
+    negatives: tuple[str, ...] | Count = ()
+
+
+@dataclass(frozen=True)
 class _Recipe:
     """What is read of a recipe; everything else in it is free."""
 
+    method: str | None = None
     encoder: dict[str, Any] | None = None
+    corpus: dict[str, Any] = field(default_factory=dict)
+    prompts: dict[str, Any] | None = None
+    adjectives: _Adjectives = field(default_factory=_Adjectives)
     supervision: tuple[str, ...] = ()
 
 
@@ -168,6 +180,8 @@ class LabelSet:
                 if not word.strip():
                     raise LabelSetError(f"{path}: {side}.{row} is {word!r}: expected a text that is not empty")
 
+        if not file.positives:
+            raise LabelSetError(f"{path} has no positives: add some, or make the set again")
         labels = cls(file.positives, negatives, file.recipe)
         return replace(labels, edited=labels.sha256 != file.sha256)
 

@@ -19,11 +19,13 @@ from ood_lightning.errors import UserError, percent_hint
 
 T = TypeVar("T")
 
-STRICT = {"strict": True, "extra": "forbid"}  # for `__pydantic_config__` of a dataclass
+STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}  # for `__pydantic_config__` of a dataclass
+
+MAX_LENGTH = 2**28  # characters of a document; the manifest of a million shards has two thirds of it
 
 # kinds of fields; annotated_types comes with pydantic and takes no time to import
 NOT_EMPTY = MinLen(1)
-Count = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(0), Le(2**63 - 1)]  # what tensors and tables hold
 Share = Annotated[float, Ge(0), Le(1)]
 Percent = Annotated[float, Ge(0), Le(100)]
 Text = Annotated[str, NOT_EMPTY]
@@ -43,6 +45,8 @@ def decode_json(text: str | bytes, kind: type[T], where: str, error: Callable[[s
             another type than expected. Names the field by its path, such as `shards.3.bytes`.
     """
     try:
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"its {len(text):,} characters are more than the {MAX_LENGTH:,} that are read")
         text = (text.decode() if isinstance(text, bytes) else text).removeprefix("\ufeff")
         json.loads(text, object_pairs_hook=_without_repeated_keys)  # pydantic would keep the last of repeated keys
     except (ValueError, RecursionError) as cause:
@@ -94,10 +98,14 @@ def _described(problem: Any) -> str:
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{path} is a key that nothing here knows"
 
-    value = repr(problem["input"])
-    shortened = value if len(value) <= 60 else f"{value[:57]}..."
     hint = percent_hint(problem["input"]) if problem.get("ctx", {}).get("le") == 1 else ""
-    return f"{path} is {shortened}: {problem['msg'][:1].lower()}{problem['msg'][1:]}{hint}"
+    return f"{path} is {shortened(problem['input'])}: {problem['msg'][:1].lower()}{problem['msg'][1:]}{hint}"
+
+
+def shortened(value: object) -> str:
+    """The beginning of a value, for an error."""
+    text = repr(value[:60] if isinstance(value, str) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 DIGEST = 16  # bytes of an image's hash
+MAX_JSON_BYTES = 2**20  # of a picture's `.json`
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,11 @@ def _count_label(of_shard: ShardContent, image: Located) -> None:
         ValueError: `.cls` is no integer, or `.json` is no JSON.
     """
     label = label_of(image)
+    if image.metadata is not None and image.metadata.size > MAX_JSON_BYTES:
+        raise ValueError(f"its .json has {image.metadata.size:,} bytes, more than any that is read")
     try:
         metadata = json.loads(image.metadata.read()) if image.metadata is not None else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"its .json cannot be read: {error}") from None
     packed_from = str(metadata["path"]) if isinstance(metadata, dict) and "path" in metadata else image.key
 

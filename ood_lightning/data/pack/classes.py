@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from ood_lightning.data.shards.tars import MAX_CLASS
 from ood_lightning.errors import SourceError
 from ood_lightning.plurals import many
 
@@ -81,6 +82,8 @@ def numbered(
         _refuse_order(order, "the source itself numbers the classes")
         if min(numbers) < -1:
             raise SourceError(f"a label is {min(numbers)}: expected 0 or more, or -1 for no class")
+        if max(numbers) > MAX_CLASS:
+            raise SourceError(f"a label is {max(numbers)}: expected {MAX_CLASS} at most")
         if names and max(numbers) >= len(names):
             raise SourceError(f"labels run from {min(numbers)} to {max(numbers)}, class_names holds {len(names)}")
         return numbers, tuple(names)

@@ -6,7 +6,6 @@ SHA-256 that the hub lists is compared here. The fetched folder has the layout o
 again without a network.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,9 +27,11 @@ from tqdm import tqdm
 from ood_lightning.data.pack.hub_splits import Groups, chosen, grouped
 from ood_lightning.data.pack.listings import Listing
 from ood_lightning.data.pack.parquet import parquet_listing
-from ood_lightning.data.remote.addresses import ON_HUB, redacted
+from ood_lightning.data.remote.addresses import ON_HUB
+from ood_lightning.data.remote.hub import client_words
 from ood_lightning.data.shards.formats import PICTURE_ENDINGS
-from ood_lightning.errors import ShardContentError, SourceError, first_line
+from ood_lightning.errors import ShardContentError, SourceError
+from ood_lightning.file_names import path_fault
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 
@@ -122,8 +123,9 @@ def _list_files(source: HubSource) -> tuple[str, list[RepoFile]]:
             if isinstance(entry, RepoFile)
         ]
 
-    if any(path.is_absolute() or ".." in path.parts for path in (PurePosixPath(file.path) for file in files)):
-        raise SourceError(f"{source}: the hub lists a file outside the data set")
+    for file in files:
+        if fault := path_fault(file.path):
+            raise SourceError(f"{source}: the hub lists the file {file.path!r}, but {fault}")
     return commit, files
 
 
@@ -162,7 +164,7 @@ def _client_errors_in_words(source: HubSource, action: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # also those of its HTTP library, which has been another in each major version
-        cause = re.sub(r"https?://[^\s'\"]+", lambda url: redacted(url[0]), first_line(error)).rstrip(".")
+        cause = client_words(error).rstrip(".")
         raise SourceError(_what_to_do(error, cause, source, action)) from None
 
 

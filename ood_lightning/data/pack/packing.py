@@ -128,7 +128,7 @@ def _claim(folder: Path, claim: Mapping[str, str]) -> None:
             raise SettingsError(f"{folder} is not empty, and was not made by this command: name a new folder") from None
         write_json(folder / NOTES, claim, escaped=True)
         notes = claim
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{folder / NOTES} cannot be read ({error}): name a new folder") from None
 
     held = notes if isinstance(notes, dict) else {}
@@ -169,7 +169,7 @@ def _finished_earlier(folder: Path, name: str, recipe: Recipe) -> FinishedShard 
         shard = Shard(**description["shard"])
         made = FinishedShard(shard, tuple(SkippedImage(*row) for row in description["bad"]))
         is_current = description["fingerprint"] == recipe.fingerprint
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
     tar = folder / name

@@ -99,5 +99,5 @@ def _class_names(schema: pa.Schema) -> tuple[str, ...]:
     """Names that the `datasets` library keeps beside integer labels."""
     try:
         return tuple(json.loads(schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return ()

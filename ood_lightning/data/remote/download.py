@@ -10,15 +10,18 @@ import ssl
 from http.client import HTTPException
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import parse_qsl, urlsplit
+from urllib.request import HTTPRedirectHandler, Request
 
 from ood_lightning.data.remote.addresses import redacted
+from ood_lightning.data.remote.timed_http import timed_opener
 from ood_lightning.errors import RefusedError, SourceError
+from ood_lightning.masking import mask_of
 from ood_lightning.retries import GivenUpError, TransientError, retry
 
 TRIES = 6  # in a row that brought less than ENOUGH_BYTES new ones
-TIMEOUT_S = 30.0  # without a single byte
+TIMEOUT_S = 30.0  # for the headers of an answer, and for each SLOWEST_BYTES of its body
+SLOWEST_BYTES = 1 << 18  # a server that sends fewer in that time, such as a byte a second, is tried again
 FIRST_WAIT_S, MAX_WAIT_S = 1.0, 30.0
 ENOUGH_BYTES = 1 << 20  # a transfer that breaks after so many new ones is getting on
 CHUNK = 1 << 20  # bytes
@@ -35,9 +38,6 @@ class _CheckRedirects(HTTPRedirectHandler):
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
         check_url(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-_OPENER = build_opener(_CheckRedirects)
 
 
 def check_url(url: str) -> None:
@@ -90,6 +90,7 @@ class _Transfer:
 
     def __init__(self, url: str, file: IO[bytes], size: int | None) -> None:
         self.url, self.file, self.size = url, file, size
+        self.mask = mask_of(*_secrets_in(url))  # a server may repeat the address
         self.etag = ""  # of the version that the file's bytes are of; empty: unknown
         self.counted = 0  # bytes that the file held when `progressed` last said yes
 
@@ -118,7 +119,7 @@ class _Transfer:
             raise
         except HTTPError as error:
             error.close()
-            cause = f"the server says {error.code} {error.reason}"
+            cause = f"the server says {error.code} {self.mask(str(error.reason))[:200]}"
             if error.code == TOO_FEW_BYTES:  # the server's file is shorter than ours
                 self._start_over()
             elif not may_pass(error.code):
@@ -132,7 +133,7 @@ class _Transfer:
                 ) from None
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise  # the caller knows which disk it is, and says so
-            cause = str(reason) or type(reason).__name__
+            cause = self.mask(str(reason))[:200] or type(reason).__name__
 
         raise TransientError(cause)
 
@@ -143,7 +144,8 @@ class _Transfer:
         if held and held == self.size:
             return
 
-        with _OPENER.open(self._request(held), timeout=TIMEOUT_S) as answer:
+        opener = timed_opener(_CheckRedirects, enough_bytes=SLOWEST_BYTES)
+        with opener.open(self._request(held), timeout=TIMEOUT_S) as answer:
             total = _total_bytes(answer, held)
             if answer.status != PARTIAL_CONTENT:  # the server sends the whole file again
                 held = self._start_over()
@@ -155,6 +157,8 @@ class _Transfer:
             self.etag = "" if etag.startswith("W/") else etag  # a weak one does not vouch for the bytes
             while chunk := answer.read1(CHUNK):  # what has come, so that a stall loses nothing
                 held += self.file.write(chunk)
+                if self.size is not None and held > self.size:
+                    break
 
         expected = total if self.size is None else self.size
         if expected is not None and held != expected:
@@ -172,6 +176,12 @@ class _Transfer:
         """Forget what the file has; returns how much that leaves."""
         self.file.seek(0)
         return self.file.truncate(0)
+
+
+def _secrets_in(url: str) -> list[str]:
+    """The query of an address, which may be a signature, and the values in it."""
+    query = urlsplit(url).query
+    return [query, *(value for _, value in parse_qsl(query))]
 
 
 def _total_bytes(answer: Any, held: int) -> int | None:

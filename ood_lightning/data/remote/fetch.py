@@ -12,17 +12,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ood_lightning.data.remote.addresses import HF, PIPE, S3, file_name, redacted
 from ood_lightning.data.remote.commands import run_command
 from ood_lightning.data.remote.download import download
 from ood_lightning.data.remote.hub import hub_file
 from ood_lightning.errors import ShardContentError, SourceError, UserError
+from ood_lightning.file_names import name_fault
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded
 
 CACHE, CACHE_VARIABLE = ".cache/shards", "OOD_LIGHTNING_SHARDS"
+MAX_TEXT_BYTES = 2**26  # of a remote manifest; one of a quarter of a million shards is smaller
 
 
 def text(source: str) -> str:
@@ -31,9 +33,10 @@ def text(source: str) -> str:
     Raises:
         SourceError: it cannot be fetched, or is no UTF-8.
     """
-    content = io.BytesIO()
+    content = _Bounded(source)
     if source.startswith(HF):
-        content.write(hub_file(source).read_bytes())
+        with hub_file(source).open("rb") as file:
+            content.write(file.read(MAX_TEXT_BYTES + 1))
     else:
         _transfer(source, content, None)
 
@@ -41,6 +44,19 @@ def text(source: str) -> str:
         return content.getvalue().decode("utf-8")
     except UnicodeDecodeError:
         raise SourceError(f"{redacted(source)} is no text in UTF-8") from None
+
+
+class _Bounded(io.BytesIO):
+    """A small file's bytes; a server cannot fill the memory with them."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > MAX_TEXT_BYTES:
+            raise SourceError(f"{redacted(self.source)} has more than {MAX_TEXT_BYTES:,} bytes: that is no manifest")
+        return super().write(data)
 
 
 def fetch(source: str, check_content: Callable[[Path], object], size: int | None = None, sha256: str = "") -> Path:
@@ -60,6 +76,8 @@ def fetch(source: str, check_content: Callable[[Path], object], size: int | None
         SourceError: it cannot be fetched.
         ShardContentError: what came is not what it should be.
     """
+    if fault := name_fault(file_name(source)):
+        raise SourceError(f"{redacted(source)} is kept under the name {file_name(source)!r}, but {fault}")
     remote_file = _RemoteFile(source, check_content, size, sha256)
     if source.startswith(HF):
         path = hub_file(source)

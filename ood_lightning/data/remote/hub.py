@@ -6,6 +6,8 @@ from pathlib import Path
 from ood_lightning.data.remote import download
 from ood_lightning.data.remote.addresses import ON_HUB
 from ood_lightning.errors import SourceError, first_line
+from ood_lightning.file_names import path_fault
+from ood_lightning.masking import mask_of, masked
 from ood_lightning.retries import GivenUpError, TransientError, retry
 
 
@@ -25,19 +27,28 @@ def hub_file(source: str) -> Path:
     if not parts or not parts[3]:
         raise SourceError(f"{source!r}: expected hf:OWNER/DATASET/PATH, or hf:OWNER/DATASET@REVISION/PATH")
     repository, revision, path = parts.groups()
+    if fault := path_fault(path):
+        raise SourceError(f"{source!r}: {fault}")
 
     def attempt() -> Path:
         try:
             return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
         except Exception as error:  # also those of its HTTP library, which has been another in each major version
             if _may_pass(error) and not HF_HUB_OFFLINE:
-                raise TransientError(first_line(error)) from None
-            raise _not_fetched(source, first_line(error)) from None
+                raise TransientError(client_words(error)) from None
+            raise _not_fetched(source, client_words(error)) from None
 
     try:
         return retry(attempt, download.TRIES, download.FIRST_WAIT_S, download.MAX_WAIT_S)
     except GivenUpError as error:
         raise _not_fetched(source, str(error), f", given up after {error.tries} tries") from None
+
+
+def client_words(error: Exception) -> str:
+    """The first line of an error of the hub's client, which quotes the server: without tokens and signatures."""
+    from huggingface_hub import get_token
+
+    return mask_of(get_token() or "")(masked(first_line(error)))
 
 
 def _not_fetched(source: str, cause: str, tries: str = "") -> SourceError:

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ood_lightning.data.artifacts.files import write_json
-from ood_lightning.data.artifacts.typed import STRICT, Count
+from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.tars import scanned
 
@@ -66,7 +66,7 @@ class ManifestEntries:
 
     name: str
     role: Role
-    shards: tuple[ShardEntry, ...]
+    shards: Annotated[tuple[ShardEntry, ...], NOT_EMPTY]
     class_names: tuple[str, ...]
     licence: str = ""
     source: str = ""

@@ -3,19 +3,19 @@
 A set without a manifest is counted from its tars' headers.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ood_lightning.data.artifacts.typed import decode_json
+from ood_lightning.data.artifacts.typed import decode_json, shortened
 from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
 from ood_lightning.data.shards.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
+from ood_lightning.file_names import name_fault, path_fault
 from ood_lightning.places import expand, is_remote, locate
 from ood_lightning.progress import bar
 
@@ -118,8 +118,10 @@ def _remote_tars(source: str, role: Role) -> Manifest:
             progress_bar.update()
 
     folder = "pipe" if source.startswith("pipe:") else addresses.file_name(sources[0].rpartition("/")[0])
-    set_name = _stem(Path(addresses.file_name(sources[0]))) or folder
-    return Manifest(set_name, role, tuple(shards), origins=dict(zip(names, sources, strict=True)))
+    set_name = _stem(Path(addresses.file_name(sources[0]))) or folder or "tars"
+    manifest = Manifest(set_name, role, tuple(shards), origins=dict(zip(names, sources, strict=True)))
+    _refuse_names(manifest, addresses.redacted(source))
+    return manifest
 
 
 def _stem(path: Path) -> str:
@@ -130,18 +132,25 @@ def _stem(path: Path) -> str:
 def _parsed(text: str | bytes, where: str) -> Manifest:
     """The manifest that a JSON text states; `where` names it in errors."""
     entries = decode_json(text, ManifestEntries, where, ManifestError)
+    _refuse_names(entries, where)
 
     for path, n in Counter(shard.path for shard in entries.shards).items():
         if n > 1:
             raise ManifestError(f"{where} lists the shard {path!r} twice: its samples would count twice")
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ManifestError(f"{where}: shard {path!r} lies outside the manifest's folder")
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):  # a scheme, such as `pipe:`
-            raise ManifestError(f"{where}: shard {path!r} is no path below the manifest's folder")
 
     names = tuple(plain_names(entries.class_names, f"{where}, class_names", ManifestError))
     shards = tuple(Shard(**vars(shard)) for shard in entries.shards)
     return Manifest(**{**vars(entries), "shards": shards, "class_names": names})
+
+
+def _refuse_names(entries: ManifestEntries, where: str) -> None:
+    """Refuse a name or a shard's path that could lead out of the folders of the set and of its features."""
+    faults = {"name": (entries.name, name_fault(entries.name))}
+    faults |= {f"shards.{i}.path": (shard.path, path_fault(shard.path)) for i, shard in enumerate(entries.shards)}
+
+    for field, (value, fault) in faults.items():
+        if fault:
+            raise ManifestError(f"{where}: {field} is {shortened(value)}: {fault}")
 
 
 def _check_sizes(manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ webdataset groups them. The check of the archive's end finds the cuts that the t
 """
 
 import hashlib
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ COMPRESSED = {
     b"\x04\x22M\x18": "unlz4", b"\x1f\x9d": "uncompress", b"LZIP": "lzip -d",
 }  # fmt: skip
 SCATTERED = "comes twice. Keys must differ, and members of a sample lie side by side (pack with `tar --sort=name`)"
-MAX_LABEL = 2**63 - 1
+MAX_CLASS = 2**63 - 1  # that a tensor holds
 
 
 class Slice(NamedTuple):
@@ -188,17 +189,21 @@ def _sample(key: str, of_key: dict[str, Slice]) -> Iterator[Located | Fault]:
         yield Fault(key, f"has a picture under {dotted!r} only: a name may have one dot, before its ending")
 
 
-def label_of(sample: Located) -> int:
-    """The class of a sample; -1: none.
+def class_number(text: bytes) -> int:
+    """The content of a `.cls`: the number of a class, or -1 for none.
 
     Raises:
-        ValueError: its `.cls` holds something else.
+        ValueError: it is something else, or a number that no tensor holds.
     """
-    text = sample.label.read() if sample.label is not None else b"-1"
-    try:
-        label = int(text)
-    except ValueError:
-        label = MAX_LABEL + 1
-    if abs(label) > MAX_LABEL:
-        raise ValueError(f"its .cls is {text[:20]!r}, expected an integer of 64 bits")
-    return label
+    if re.fullmatch(rb"\s*(-1|\d{1,19})\s*", text) and int(text) <= MAX_CLASS:
+        return int(text)
+    raise ValueError(f"its .cls is {text[:20]!r}: expected an integer from 0 to {MAX_CLASS}, or -1 for no class")
+
+
+def label_of(sample: Located) -> int:
+    """The class of a sample, -1 where it has none.
+
+    Raises:
+        ValueError, OSError: it cannot be read.
+    """
+    return class_number(sample.label.read()) if sample.label is not None else -1

@@ -70,6 +70,12 @@ class Judge(ABC):
         """
 
 
+# "No-one", "No idea" and "Yes or no" are neither; a reply may be headed, as in "Answer: Yes"
+_ANSWER = re.compile(
+    r"\W*(?:(?:(?:the|my|final) )*answer(?: is)?\W+)?(yes|no)(?![\w]|[-'\u2019]\w)"
+    r"(?!\s+(?:one|idea|clue|way|opinion|answer|information)\b)(?!\s*(?:/|\bor\b|\band\b)\W*(?:yes|no)\b)",
+    re.IGNORECASE,
+)
 SYSTEM_MESSAGE = "You are a helpful assistant. Answering only Yes/No."
 
 
@@ -91,10 +97,23 @@ def wording(question: Question, misspelt: bool) -> str:
 
 
 def yes_or_no(reply: str) -> bool | None:
-    """Whether a reply begins with yes or with no; None if with neither.
+    """Whether a reply begins with yes or with no, behind its thoughts; None if with neither, or with both.
 
-    >>> yes_or_no(" Yes, it is."), yes_or_no("**no**"), yes_or_no("Nobody knows.")
-    (True, False, None)
+    >>> yes_or_no(" Yes, it is."), yes_or_no("**no**"), yes_or_no("Nobody knows."), yes_or_no("No-one can tell.")
+    (True, False, None, None)
+    >>> yes_or_no("<think>No, wait.</think> Answer: Yes"), yes_or_no("<think>Yes, since"), yes_or_no("Yes/No")
+    (True, None, None)
     """
-    match = re.match(r"\W*(yes|no)\b", reply, re.IGNORECASE)
+    match = _ANSWER.match(said_in(reply))
     return None if match is None else match[1].lower() == "yes"
+
+
+def said_in(reply: str) -> str:
+    r"""What a reply says behind the thoughts of a model that writes them down; those alone where nothing follows.
+
+    Some chat templates write the opening tag into the question, so that the reply has the closing one alone.
+
+    >>> said_in("<think>\n\n</think>\n\nYes"), said_in("A dog? </think> No"), said_in("<think>Oslo is")
+    ('Yes', 'No', '<think>Oslo is')
+    """
+    return re.split(r"(?i)</think(?:ing)?>", reply)[-1].strip() or reply.strip()

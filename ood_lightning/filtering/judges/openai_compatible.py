@@ -2,32 +2,46 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException
 from itertools import islice
 from threading import Event
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPErrorProcessor, Request
 
-from ood_lightning.data.artifacts.typed import decode_json
+from ood_lightning.data.artifacts.typed import Count, decode_json
+from ood_lightning.data.remote.timed_http import timed_opener
 from ood_lightning.errors import SettingsError
-from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, Answer, Judge, JudgeError, Question, wording, yes_or_no
+from ood_lightning.filtering.judges.base import (
+    SYSTEM_MESSAGE,
+    Answer,
+    Judge,
+    JudgeError,
+    Question,
+    said_in,
+    wording,
+    yes_or_no,
+)
+from ood_lightning.masking import mask_of
 from ood_lightning.retries import GivenUpError, TransientError, retry
 
 MAX_REPLY_BYTES = 2**20
 MAX_PAUSE_S = 60.0
-TOO_MANY_REQUESTS = 429
 
 
-class RefuseRedirects(HTTPRedirectHandler):
-    """Follows no redirection: the API key must not reach another host."""
+class _AnyStatus(HTTPErrorProcessor):
+    """Hands over answers of any status: nothing is raised, and no redirection takes the API key to another host."""
 
-    def redirect_request(self, *_: Any) -> None:
-        """Return no new request; urllib then raises the 3xx status as an error."""
+    def http_response(self, request: Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response
 
 
 # What is read of a server's reply; it may hold more.
@@ -43,7 +57,7 @@ class _Choice:
 
 @dataclass
 class _Usage:
-    total_tokens: int = 0
+    total_tokens: Count = 0
 
 
 @dataclass
@@ -61,7 +75,7 @@ class OpenAICompatibleJudge(Judge):
         model: as the server calls it.
         key_variable: environment variable that holds the API key; None sends no key.
         concurrency: requests that run at the same time.
-        timeout_s: of one request, in seconds; a server that takes longer counts as failed.
+        timeout_s: of one request and all of its answer, in seconds; a server that takes longer counts as failed.
         retries: how often a request is sent again after a time-out, a lost connection, a status of 429 or 5xx, or a
             reply that is no chat completion.
         backoff_s: seconds to wait before a request is sent again for the first time. Each further wait is twice as
@@ -128,13 +142,19 @@ class OpenAICompatibleJudge(Judge):
         if failure is not None:
             raise failure
 
-    def _key(self) -> str | None:
-        key = os.environ.get(self.key_variable or "")
+    def _key(self) -> str:
+        """The API key; empty where none is sent."""
+        key = os.environ.get(self.key_variable or "", "").strip()  # a file of secrets ends with a newline
         if self.key_variable is not None and not key:
             raise JudgeError(f"the environment variable {self.key_variable} holds no API key for {self.url}: set it")
+        if not re.fullmatch("[!-~]*", key):  # said here, since the HTTP library would print it
+            raise JudgeError(
+                f"the environment variable {self.key_variable} holds no API key: there are blanks, line ends or "
+                f"letters beyond ASCII in it. Set it anew."
+            )
         return key
 
-    def _ask(self, question: Question, key: str | None, stop: Event) -> Answer:
+    def _ask(self, question: Question, key: str, stop: Event) -> Answer:
         """Put one question, again after failures that may pass, until `stop` is set."""
         try:
             return retry(
@@ -146,7 +166,7 @@ class OpenAICompatibleJudge(Judge):
                 f"the server is up; the same command then goes on from the answers it has."
             ) from None
 
-    def _request(self, question: Question, key: str | None) -> Answer:
+    def _request(self, question: Question, key: str) -> Answer:
         """Send one request and read its reply.
 
         Raises:
@@ -164,42 +184,44 @@ class OpenAICompatibleJudge(Judge):
         }
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
-        return _read_reply(self._send(request, key))
+        mask = mask_of(key)
+        return _read_reply(self._send(request, mask), mask)
 
-    def _send(self, request: Request, key: str | None) -> bytes:
-        """The reply's body."""
+    def _send(self, request: Request, mask: Callable[[str], str]) -> str:
+        """The reply's body, masked."""
         try:
-            with build_opener(RefuseRedirects).open(request, timeout=self.timeout_s) as response:
-                return bytes(response.read(MAX_REPLY_BYTES))
-        except HTTPError as error:
-            reply = error.read(200).decode(errors="replace")
-            if key:
-                reply = reply.replace(key, "***")
-
-            message = f"HTTP status {error.code}: {reply}"
-            if error.code == TOO_MANY_REQUESTS or error.code >= 500:
-                raise TransientError(message) from None
-            raise JudgeError(f"{self.url} refuses the model {self.model!r} or the request: {message}") from None
+            with timed_opener(_AnyStatus).open(request, timeout=self.timeout_s) as response:
+                status, body = response.status, response.read(MAX_REPLY_BYTES + 1)
         except TimeoutError:
             raise TransientError(f"no answer within {self.timeout_s:g} s") from None
         except (URLError, HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             if isinstance(reason, TimeoutError):
                 raise TransientError(f"no connection within {self.timeout_s:g} s") from None
-            raise TransientError(f"no connection: {reason}") from None
+            raise TransientError(f"no connection: {mask(str(reason))[:200]}") from None
+
+        reply = mask(body.decode(errors="replace"))
+        if status != HTTPStatus.OK:
+            message = f"HTTP status {status}: {reply[:200]}"
+            if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise TransientError(message)
+            raise JudgeError(f"{self.url} refuses the model {self.model!r} or the request: {message}")
+        if len(body) > MAX_REPLY_BYTES:
+            raise TransientError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes, which is no chat completion")
+        return reply
 
 
-def _read_reply(content: bytes) -> Answer:
+def _read_reply(content: str, mask: Callable[[str], str]) -> Answer:
     """The answer in a chat completion.
 
     Raises:
         TransientError: it is no chat completion; names the field.
     """
     where = f"no chat completion: {content[:80]!r}"
-    reply = decode_json(content.decode(errors="replace"), _Completion, where, TransientError)
+    reply = decode_json(content, _Completion, where, lambda text: TransientError(mask(text)))
     if not reply.choices:
         raise TransientError(f"{where}: choices is empty")
 
     text = reply.choices[0].message.content or ""
     tokens = reply.usage.total_tokens if reply.usage else 0
-    return Answer(yes_or_no(text), said=text.strip()[:200], tokens=tokens)
+    return Answer(yes_or_no(text), said=mask(said_in(text))[:200], tokens=tokens)

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ood_lightning.errors import SettingsError, first_line
-from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, wording, yes_or_no
+from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, said_in, wording, yes_or_no
 from ood_lightning.filtering.judges.chat_tokens import ChatTokens
 from ood_lightning.places import expanded
 
@@ -166,7 +166,7 @@ class TransformersJudge(Judge):
         written = output[:, ids.shape[1] :]  # (B, at most REPLY_TOKENS): the model repeats the question before it
         replies = chat.tokenizer.batch_decode(written, skip_special_tokens=True)
         return [
-            Answer(yes_or_no(reply), said=reply.strip()[:200], tokens=len(tokens) + written.shape[1])
+            Answer(yes_or_no(reply), said=said_in(reply)[:200], tokens=len(tokens) + written.shape[1])
             for reply, tokens in zip(replies, batch, strict=True)
         ]
 

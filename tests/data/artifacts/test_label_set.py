@@ -32,8 +32,8 @@ TEXTS = st.text(min_size=1).filter(str.strip)
 POSITIVES = st.builds(
     Positive,
     TEXTS,
-    st.none() | st.integers(0),
-    st.none() | st.integers(0),
+    st.none() | st.integers(0, 2**63 - 1),
+    st.none() | st.integers(0, 2**63 - 1),
     st.none() | st.floats(0, 1).map(lambda x: round(x, 4)),
 )
 
@@ -138,6 +138,14 @@ def test_a_recipe_is_free_but_for_what_is_read_of_it(tmp_path: Path):
         (content(recipe=None), "recipe is None"),
         (content(recipe={"supervision": "llm"}), "recipe: supervision is 'llm'"),
         (content(recipe={"encoder": "tiny"}), "recipe: encoder is 'tiny'"),
+        (content(recipe={"method": ["hand"]}), "recipe: method is"),
+        (content(recipe={"corpus": None}), "recipe: corpus is None"),
+        (content(recipe={"prompts": "bare"}), "recipe: prompts is 'bare'"),
+        (content(recipe={"adjectives": {"positives": 5}}), "recipe: adjectives.positives is 5"),
+        (content(recipe={"adjectives": None}), "recipe: adjectives is None"),
+        (content(positives=[A | {"images": 2**64}]), "positives.0.images is 18446744073709551616"),
+        (content(recipe="deep").replace('"deep"', "[" * 100_000), "is not readable as JSON"),
+        (content(recipe="deep").replace('"deep"', '{"a": ' * 500 + "1" + "}" * 500), "recursion limit"),
     ],
 )
 def test_what_is_no_label_set_is_refused(tmp_path: Path, text: str, words: str):

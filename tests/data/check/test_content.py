@@ -78,6 +78,23 @@ def test_a_damaged_shard_is_named_and_the_others_are_not(whole: Path, capsys: py
     assert [(p["where"], p["what"]) for p in run_check(whole)[1]] == [("whole-000001.tar", "is missing")]
 
 
+@pytest.mark.parametrize(
+    ("ending", "data", "words"),
+    [
+        ("cls", b"9" * 30, "its .cls is b'99999999999999999999': expected an integer"),
+        ("json", b"[" * 100_000, "its .json cannot be read"),
+        ("json", b"{", "its .json cannot be read"),
+        ("json", b" " * 2**21, "its .json has 2,097,152 bytes, more than any that is read"),
+    ],
+)
+def test_members_beside_a_picture_that_nobody_can_read_are_named(tmp_path: Path, ending: str, data: bytes, words: str):
+    picture = encoded(COLOURS["red"], 0)
+    folder = set_of(tmp_path / "odd", [[("a.png", picture), (f"a.{ending}", data), ("b.png", picture + b"\0")]])
+    (problem,) = run_check(folder)[1]
+    assert problem["where"] == "0.tar a"
+    assert problem["what"].startswith(words)
+
+
 def test_undecodable_pictures_and_wrong_labels_are_named(tmp_path: Path):
     good = [encoded(COLOURS["red"], i) for i in range(4)]
     folder = set_of(
@@ -93,7 +110,7 @@ def test_undecodable_pictures_and_wrong_labels_are_named(tmp_path: Path):
     assert (picture["kind"], picture["where"]) == ("picture", "0.tar b")
     assert picture["what"].startswith("cannot be decoded: ")
     assert (cls["kind"], cls["where"]) == ("label", "1.tar c")
-    assert cls["what"] == "its .cls is b'x', expected an integer of 64 bits"
+    assert cls["what"] == "its .cls is b'x': expected an integer from 0 to 9223372036854775807, or -1 for no class"
     assert [(p["kind"], p["where"]) for p in (out_of_range, without)] == [("label", "classes")] * 2
     assert out_of_range["what"] == "1 picture with a label such as 2: class_names go from 0 to 1"
     assert without["what"] == "1 picture without a class, though the set has 2 class names"

@@ -249,7 +249,7 @@ def test_what_is_not_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]
         assert words in refused(capsys, source), source
 
     publish(hub, {"../data/test.parquet": b""})
-    assert "lists a file outside the data set" in refused(capsys, "hf:me/set")
+    assert "lists the file '../data/test.parquet', but it lies outside" in refused(capsys, "hf:me/set")
 
 
 @pytest.mark.parametrize(

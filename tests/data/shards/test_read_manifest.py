@@ -70,23 +70,39 @@ def test_a_written_manifest_is_read_as_it_was_with_unicode(sets: Path, tmp_path:
         ({"shards": [SHARD | {"bytes": True}]}, "shards.0.bytes is True"),
         ({"shards": [SHARD | {"path": 5}]}, "shards.0.path is 5"),
         ({"shards": [SHARD | {"members": "0"}]}, "shards.0.members is a key that nothing here knows"),
-        ({"shards": [SHARD | {"path": "../a.tar"}]}, "lies outside the manifest's folder"),
-        ({"shards": [SHARD | {"path": "/a.tar"}]}, "lies outside the manifest's folder"),
-        ({"shards": [SHARD | {"path": "pipe:touch x"}]}, "no path below the manifest's folder"),
-        ({"shards": [SHARD | {"path": "https://x/a.tar"}]}, "no path below the manifest's folder"),
+        ({"shards": [SHARD | {"path": "../a.tar"}]}, "shards.0.path is .*: it lies outside the set's folder"),
+        ({"shards": [SHARD | {"path": "/a.tar"}]}, "shards.0.path is .*: it lies outside the set's folder"),
+        ({"shards": [SHARD | {"path": "pipe:touch x"}]}, "shards.0.path is .*: it begins like an address"),
+        ({"shards": [SHARD | {"path": "https://x/a.tar"}]}, "shards.0.path is .*: it begins like an address"),
         ({"origins": {"a.tar": "pipe:touch executed"}}, "origins is a key that nothing here knows"),
         ({"root": "/"}, "root is a key that nothing here knows"),
+        ({"name": "../../x"}, r"name is '../../x': it holds / or"),
+        ({"name": "/tmp/x"}, r"name is '/tmp/x': it holds / or"),
+        ({"name": ".."}, r"name is '..': it is empty or begins with a dot"),
+        ({"name": "a\0b"}, r"name is 'a.x00b': it holds a control character"),
+        ({"name": 5}, "name is 5"),
+        ({"name": ["a"]}, "name is"),
+        ({"class_names": "abc"}, "class_names is 'abc'"),
+        ({"shards": []}, "shards is .*at least 1 item"),
+        ({"shards": {}}, "shards is"),
+        ({"shards": [SHARD | {"path": "a\0b"}]}, "shards.0.path is .*control character"),
+        ({"shards": [SHARD | {"path": "a\\..\\b"}]}, "shards.0.path is .*: it lies outside"),
+        ({"shards": [SHARD | {"sha256": 5}]}, "shards.0.sha256 is 5"),
+        ({"shards": [SHARD | {"samples": 2**64}]}, "shards.0.samples is 18446744073709551616"),
     ],
 )
 def test_a_manifest_with_an_unknown_or_wrong_entry_is_refused(tmp_path: Path, change: dict[str, object], words: str):
     (tmp_path / "manifest.json").write_text(
-        json.dumps({"name": "x", "role": "id", "class_names": [], "shards": []} | change)
+        json.dumps({"name": "x", "role": "id", "class_names": [], "shards": [SHARD]} | change)
     )
     with pytest.raises(ManifestError, match=rf"manifest\.json: .*{words}"):
         read_manifest(str(tmp_path), whole=False)
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"name": "x"}', b"\x00", b'{"name": "\xff"}'])
+NO_MANIFEST = [b"", b"[]", b"{", b'{"name": "x"}', b"\x00", b'{"name": "\xff"}', b"[" * 10**5, b'{"name": "\\udcff"}']
+
+
+@pytest.mark.parametrize("text", NO_MANIFEST)
 def test_a_file_that_is_no_manifest_is_refused_by_its_path(tmp_path: Path, text: bytes):
     (tmp_path / "manifest.json").write_bytes(text)
     with pytest.raises(ManifestError, match=str(tmp_path)):

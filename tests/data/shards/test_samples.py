@@ -57,10 +57,14 @@ def test_nothing_of_a_tar_is_written_to_disk(tar: Path):
 
 def test_endings_in_capitals_and_blanks_in_classes(tar: Path):
     members = [("a.JPEG", noise_image("JPEG")), ("a.cls", b" 12\n"), ("b.PNG", IMAGE)]
-    assert [(sample.key, sample.label) for sample in read(tar, members)] == [("a", 12), ("b", -1)]
+    members += [("c.cls", b"9223372036854775807"), ("c.png", IMAGE)]
+    samples = read(tar, members)
+    assert [(sample.key, sample.label) for sample in samples] == [("a", 12), ("b", -1), ("c", 2**63 - 1)]
 
 
-@pytest.mark.parametrize("content", [b"cat", b"", b"1.5", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"cat", b"", b"1.5", b"\xff", b"-2", b"1_000", b"9223372036854775808", b"9" * 5000]
+)
 def test_a_class_that_is_no_integer_is_named(tar: Path, content: bytes):
     with pytest.raises(ShardContentError, match=r"one-000\.tar.*'b'.*\.cls.*expected an integer"):
         read(tar, [("a.png", IMAGE), ("b.png", IMAGE), ("b.cls", content)])

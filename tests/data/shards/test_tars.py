@@ -158,10 +158,10 @@ def test_a_zip_and_a_remote_compressed_tar_are_called_what_they_are(capsys: pyte
 def test_a_class_that_no_reader_can_hold_is_refused_and_listed(text: bytes, tmp_path: Path):
     write_tar(tmp_path / "x.tar", [*pictures("0.png"), ("0.cls", text)])
     with pytest.raises(
-        ShardContentError, match=r"x\.tar: '0' cannot be read: its \.cls is .*, expected an integer of 64 bits"
+        ShardContentError, match=r"x\.tar: '0' cannot be read: its \.cls is .*: expected an integer from 0 to 9"
     ):
         list(read_samples(tmp_path / "x.tar"))
-    assert "expected an integer of 64 bits" in verdict(tmp_path / "x.tar")[1]
+    assert "expected an integer from 0 to" in verdict(tmp_path / "x.tar")[1]
 
 
 def test_what_a_damage_leaves_is_found_before_it(tmp_path: Path):

@@ -23,6 +23,23 @@ def test_the_words_of_the_questions():
         ("Not sure", None),
         ("", None),
         ("I say yes", None),
+        ("<think>\n\n</think>\n\nYes", True),
+        ("<think>No, wait.</think>\n\nYes.", True),
+        ("<thinking>yes</thinking>**No**", False),
+        ("Oslo is a city, so yes.\n</think>\n\nNo", False),  # the template had opened the thoughts
+        ("<think>Yes, since Oslo", None),  # cut while it thought
+        ("<think>Yes</think>", None),
+        ("Answer: Yes", True),
+        ("The final answer is: **no**", False),
+        ("No-one can tell.", None),
+        ("No one knows.", None),
+        ("No idea", None),
+        ("Yes/No", None),
+        ("Yes and no.", None),
+        ("no or yes?", None),
+        ("No, it is not one", False),
+        ("No \u2014 a dog", False),
+        ("Yes-man", None),
     ],
 )
 def test_a_reply_is_what_it_begins_with(reply: str, expected: bool | None):

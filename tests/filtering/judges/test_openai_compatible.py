@@ -160,7 +160,7 @@ def test_passing_failures_are_tried_again(server: Server, failure: tuple[int, by
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        ("<html>", r"b'<html>' is not readable as JSON"),
+        ("<html>", r"'<html>' is not readable as JSON"),
         ('{"choices": []}', "choices is empty"),
         ('{"error": "busy"}', "choices is missing"),
         ('{"choices": [{"message": {}}]}', r"choices\.0\.message\.content is missing"),
@@ -228,6 +228,21 @@ def test_a_server_that_hangs_is_left_in_time(server: Server, tmp_path: Path):
     with pytest.raises(JudgeError, match=r"failed 1 times on .*'dog'.*no answer within 2 s"):
         JudgeSession(judge(server, timeout_s=2.0, retries=0), Decisions(tmp_path / "d.jsonl"))(QUESTIONS)
     assert len((tmp_path / "d.jsonl").read_text().splitlines()) >= 2
+
+
+def test_a_server_that_drips_is_left_in_time(server: Server, monkeypatch: pytest.MonkeyPatch):
+    def drip(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while not server.released.wait(0.05):
+                handler.wfile.write(b" ")
+        except OSError:
+            pass  # the other side has hung up
+
+    monkeypatch.setattr(Handler, "do_POST", drip)
+    with pytest.raises(JudgeError, match=r"failed 1 times on .*no answer within 0.4 s"):
+        JudgeSession(judge(server, timeout_s=0.4, retries=0), None)(QUESTIONS[:1])
 
 
 def test_no_server_at_all(server: Server):
