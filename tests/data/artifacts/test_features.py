@@ -9,7 +9,7 @@ import torch
 from shard_files import encoded, write_tar
 from torch import Tensor
 
-from ood_lightning.data.artifacts.features import FeatureFolder, TextFile
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
@@ -230,28 +230,16 @@ def test_keys_with_newlines_and_unicode_survive(train: Manifest):
 
 def test_neighbours_are_stored_by_their_number(train: Manifest):
     folder = FeatureFolder("cache", train, "e")
-    assert folder.read_neighbours(2) is None
-    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2]]))
-    neighbours = folder.read_neighbours(2)
+    assert folder.read_neighbours(2, 3) is None
+    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2], [1, 0]]))
+    neighbours = folder.read_neighbours(2, 3)
     assert neighbours is not None
     assert neighbours.dtype == torch.int64
-    assert neighbours.tolist() == [[1, 2], [0, 2]]
-    assert folder.read_neighbours(3) is None
+    assert neighbours.tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert folder.read_neighbours(3, 3) is None
     next(folder.path.iterdir()).write_bytes(b"cut")
     with pytest.raises(FeatureError, match=r"neighbours-2\.safetensors is missing or damaged"):
-        folder.read_neighbours(2)
-
-
-def test_text_features_are_found_by_encoder_words_and_prompts_alone():
-    TextFile.at("cache", "e", "w" * 64, "p" * 64).write(torch.eye(2), ["a", "b"])
-    features = TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
-    assert features is not None
-    assert features.tolist() == [[1, 0], [0, 1]]
-    for names in (("f", "w" * 64, "p" * 64), ("e", "v" * 64, "p" * 64), ("e", "w" * 64, "q" * 64)):
-        assert TextFile.at("cache", *names).read() is None
-    TextFile.at("cache", "e", "w" * 64, "p" * 64).path.write_bytes(b"cut")
-    with pytest.raises(FeatureError, match=r"is missing or damaged.*run again"):
-        TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
+        folder.read_neighbours(2, 3)
 
 
 def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
