@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 TOLERANCE = 0.01  # of a length; rounding to float16 makes 0.0005
@@ -24,7 +25,7 @@ class NotUnit(NamedTuple):
 
 def not_unit(features: Tensor) -> NotUnit | None:
     """Rows of (n, D) features that are no unit vectors, NaN included; None where all are."""
-    lengths = features.float().norm(dim=-1)  # (n,)
+    lengths = torch.linalg.vector_norm(features, dim=-1, dtype=torch.float32)  # (n,)
     wrong = (~((lengths - 1).abs() < TOLERANCE)).nonzero()[:, 0].tolist()
     if not wrong:
         return None
