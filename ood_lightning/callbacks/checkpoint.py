@@ -41,14 +41,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: it is damaged; torch alone does not look at the checksums that it writes.
     """
+    path.open("rb").close()  # rights, and too many open files, are no damage
+
     try:
         with ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
             raise BadZipFile(f"{damaged} is not what was written, by its CRC-32")
         return {**torch.load(path, weights_only=True, mmap=True, map_location="cpu")}
-    except OSError:
-        raise
     except Exception as cause:  # of a damaged file, zipfile and torch raise nearly anything
         raise SettingsError(
             f"{path} is damaged, or no checkpoint ({first_line(cause)}): remove it, and the same command trains from "

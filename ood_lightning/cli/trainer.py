@@ -109,10 +109,10 @@ class OODCLI(LightningCLI):
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""
         writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-        given = self.config_init["fit"]["ckpt_path"]
-        if given and Path(given).is_file():
-            read_checkpoint(Path(given))
-        if given or not writes_checkpoints:
+        resumed = self.config_init["fit"]["ckpt_path"]
+        if resumed and Path(resumed).is_file():
+            read_checkpoint(Path(resumed))
+        if resumed or not writes_checkpoints:
             return
 
         if path := checkpoint_of(self.trainer, self.model, self.datamodule):
