@@ -62,7 +62,7 @@ def command(config: Any, sets: Path) -> Callable[[str], list[str]]:
             {"id_shards": str(sets / "train"), "source": CLUSTERMINE, "votes": "run/fit/votes.safetensors"},
         ),
         "predict": (
-            ("encoder", "corpus"),
+            ("encoder", "corpus", "prompts"),
             {"images": "pictures", "label_set": "run/fit/posmine.json", "detector": MASS},
         ),
     }
@@ -177,7 +177,7 @@ def test_a_file_in_the_place_of_another_is_named(fit_yaml: Path, capsys: pytest.
 
 
 def test_stores_of_an_earlier_version_are_made_again_and_that_is_said_once(
-    fit_yaml: Path, capsys: pytest.CaptureFixture[str]
+    fit_yaml: Path, caplog: pytest.LogCaptureFixture
 ):
     arguments = ["fit", "--config", str(fit_yaml), "--trainer.max_epochs=1"]
     assert main(arguments) == 0
@@ -186,10 +186,9 @@ def test_stores_of_an_earlier_version_are_made_again_and_that_is_said_once(
     for file in files:
         forget_checksums(file)
     shutil.rmtree("run")
-    capsys.readouterr()
 
     assert main(arguments) == 0
-    assert capsys.readouterr().err.count("without checksums, of an earlier version, are made again") == 1
+    assert caplog.text.count("without checksums, of an earlier version, are made again") == 1
     assert Path("run/fit/labels.json").read_bytes() == labels
     assert {path: path.read_bytes() for path in files} == files
 
