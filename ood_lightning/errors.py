@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+MORE_FILES = "Allow more (`ulimit -n 4096`), or use fewer num_workers"  # what to do about too many open files
+
 
 class UserError(Exception):
     """An error that a person can act on; the command line prints its text without a traceback."""

@@ -1,15 +1,19 @@
 """Checkpoints of fits that may be stopped: written at epochs' ends, and resumed only by the run that wrote them."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile, ZipFile
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.datamodules.contracts import data_of
-from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.errors import SettingsError, check_least, first_line
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
@@ -31,6 +35,27 @@ def settings(trainer: L.Trainer, module: Resumable, data: Resumable) -> dict[str
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint, its tensors left in the file, once all of it was compared with its checksums.
+
+    Raises:
+        SettingsError: it is damaged; torch alone does not look at the checksums that it writes.
+    """
+    path.open("rb").close()  # rights, and too many open files, are no damage
+
+    try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(f"{damaged} is not what was written, by its CRC-32")
+        return {**torch.load(path, weights_only=True, mmap=True, map_location="cpu")}
+    except Exception as cause:  # of a damaged file, zipfile and torch raise nearly anything
+        raise SettingsError(
+            f"{path} is damaged, or no checkpoint ({first_line(cause)}): remove it, and the same command trains from "
+            f"the beginning; features are kept"
+        ) from None
+
+
 def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
     """The checkpoint that this very run left in its folder, if any.
 
@@ -41,7 +66,7 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
     if not path.is_file():
         return None
 
-    before = torch.load(path, weights_only=True, mmap=True, map_location="cpu").get(RUN, {})
+    before = read_checkpoint(path).get(RUN, {})
     now = settings(trainer, module, data)
     if "id_set" not in before:  # written before it was kept: nothing is known of what lay at the path then
         now.pop("id_set", None)
@@ -54,6 +79,24 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
             f"--trainer.default_root_dir, or remove the old one."
         )
     return path
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint under a temporary name beside its place, and renames it.
+
+    Lightning writes into the system's folder for temporary files, often on another disk, and copies from there: a
+    process killed meanwhile would leave half a checkpoint in the place of a whole one, and a full disk is not named.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write it.
+
+        Raises:
+            UnwritableError: the disk is full, or the folder may not be written to.
+        """
+        content = BytesIO()
+        torch.save(checkpoint, content)
+        atomic_write(Path(path), content.getbuffer())
 
 
 class RunCheckpoint(Checkpoint):
@@ -70,18 +113,19 @@ class RunCheckpoint(Checkpoint):
         check_least(1, every_n_epochs=every_n_epochs)
         self.every_n_epochs = every_n_epochs
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Have checkpoints written whole or not at all."""
+        trainer.strategy.checkpoint_io = WholeFiles()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: D102
         finished = trainer.current_epoch + 1
         if finished % self.every_n_epochs and finished != trainer.max_epochs:
             return
 
-        path = Path(trainer.default_root_dir) / LAST
-        part = path.with_name(f".{LAST}.part")
-        # Lightning writes into the system's folder for temporary files, often on another disk, and copies from there:
-        # a process killed meanwhile would leave half a checkpoint in the place of a whole one
-        trainer.save_checkpoint(part, weights_only=False)  # rank 0 writes, the others wait
+        folder = Path(trainer.default_root_dir)
+        trainer.save_checkpoint(folder / LAST, weights_only=False)  # rank 0 writes, the others wait
         if trainer.is_global_zero:
-            part.replace(path)
+            sweep(folder, {LAST})
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: D102
         checkpoint[RUN] = settings(trainer, pl_module, data_of(trainer, Resumable, self))

@@ -7,7 +7,6 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import save
 from torch import Tensor
 
 from ood_lightning.callbacks.wandb import log_file, log_table
@@ -15,10 +14,11 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import FeatureSet
-from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
+from ood_lightning.data.artifacts.votes import FILE as VOTES
+from ood_lightning.data.artifacts.votes import write_votes
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
@@ -92,8 +92,7 @@ class LabelSetWriter(L.Callback):
             one.label_set.write(out / f"{name}.json")
 
         votes = self._votes(available, bank)
-        # rows say nothing about another set of as many pictures
-        atomic_write(out / "votes.safetensors", save(votes, {"id_set": data.manifest.fingerprint}))
+        write_votes(out / VOTES, votes, data.manifest)
 
         measures = {
             "clusters": quality.clusters(votes, module.settings["n_clusters"]),

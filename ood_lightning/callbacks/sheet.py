@@ -8,10 +8,11 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
-from safetensors.torch import load_file
 
 from ood_lightning.callbacks.wandb import log_picture
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.votes import FILE as VOTES
+from ood_lightning.data.artifacts.votes import read_votes
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.samples import read_samples
@@ -36,14 +37,14 @@ class ConceptSheet(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out = Path(trainer.default_root_dir)
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
-        votes = load_file(out / "votes.safetensors")
+        data = data_of(trainer, NeighbourData, self)
+        votes = read_votes(out / VOTES, data.manifest, len(data.features))
         election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
         # votes count the words of the label sets' writer
         writer: Any = next(c for c in trainer.callbacks if type(c).__name__ == "LabelSetWriter")  # type: ignore[attr-defined]
         words = writer.corpus.load().words
         rows = {label: _nearest_images(words.index(label), votes, election) for label in labels}
 
-        data = data_of(trainer, NeighbourData, self)
         images = _images(data.manifest, {row for of_label in rows.values() for row in of_label}, data.features.bad)
         sheet = contact_sheet([(label, [images[row] for row in of_label]) for label, of_label in rows.items()])
 

@@ -1,15 +1,12 @@
 """Writes SynOOD's trained head as safetensors; its detector reads it together with the label set."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import save
 
-from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.detectors.base import PROVENANCE_KEY
+from ood_lightning.data.artifacts.store import write_store
 
 
 class HeadWriter(L.Callback):
@@ -21,9 +18,8 @@ class HeadWriter(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out = Path(trainer.default_root_dir)
         trained = module.trained()
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.tensors.items()}
-        provenance = json.dumps(trained.provenance, sort_keys=True)
+        tensors = {name: tensor.cpu() for name, tensor in trained.tensors.items()}
 
-        atomic_write(out / self.file, save(tensors, {PROVENANCE_KEY: provenance}))
+        write_store(out / self.file, tensors, trained.provenance)
         module.label_set.write(out / "labels.json")
         print(f"{trained.title}: {out / self.file}")

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 
 from ood_lightning import __version__
-from ood_lightning.errors import UserError
+from ood_lightning.errors import MORE_FILES, UserError
 from ood_lightning.masking import masked
 
 TRAINER = {
@@ -41,6 +41,7 @@ REFUSED = 2  # settings, or what lies on disk
 INTERRUPTED = 130  # what shells report for Ctrl-C
 # errors of the system that a person can mend: rights, a full disk, a folder in the place of a file
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENAMETOOLONG)
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def usage() -> str:
@@ -84,9 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {masked(str(cause))}", file=sys.stderr)
         return REFUSED
     except OSError as error:
-        if error.errno not in DENIED:
+        if error.errno not in (*DENIED, *TOO_MANY):
             raise
-        print(f"error: {error.filename or 'what was to be written'}: {error.strerror}", file=sys.stderr)
+        advice = f". {MORE_FILES}" if error.errno in TOO_MANY else ""
+        what = error.filename or ("a file" if advice else "what was to be written")
+        print(f"error: {what}: {error.strerror}{advice}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """`fit` and `test`: LightningCLI with one encoder for data and model. The only file that starts Lightning."""
 
+import errno
 import logging
 import os
 import warnings
@@ -15,9 +16,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.callbacks import wandb
-from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
+from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, read_checkpoint
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.errors import UnwritableError
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
 
@@ -114,10 +116,22 @@ class OODCLI(LightningCLI):
             trainer.loggers = [CSVLogger(trainer.default_root_dir, name="log"), *trainer.loggers]
         return trainer
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run it; a full disk is named by the run's folder, where the system names no file."""
+        try:
+            super()._run_subcommand(subcommand)
+        except OSError as error:
+            if error.filename or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UnwritableError(self.trainer.default_root_dir, error.strerror or str(error)) from None
+
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""
         writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-        if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
+        resumed = self.config_init["fit"]["ckpt_path"]
+        if resumed and Path(resumed).is_file():
+            read_checkpoint(Path(resumed))
+        if resumed or not writes_checkpoints:
             return
 
         if path := checkpoint_of(self.trainer, self.model, self.datamodule):

@@ -46,7 +46,7 @@ class TextBank:
         """
         import torch
 
-        from ood_lightning.data.artifacts.features import TextFile
+        from ood_lightning.data.artifacts.text_features import TextFile
 
         if prompts.adjectives is None or parts is None or "adj" not in parts:
             prompts = prompts.without_adjectives()
@@ -55,7 +55,7 @@ class TextBank:
         lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
         fingerprint = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
-        if (cached := stored.read()) is not None:
+        if (cached := stored.read(len(words))) is not None:
             return cached
 
         n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
@@ -65,7 +65,7 @@ class TextBank:
                 self.encode(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in pieces
             ])  # fmt: skip
 
-        stored.write(features, list(words))
+        stored.write(features)
         return features
 
     def encode(

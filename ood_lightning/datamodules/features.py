@@ -94,17 +94,17 @@ class TrainFeatures(FeatureData):
 
     def _neighbours(self, folder: FeatureFolder) -> Tensor:
         """Exact cosine neighbours (n, k), found by rank 0 and read by all."""
-        trainer, k = self.trainer, self.n_neighbours
-        if folder.read_neighbours(k) is not None:
+        trainer, k, n = self.trainer, self.n_neighbours, len(self.features.image)
+        if folder.read_neighbours(k, n) is not None:
             rank_zero_info(f"reusing the {k} nearest neighbours of {folder.manifest.name}")
 
         trainer.strategy.barrier("before neighbours")
-        if trainer.is_global_zero and folder.read_neighbours(k) is None:
+        if trainer.is_global_zero and folder.read_neighbours(k, n) is None:
             image = self.features.image.to(trainer.strategy.root_device)
             folder.write_neighbours(k, neighbours(image, k).cpu())
         trainer.strategy.barrier("neighbours")
 
-        stored = folder.read_neighbours(k)
+        stored = folder.read_neighbours(k, n)
         if stored is None:
             raise FeatureError(
                 f"rank {trainer.global_rank} does not see the neighbours that rank 0 has written to {folder.path}: "

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from ood_lightning.detectors.evidence import Evidence, Input, LabelFeatures
 
-# Key of a trained file's metadata; one only, since safetensors writes several in no fixed order.
-PROVENANCE_KEY = "made"
-
 Scorer = Callable[..., "Tensor"]  # a detector's `columns`, each (B, ...), to scores (B,), float64, higher = more ID
 
 # Unit-norm features (b, D) to scores (b,), float64, higher = more in-distribution. Each batch may change the scores of

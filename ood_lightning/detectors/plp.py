@@ -15,14 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
+from ood_lightning.data.artifacts.store import opened
+from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.places import expanded
+
+TRAIN = "fit --config configs/plp.yaml"
 
 
 def names_sha256(names: Sequence[str]) -> str:
@@ -53,11 +56,8 @@ class PLP(Detector):
 
     def missing(self) -> str:
         """The probe, if there is no such file."""
-        return (
-            ""
-            if expanded(self.probe).is_file()
-            else f"a probe (fit --config configs/plp.yaml): there is no file {self.probe}"
-        )
+        there = expanded(self.probe).is_file()
+        return "" if there else f"a probe ({TRAIN}): there is no file {self.probe}"
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the probe.
@@ -65,16 +65,20 @@ class PLP(Detector):
         Raises:
             SettingsError: if the file is no probe, or one of other names, other features or another encoder.
         """
-        try:
-            with safe_open(expanded(self.probe), framework="pt") as stored:
-                weight, bias, mean, std = (stored.get_tensor(name) for name in ("weight", "bias", "mean", "std"))
-                made = dict(json.loads((stored.metadata() or {})[PROVENANCE_KEY]))
-        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise SettingsError(f"{self.probe} is no probe: {error}") from None
+        with opened(expanded(self.probe), {}, f"train one with `{TRAIN}`", SettingsError) as store:
+            weight = store.tensor("weight", (None, None), torch.float32)  # (P, D)
+            n_names, dim = weight.shape
+            bias = store.tensor("bias", (n_names,), torch.float32)
+            mean, std = (store.tensor(name, (dim,), torch.float32) for name in ("mean", "std"))
+
+        if not all(part.isfinite().all() for part in (weight, bias, mean, std)) or (std <= 0).any():
+            raise SettingsError(
+                f"{self.probe} holds a weight that is not finite, or a deviation of 0: train one with `{TRAIN}`"
+            )
 
         names = evidence.label_sets[self.labels].texts.positives
         run = {"encoder": evidence.encoder, "features": self.features, "names": names_sha256(names)}
-        if differs := [what for what, value in run.items() if made.get(what) != value]:
+        if differs := [what for what, value in run.items() if store.provenance.get(what) != value]:
             raise SettingsError(
                 f"{self.probe} was trained with other {' and '.join(differs)} than this run's ({len(names)} names of "
                 f"label set {self.labels!r}, {self.features} features): train it again, or name what it was "

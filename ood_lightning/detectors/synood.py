@@ -19,15 +19,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import Tensor
 
-from ood_lightning.detectors.base import PROVENANCE_KEY, Detector, Scorer
+from ood_lightning.data.artifacts.store import opened
+from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
 from ood_lightning.places import expanded
 
+STATED = frozenset({"encoder", "prompts", "labels", "supervision"})  # what a head says of itself
 TRAIN = "fit --config configs/synood.yaml"
 HEAD = (*Adapter._fields, "used", "tuned")  # tensors of a head; the last two: rows of negatives, and their embeddings
 
@@ -112,10 +114,12 @@ class SynOOD(Detector):
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors of the head, and the metadata that says what it was made from."""
-        try:
-            with safe_open(expanded(self.head), framework="pt") as stored:
-                provenance = json.loads((stored.metadata() or {})[PROVENANCE_KEY])
-                made = {name: provenance[name] for name in ("encoder", "prompts", "labels", "supervision")}
-                return {name: stored.get_tensor(name) for name in HEAD}, made
-        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
-            raise SettingsError(f"{self.head} is no SynOOD head: {error}. Train one with `{TRAIN}`") from None
+        with opened(expanded(self.head), {}, f"train one with `{TRAIN}`", SettingsError) as store:
+            tensors = {
+                name: store.tensor(name, None, torch.int64 if name == "used" else torch.float32) for name in HEAD
+            }
+        if missing := STATED - store.provenance.keys():
+            raise SettingsError(f"{self.head} is no SynOOD head, without {min(missing)}: train one with `{TRAIN}`")
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise SettingsError(f"{self.head} holds a weight that is not finite: train one with `{TRAIN}`")
+        return tensors, store.provenance

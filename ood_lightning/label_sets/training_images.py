@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureSet
+from ood_lightning.data.artifacts.votes import read_votes
 from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
-from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import Top, top_k, unit
 from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.places import expanded
@@ -73,20 +72,8 @@ class Clusters(Input):
         Raises:
             SettingsError: it is no such file, or one of other images.
         """
-        try:
-            with safe_open(expanded(path), framework="pt") as stored:
-                assignments, of_set = stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
-        except (OSError, SafetensorError) as error:
-            raise SettingsError(f"{path} holds no votes of a fit: {error}") from error
-
-        manifest, n_images = training_set.images.manifest, len(training_set.images.features)
-        if of_set not in (None, manifest.fingerprint):
-            raise SettingsError(f"{path} was made on another set than {manifest.name!r}: name the one of the fit")
-        if len(assignments) != n_images:
-            raise SettingsError(
-                f"{path} has clusters for {len(assignments)} pictures, set {manifest.name!r} has {n_images}"
-            )
-        return cls(assignments)
+        images = training_set.images
+        return cls(read_votes(expanded(path), images.manifest, len(images.features))["cluster"])
 
 
 def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[str, Any] | None = None) -> Inputs:

@@ -1,6 +1,8 @@
 """What a checkpoint says that its fit depends on."""
 
+import errno
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +11,10 @@ import pytest
 import torch
 from shard_files import MakeSet
 
-from ood_lightning.callbacks.checkpoint import LAST, RUN, checkpoint_of, settings
+from ood_lightning.callbacks.checkpoint import LAST, RUN, WholeFiles, checkpoint_of, read_checkpoint, settings
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.features import TrainFeatures
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, UnwritableError
 from ood_lightning.modules.temi import TEMIModule
 
 ENCODER: Any = SimpleNamespace(fingerprint="f")
@@ -71,3 +73,48 @@ def test_a_fit_does_not_go_on_with_other_pictures_at_the_same_path(make_set: Mak
     del first["id_set"]
     torch.save({RUN: first}, tmp_path / LAST)  # from before it was kept
     assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST
+
+
+def test_no_damaged_checkpoint_is_read(tmp_path: Path):
+    file = tmp_path / LAST
+    state = {RUN: {"seed": 0}, "state_dict": {"weight": torch.arange(3000.0)}}
+    torch.save(state, file)
+    assert torch.equal(read_checkpoint(file)["state_dict"]["weight"], state["state_dict"]["weight"])
+
+    sound, refused = file.read_bytes(), 0
+    for position in range(0, len(sound), 37):
+        content = bytearray(sound)
+        content[position] ^= 1 << position % 8
+        file.write_bytes(content)
+        try:
+            held = read_checkpoint(file)
+        except SettingsError as error:
+            refused += 1
+            assert f"{file} is damaged, or no checkpoint" in str(error)  # noqa: PT017
+        else:  # a byte that nothing reads
+            assert torch.equal(held["state_dict"]["weight"], state["state_dict"]["weight"])
+            assert held[RUN] == state[RUN]
+    assert refused > 320  # 12,000 of its bytes are the weight's
+
+    for content in (b"", b"no checkpoint", sound[:-9], sound[: len(sound) // 2]):
+        file.write_bytes(content)
+        with pytest.raises(SettingsError, match="remove it, and the same command trains from the beginning"):
+            read_checkpoint(file)
+
+
+def test_a_checkpoint_that_finds_no_room_names_its_place_and_leaves_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "run" / LAST
+    WholeFiles().save_checkpoint({"epoch": 1}, file)
+    original: Callable[..., int] = Path.write_bytes
+
+    def full_disk(self: Path, data: bytes) -> int:
+        original(self, data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(UnwritableError, match=r"run/last\.ckpt cannot be written: No space left on device\. Make room"):
+        WholeFiles().save_checkpoint({"epoch": 2}, file)
+    assert [path.name for path in file.parent.iterdir()] == [LAST]
+    assert read_checkpoint(file) == {"epoch": 1}

@@ -1,6 +1,7 @@
 """What a person gets wrong with `mine` and `predict` is one message, before any work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import yaml
 from command_line import write_label_set
 from safetensors.torch import save_file
 from shard_files import encoded
+
+from ood_lightning.data.artifacts.votes import write_votes
+from ood_lightning.data.shards.read_manifest import read_manifest
 
 pytestmark = pytest.mark.slow  # whole commands
 
@@ -26,16 +30,20 @@ def step_yaml(tmp_path: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str
 
 
 def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, refused: Callable[..., None]):
-    save_file({"cluster": torch.zeros(7, dtype=torch.int64)}, tmp_path / "seven.safetensors")
-    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "as_many.safetensors", {"id_set": "other"})
+    train = read_manifest(str(sets / "train"))
+    other = replace(train, shards=train.shards[1:])
+    for name, n, id_set in (("seven", 7, train), ("as_many", 48, other)):
+        votes = {"cluster": torch.arange(n), "nearest": torch.arange(n), "cosine": torch.ones(n).double()}
+        write_votes(tmp_path / f"{name}.safetensors", votes, id_set)
+    save_file({"cluster": torch.zeros(48, dtype=torch.int64)}, tmp_path / "old.safetensors", {"id_set": "other"})
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
+
     command = ["mine", "--config", str(step_yaml), "--id_shards", str(sets / "train"), "--out", "l.json"]
     command += ["--source", "ood_lightning.label_sets.clustermine.ClusterMine", "--votes"]
     refused([*command, "seven.safetensors"], "clusters for 7 pictures, set 'train' has 48")
     refused([*command, "as_many.safetensors"], "was made on another set than 'train'")
-    for name in ("none", "other", "cut"):
-        refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors holds no votes of a fit")
+    for name in ("none", "old", "cut"):
+        refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors is missing or damaged .* run that fit again")
     posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
     refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
     refused(command[:-1], r"label set 'ClusterMine' needs clusters of the ID training images")

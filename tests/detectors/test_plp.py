@@ -1,6 +1,5 @@
 """PLP's score against its formula, and probes that do not fit the run."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from random_features import random_unit
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ood_lightning.detectors.base import PROVENANCE_KEY
+from ood_lightning.data.artifacts.store import write_store
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.detectors.plp import PLP, names_sha256
 from ood_lightning.errors import SettingsError
@@ -30,7 +29,7 @@ def trained(tmp_path: Path) -> dict[str, Tensor]:
 
 def save_probe(tensors: dict[str, Tensor], path: str, names: Sequence[str] = ("0", "1", "2"), **other: str) -> None:
     made = {"encoder": "tiny", "features": "image", "names": names_sha256(names), **other}
-    save_file(tensors, path, {PROVENANCE_KEY: json.dumps(made)})
+    write_store(Path(path), tensors, made)
 
 
 def _evidence(names: int = 3) -> Evidence:
@@ -75,8 +74,20 @@ def test_a_missing_probe_says_how_to_get_one():
 def test_what_is_no_probe_is_refused(trained: dict[str, Tensor], tmp_path: Path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     save_file(trained, tmp_path / "unnamed.safetensors")
-    for name in ("broken", "unnamed"):
-        with pytest.raises(SettingsError, match=f"{name}.safetensors is no probe"):
+    not_finite = {**trained, "bias": trained["bias"].clone().fill_(torch.nan)}
+    save_probe(not_finite, "not_finite.safetensors")
+    save_probe({**trained, "std": torch.zeros(6)}, "still.safetensors")
+    save_probe({**trained, "mean": torch.zeros(7)}, "wide.safetensors")
+
+    reasons = {
+        "broken": "is missing or damaged",
+        "unnamed": "it has no checksums",
+        "not_finite": "a weight that is not finite",
+        "still": "a deviation of 0",
+        "wide": r"mean is float32 \[7\], expected float32 \[6\]",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(SettingsError, match=rf"{name}\.safetensors .*{reason}.*: train one with `fit"):
             PLP(probe=f"{name}.safetensors").bind(_evidence())
 
 

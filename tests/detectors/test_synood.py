@@ -1,6 +1,5 @@
 """SynOOD's detector: NegLabel after an idle head, tuned rows in their places, and heads that do not fit the run."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ood_lightning.data.artifacts.store import write_store
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.synood import SynOOD, texts_sha256
@@ -52,7 +52,7 @@ def idle(evidence: Evidence) -> dict[str, Tensor]:
 
 
 def write(tensors: dict[str, Tensor], made: dict[str, Any] = PROVENANCE) -> None:
-    save_file(tensors, "head.safetensors", {"made": json.dumps(made)})
+    write_store(Path("head.safetensors"), tensors, made)
 
 
 @pytest.fixture
@@ -134,11 +134,17 @@ def test_a_head_of_another_encoder_is_refused(evidence: Evidence):
 
 def test_what_is_no_head_is_refused(evidence: Evidence):
     Path("head.safetensors").write_bytes(b"nothing")
-    with pytest.raises(SettingsError, match=r"is no SynOOD head: .* Train one with"):
+    with pytest.raises(SettingsError, match=r"head\.safetensors is missing or damaged .*: train one with"):
         DETECTOR.bind(evidence)
 
     save_file({"weight": torch.ones(2)}, "head.safetensors")
-    with pytest.raises(SettingsError, match="is no SynOOD head"):
+    with pytest.raises(SettingsError, match="it has no checksums"):
+        DETECTOR.bind(evidence)
+    write(idle(evidence), {"encoder": "e"})
+    with pytest.raises(SettingsError, match="is no SynOOD head, without labels"):
+        DETECTOR.bind(evidence)
+    write(idle(evidence) | {"gain": torch.full((DIM,), torch.nan)})
+    with pytest.raises(SettingsError, match="a weight that is not finite"):
         DETECTOR.bind(evidence)
 
     write(idle(evidence) | {"bias": torch.zeros(DIM + 1)})

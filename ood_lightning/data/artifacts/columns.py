@@ -1,33 +1,15 @@
 """Columns beside the image features of a set, read a few rows at a time."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ood_lightning.data.artifacts.store import opened
 from ood_lightning.errors import FeatureError
 
-
-@contextmanager
-def opened(file: Path, to_make: str = "embed") -> Iterator[safe_open]:
-    """A safetensors file, open for reading.
-
-    Args:
-        file: its path.
-        to_make: what makes such a file, for the error.
-
-    Raises:
-        FeatureError: it is missing or damaged.
-    """
-    try:
-        with safe_open(file, framework="pt") as stored:
-            yield stored
-    except (FileNotFoundError, SafetensorError) as error:
-        raise FeatureError(f"{file} is missing or damaged ({error}): remove it and {to_make} again") from None
+EMBED_AGAIN = "remove it and embed again"
 
 
 @dataclass(frozen=True)
@@ -41,6 +23,7 @@ class StoredColumn:
 
     name: str
     files: tuple[tuple[Path, int], ...]
+    _sound: set[Path] = field(default_factory=set, compare=False, repr=False)  # files whose column was checked
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Rows from `start` up to `stop` in the stored dtype; nothing else is brought into memory.
@@ -60,11 +43,14 @@ class StoredColumn:
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _piece(self, file: Path, low: int, high: int, n: int) -> Tensor:
-        with opened(file) as stored:
-            column = stored.get_slice(self.name)
+        with opened(file, {}, EMBED_AGAIN) as store:
+            if file not in self._sound:
+                store.tensor(self.name)
+            column = store.rows(self.name)
             held = column.get_shape()[0]
             piece: Tensor = column[low:high]
 
         if held != n:
-            raise FeatureError(f"{file} holds {held} rows of {self.name}, {n} of images: remove it and embed again")
+            raise FeatureError(f"{file} holds {held} rows of {self.name}, {n} of images: {EMBED_AGAIN}")
+        self._sound.add(file)
         return piece

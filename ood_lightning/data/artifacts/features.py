@@ -1,26 +1,29 @@
 """Features on disk: one safetensors file per shard, in a folder whose name says what made them.
 
 Each file is written whole or not at all, so any number of ranks, array jobs and restarts can fill one folder and none
-repeats finished work. Text features are stored the same way, one file per (words, prompts, encoder).
+repeats finished work.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from ood_lightning.data.artifacts.columns import StoredColumn, opened
-from ood_lightning.data.artifacts.files import atomic_write, sweep
+from ood_lightning.data.artifacts.columns import EMBED_AGAIN, StoredColumn
+from ood_lightning.data.artifacts.files import sweep
+from ood_lightning.data.artifacts.store import is_stored, opened, write_store
 from ood_lightning.data.artifacts.typed import decode_json
+from ood_lightning.data.artifacts.unit_vectors import not_unit
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import FeatureError
 from ood_lightning.places import expanded
+
+RUN_AGAIN = "remove it and run again"
 
 
 def _as_bytes(texts: list[str]) -> Tensor:
@@ -103,14 +106,15 @@ class FeatureFolder:
         self.extra_features = sorted(set(extra_features))
         folder = "+".join([f"{manifest.name}-{manifest.fingerprint}", *self.extra_features])
         self.path = expanded(cache_dir) / fingerprint / folder
+        self._provenance = {"encoder": fingerprint, "set": f"{manifest.name}-{manifest.fingerprint}"}
 
     def file(self, shard: Shard) -> Path:
         """Where the features of a shard lie."""
         return self.path / (quote(shard.path, safe="") + ".safetensors")
 
     def missing(self) -> list[Shard]:
-        """Shards without a finished feature file."""
-        return [shard for shard in self.manifest.shards if not self.file(shard).is_file()]
+        """Shards without a finished feature file, or with one that has no checksums."""
+        return [shard for shard in self.manifest.shards if not is_stored(self.file(shard))]
 
     def sweep(self) -> None:
         """Once all shards are finished, remove the temporary files that killed processes left."""
@@ -149,15 +153,14 @@ class FeatureFolder:
             )
 
         tensors = {**features, "label": label, "keys": _as_bytes(keys), "bad": _as_bytes(bad)}
-        # one entry: safetensors writes several in an order that differs from process to process
-        atomic_write(self.file(shard), save(tensors, {"from": f"set {self.manifest.name}, shard {shard.path}"}))
+        write_store(self.file(shard), tensors, self._shard_provenance(shard))
 
     def read(self, max_bad_samples: int = 0) -> Features:
         """All image features of the set, in memory: n * D * 2 bytes at fp16; further columns stay on disk.
 
         Raises:
-            FeatureError: a shard's file is missing or damaged, rows are missing, a feature is zero or not finite, or
-                more samples than `max_bad_samples` could not be decoded.
+            FeatureError: a shard's file is missing, damaged or one of another shard, rows are missing, a feature is no
+                unit vector, or more samples than `max_bad_samples` could not be decoded.
         """
         parts = [self._read_shard(shard) for shard in self.manifest.shards]
         files = tuple((self.file(shard), len(part)) for shard, part in zip(self.manifest.shards, parts, strict=True))
@@ -192,8 +195,12 @@ class FeatureFolder:
         Raises:
             FeatureError: a file is damaged, or there are more than `max_bad_samples`.
         """
-        finished = [shard for shard in self.manifest.shards if self.file(shard).is_file()]
-        bad = [reason for shard in finished for reason in self._reasons(self._tensors(shard, "bad")["bad"], shard)]
+        finished = [shard for shard in self.manifest.shards if is_stored(self.file(shard))]
+        bad = []
+        for shard in finished:
+            with opened(self.file(shard), self._shard_provenance(shard), EMBED_AGAIN) as store:
+                bad += self._reasons(store.tensor("bad", (None,), torch.uint8), shard)
+
         self._refuse_too_many(bad, max_bad_samples)
         return bad
 
@@ -209,68 +216,51 @@ class FeatureFolder:
 
     def write_neighbours(self, k: int, neighbours: Tensor) -> None:
         """Store the nearest neighbours (N, k) of the set's images."""
-        atomic_write(self._neighbours(k), save({"neighbours": neighbours.to(torch.int32).contiguous()}))
+        provenance = {**self._provenance, "n_neighbours": k}
+        write_store(self._neighbours(k), {"neighbours": neighbours.to(torch.int32)}, provenance)
 
-    def read_neighbours(self, k: int) -> Tensor | None:
-        """The stored neighbours, (N, k) int64, or None."""
-        neighbours = _stored(self._neighbours(k), "neighbours")
-        return None if neighbours is None else neighbours.long()
+    def read_neighbours(self, k: int, n_images: int) -> Tensor | None:
+        """The stored neighbours, (N, k) int64, or None.
+
+        Raises:
+            FeatureError: the file is damaged, or holds other than k rows of the set for each of its N images.
+        """
+        file = self._neighbours(k)
+        if not is_stored(file):
+            return None
+
+        with opened(file, {**self._provenance, "n_neighbours": k}, RUN_AGAIN) as store:
+            neighbours = store.tensor("neighbours", (n_images, k), torch.int32)
+            if wrong := neighbours[(neighbours < 0) | (neighbours >= n_images)].tolist():
+                raise FeatureError(f"{file} names image {wrong[0]} of {n_images}: {RUN_AGAIN}")
+            return neighbours.long()
 
     def _read_shard(self, shard: Shard) -> Features:
-        tensors = self._tensors(shard, "image", "label", "keys", "bad")
         file = self.file(shard)
-        image = tensors["image"]
-        keys = _as_texts(tensors["keys"], f"{file}, keys")
-        bad = self._reasons(tensors["bad"], shard)
+        with opened(file, self._shard_provenance(shard), EMBED_AGAIN) as store:
+            keys = _as_texts(store.tensor("keys", (None,), torch.uint8), f"{file}, keys")
+            bad = self._reasons(store.tensor("bad", (None,), torch.uint8), shard)
+            image = store.tensor("image", (len(keys), None), torch.float16, torch.float32)
+            label = store.tensor("label", (len(keys),), torch.int64)
 
         n_samples = len(image) + len(bad)
         if n_samples != shard.samples:
-            raise FeatureError(
-                f"{file} holds {n_samples} samples, the manifest says {shard.samples}: remove it and embed again"
-            )
+            raise FeatureError(f"{file} holds {n_samples} samples, the manifest says {shard.samples}: {EMBED_AGAIN}")
+        if len(set(keys)) < len(keys):
+            repeated = next(key for key, n in Counter(keys).items() if n > 1)
+            raise FeatureError(f"{file} holds the key {repeated!r} twice: {EMBED_AGAIN}")
+        if (label < -1).any():
+            raise FeatureError(f"{file} holds the label {int(label.min())}, expected -1 or more: {EMBED_AGAIN}")
 
-        lengths = image.float().norm(dim=-1)  # (n, D) -> (n,)
-        wrong = (~lengths.isfinite() | (lengths == 0)).nonzero()[:, 0]
-        if len(wrong):
-            what = "zero" if lengths[wrong[0]] == 0 else "not finite"
+        if wrong := not_unit(image):
             raise FeatureError(
-                f"{file}: the feature of {keys[wrong[0]]!r} is {what} ({len(wrong)} of {len(keys)} are bad): it has no "
-                f"direction. Remove the file and embed again, with precision fp32"
+                f"{file}: the feature of {keys[wrong.row]!r} is {wrong.length} ({wrong.n} of {len(keys)} are bad), "
+                f"expected a unit vector: remove the file and embed again, with precision fp32"
             )
-        return Features(self.manifest.name, image, tensors["label"], keys, bad)
+        return Features(self.manifest.name, image, label, keys, bad)
 
     def _reasons(self, raw: Tensor, shard: Shard) -> list[str]:
         return [f"{shard.path} {reason}" for reason in _as_texts(raw, f"{self.file(shard)}, bad")]
 
-    def _tensors(self, shard: Shard, *names: str) -> dict[str, Tensor]:
-        with opened(self.file(shard)) as stored:
-            return {name: stored.get_tensor(name) for name in names}
-
-
-@dataclass(frozen=True)
-class TextFile:
-    """Stored features of a word list: unit-norm (V, D) float32, with the words in order."""
-
-    path: Path
-
-    @classmethod
-    def at(cls, cache_dir: str | Path, encoder: str, words: str, prompts: str) -> Self:
-        """File named by the fingerprints of encoder, words and prompts."""
-        return cls(expanded(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors")
-
-    def write(self, features: Tensor, words: list[str]) -> None:
-        """Store features and words."""
-        atomic_write(self.path, save({"text": features.contiguous(), "words": _as_bytes(words)}))
-
-    def read(self) -> Tensor | None:
-        """The features, or None where nothing is stored yet."""
-        return _stored(self.path, "text")
-
-
-def _stored(file: Path, name: str) -> Tensor | None:
-    """One tensor of a file; None where there is no such file yet."""
-    if not file.is_file():
-        return None
-    with opened(file, to_make="run") as stored:
-        tensor: Tensor = stored.get_tensor(name)
-    return tensor
+    def _shard_provenance(self, shard: Shard) -> dict[str, str]:
+        return {**self._provenance, "shard": shard.path}

@@ -22,7 +22,7 @@ def make_folder(path: Path) -> None:
         raise UnwritableError(path, error.strerror or str(error)) from None
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes | memoryview) -> None:
     """Write to a temporary name in the same folder, then rename.
 
     Raises:

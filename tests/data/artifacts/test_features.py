@@ -1,15 +1,17 @@
 """Stored features: atomic, resumable, never taken for those of another encoder or set."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from damaged_stores import rewrite
 from shard_files import encoded, write_tar
 from torch import Tensor
 
-from ood_lightning.data.artifacts.features import FeatureFolder, TextFile
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
@@ -230,28 +232,62 @@ def test_keys_with_newlines_and_unicode_survive(train: Manifest):
 
 def test_neighbours_are_stored_by_their_number(train: Manifest):
     folder = FeatureFolder("cache", train, "e")
-    assert folder.read_neighbours(2) is None
-    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2]]))
-    neighbours = folder.read_neighbours(2)
+    assert folder.read_neighbours(2, 3) is None
+    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2], [1, 0]]))
+    neighbours = folder.read_neighbours(2, 3)
     assert neighbours is not None
     assert neighbours.dtype == torch.int64
-    assert neighbours.tolist() == [[1, 2], [0, 2]]
-    assert folder.read_neighbours(3) is None
+    assert neighbours.tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert folder.read_neighbours(3, 3) is None
     next(folder.path.iterdir()).write_bytes(b"cut")
     with pytest.raises(FeatureError, match=r"neighbours-2\.safetensors is missing or damaged"):
-        folder.read_neighbours(2)
+        folder.read_neighbours(2, 3)
 
 
-def test_text_features_are_found_by_encoder_words_and_prompts_alone():
-    TextFile.at("cache", "e", "w" * 64, "p" * 64).write(torch.eye(2), ["a", "b"])
-    features = TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
-    assert features is not None
-    assert features.tolist() == [[1, 0], [0, 1]]
-    for names in (("f", "w" * 64, "p" * 64), ("e", "v" * 64, "p" * 64), ("e", "w" * 64, "q" * 64)):
-        assert TextFile.at("cache", *names).read() is None
-    TextFile.at("cache", "e", "w" * 64, "p" * 64).path.write_bytes(b"cut")
-    with pytest.raises(FeatureError, match=r"is missing or damaged.*run again"):
-        TextFile.at("cache", "e", "w" * 64, "p" * 64).read()
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("image", lambda rows: rows * torch.nan, r"feature of 'a' is not finite \(3 of 3 are bad\)"),
+        ("image", torch.zeros_like, "feature of 'a' is zero"),
+        ("image", lambda rows: 7 * rows, "feature of 'a' is of length 7"),
+        ("image", lambda rows: rows[1:], r"image is float32 \[2, 3\], expected float16 or float32 \[3, 'any'\]"),
+        ("image", Tensor.double, "image is float64"),
+        ("label", Tensor.float, "label is float32"),
+        ("label", lambda label: label - 1, "holds the label -2, expected -1 or more"),
+        ("keys", lambda keys: keys.where(keys != ord("b"), ord("a")), "holds the key 'a' twice"),
+        ("keys", lambda keys: keys[:-1], "keys is not readable as JSON"),
+    ],
+)
+def test_what_no_shard_can_hold_is_named_also_where_checksums_fit(
+    train: Manifest, name: str, change: Callable[[Tensor], Tensor], words: str
+):
+    manifest = replace(train, shards=(Shard("s.tar", 3, 1),))
+    folder = FeatureFolder("cache", manifest, "e")
+    folder.write(manifest.shards[0], torch.eye(3), torch.tensor([3, -1, 5]), ["a", "b", "c"], [])
+    assert len(folder.read()) == 3
+
+    rewrite(folder.file(manifest.shards[0]), name, change)
+    with pytest.raises(FeatureError, match=rf"s\.tar\.safetensors.*{words}.*[Rr]emove (it|the file) and embed again"):
+        folder.read()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows - 3, "names image -2 of 3"),
+        (lambda rows: rows + 1, "names image 3 of 3"),
+        (Tensor.float, "neighbours is float32"),
+        (lambda rows: rows[:, 1:], r"expected int32 \[3, 2\]"),
+        (lambda rows: rows[1:], r"expected int32 \[3, 2\]"),
+    ],
+)
+def test_neighbours_outside_the_set_are_named(train: Manifest, change: Callable[[Tensor], Tensor], words: str):
+    folder = FeatureFolder("cache", train, "e")
+    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2], [1, 0]]))
+    (file,) = folder.path.iterdir()
+    rewrite(file, "neighbours", change)
+    with pytest.raises(FeatureError, match=rf"neighbours-2\.safetensors .*{words}.*: remove it and run again"):
+        folder.read_neighbours(2, 3)
 
 
 def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):

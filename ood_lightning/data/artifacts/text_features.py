@@ -1,0 +1,57 @@
+"""Text features on disk: one safetensors file for each word list under prompts and an encoder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from ood_lightning.data.artifacts.features import RUN_AGAIN
+from ood_lightning.data.artifacts.store import is_stored, opened, write_store
+from ood_lightning.data.artifacts.unit_vectors import not_unit
+from ood_lightning.errors import FeatureError
+from ood_lightning.places import expanded
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """Stored features of a word list: unit-norm (V, D) float32, in the order of the words.
+
+    Args:
+        path: of the file.
+        provenance: fingerprints of encoder, words and prompts.
+    """
+
+    path: Path
+    provenance: Mapping[str, str]
+
+    @classmethod
+    def at(cls, cache_dir: str | Path, encoder: str, words: str, prompts: str) -> Self:
+        """File named by the fingerprints of encoder, words and prompts."""
+        path = expanded(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors"
+        return cls(path, {"encoder": encoder, "words": words, "prompts": prompts})
+
+    def write(self, features: Tensor) -> None:
+        """Store the features."""
+        write_store(self.path, {"text": features}, self.provenance)
+
+    def read(self, n_words: int) -> Tensor | None:
+        """The features, or None where nothing is stored yet.
+
+        Raises:
+            FeatureError: the file is damaged, of other words, or a feature is no unit vector.
+        """
+        if not is_stored(self.path):
+            return None
+
+        with opened(self.path, self.provenance, RUN_AGAIN) as store:
+            features = store.tensor("text", (n_words, None), torch.float32)
+
+        if wrong := not_unit(features):
+            raise FeatureError(
+                f"{self.path}: the feature of word {wrong.row} is {wrong.length} ({wrong.n} of {n_words} are bad), "
+                f"expected a unit vector: {RUN_AGAIN}"
+            )
+        return features

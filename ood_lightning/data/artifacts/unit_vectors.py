@@ -1,0 +1,36 @@
+"""Stored features are unit vectors: which are not."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TOLERANCE = 0.01  # of a length; rounding to float16 makes 0.0005
+
+
+class NotUnit(NamedTuple):
+    """Rows that are no unit vectors.
+
+    Attributes:
+        row: the first of them.
+        length: of this one, in words.
+        n: how many there are.
+    """
+
+    row: int
+    length: str
+    n: int
+
+
+def not_unit(features: Tensor) -> NotUnit | None:
+    """Rows of (n, D) features that are no unit vectors, NaN included; None where all are."""
+    lengths = torch.linalg.vector_norm(features, dim=-1, dtype=torch.float32)  # (n,)
+    wrong = (~((lengths - 1).abs() < TOLERANCE)).nonzero()[:, 0].tolist()
+    if not wrong:
+        return None
+
+    length = float(lengths[wrong[0]])
+    if not math.isfinite(length):
+        return NotUnit(wrong[0], "not finite", len(wrong))
+    return NotUnit(wrong[0], f"of length {length:.3g}" if length else "zero", len(wrong))
