@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ood_lightning.errors import CorpusError
+from ood_lightning.ranges import Ranged
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Words:
         return hashlib.sha256("\n".join(w for w in self.words if w in self.adjectives).encode()).hexdigest()
 
 
-class Corpus(ABC):
+class Corpus(Ranged, ABC):
     """A place that words come from. A config names a subclass by its class path; there is no other registry."""
 
     @abstractmethod

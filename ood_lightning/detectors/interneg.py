@@ -20,7 +20,7 @@ Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.intermodal import ClassBounds, gaps
 from ood_lightning.functional.similarity import unit
+from ood_lightning.ranges import Count, NotNegative, Positive, Range, Seed, Share
 
 
 @dataclass(frozen=True)
@@ -57,23 +58,15 @@ class InterNeg(StreamDetector):
     required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({ClassBoundsBySet, SoftTokens})
 
     labels: str = "interneg"
-    groups: int = 5
-    permutation_seed: int | None = 0
-    sharpness: float = 1.0
-    threshold: float = 0.35
-    bank: int = 2000
-    steps: int = 10
-    lr: float = 2e-2
-    weight_decay: float = 0.01
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1 or self.bank < 1 or self.steps < 1 or self.lr <= 0 or self.weight_decay < 0:
-            raise SettingsError(
-                f"InterNeg has threshold {self.threshold}, bank {self.bank}, steps {self.steps}, lr {self.lr}, "
-                f"weight_decay {self.weight_decay}: expected a threshold in [0, 1], a bank and steps of at least 1, "
-                f"a rate above 0 and no negative decay"
-            )
+    groups: Count = 5
+    permutation_seed: Seed | None = 0
+    sharpness: Positive = 1.0
+    threshold: Share = 0.35
+    bank: Count = 2000
+    steps: Annotated[int, Range(1, 10_000)] = 10
+    lr: Positive = 2e-2
+    weight_decay: NotNegative = 0.01
+    seed: Seed = 0
 
     def open(self, evidence: Evidence) -> Stream:
         """An empty bank."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import log_mass
+from ood_lightning.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LabelMass(LabelDetector):
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "clustermine"
-    sharpness: float = 10.0
+    sharpness: Positive = 10.0
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

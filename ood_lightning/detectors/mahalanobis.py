@@ -18,6 +18,7 @@ from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Inp
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import fit_gaussians, mahalanobis
 from ood_lightning.functional.similarity import top_k
+from ood_lightning.ranges import NotNegative
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Mahalanobis(Detector):
     formula = staticmethod(mahalanobis)
 
     labels: str = ""
-    ridge: float = 0.0
+    ridge: NotNegative = 0.0
     features: Literal["image", "tower"] = "image"
 
     @property

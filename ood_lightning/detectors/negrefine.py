@@ -25,6 +25,7 @@ from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.confidence import multi_match
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.similarity import top_k
+from ood_lightning.ranges import Count, CountOrZero, NotNegative, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class NegRefine(Detector):
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
-    groups: int = 100
-    permutation_seed: int | None = 0
-    sharpness: float = 1.0
-    k: int = 5
-    alpha: float = 2.0
-    cached_pairs: int = 200_000
+    groups: Count = 100
+    permutation_seed: Seed | None = 0
+    sharpness: Positive = 1.0
+    k: Count = 5
+    alpha: NotNegative = 2.0
+    cached_pairs: CountOrZero = 200_000
 
     def bind(self, evidence: Evidence) -> Scorer:
         """The score on the label set that `labels` names, with an empty store of pair texts."""

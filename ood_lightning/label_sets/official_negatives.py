@@ -1,7 +1,7 @@
 """Label sets as the official codes of NegLabel, CSP and OpenOOD-VLM select them, and ClusterMine's control."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs
@@ -9,6 +9,7 @@ from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.negatives import augment, mine_by_part
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.ranges import Count, Range
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class NegLabelNegatives(LabelSource):
     method: ClassVar[str] = "NegLabel, by part of speech"
 
     names: str
-    share: float = 0.15
-    count: int | None = None
-    quantile: float = 0.95
+    share: Annotated[float, Range(0, 1, True)] = 0.15
+    count: Count | None = None
+    quantile: Annotated[float, Range(0, 1, True)] = 0.95
     interpolate: bool = True
-    same_cosine: float | None = None
+    same_cosine: Annotated[float, Range(-1, 1)] | None = None
     without_names: bool = False
     adjectives_first: bool = False
 
@@ -62,7 +63,7 @@ class CSPNegatives(NegLabelNegatives):
 
     method: ClassVar[str] = "CSP"
 
-    same_cosine: float | None = 0.95
+    same_cosine: Annotated[float, Range(-1, 1)] | None = 0.95
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class AugmentedNames(LabelSource):
     """
 
     names: str
-    count: int = 500
+    count: Count = 500
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""

@@ -17,6 +17,7 @@ from ood_lightning.functional.votes import counts
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import IDTrainingSet
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class PosMine(LabelSource):
 
     required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({IDTrainingSet})
 
-    min_images: int = 100
-    max_positives: int | None = None
+    min_images: Count = 100
+    max_positives: Count | None = None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Count the votes of all images."""

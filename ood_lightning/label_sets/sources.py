@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
@@ -14,6 +14,7 @@ from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import InitialPositives
 from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
+from ood_lightning.ranges import Count, CountOrZero, Range
 
 if TYPE_CHECKING:
     from ood_lightning.detectors.evidence import Input, Inputs
@@ -175,8 +176,8 @@ class MinedNegatives(LabelSource):
     """
 
     names: str
-    count: int = 10_000
-    quantile: float = 0.95
+    count: Count = 10_000
+    quantile: Annotated[float, Range(0, 1, True)] = 0.95
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
@@ -214,9 +215,9 @@ class CLIPScopeNegatives(LabelSource):
     """
 
     names: str
-    farthest: int = 5000
-    nearest: int = 5000
-    share: float = 0.05
+    farthest: CountOrZero = 5000
+    nearest: CountOrZero = 5000
+    share: Annotated[float, Range(0, 1, True)] = 0.05
     mining_prompts: Prompts | None = None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:

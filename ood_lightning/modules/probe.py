@@ -23,6 +23,7 @@ from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
+from ood_lightning.ranges import NotNegative, Positive, Seed, in_range
 
 
 class ProbeModule(LabelSetTraining):
@@ -44,15 +45,16 @@ class ProbeModule(LabelSetTraining):
     feature_mean: Tensor
     feature_std: Tensor
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
         corpus: Corpus,
         label_set: LabelSource | str,
         prompts: Prompts = Prompts(),  # noqa: B008
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 42,
+        lr: Positive = 1e-3,
+        weight_decay: NotNegative = 1e-3,
+        seed: Seed = 42,
         cache_dir: str = FEATURES,
         features: Literal["image", "tower"] = "image",
     ) -> None:
