@@ -71,11 +71,11 @@ def in_range(function: Callable[P, T]) -> Callable[P, T]:
     """The same function, which refuses arguments outside the ranges of its annotations."""
 
     @wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> T:
         check_ranges(function, signature(function).bind(*args, **kwargs).arguments)
         return function(*args, **kwargs)
 
-    return checked
+    return refusing
 
 
 def check_ranges(owner: Any, values: Mapping[str, object]) -> None:

@@ -94,7 +94,7 @@ def classes() -> list[type]:
 
 def test_every_number_that_a_config_can_give_has_a_range():
     without = []
-    checked = 0
+    n_numbers = 0
     for cls in classes():
         if cls.__name__ in MADE_BY_OURSELVES or inspect.isabstract(cls):
             continue
@@ -104,9 +104,9 @@ def test_every_number_that_a_config_can_give_has_a_range():
             if int not in parts and float not in parts:
                 continue
             extras = [extra for part in parts for extra in getattr(part, "__metadata__", ())]
-            checked += 1
+            n_numbers += 1
             if not any(isinstance(extra, Range) for extra in extras) and (cls.__name__, name) not in CHECKED_OTHERWISE:
                 without.append(f"{cls.__name__}.{name}")
 
     assert without == []
-    assert checked > 80
+    assert n_numbers > 80

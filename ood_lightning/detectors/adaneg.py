@@ -170,9 +170,9 @@ class HalfProxies(Proxies):
 
         # as many slots as the code has, since their mean is rounded
         empty = self.settings.images_per_label - self.memory.size
-        slots = pad(torch.cat([self.memory.texts[:, None], self.memory.images], dim=1), (0, 0, 0, empty))
+        members = pad(torch.cat([self.memory.texts[:, None], self.memory.images], dim=1), (0, 0, 0, empty))
         beta = self.settings.beta if self.settings.sample_adaptive else None
-        to_proxies = half_proxy_logits(features, slots, self.scale, beta)
+        to_proxies = half_proxy_logits(features, members, self.scale, beta)
         n = len(self.positives)
 
         adaptive = half_mean_share(to_proxies[:, :n], to_proxies[:, n:], self.members)

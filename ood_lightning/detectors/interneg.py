@@ -14,7 +14,9 @@ Source: Xu et al., CVPR 2026 ("Mind the Way You Select Negative Texts"), and its
     https://github.com/ZhikangXu0112/InterNeg.
 Differs: the log-odds of S are returned, strictly monotone in S; nothing is computed or kept in float16; the losses of a
     batch are added, the code takes their mean, so that here the text of an image does not depend on other images except
-    through the random draws; these and the permutation before grouping are drawn on the CPU.
+    through the random draws. These come from one generator on the CPU, `seed`, that goes on from batch to batch; the
+    code draws the first vectors on the GPU, from the same state in every batch, and the templates unseeded. The
+    permutation before grouping is the code's own, drawn on the CPU from seed 0.
 Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, Textures 97.43 / 14.04, in batches of
     256; this FPR95 counts OOD as positive, on 45,000 ID images. The scripts have `groups` 5, and 1 for near OOD.
 """

@@ -27,7 +27,8 @@ class LabelMass(LabelDetector):
     Args:
         labels: name of the label set.
         sharpness: times the encoder's own logit_scale. 10 is the literal reading of the paper's 'temperature 10 times
-            smaller than in pretraining'; 1 is what NegLabel and its descendants do.
+            smaller than in pretraining'; 1 is what NegLabel and its descendants do; 0.1 would be a multiplier 10 times
+            smaller, under which 79,000 negatives outweigh any match.
     """
 
     needs_negatives: ClassVar[bool] = True

@@ -14,8 +14,7 @@ scores of both are among those that the threshold is computed from. So scores de
 Source: Activation Matters, 2026, https://arxiv.org/abs/2603.25250, and its code.
 Differs: the log-odds of S are returned, strictly monotone in S. Sums are float64; the code has image features, logits
     and the last score in float16, and takes only activations and the provisional score from float32. Noise and the two
-    first orders are drawn by `seed`, the code does not seed them. A score that equals the threshold's candidate counts
-    as below it, in the code as above it.
+    first orders are drawn on the CPU by `seed`; the code draws them unseeded, the orders on the CPU too.
 Expected: ImageNet, mean FPR95 over iNaturalist, SUN, Places, Textures 9.8, with the whole corpus (about 69,500 words)
     as negatives.
 """

@@ -8,7 +8,6 @@ Differs: each step is taken in float64 before it is rounded; a GPU sums in float
     one step of float16 away.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,8 +25,13 @@ def half(values: Tensor) -> Tensor:
         >>> half(torch.tensor([2049.0]))
         tensor([2048.], dtype=torch.float64)
     """
-    rounded = values.cpu().numpy().astype(np.float16)  # at once: torch takes the way over float32, which rounds twice
-    return torch.from_numpy(rounded).to(values.device).double()
+    # Torch goes by way of float32 and rounds twice. So what float32 does not hold is first made odd there, on the side
+    # of the value: an odd last bit is no tie of float16.
+    single = values.float()
+    bits, exact = single.view(torch.int32), values.double()
+    side = torch.where(exact.abs() > single.double().abs(), 1, -1).int()
+    odd = torch.where((single.double() != exact) & (bits % 2 == 0), bits + side, bits)
+    return odd.view(torch.float32).half().double()
 
 
 def half_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
@@ -82,31 +86,37 @@ def grouped_share_half(
     return half_mean_share(to_positives, to_negatives, members)
 
 
-def half_proxy_logits(features: Tensor, slots: Tensor, scale: float, beta: float | None = None) -> Tensor:
-    """Logits of proxies that are made of the slots of each label: AdaNeg's second score.
+def half_proxy_logits(features: Tensor, members: Tensor, scale: float, beta: float | None = None) -> Tensor:
+    """Logits of proxies that are made of the members of each label: AdaNeg's second score.
 
-    The proxy is the unit mean of the slots, or, with a beta, ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, one for each
-    image. Products with it are rounded one by one before they are added.
+    The proxy is the unit mean of a label's members, or, with a beta, ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, one for
+    each image. Products with it are rounded one by one before they are added.
 
     Args:
         features: unit image features, shape (B, D).
-        slots: a text and its images, zero where empty, shape (V, S, D).
+        members: of each label a text and images, zero where a slot is empty, shape (V, S, D).
         scale: multiplier of the cosines, which here comes last.
         beta: sharpness of the weights; None: equal weights.
 
     Returns:
-        Each value one of float16, float64, shape (B, V). Takes B * V * S * D roundings with a beta, B * V * D without.
+        Each value one of float16, float64, shape (B, V). Takes B * V * S * D roundings with a beta, B * V * D
+        without.
     """
-    images, piece = half(features), max(1, _PIECE // max(1, len(features) * slots[:1].numel()))
+    images, piece = half(features), max(1, _PIECE // max(1, len(features) * members[:1].numel()))
     logits = []
-    for some in half(slots).split(piece):  # (v, S, D)
+    for part in half(members).split(piece):  # (v, S, D)
         if beta is None:
-            proxies = half(some.mean(dim=1))[None]  # (1, v, D)
+            proxies = half(part.mean(dim=1))[None]  # (1, v, D)
         else:
-            similarity = half(torch.einsum("bd,vsd->bvs", images, some))
+            similarity = half(torch.einsum("bd,vsd->bvs", images, part))
             weights = half(half(-beta * half(1 - similarity)).exp())
-            proxies = half(half(weights[..., None] * some).sum(dim=2))  # (B, v, D)
+            proxies = half(_products(weights[..., None], part).sum(dim=2))  # (B, v, D)
 
         proxies = half(proxies / half(proxies.norm(dim=-1, keepdim=True)))
-        logits.append(half(scale * half(half(images[:, None] * proxies).sum(dim=2))))
+        logits.append(half(scale * half(_products(images[:, None], proxies).sum(dim=2))))
     return torch.cat(logits, dim=1)
+
+
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """Products of halves, rounded: float32 holds them exactly, so that torch rounds once."""
+    return (one.float() * other.float()).half().double()

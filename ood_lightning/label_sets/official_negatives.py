@@ -18,6 +18,8 @@ class NegLabelNegatives(LabelSource):
 
     Source: the official code of Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078. `count: 10000,
         interpolate: false, without_names: true, adjectives_first: true` is that of OpenOOD-VLM (AdaNeg, InterNeg).
+    Differs: words keep the corpus's order, the codes take that of the file system; a word that is a noun and an
+        adjective is what the corpus says, in NegLabel's code what the first file says.
 
     Args:
         names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken.
@@ -56,7 +58,8 @@ class CSPNegatives(NegLabelNegatives):
     """The same on CSP's pool, nouns and phrases for adjectives, where near-synonyms of a name are pushed to the end.
 
     The pool is a corpus: :class:`ood_lightning.corpora.conjugated.Conjugated`. With `without_names` these are the
-    candidates that NegRefine's filter begins with.
+    candidates that NegRefine's filter begins with; its code takes only nouns that are names out, here phrases that are
+    names go too (a name has to end in one of the 14 nouns for that).
 
     Source: the official code of Chen et al., NeurIPS 2024, https://arxiv.org/abs/2410.08611.
     """

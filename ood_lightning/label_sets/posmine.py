@@ -2,6 +2,7 @@
 
 Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068, section 3: positives are the words of the corpus
 that are the top match of at least M images (M = 100 on ImageNet).
+Differs: of equally near words the earlier one of the corpus is the top match, which the paper leaves open.
 """
 
 from collections.abc import Sequence

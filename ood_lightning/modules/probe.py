@@ -2,7 +2,10 @@
 
 Source: Adaloglou et al., TMLR 2024, https://arxiv.org/abs/2303.05828, and its code.
 Differs: on projected, unit-norm features unless `features: tower`, which the code takes. The code's linear scaling
-    of the learning rate is overwritten in every step and has no effect; here it is left out.
+    of the learning rate is overwritten in every step and has no effect; here it is left out. The rate has its peak for
+    one step and ends at 0; the code's has it for two and ends a step short of 0 (`functional.temi.warmup_cosine`). A
+    constant dimension stays 0, the code divides it by 0. Prompts are the run's, the code's are in
+    `configs/prompts/ming5.yaml`.
 """
 
 from typing import Any, Literal

@@ -46,9 +46,9 @@ def test_the_distance_is_that_to_the_kth_image_alone(k: int):
 def test_an_image_of_the_set_is_at_distance_zero_and_outscores_others():
     evidence = three_classes()
     images = torch.cat([evidence[IDFeatures].image[:1], -evidence[IDFeatures].image[:1]])
-    near, far = KNN(score="distance").bind(evidence)(images)
-    assert abs(float(near)) < 1e-3
-    assert far < near
+    itself, opposite = KNN(score="distance").bind(evidence)(images)
+    assert abs(float(itself)) < 1e-3
+    assert opposite < itself
 
 
 @pytest.mark.parametrize("temperature", [0.02, 0.5])

@@ -109,8 +109,8 @@ def half_by_loop(image: Tensor, labels: LabelFeatures, groups: int) -> float:
     shares = []
     for g in range(groups):
         texts = [*p, *n[g * size : (g + 1) * size]]
-        products = ([float(s) * float(z) for s, z in zip(scaled, text, strict=True)] for text in texts)
-        logits = [float(np.float16(math.fsum(terms))) for terms in products]
+        pairs = ([float(s) * float(z) for s, z in zip(scaled, text, strict=True)] for text in texts)
+        logits = [float(np.float16(math.fsum(products))) for products in pairs]
         powers = [math.exp(logit - max(logits)) for logit in logits]
         softmax = [float(np.float16(power / math.fsum(powers))) for power in powers]
         shares.append(float(np.float16(math.fsum(softmax[: len(p)]))))
@@ -131,8 +131,8 @@ def test_with_half_every_step_is_rounded_to_float16(groups: int):
 def test_half_rounds_the_scaled_image_and_not_the_cosine():
     image, text = torch.tensor([[0.1234, 0.5]]), torch.tensor([[0.9, 0.3]])
     (h, k), (y, z) = (x[0].numpy().astype(np.float16) for x in (image, text))
-    terms = float(np.float16(100) * h) * float(y), float(np.float16(100) * k) * float(z)
-    assert float(half_logits(image, text, 100.0)) == float(np.float16(sum(terms)))
+    products = float(np.float16(100) * h) * float(y), float(np.float16(100) * k) * float(z)
+    assert float(half_logits(image, text, 100.0)) == float(np.float16(sum(products)))
 
     cosine = np.float16(float(h) * float(y) + float(k) * float(z))
     assert float(half_logits(image, text, 100.0)) != float(np.float16(100) * cosine)

@@ -131,9 +131,9 @@ def test_at_the_projections_own_length_training_detector_and_single_pictures_agr
     lengths = ["--data.encoder.init_args.extra_features", "[length]"]
     assert main(["fit", "--config", str(synood_yaml), *lengths, "--model.own_length", "true"]) == 0
     assert main(["fit", "--config", str(synood_yaml), *lengths, "--trainer.default_root_dir", "run/unit"]) == 0
-    own, unit_norm = (load_file(f"run/{run}/head.safetensors") for run in ("synood", "unit"))
-    assert not torch.equal(own["weight"], unit_norm["weight"])
-    assert torch.equal(own["tuned"], unit_norm["tuned"])  # the text side is shown unit features in both
+    longer, unit_norm = (load_file(f"run/{run}/head.safetensors") for run in ("synood", "unit"))
+    assert not torch.equal(longer["weight"], unit_norm["weight"])
+    assert torch.equal(longer["tuned"], unit_norm["tuned"])  # the text side is shown unit features in both
 
     add_detector(eval_yaml, head="run/synood/head.safetensors")
     assert main(["test", "--config", str(eval_yaml)]) != 0
