@@ -89,8 +89,8 @@ def grouped_share_half(
 def half_proxy_logits(features: Tensor, members: Tensor, scale: float, beta: float | None = None) -> Tensor:
     """Logits of proxies that are made of the members of each label: AdaNeg's second score.
 
-    The proxy is the unit mean of a label's members, or, with a beta, ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, one for
-    each image. Products with it are rounded one by one before they are added.
+    The proxy is the unit mean of a label's members, or, with a beta, ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, one
+    for each image. Products with it are rounded one by one before they are added.
 
     Args:
         features: unit image features, shape (B, D).
