@@ -104,13 +104,6 @@ def check_least(minimum: int, **settings: int) -> None:
             raise SettingsError(f"{name} is {value}: expected {minimum} or more")
 
 
-def check_shares(**shares: float) -> None:
-    """Refuse settings that are no share in [0, 1], above all percent, by their names."""
-    for name, value in shares.items():
-        if not 0 <= value <= 1:
-            raise SettingsError(f"{name} is {value}: expected a share from 0 to 1{percent_hint(value)}")
-
-
 def percent_hint(value: object) -> str:
     """`: 0.94, not 94` for a number that looks like a share in percent; nothing for others."""
     return f": {value / 100:g}, not {value:g}" if isinstance(value, int | float) and 2 <= value <= 100 else ""

@@ -24,7 +24,7 @@ LAYERS = [
 ]
 # may be imported from anywhere
 HALL = {
-    *("errors", "file_names", "hashes", "masking", "places", "plurals", "progress", "retries", "spelling"),
+    *("errors", "file_names", "hashes", "masking", "places", "plurals", "progress", "ranges", "retries", "spelling"),
     *("text_files", "__init__"),
 }
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -198,6 +198,7 @@ WHOLE = {
     "interrupt",
     "killed",
     "places",
+    "ranges",
     "reading",
     "retries",
     "rooms",

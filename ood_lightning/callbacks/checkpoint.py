@@ -13,7 +13,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.datamodules.contracts import data_of
-from ood_lightning.errors import SettingsError, check_least, first_line
+from ood_lightning.errors import SettingsError, first_line
+from ood_lightning.ranges import Count, in_range
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
@@ -109,8 +110,8 @@ class RunCheckpoint(Checkpoint):
         every_n_epochs: how often.
     """
 
-    def __init__(self, every_n_epochs: int = 1) -> None:
-        check_least(1, every_n_epochs=every_n_epochs)
+    @in_range
+    def __init__(self, every_n_epochs: Count = 1) -> None:
         self.every_n_epochs = every_n_epochs
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

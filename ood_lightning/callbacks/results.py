@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
@@ -13,10 +13,10 @@ from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.datamodules.contracts import EvalData, data_of
-from ood_lightning.errors import SettingsError
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
 from ood_lightning.metrics.rows import to_row
+from ood_lightning.ranges import Range, Seed, in_range
 from ood_lightning.report.stored import write_results
 from ood_lightning.report.terminal import print_results
 
@@ -29,9 +29,8 @@ class ResultsWriter(L.Callback):
         seed: of its draws.
     """
 
-    def __init__(self, resamples: int = 1000, seed: int = 0) -> None:
-        if resamples < 0:
-            raise SettingsError(f"resamples is {resamples}: expected 1000 or so, or 0 for no intervals and p-values")
+    @in_range
+    def __init__(self, resamples: Annotated[int, Range(0, 1_000_000)] = 1000, seed: Seed = 0) -> None:
         self.resamples, self.seed = resamples, seed
 
     @rank_zero_only

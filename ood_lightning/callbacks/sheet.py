@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import lightning.pytorch as L
 import torch
@@ -18,6 +18,7 @@ from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.contracts import NeighbourData, data_of
 from ood_lightning.functional.votes import elect
+from ood_lightning.ranges import Range, in_range
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 
 
@@ -30,7 +31,8 @@ class ConceptSheet(L.Callback):
         concepts: how many.
     """
 
-    def __init__(self, concepts: int = 24) -> None:
+    @in_range
+    def __init__(self, concepts: Annotated[int, Range(1, 10_000)] = 24) -> None:
         self.concepts = concepts
 
     @rank_zero_only

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from ood_lightning.masking import mask_of, masked
+from ood_lightning.ranges import Positive, in_range
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class RunLogger(WandbLogger):
         init_timeout_s: how long to wait for the server before going on offline.
     """
 
+    @in_range
     def __init__(
         self,
         project: str = "ood_lightning",
@@ -69,7 +71,7 @@ class RunLogger(WandbLogger):
         group: str | None = None,
         id: str | None = None,
         mode: Mode | None = None,
-        init_timeout_s: float = 60.0,
+        init_timeout_s: Positive = 60.0,
     ) -> None:
         slurm = slurm_ids(os.environ)
         super().__init__(

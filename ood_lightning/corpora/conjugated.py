@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ood_lightning.corpora.words import Corpus, Part, Words
 from ood_lightning.errors import CorpusError
+from ood_lightning.ranges import Seed
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Conjugated(Corpus):
     """
 
     corpus: Corpus
-    seed: int = 0
+    seed: Seed = 0
 
     def load(self) -> Words:
         """Read the corpus and draw.

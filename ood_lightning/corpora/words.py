@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from ood_lightning.errors import CorpusError
 from ood_lightning.places import expanded
+from ood_lightning.ranges import Ranged
 from ood_lightning.spelling import first_synonym, one_text, synset_of
 from ood_lightning.text_files import lines_of, read_text
 
@@ -101,7 +102,7 @@ class Words:
         return hashlib.sha256("\n".join(w for w in self.words if w in self.adjectives).encode()).hexdigest()
 
 
-class Corpus(ABC):
+class Corpus(Ranged, ABC):
     """A place that words come from. A config names a subclass by its class path; there is no other registry."""
 
     def true_names(self) -> list[str] | None:

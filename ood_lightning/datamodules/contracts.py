@@ -93,11 +93,13 @@ class Side(NamedTuple):
         epochs: that it lasts.
         image: features that it shows, shape (n, D).
         target: class of each, int64, shape (n,).
+        unit_norm: whether features are shown at length one.
     """
 
     epochs: int
     image: Tensor
     target: Tensor
+    unit_norm: bool = True
 
 
 class SyntheticData(Protocol):

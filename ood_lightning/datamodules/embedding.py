@@ -21,7 +21,7 @@ from ood_lightning.progress import bar
 STORED = {"float16": torch.float16, "float32": torch.float32}
 # Patches are unit vectors, so half precision errs by 5e-4 of a length. The tower's output is not: it may overflow, and
 # its covariance is inverted, where rounding would fill the directions of little variance.
-STORED_ALSO = {"patches": torch.float16, "tower": torch.float32}
+STORED_ALSO = {"patches": torch.float16, "tower": torch.float32, "length": torch.float32}
 
 
 def embed(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
@@ -19,6 +19,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
 from ood_lightning.places import FEATURES
+from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
 
 class TrainFeatures(FeatureData):
@@ -41,17 +42,18 @@ class TrainFeatures(FeatureData):
     features: Features  # there after setup, as the neighbours
     neighbours: Tensor  # rows of each image's k nearest images, (n, k)
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
         id_shards: str,
         cache_dir: str = FEATURES,
-        n_neighbours: int = 50,
-        batch_size: int = 1024,
-        seed: int = 0,
-        embed_batch_size: int = 256,
-        num_workers: int = 2,
-        max_bad_samples: int = 0,
+        n_neighbours: Count = 50,
+        batch_size: Count = 1024,
+        seed: Seed = 0,
+        embed_batch_size: Annotated[int, Range(1, 65_536)] = 256,
+        num_workers: Annotated[int, Range(0, 1024)] = 2,
+        max_bad_samples: CountOrZero = 0,
         self_neighbour: bool = False,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
@@ -142,6 +144,7 @@ class EvalFeatures(FeatureData):
         max_bad_samples: undecodable pictures a set may have; they are listed in the results.
     """
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
@@ -150,10 +153,10 @@ class EvalFeatures(FeatureData):
         covariate_shards: list[str] | None = None,
         id_train_shards: str | None = None,
         cache_dir: str = FEATURES,
-        batch_size: int = 1024,
-        embed_batch_size: int = 256,
-        num_workers: int = 2,
-        max_bad_samples: int = 0,
+        batch_size: Count = 1024,
+        embed_batch_size: Annotated[int, Range(1, 65_536)] = 256,
+        num_workers: Annotated[int, Range(0, 1024)] = 2,
+        max_bad_samples: CountOrZero = 0,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         if not id_shards or not any(ood_shards.values()):

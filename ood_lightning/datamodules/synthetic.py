@@ -3,20 +3,22 @@
 from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any
 
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.datamodules.base import FeatureData, read_role
+from ood_lightning.datamodules.base import FeatureData, not_patches, read_role
 from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.datamodules.contracts import Side
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.places import FEATURES
+from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
 
 class SyntheticFeatures(FeatureData):
@@ -40,17 +42,18 @@ class SyntheticFeatures(FeatureData):
     id: Features
     synthetic: Features
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
         id_shards: str,
         synthetic_shards: str,
         cache_dir: str = FEATURES,
-        batch_size: int = 128,
-        seed: int = 0,
-        embed_batch_size: int = 256,
-        num_workers: int = 2,
-        max_bad_samples: int = 0,
+        batch_size: Count = 128,
+        seed: Seed = 0,
+        embed_batch_size: Annotated[int, Range(1, 65_536)] = 256,
+        num_workers: Annotated[int, Range(0, 1024)] = 2,
+        max_bad_samples: CountOrZero = 0,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.synthetic_shards, self.seed = id_shards, synthetic_shards, seed
@@ -78,7 +81,8 @@ class SyntheticFeatures(FeatureData):
             read_role(self.id_shards, "id", "id_shards are ID training pictures"),
             read_role(self.synthetic_shards, "ood", "synthetic_shards stand for OOD"),
         ]
-        self.id, self.synthetic = (self._read(folder) for folder in self._embedded(self.manifests))
+        folders = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
+        self.id, self.synthetic = (self._read(folder) for folder in folders)
 
     def train_on(self, sides: Sequence[Side]) -> None:
         """Let the loader show one side after the other.
@@ -94,4 +98,5 @@ class SyntheticFeatures(FeatureData):
         turn = bisect(ends, self.trainer.current_epoch)
         side = self.sides[min(turn, len(ends) - 1)]  # the last one where the epochs of all are over
         batches = EpochBatches(len(side.image), self.batch_size, self.seed)
-        return DataLoader(Rows(side.image, side.target, unit), sampler=batches, batch_size=None)
+        rows = Rows(side.image, side.target, unit if side.unit_norm else Tensor.float)
+        return DataLoader(rows, sampler=batches, batch_size=None)

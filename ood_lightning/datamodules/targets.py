@@ -1,6 +1,6 @@
 """Features of one ID set with a class for each picture, shuffled, for training a probe."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -13,6 +13,7 @@ from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.places import FEATURES
+from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
 
 class TargetFeatures(FeatureData):
@@ -31,16 +32,17 @@ class TargetFeatures(FeatureData):
 
     features: Features
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
         id_shards: str,
         cache_dir: str = FEATURES,
-        batch_size: int = 8192,
-        seed: int = 42,
-        embed_batch_size: int = 256,
-        num_workers: int = 2,
-        max_bad_samples: int = 0,
+        batch_size: Count = 8192,
+        seed: Seed = 42,
+        embed_batch_size: Annotated[int, Range(1, 65_536)] = 256,
+        num_workers: Annotated[int, Range(0, 1024)] = 2,
+        max_bad_samples: CountOrZero = 0,
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.seed = id_shards, seed

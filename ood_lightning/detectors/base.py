@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ood_lightning.errors import SettingsError
+from ood_lightning.ranges import Count, Positive, Range, Ranged, Seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ Scorer = Callable[..., "Tensor"]  # a detector's `columns`, each (B, ...), to sc
 Stream = Callable[["Tensor"], "Tensor"]
 
 
-class BaseDetector:
+class BaseDetector(Ranged):
     """What holds for both kinds of detectors. Subclasses are frozen dataclasses.
 
     What holds for every instance is a class variable in a subclass; what an option decides, a property.
@@ -65,7 +65,8 @@ class Detector(BaseDetector, ABC):
         """Columns of the test images that its scorer takes, in this order; where one is missing it is not run.
 
         `image` is unit-norm (B, D); `tower` the tower's output before the projection, (B, D_pre), not normalised;
-        `patches` (B, P, D), of length one up to float16.
+        `patches` (B, P, D), of length one up to float16; `length` (B, 1) of the image feature as the projection leaves
+        it.
         """
         return ("image",)
 
@@ -106,7 +107,7 @@ class StreamDetector(BaseDetector, ABC):
 
 
 @dataclass(frozen=True)
-class StreamProtocol:
+class StreamProtocol(Ranged):
     """How a test stream is put together: ID and OOD images of one pair of sets, mixed at random.
 
     Every pair of an ID and an OOD set, and every order, begins with a fresh stream: nothing learned from one OOD set
@@ -119,15 +120,10 @@ class StreamProtocol:
         id_per_ood: ID images per OOD image, random ones of the larger side left out; None: all images of both sets.
     """
 
-    orders: int = 3
-    seed: int = 0
-    batch_size: int = 64
-    id_per_ood: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("orders", "batch_size"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"protocol.{name} is {getattr(self, name)}, expected at least 1")
+    orders: Annotated[int, Range(1, 10_000)] = 3
+    seed: Seed = 0
+    batch_size: Count = 64
+    id_per_ood: Positive | None = None
 
     def rows(self, n_id: int, n_ood: int, order: int) -> Tensor:
         """Rows in stream order, int64; below n_id an ID image, from there on an OOD image."""

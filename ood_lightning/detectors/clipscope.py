@@ -25,6 +25,7 @@ from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines, log_mass, top_k
+from ood_lightning.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class CLIPScope(StreamDetector):
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
-    sharpness: float = 1.0
+    sharpness: Positive = 1.0
 
     def open(self, evidence: Evidence) -> Stream:
         """Counts of one for every class."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import log_mass
+from ood_lightning.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Energy(LabelDetector):
     """
 
     labels: str = "names"
-    temperature: float = 1.0
+    temperature: Positive = 1.0
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "patches": "patch features (data.encoder.extra_features: [patches])",
     "tower": "tower features (data.encoder.extra_features: [tower])",
+    "length": "lengths of image features (data.encoder.extra_features: [length])",
 }
 
 
@@ -249,7 +250,7 @@ def needed(lacking: Iterable[type[Input]], columns: Iterable[str] = ()) -> str:
 
     Args:
         lacking: kinds of input.
-        columns: `tower` or `patches`.
+        columns: `tower`, `patches` or `length`.
     """
     provided = [*(kind.how_to_provide for kind in lacking), *(COLUMNS[column] for column in columns)]
     return f"needs {' and '.join(dict.fromkeys(provided))}"

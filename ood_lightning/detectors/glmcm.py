@@ -18,6 +18,7 @@ from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.functional.confidence import local_match, log_max_softmax
 from ood_lightning.functional.similarity import cosines
+from ood_lightning.ranges import NotNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class GLMCM(Detector):
     """
 
     labels: str = "names"
-    temperature: float = 1.0
-    local_weight: float = 1.0
+    temperature: Positive = 1.0
+    local_weight: NotNegative = 1.0
 
     @property
     def columns(self) -> tuple[str, ...]:

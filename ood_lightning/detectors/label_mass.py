@@ -17,6 +17,7 @@ from torch import Tensor
 from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.similarity import log_mass
+from ood_lightning.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class LabelMass(LabelDetector):
     Args:
         labels: name of the label set.
         sharpness: times the encoder's own logit_scale. 10 is the literal reading of the paper's 'temperature 10 times
-            smaller than in pretraining'; 1 is what NegLabel and its descendants do.
+            smaller than in pretraining'; 1 is what NegLabel and its descendants do; 0.1 would be a multiplier 10 times
+            smaller, under which 79,000 negatives outweigh any match.
     """
 
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "clustermine"
-    sharpness: float = 10.0
+    sharpness: Positive = 10.0
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

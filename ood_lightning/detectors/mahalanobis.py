@@ -5,7 +5,9 @@
 Source: Lee et al., NeurIPS 2018, https://arxiv.org/abs/1807.03888; estimator of PLP's code, TMLR 2024: the unweighted
     mean of unbiased class covariances.
 Differs: on projected, unit-norm features unless `features: tower`; PLP's stored features are the tower's output before
-    the projection, and which ones ClusterMine's row used is not stated. With `labels`, classes are CLIP's own guesses.
+    the projection, its zero-shot evaluation hands the estimator logits, and which ones ClusterMine's row used is not
+    stated. A singular covariance is refused, where the code inverts what there is. With `labels`, classes are CLIP's
+    own guesses.
 Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 90.05 / 56.70 in ClusterMine's table.
 """
 
@@ -18,6 +20,7 @@ from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Inp
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import fit_gaussians, mahalanobis
 from ood_lightning.functional.similarity import top_k
+from ood_lightning.ranges import NotNegative
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Mahalanobis(Detector):
     formula = staticmethod(mahalanobis)
 
     labels: str = ""
-    ridge: float = 0.0
+    ridge: NotNegative = 0.0
     features: Literal["image", "tower"] = "image"
 
     @property

@@ -2,7 +2,8 @@
 
     S(x) = max_k softmax(c(x, y_k) / T)_k
 
-Source: Ming et al., NeurIPS 2022, https://arxiv.org/abs/2211.13445; T = 1 on raw cosines as in the authors' code.
+Source: Ming et al., NeurIPS 2022, https://arxiv.org/abs/2211.13445; T = 1 on raw cosines as in the authors' code. At
+    CLIP's own temperature, some 0.01, it is another score: the softmax that zero-shot classification takes.
 Differs: the logarithm is returned, which ranks alike; probabilities near 1 would tie in float32.
 Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 92.46 / 35.22 in ClusterMine's table.
 """
@@ -15,6 +16,7 @@ from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines
+from ood_lightning.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,15 @@ class MCM(LabelDetector):
 
     Args:
         labels: name of the label set; its negatives are not used.
-        temperature: divides raw cosines.
+        temperature: T, divides raw cosines; None: the model's own, 1 / logit_scale.
     """
 
     formula = staticmethod(log_max_softmax)  # of logits (B, K)
 
     labels: str = "names"
-    temperature: float = 1.0
+    temperature: Positive | None = 1.0
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
-        return self.formula(cosines(features, labels.positives).double() / self.temperature)
+        temperature = 1 / labels.logit_scale if self.temperature is None else self.temperature
+        return self.formula(cosines(features, labels.positives).double() / temperature)

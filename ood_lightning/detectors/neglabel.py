@@ -15,7 +15,9 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
-from ood_lightning.functional.grouping import grouped_log_odds, grouped_share_half
+from ood_lightning.functional.grouping import grouped_log_odds
+from ood_lightning.functional.half import grouped_share_half
+from ood_lightning.ranges import Count, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,15 @@ class NegLabel(LabelDetector):
         permutation_seed: of the shuffle before grouping (`seed 0` in the official code); None keeps the order.
         sharpness: times the encoder's own logit_scale.
         half: return the share itself, rounded to float16 after every step as in OpenOOD-VLM's code (`fp16` of its
-            CLIP); many images then tie at 1. Only to compare with its numbers.
+            CLIP), see functional/half.py; many images then tie at 1. Only to compare with its numbers.
     """
 
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
-    groups: int = 100
-    permutation_seed: int | None = 0
-    sharpness: float = 1.0
+    groups: Count = 100
+    permutation_seed: Seed | None = 0
+    sharpness: Positive = 1.0
     half: bool = False
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:

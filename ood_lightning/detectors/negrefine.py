@@ -8,7 +8,8 @@ over the k nearest positives i and the k nearest negatives j of each image.
 Source: Ansari et al., ICCV 2025, https://arxiv.org/abs/2507.09795, and its code. The filter of negatives belongs to the
     label set; this score runs on any label set with negatives.
 Differs: images are scored in batches, and a pair text is encoded once and kept; the published code encodes 25
-    captions for each image. Scores are those of one image at a time.
+    captions for each image. Scores are those of one image at a time. The permutation before grouping: see
+    functional/grouping.py.
 Expected: ImageNet, ViT-B/16, filtered negatives: AUROC iNaturalist 99.57, OpenImage-O 95.00, Clean 90.65, NINCO 81.92.
 """
 
@@ -25,6 +26,7 @@ from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.confidence import multi_match
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.similarity import top_k
+from ood_lightning.ranges import Count, CountOrZero, NotNegative, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class NegRefine(Detector):
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
-    groups: int = 100
-    permutation_seed: int | None = 0
-    sharpness: float = 1.0
-    k: int = 5
-    alpha: float = 2.0
-    cached_pairs: int = 200_000
+    groups: Count = 100
+    permutation_seed: Seed | None = 0
+    sharpness: Positive = 1.0
+    k: Count = 5
+    alpha: NotNegative = 2.0
+    cached_pairs: CountOrZero = 200_000
 
     def bind(self, evidence: Evidence) -> Scorer:
         """The score on the label set that `labels` names, with an empty store of pair texts."""

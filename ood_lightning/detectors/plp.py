@@ -3,8 +3,9 @@
     S(x) = max_k softmax(W (x - mean) / std + b)_k
 
 Source: Adaloglou et al., TMLR 2024, https://arxiv.org/abs/2303.05828; trained by `fit --config configs/plp.yaml`.
-Differs: the logarithm is returned, which ranks alike and does not tie at 1. On projected, unit-norm features unless
-    `features: tower`; the authors' code takes the tower's output before the projection.
+Differs: the logarithm is returned, which ranks alike; the code's MSP, the probability in float32, ties at 1. On
+    projected, unit-norm features unless `features: tower`; the code takes the tower's output before the projection.
+    What differs in the training stands in modules/probe.py.
 Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 94.45 / 27.29 in ClusterMine's table; on its mined labels
     94.20 / 27.53.
 """

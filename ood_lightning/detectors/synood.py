@@ -5,10 +5,10 @@
 where the embeddings of the negatives that are the label of at least one synthetic image are the tuned ones.
 
 Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code; trained by
-    `fit --config configs/synood.yaml` from synthetic images that the user has. The code of the inference was never
-    published: this rule is inferred from the two trainings.
-Differs: on unit-norm features, where the code feeds the adapter what leaves the projection. The log-odds of the mean
-    are returned, as in NegLabel. One set of prompts, the run's.
+    `fit --config configs/synood.yaml` from synthetic images that the user has. The code of the inference was announced
+    and is not to be had here: this rule is inferred from the two trainings, and the score is unverified.
+Differs: on unit-norm features unless `own_length`: the code feeds the adapter what leaves the projection. The log-odds
+    of the mean are returned, as in NegLabel. One set of prompts, the run's.
 Expected: ImageNet, ViT-B/16, AUROC / FPR95 on iNaturalist 99.57 / 1.57, Textures 95.29 / 22.94, near-OOD 77.6 / 71.7,
     far-OOD 96.2 / 17.1, with the authors' synthetic images; not run by us.
 """
@@ -28,6 +28,7 @@ from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.synood import Adapter, adapted_log_odds
 from ood_lightning.places import expanded
+from ood_lightning.ranges import Count, Positive, Seed
 
 STATED = frozenset({"encoder", "prompts", "labels", "supervision"})  # what a head says of itself
 TRAIN = "fit --config configs/synood.yaml"
@@ -49,15 +50,23 @@ class SynOOD(Detector):
         groups: as NegLabel's; the last `N mod groups` negatives are dropped, tuned or not. 1: no grouping.
         permutation_seed: of the shuffle before grouping; None keeps the order.
         sharpness: times the encoder's own logit_scale.
+        own_length: the head was trained on image features at the projection's own length
+            (`data.encoder.extra_features: [length]`).
     """
 
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
     head: str = ""
-    groups: int = 100
-    permutation_seed: int | None = 0
-    sharpness: float = 1.0
+    groups: Count = 100
+    permutation_seed: Seed | None = 0
+    sharpness: Positive = 1.0
+    own_length: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features of the image, and their lengths where the adapter takes them."""
+        return ("image", "length") if self.own_length else ("image",)
 
     @property
     def supervision(self) -> frozenset[str]:
@@ -73,7 +82,8 @@ class SynOOD(Detector):
         """Read the head, and put its tuned negatives in the place of the label set's.
 
         Raises:
-            SettingsError: if the file is no head, or one of another encoder, other prompts or other labels.
+            SettingsError: if the file is no head, or one of another encoder, other prompts, other labels or features
+                of another length.
         """
         tensors, made = self._read()
 
@@ -85,6 +95,9 @@ class SynOOD(Detector):
                     f"{self.head} was trained with {what} {str(made[what])[:16]}, the run has {str(value)[:16]} (label "
                     f"set {self.labels!r}): name in both the same encoder, prompts and labels, or train again"
                 )
+
+        if bool(made.get("own_length")) != self.own_length:
+            raise SettingsError(f"{self.head} was trained with own_length {not self.own_length}: say the same here")
 
         labels = ready.features
         *parts, used, tuned = (tensors[name].to(labels.negatives.device) for name in HEAD)
@@ -102,15 +115,18 @@ class SynOOD(Detector):
         negatives = labels.negatives.clone()
         negatives[used] = tuned.to(negatives.dtype)
 
-        return lambda features: adapted_log_odds(
-            features.float(),
-            labels.positives,
-            negatives,
-            adapter,
-            self.sharpness * labels.logit_scale,
-            self.groups,
-            self.permutation_seed,
-        )
+        def score(features: Tensor, length: Tensor | float = 1.0) -> Tensor:
+            return adapted_log_odds(
+                features.float() * length,
+                labels.positives,
+                negatives,
+                adapter,
+                self.sharpness * labels.logit_scale,
+                self.groups,
+                self.permutation_seed,
+            )
+
+        return score
 
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors of the head, and the metadata that says what it was made from."""

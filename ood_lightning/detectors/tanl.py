@@ -3,6 +3,8 @@
     a_j    = mean over OOD of p_j - mean over ID of p_j,   p = softmax over all positives and negatives
     S(x)   = mean over k = g, 2g, ..., B of  sum_P exp(s c) / ( sum_P exp(s c) + sum of the k most activated exp(s c) )
 
+where g does not divide B, the last k is B all the same.
+
 Each batch gets a provisional score from queues of earlier confident images. An Otsu threshold t on the scores so far
 parts it: above t + gap (1 - t) is ID, below t - gap t is OOD. From these images and the queues (weight `history`) the
 negatives are ranked again, the batch is scored, and its confident images join the queues. At first the ID queue holds
@@ -10,13 +12,15 @@ the positives' texts and the OOD queue 15 images of noise in [0, 1], encoded wit
 scores of both are among those that the threshold is computed from. So scores depend on order and size of the batches.
 
 Source: Activation Matters, 2026, https://arxiv.org/abs/2603.25250, and its code.
-Differs: the log-odds of S are returned, strictly monotone in S; noise and orders are drawn on the CPU.
+Differs: the log-odds of S are returned, strictly monotone in S. Sums are float64; the code has image features, logits
+    and the last score in float16, and takes only activations and the provisional score from float32. Noise and the two
+    first orders are drawn on the CPU by `seed`; the code draws them unseeded, the orders on the CPU too.
 Expected: ImageNet, mean FPR95 over iNaturalist, SUN, Places, Textures 9.8, with the whole corpus (about 69,500 words)
     as negatives.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +31,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import mean_share_log_odds
 from ood_lightning.functional.similarity import cosines
 from ood_lightning.functional.tanl import noise_images, otsu_threshold
+from ood_lightning.ranges import Count, CountOrZero, Positive, Range, Seed, Share
 
 NOISE_OF_A_KIND = 3
 _PIECE = 256  # texts whose logits over all negatives are held at once
@@ -41,7 +46,9 @@ class TANL(StreamDetector):
     Args:
         labels: name of a label set with negatives; the paper uses a whole corpus.
         sharpness: times the encoder's own logit_scale.
-        count: B, the number of negatives in a score; all of them where there are fewer.
+        count: B, the number of negatives in a score. Where there are fewer, every prefix beyond the last negative is
+            that of all negatives, counted as often as it would have come: with 60 negatives, `count` 100 and `step` 1,
+            the prefix of all 60 stands 41 times in the mean, as in the code.
         step: g, from one prefix to the next, at most `count`; 0: one prefix of all B. The code's script tries 2, 1
             and 0.
         gap: width of the band around the threshold whose images join no queue, from 0 (no band) to 1 (all shares).
@@ -54,23 +61,19 @@ class TANL(StreamDetector):
     needs_negatives: ClassVar[bool] = True
 
     labels: str = "neglabel"
-    sharpness: float = 1.0
-    count: int = 1000
-    step: int = 1
-    gap: float = 0.5
-    history: float = 0.0
-    queue: int = 300
-    scores: int = 20_000
-    seed: int = 0
+    sharpness: Positive = 1.0
+    count: Annotated[int, Range(1, 1_000_000)] = 1000
+    step: CountOrZero = 1
+    gap: Share = 0.5
+    history: Share = 0.0
+    queue: Count = 300
+    scores: Count = 20_000
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        are_counts = min(self.count, self.queue, self.scores) >= 1 and 0 <= self.step <= self.count
-        if not (are_counts and 0 <= self.gap <= 1 and 0 <= self.history <= 1):
-            raise SettingsError(
-                f"TANL has count {self.count}, queue {self.queue}, scores {self.scores}, step {self.step}, gap "
-                f"{self.gap}, history {self.history}: expected at least 1 of the first three, a step from 0 to count, "
-                f"and the last two in [0, 1]"
-            )
+        super().__post_init__()
+        if self.step > self.count:
+            raise SettingsError(f"TANL: step is {self.step}, expected 0 to count, which is {self.count}")
 
     def open(self, evidence: Evidence) -> Stream:
         """Queues that hold the positives' texts and noise."""
@@ -91,7 +94,9 @@ class Activations:
     def __init__(self, settings: TANL, labels: LabelFeatures, noise: Tensor) -> None:
         self.settings, self.labels = settings, labels
         self.scale = settings.sharpness * labels.logit_scale
-        self.count = min(settings.count, len(labels.negatives))
+        ends = range(settings.step, settings.count, settings.step) if settings.step else []
+        prefixes = torch.tensor([*ends, settings.count], device=labels.negatives.device)
+        self.prefixes = prefixes.clamp(max=len(labels.negatives))  # lengths k
 
         draw = torch.Generator().manual_seed(settings.seed)
         texts, noise = (
@@ -140,10 +145,9 @@ class Activations:
 
     def _log_odds(self, mass: Tensor, logits: Tensor, activated: Tensor) -> Tensor:
         """Log-odds of S, shape (b,), with the negatives ranked by their activation (N,)."""
-        chosen = activated.argsort(descending=True, stable=True)[: self.count]
-        prefixes = logits[:, chosen].logcumsumexp(dim=1)  # of the 1, 2, ... most activated negatives, (b, B)
-        step = min(self.settings.step, self.count) or self.count
-        return mean_share_log_odds(mass[:, None] - prefixes[:, step - 1 :: step])
+        chosen = activated.argsort(descending=True, stable=True)[: self.prefixes[-1]]
+        masses = logits[:, chosen].logcumsumexp(dim=1)  # of the 1, 2, ... most activated negatives, (b, B)
+        return mean_share_log_odds(mass[:, None] - masses[:, self.prefixes - 1])
 
 
 def _mean(activations: Tensor) -> Tensor:

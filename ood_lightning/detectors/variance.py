@@ -18,7 +18,7 @@ class Variance(MCM):
 
     Args:
         labels: name of the label set; its negatives are not used.
-        temperature: T, divides raw cosines.
+        temperature: T, divides raw cosines; None: the model's own, 1 / logit_scale.
     """
 
     formula = staticmethod(softmax_variance)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ood_lightning.errors import EncoderError
+from ood_lightning.ranges import Ranged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-Column = Literal["tower", "patches"]
+Column = Literal["tower", "patches", "length"]
 BLANK = "$"  # of texts that hold a vector
 
 
-class Encoder(ABC):
+class Encoder(Ranged, ABC):
     """A frozen image-text pair of towers. Building one is cheap; :meth:`load` brings the weights.
 
     Attributes:
@@ -102,7 +103,8 @@ class Encoder(ABC):
         Args:
             image: pictures (B, 3, H, W).
             extra_features: `tower`, the pooled output before the visual projection, not normalised, (B, D_pre);
-                `patches`, unit-norm local features in the joint space, (B, P, D).
+                `patches`, unit-norm local features in the joint space, (B, P, D); `length` of the image feature as the
+                projection leaves it, (B, 1).
 
         Raises:
             EncoderError: if the encoder has no such column.

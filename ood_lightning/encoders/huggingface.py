@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
@@ -26,6 +26,7 @@ from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded
+from ood_lightning.ranges import Range
 
 READ = {".json", ".txt", ".model", ".safetensors"}  # files of a folder that can change features
 
@@ -55,7 +56,7 @@ class HuggingFace(Encoder):
     revision: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: Literal["float16", "float32"] = "float16"
-    text_batch: int = 512
+    text_batch: Annotated[int, Range(1, 65_536)] = 512
     cache_dir: str | None = None
 
     @property

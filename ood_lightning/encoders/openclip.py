@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import open_clip
 import torch
@@ -26,6 +26,7 @@ from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import unit
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded, locate
+from ood_lightning.ranges import Range
 
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
@@ -64,7 +65,7 @@ class OpenClip(Encoder):
     pretrained: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     feature_dtype: Literal["float16", "float32"] = "float16"
-    text_batch: int = 512
+    text_batch: Annotated[int, Range(1, 65_536)] = 512
     cache_dir: str | None = None
     extra_features: tuple[Column, ...] = ()
     preprocess: Preset = "model"
@@ -194,21 +195,26 @@ class OpenClip(Encoder):
         return float(scale.exp()) if scale.dtype.itemsize == 4 else self.in_fp32().logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
+        return unit(self._projected(image))
+
+    def _projected(self, image: Tensor) -> Tensor:
+        """Image features of any length, (B, D) float32."""
         model = self._towers.model
         device = next(model.parameters()).device
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
         dtype = open_clip.get_input_dtype(self.precision) or torch.float32
 
         with torch.inference_mode(), self._precision_errors():
-            return unit(model.encode_image(image.to(device, dtype)).float())
+            return cast(Tensor, model.encode_image(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
-        with capture_intermediate(self._towers.model.visual, extra_features, self.name) as captured:
-            columns = {"image": self.encode_image(image)}
+        inside = [name for name in extra_features if name != "length"]  # of the tower
+        with capture_intermediate(self._towers.model.visual, inside, self.name) as captured:
+            projected = self._projected(image)
 
-        return columns | {
-            name: unit(captured[name]) if name == "patches" else captured[name].float() for name in extra_features
-        }
+        columns = {"image": unit(projected), "length": projected.norm(dim=1, keepdim=True)}
+        columns |= {name: unit(captured[name]) if name == "patches" else captured[name].float() for name in inside}
+        return {name: columns[name] for name in ("image", *extra_features)}
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
         model, _, tokenizer = self._towers

@@ -12,13 +12,14 @@ from typing import Literal, NamedTuple
 
 from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import Question
+from ood_lightning.ranges import Count, Ranged
 
 Reason = Literal["kept", "proper noun", "the same", "subcategory", "too short", "repeated"]
 MIN_LENGTH = 3  # characters of a cleaned word; shorter ones are dropped
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(Ranged):
     """What NegFilter does with words; the defaults are the paper's.
 
     Args:
@@ -31,14 +32,13 @@ class Rules:
             of the round are answered, `no` counts it as a no, as the paper's code does.
     """
 
-    nearest: int = 10
+    nearest: Count = 10
     cleaned: bool = True
     hash_order: bool = False
     unclear: Literal["stop", "no"] = "stop"
 
     def __post_init__(self) -> None:
-        if self.nearest < 1:
-            raise SettingsError(f"nearest is {self.nearest}: expected at least one ID name to compare a word with")
+        super().__post_init__()
         if self.unclear not in ("stop", "no"):
             raise SettingsError(f"unclear is {self.unclear!r}: expected 'stop' or 'no'")
 

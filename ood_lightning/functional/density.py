@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.similarity import top_k
+from ood_lightning.functional.similarity import log_mass, top_k
 
 
 class Gaussians(NamedTuple):
@@ -131,8 +131,34 @@ def nearest_neighbours(features: Tensor, bank: Tensor, k: int = 1, temperature: 
     """
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}, expected above 0")
+    if k == len(bank):  # in blocks: all cosines of a batch to ImageNet would not fit
+        return log_mass(features, bank, 1 / temperature) - math.log(k)
 
     return (top_k(features, bank, k).values / temperature).logsumexp(dim=1) - math.log(k)
+
+
+def kth_neighbour(features: Tensor, bank: Tensor, k: int) -> Tensor:
+    """Negated Euclidean distance to the k-th nearest ID feature, ``- sqrt(2 - 2 cosine_k)``.
+
+    Args:
+        features: unit vectors, shape (B, D).
+        bank: unit vectors of ID images, shape (n, D).
+        k: which neighbour, from 1 to n.
+
+    Returns:
+        float64, shape (B,), in [-2, 0]; higher = more in-distribution.
+
+    Raises:
+        ValueError: if k exceeds the bank.
+
+    Source: Sun et al., ICML 2022, https://arxiv.org/abs/2204.06507.
+
+    Example:
+        >>> kth_neighbour(torch.eye(2)[:1], torch.eye(2), k=2)
+        tensor([-1.4142], dtype=torch.float64)
+    """
+    last = -top_k(-features, bank, 1).values[:, 0] if k == len(bank) else top_k(features, bank, k).values[:, -1]
+    return -(2 - 2 * last).clamp_min(0).sqrt()
 
 
 def _nearest(features: Tensor, fitted: Gaussians) -> Tensor:

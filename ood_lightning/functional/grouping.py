@@ -31,50 +31,13 @@ def grouped_log_odds(
         SettingsError: if groups is not in 1..N.
 
     Source: Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078.
-    Differs: the permutation is drawn on the CPU (the official code's on the GPU, another stream of numbers), and the
-        positives' mass is computed once, not once per group.
+    Differs: the permutation is drawn on the CPU, as in OpenOOD-VLM; the codes of NegLabel, CSP and NegRefine draw it on
+        the GPU, another stream of numbers. The positives' mass is computed once, not once per group. One group is
+        equation 1; NegLabel's own code has no softmax there.
     """
     members = group_members(len(negatives), groups, permutation_seed).to(features.device)
     odds = log_mass(features, positives, scale)[:, None] - log_masses(features, negatives, scale, groups=members)
     return mean_share_log_odds(odds)
-
-
-def grouped_share_half(
-    features: Tensor, positives: Tensor, negatives: Tensor, scale: float, groups: int, permutation_seed: int | None
-) -> Tensor:
-    """The mean share itself, rounded to float16 after every step. Only to compare with codes that run so.
-
-    Above 1/2 the result moves in steps of 2^-11, and it is 1 once the log-odds pass about 8.3: many images tie, and an
-    AUROC of them is another number.
-
-    Args:
-        features: as :func:`grouped_log_odds`, and so are the others.
-        positives: shape (P, D).
-        negatives: shape (N, D).
-        scale: multiplier of the cosines.
-        groups: G.
-        permutation_seed: of the shuffle before grouping.
-
-    Returns:
-        In [0, 1], each value one of float16, float64, shape (B,).
-
-    Source: OpenOOD-VLM, https://github.com/YBZh/OpenOOD-VLM, where NegLabel and AdaNeg run so.
-    Differs: sums are taken in float32 and rounded afterwards, as GPUs do, so all devices agree to one step of 2^-11.
-    """
-    members = group_members(len(negatives), groups, permutation_seed).to(features.device)  # (G, n)
-    features = _half(features)
-    positive_logits, negative_logits = (  # (B, P) and (B, N)
-        _half(scale * _half(features @ _half(texts).T)) for texts in (positives, negatives)
-    )
-
-    logits = (torch.cat([positive_logits, negative_logits[:, rows]], dim=1) for rows in members)  # (B, P + n)
-    shares = [_half(of_group.softmax(dim=1))[:, : len(positives)].sum(dim=1) for of_group in logits]
-    return _half(_half(torch.stack(shares)).mean(dim=0)).double()
-
-
-def _half(values: Tensor) -> Tensor:
-    """Rounded to float16, held in float32."""
-    return values.half().float()
 
 
 def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:

@@ -1,6 +1,7 @@
 """SynOOD: an adapter of image features and tuned negatives, both learned from synthetic OOD images.
 
-Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code, which leaves out the inference.
+Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code; that of the inference, which the authors
+have announced, was not to be had here.
 """
 
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def image_side_loss(features: Tensor, classes: Tensor, texts: Tensor, adapter: A
     """Cross-entropy of re-normalised adapted features against fixed texts, in nats, averaged over the batch.
 
     Args:
-        features: unit features of ID and synthetic images, shape ``(B, D)``.
+        features: of ID and synthetic images, unit or at the projection's own length, shape ``(B, D)``.
         classes: rows of ``texts``, int64, shape ``(B,)``.
         texts: unit features of the ID names, then of the used negatives, shape ``(P + U, D)``.
         adapter: what is trained.
@@ -116,7 +117,7 @@ def adapted_log_odds(
     """NegLabel's grouped score, :func:`grouped_log_odds`, of adapted features against tuned negatives.
 
     Args:
-        features: unit image features, shape ``(B, D)``.
+        features: image features, of the length that the adapter was trained on, shape ``(B, D)``.
         positives: unit text features, shape ``(P, D)``.
         negatives: text features, tuned or not, shape ``(N, D)``; normalised here.
         adapter: of the image features, which are normalised again after it.

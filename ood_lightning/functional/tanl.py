@@ -55,6 +55,7 @@ def otsu_threshold(scores: Tensor, steps: int = 100) -> float:
         the middle one of them.
 
     Source: Otsu, IEEE Trans. SMC 1979; the grid and the tie as in TANL's code.
+    Differs: a score that equals a candidate is in the lower part, in TANL's code in the upper one.
 
     Example:
         >>> otsu_threshold(torch.tensor([0.1, 0.1, 0.7]))

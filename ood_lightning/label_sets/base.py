@@ -25,6 +25,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from ood_lightning.ranges import Ranged
+
 if TYPE_CHECKING:
     from ood_lightning.corpora.prompts import Prompts
     from ood_lightning.corpora.words import Corpus
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
-class LabelSource(ABC):
+class LabelSource(Ranged, ABC):
     """Something that makes or reads a label set. Subclasses are frozen dataclasses, chosen by class path."""
 
     @property

@@ -29,6 +29,7 @@ from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.negatives import rest_of
 from ood_lightning.label_sets.training_images import IDTrainingSet, nearest_words
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.ranges import Count, Seed
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class InterNegNegatives(NamesSource):
         pseudo_labels: name each training image by its nearest name, and do without its label.
     """
 
-    count: int = 2000
-    shots: int = 16
-    seed: int = 0
+    count: Count = 2000
+    shots: Count = 16
+    seed: Seed = 0
     pseudo_labels: bool = False
 
     @property

@@ -1,14 +1,14 @@
 """Label sets as the official codes of NegLabel, CSP and OpenOOD-VLM select them, and ClusterMine's control."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs
-from ood_lightning.errors import check_shares
 from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.negatives import augment, mine_by_part
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.ranges import Count, Range
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class NegLabelNegatives(NamesSource):
 
     Source: the official code of Jiang et al., ICLR 2024, https://arxiv.org/abs/2403.20078. `count: 10000,
         interpolate: false, without_names: true, adjectives_first: true` is that of OpenOOD-VLM (AdaNeg, InterNeg).
+    Differs: words keep the corpus's order, the codes take that of the file system; a word that is a noun and an
+        adjective is what the corpus says, in NegLabel's code what the first file says.
 
     Args:
         names: a set with a manifest, a text file with one name a line, or a label set, whose positives are taken; None:
@@ -32,16 +34,13 @@ class NegLabelNegatives(NamesSource):
 
     method: ClassVar[str] = "NegLabel, by part of speech"
 
-    share: float = 0.15
-    count: int | None = None
-    quantile: float = 0.95
+    share: Annotated[float, Range(0, 1, True)] = 0.15
+    count: Count | None = None
+    quantile: Annotated[float, Range(0, 1, True)] = 0.95
     interpolate: bool = True
-    same_cosine: float | None = None
+    same_cosine: Annotated[float, Range(-1, 1)] | None = None
     without_names: bool = False
     adjectives_first: bool = False
-
-    def __post_init__(self) -> None:
-        check_shares(share=self.share, quantile=self.quantile)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the nouns and the adjectives."""
@@ -58,14 +57,15 @@ class CSPNegatives(NegLabelNegatives):
     """The same on CSP's pool, nouns and phrases for adjectives, where near-synonyms of a name are pushed to the end.
 
     The pool is a corpus: :class:`ood_lightning.corpora.conjugated.Conjugated`. With `without_names` these are the
-    candidates that NegRefine's filter begins with.
+    candidates that NegRefine's filter begins with; its code takes only nouns that are names out, here phrases that are
+    names go too (a name has to end in one of the 14 nouns for that).
 
     Source: the official code of Chen et al., NeurIPS 2024, https://arxiv.org/abs/2410.08611.
     """
 
     method: ClassVar[str] = "CSP"
 
-    same_cosine: float | None = 0.95
+    same_cosine: Annotated[float, Range(-1, 1)] | None = 0.95
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class AugmentedNames(NamesSource):
         count: words that are added, by their largest cosine to a name.
     """
 
-    count: int = 500
+    count: Count = 500
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""

@@ -2,6 +2,7 @@
 
 Source: Adaloglou et al., WACV 2026, https://arxiv.org/abs/2511.07068, section 3: positives are the words of the corpus
 that are the top match of at least M images (M = 100 on ImageNet).
+Differs: of equally near words the earlier one of the corpus is the top match, which the paper leaves open.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ood_lightning.functional.votes import counts
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.training_images import IDTrainingSet
 from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class PosMine(LabelSource):
 
     required_inputs: ClassVar[frozenset[type[Input]]] = frozenset({IDTrainingSet})
 
-    min_images: int = 100
-    max_positives: int | None = None
+    min_images: Count = 100
+    max_positives: Count | None = None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Count the votes of all images."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.class_names import read_names
-from ood_lightning.errors import LabelSetError, SettingsError, check_shares
+from ood_lightning.errors import LabelSetError, SettingsError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.initial_positives import NamesSource
 from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import locate
+from ood_lightning.ranges import Count, CountOrZero, Range
 from ood_lightning.spelling import folded
 
 if TYPE_CHECKING:
@@ -187,11 +188,8 @@ class MinedNegatives(NamesSource):
         quantile: of a word's cosines to the names.
     """
 
-    count: int = 10_000
-    quantile: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_shares(quantile=self.quantile)
+    count: Count = 10_000
+    quantile: Annotated[float, Range(0, 1, True)] = 0.95
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
@@ -228,13 +226,10 @@ class CLIPScopeNegatives(NamesSource):
         mining_prompts: around the words while they are ranked, `the {}` in the code; None: the prompts of scoring.
     """
 
-    farthest: int = 5000
-    nearest: int = 5000
-    share: float = 0.05
+    farthest: CountOrZero = 5000
+    nearest: CountOrZero = 5000
+    share: Annotated[float, Range(0, 1, True)] = 0.05
     mining_prompts: Prompts | None = None
-
-    def __post_init__(self) -> None:
-        check_shares(share=self.share)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus, keep both ends."""

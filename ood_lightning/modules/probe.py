@@ -2,7 +2,10 @@
 
 Source: Adaloglou et al., TMLR 2024, https://arxiv.org/abs/2303.05828, and its code.
 Differs: on projected, unit-norm features unless `features: tower`, which the code takes. The code's linear scaling
-    of the learning rate is overwritten in every step and has no effect; here it is left out.
+    of the learning rate is overwritten in every step and has no effect; here it is left out. The rate has its peak for
+    one step and ends at 0; the code's has it for two and ends a step short of 0 (`functional.temi.warmup_cosine`). A
+    constant dimension stays 0, the code divides it by 0. Prompts are the run's, the code's are in
+    `configs/prompts/ming5.yaml`.
 """
 
 from typing import Any, Literal
@@ -24,6 +27,7 @@ from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
+from ood_lightning.ranges import NotNegative, Positive, Seed, in_range
 
 
 class ProbeModule(LabelSetTraining):
@@ -46,15 +50,16 @@ class ProbeModule(LabelSetTraining):
     feature_mean: Tensor
     feature_std: Tensor
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
         corpus: Corpus,
         label_set: LabelSource | str,
         prompts: Prompts = Prompts(),  # noqa: B008
-        lr: float = 1e-3,
-        weight_decay: float = 1e-3,
-        seed: int = 42,
+        lr: Positive = 1e-3,
+        weight_decay: NotNegative = 1e-3,
+        seed: Seed = 42,
         cache_dir: str = FEATURES,
         features: Literal["image", "tower"] = "image",
         names_check: NamesCheck = "refuse",

@@ -1,13 +1,14 @@
 """SynOOD's two trainings on stored features: an adapter of image features, then the embeddings of used negatives.
 
 Source: Li et al., ICCV 2025, https://arxiv.org/abs/2507.10225, and its code; the synthetic pictures are given.
-Differs: on unit-norm image features, where the code's are as the projection leaves them, unnormalised and longer.
-    Before it is trained, the adapter's part of the sum therefore hides the feature: on the built-in pictures some 150
-    steps passed until held-out ID pictures were named as well as without it; ten times longer features began higher and
-    ended alike. 50 ID and 50 synthetic pictures of each of 1,000 classes are 2,300 steps in 3 epochs: a small set needs
-    more `image_epochs`. One set of prompts for names and negatives, the run's; the code takes `a nice {}` for names.
-    Negatives of several templates begin as their ensemble's unit vector times the mean length of its sentences. All ID
-    pictures of the given set are shown; the code takes 50 a class.
+Differs: on unit-norm image features unless `own_length`; the code's are as the projection leaves them, some ten times
+    longer. Before it is trained, the adapter's part of the sum therefore hides a unit-norm feature: on the built-in
+    pictures some 150 steps passed until held-out ID pictures were named as well as without it; ten times longer
+    features began higher and ended alike. 50 ID and 50 synthetic pictures of each of 1,000 classes are 2,300 steps in
+    3 epochs: a small set needs more `image_epochs`. One set of prompts for names and negatives, the run's; the code
+    takes `a nice {}` for names. Negatives of several templates begin as their ensemble's unit vector times the mean
+    length of its sentences, in float32, where the code tunes them in the tower's float16. All ID pictures of the given
+    set are shown; the code takes 50 a class.
 """
 
 from typing import Any, Literal, cast
@@ -18,11 +19,11 @@ from torch import Tensor, nn
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.features import FeatureSet
+from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.datamodules.contracts import Side, SyntheticData, data_of
 from ood_lightning.detectors.synood import texts_sha256
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.synood import Adapter, image_side_loss, nearest_used, text_side_loss
 from ood_lightning.functional.temi import cosine
@@ -32,6 +33,7 @@ from ood_lightning.label_sets.training_images import nearest_words
 from ood_lightning.modules.label_set_training import LabelSetTraining, Trained
 from ood_lightning.places import FEATURES
 from ood_lightning.progress import bar
+from ood_lightning.ranges import Count, NotNegative, Positive, Seed, in_range
 
 BLOCK = 8192  # pictures that are labelled at once
 
@@ -56,10 +58,13 @@ class SynOODModule(LabelSetTraining):
         seed: of the adapter's initial weights.
         cache_dir: folder of all features.
         names_check: what to do where the label set is given names that are not those of the ID set's manifest.
+        own_length: show the adapter image features at the projection's own length, as the code does
+            (`data.encoder.extra_features: [length]`); the detector then says so too. The text side is shown unit ones.
     """
 
     texts: Tensor  # (P + used negatives, D), unit-norm; classes of the image side
 
+    @in_range
     def __init__(
         self,
         encoder: Encoder,
@@ -67,31 +72,36 @@ class SynOODModule(LabelSetTraining):
         label_set: LabelSource | str,
         prompts: Prompts = Prompts(),  # noqa: B008
         id_targets: Literal["labels", "pseudo_labels"] = "labels",
-        image_epochs: int = 3,
-        text_epochs: int = 5,
-        image_lr: float = 1e-3,
-        image_min_lr: float = 1e-5,
-        text_lr: float = 2e-2,
-        weight_decay: float = 1e-5,
-        seed: int = 0,
+        image_epochs: Count = 3,
+        text_epochs: Count = 5,
+        image_lr: Positive = 1e-3,
+        image_min_lr: NotNegative = 1e-5,
+        text_lr: Positive = 2e-2,
+        weight_decay: NotNegative = 1e-5,
+        seed: Seed = 0,
         cache_dir: str = FEATURES,
         names_check: NamesCheck = "refuse",
+        own_length: bool = False,
     ) -> None:
         super().__init__(encoder, corpus, label_set, prompts, cache_dir, names_check)
+        self.own_length = own_length
         self.id_targets, self.image_epochs, self.text_epochs = id_targets, image_epochs, text_epochs
         self.image_lr, self.image_min_lr, self.text_lr = image_lr, image_min_lr, text_lr
         self.weight_decay, self.seed = weight_decay, seed
         self.automatic_optimization = False  # two optimisers, one after the other
-        check_least(1, image_epochs=image_epochs, text_epochs=text_epochs)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         rates = ("image_lr", "image_min_lr", "text_lr", "weight_decay")
-        return {name: getattr(self, name) for name in ("id_targets", "image_epochs", "text_epochs", *rates, "seed")}
+        others = ("id_targets", "image_epochs", "text_epochs", "seed")
+        # None as in checkpoints from before it could be chosen
+        return {name: getattr(self, name) for name in (*others, *rates)} | {"own_length": self.own_length or None}
 
     def prepare_data(self) -> None:
-        """Check the Trainer's settings; Lightning calls this before pictures are embedded."""
+        """Check the settings; Lightning calls this before pictures are embedded."""
+        if self.own_length and "length" not in self.encoder.extra_features:
+            raise SettingsError("own_length reads the lengths of features: give data.encoder.extra_features: [length]")
         epochs = self.image_epochs + self.text_epochs
         if self.trainer.max_epochs != epochs:
             raise SettingsError(
@@ -121,7 +131,10 @@ class SynOODModule(LabelSetTraining):
 
         # classes of the image side: P names, then the used negatives
         classes = torch.cat([self._id_classes(id_set, positives), len(positives) + of_used])
-        image_side = Side(self.image_epochs, torch.cat([data.id.image, synthetic]), classes)
+        image = torch.cat([data.id.image, synthetic])
+        if self.own_length:
+            image = unit(image) * torch.cat([_lengths(one) for one in (data.id, data.synthetic)])
+        image_side = Side(self.image_epochs, image, classes, unit_norm=not self.own_length)
         data.train_on([image_side, Side(self.text_epochs, synthetic, of_used)])
 
         start = negatives[self.used.to(device)]
@@ -208,8 +221,14 @@ class SynOODModule(LabelSetTraining):
             "prompts": self.prompts.fingerprint,
             "labels": texts_sha256(self.label_set.words, self.negatives),
             "supervision": [*labels, "id_images", "synthetic_ood"],
+            "own_length": self.own_length,
             "id_set": f"{id_set.name}-{id_set.fingerprint}",
             "synthetic_set": f"{synthetic.name}-{synthetic.fingerprint}",
         }
         tensors = {**self.adapter, "used": self.used, "tuned": self.tuned}
         return Trained(tensors, provenance, f"head with {len(self.used)} tuned negatives")
+
+
+def _lengths(features: Features) -> Tensor:
+    """Of the image features, (n, 1)."""
+    return features.columns["length"].rows(0, len(features))

@@ -2,7 +2,10 @@
 
 Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896, and its code; ClusterMine uses it unchanged.
 Differs: gradients and cluster priors are summed over fixed slices of each batch in a fixed order, so that any number of
-processes trains the same heads to the last bit.
+processes trains the same heads to the last bit. Rate and momentum reach their ends one step earlier than in the code,
+and the rate has its peak once, not twice (functional/temi.py); the warm-up of the teacher's temperature, there from
+0.1 to 0.1, is left out; one head alone trains too. Defaults are its README's CIFAR-10 recipe with ClusterMine's 50
+heads, on standardised features.
 
 One step, with B = 1,024 pairs, S = 8 slices and R = 2 processes. Each process has S / R = 4 slices, of 128 pairs each:
 
@@ -18,7 +21,7 @@ process alone adds its 8 slices in the same order. Addition of floats depends on
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import lightning.pytorch as L
 import torch
@@ -28,8 +31,10 @@ from ood_lightning.clustering.heads import TEMIHeads
 from ood_lightning.datamodules.contracts import PairData, data_of
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import cosine, head_losses, tree_sum, updated_prior, warmup_cosine
+from ood_lightning.ranges import Count, CountOrZero, NotNegative, Positive, Range, Seed, Share, in_range
 
 ASSIGN_BLOCK = 4096  # fixed, so that an image's cluster does not depend on how many are assigned together
+MOST_NUMBERS = 2**32  # of all heads: 86 GB of weights, averages, gradients and AdamW's two moments
 REFERENCE_BATCH = 256  # learning rates are given for this batch size
 
 
@@ -60,26 +65,34 @@ class TEMIModule(L.LightningModule):
     feature_mean: Tensor  # (D,)
     feature_std: Tensor  # (D,)
 
+    @in_range
     def __init__(
         self,
-        n_clusters: int,
-        n_heads: int = 50,
-        beta: float = 0.6,
-        lr: float = 1e-4,
-        min_lr: float = 1e-4,
-        warmup_epochs: int = 20,
-        weight_decay: float = 1e-4,
-        teacher_momentum: float = 0.996,
-        max_teacher_momentum: float = 0.996,
-        student_temperature: float = 0.1,
-        teacher_temperature: float = 0.1,
+        n_clusters: Annotated[int, Range(1, 1_000_000)],
+        n_heads: Annotated[int, Range(1, 10_000)] = 50,
+        beta: Positive = 0.6,
+        lr: Positive = 1e-4,
+        min_lr: NotNegative = 1e-4,
+        warmup_epochs: CountOrZero = 20,
+        weight_decay: NotNegative = 1e-4,
+        teacher_momentum: Share = 0.996,
+        max_teacher_momentum: Share = 0.996,
+        student_temperature: Positive = 0.1,
+        teacher_temperature: Positive = 0.1,
         standardise: bool = True,
-        hidden: int = 512,
-        bottleneck: int = 256,
-        seed: int = 0,
-        slices: int = 8,
+        hidden: Annotated[int, Range(1, 65_536)] = 512,
+        bottleneck: Annotated[int, Range(1, 65_536)] = 256,
+        seed: Seed = 0,
+        slices: Count = 8,
     ) -> None:
         super().__init__()
+        numbers = n_heads * bottleneck * (hidden + n_clusters)
+        if numbers > MOST_NUMBERS:
+            raise SettingsError(
+                f"TEMIModule: {n_heads} heads of {n_clusters} clusters, {hidden} hidden and {bottleneck} bottleneck "
+                f"units hold {numbers:,} numbers, expected {MOST_NUMBERS:,} or fewer: training holds five of each"
+            )
+
         # under the CLI the link to data.encoder would put the encoder object here, which no checkpoint may hold
         self.save_hyperparameters(ignore=["encoder"])
         self.hp: Any = self.hparams

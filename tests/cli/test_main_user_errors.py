@@ -187,8 +187,8 @@ MCM, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.label_mass.LabelMass"
         ),
         (lambda s: model(s)["corpus"]["init_args"].update(path="none.txt"), r"word file none\.txt does not exist"),
         (lambda s: data(s)["id_shards"].append("gs://x/y.tar"), r"For gs: write a command that"),
-        (lambda s: data(s).update(num_workers=-1), r"num_workers is -1: expected 0 or more"),
-        (lambda s: data(s).update(embed_batch_size=0), r"embed_batch_size is 0: expected 1 or more"),
+        (lambda s: data(s).update(num_workers=-1), r"EvalFeatures: num_workers is -1, expected 0 to 1,024"),
+        (lambda s: data(s).update(embed_batch_size=0), r"EvalFeatures: embed_batch_size is 0, expected 1 to 65,536"),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(change: Change, words: str, eval_yaml: Path, refused: Callable[..., None]):

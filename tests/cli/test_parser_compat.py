@@ -32,7 +32,7 @@ NOUNS = "dog cat horse tree river stone chair table lamp house green road sky cl
 
 
 def test_every_preset_of_an_evaluation_is_tried_here():
-    assert {path.stem for path in COMPAT.glob("*.yaml")} == {*RUNS, "temi"}
+    assert {path.stem for path in COMPAT.glob("*.yaml")} == {*RUNS, "temi", "synood"}
 
 
 @pytest.fixture

@@ -72,14 +72,17 @@ def proxy(d: AdaNeg, h: list[float], members: list[list[float]]) -> list[float]:
 
 
 def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -> tuple[list[float], dict[int, int]]:
-    """S itself, as the official code goes: slot by slot, with a pointer that starts at 1."""
+    """S itself, as the official code goes: slot by slot, with a pointer that starts at 1.
+
+    Negatives that no group holds, the last ones, have slots as well.
+    """
     p = len(labels.positives)
     kept = len(labels.negatives) - len(labels.negatives) % d.groups
     order = list(range(kept))
     if d.permutation_seed is not None:
         order = torch.randperm(kept, generator=torch.Generator().manual_seed(d.permutation_seed)).tolist()
 
-    texts = torch.cat([labels.positives, labels.negatives[:kept]]).double().tolist()
+    texts = torch.cat([labels.positives, labels.negatives]).double().tolist()
     memory = [[text] + [[0.0] * 8 for _ in range(d.images_per_label)] for text in texts]
     entropies = [[0.0] * (1 + d.images_per_label) for _ in texts]
     pointer = [1] * len(texts)
@@ -101,6 +104,8 @@ def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -
             row = max(rows, key=lambda j: dot(h, texts[j]))
             new = entropy(h, [texts[j] for j in rows])
             if pointer[row] == last:
+                if not d.replacement:
+                    continue
                 worst = max(entropies[row])
                 if new >= worst:
                     continue
@@ -128,6 +133,8 @@ def by_hand(d: AdaNeg, labels: LabelFeatures, images: Tensor, batch_size: int) -
         {"gap": 0.1, "images_per_label": 4},
         {"gamma": 0.3},
         {"gamma": 0.7, "gap": 0.4},
+        {"replacement": False},
+        {"groups": 5},  # of 13 negatives, the last three are in none
     ],
 )
 def test_equals_a_slow_loop(
@@ -247,16 +254,43 @@ def test_the_memory_equals_a_loop_that_breaks_ties_as_stated():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"images_per_label": 0}, "give more"),
-        ({"images_per_label": 1, "spare_slot": True}, "of which 1 stays empty"),
-        ({"gamma": 1.0}, r"gamma in \(0, 1\)"),
-        ({"gap": 2.0}, r"gap in \[0, 1\]"),
-        ({"weight": -0.1}, "weight of 0 or more"),
+        ({"images_per_label": 0}, "images_per_label is 0, expected 1 to 10,000"),
+        ({"images_per_label": 1, "spare_slot": True}, "spare_slot leaves one empty: expected 2 or more"),
+        ({"gamma": 1.0}, "gamma is 1.0, expected 0 to 1, without 0 and 1"),
+        ({"gap": 2.0}, "gap is 2.0, expected 0 to 1"),
+        ({"weight": -0.1}, "weight is -0.1, expected a finite number, at least 0"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, float], words: str):
     with pytest.raises(SettingsError, match=words):
         AdaNeg(**settings)  # type: ignore[arg-type]
+
+
+def test_without_replacement_the_first_images_of_a_label_stay():
+    memory = ImageMemory(torch.eye(4)[:1], size=2, replacement=False)
+    images = random_unit(4, 4, seed=0)
+    memory.add(images, torch.zeros(4, dtype=torch.int64), torch.tensor([0.9, 0.8, 0.1, 0.0]))
+    assert torch.equal(memory.images[0], images[:2])
+
+
+def test_an_image_nearest_to_a_negative_of_no_group_is_kept_and_changes_no_score(labels: LabelFeatures):
+    # three groups of 13 negatives leave the last one out
+    last, other = labels.negatives[12:], labels.negatives[:1]
+    _, stream = run(replace(DETECTOR, gap=0.0), labels, last, 1)
+    assert filled_slots(stream.memory) == {4 + 12: 1}
+
+    proxies = stream.memory.proxies.clone()
+    scores = stream(other)
+    stream.memory.proxies = proxies
+    torch.testing.assert_close(scores, run(replace(DETECTOR, gap=0.0), labels, other, 1)[0], atol=1e-6, rtol=0)
+
+
+def test_half_is_near_the_score_without_replacement_and_in_steps_of_float16(labels: LabelFeatures, images: Tensor):
+    exact, _ = run(replace(DETECTOR, replacement=False), labels, images, 8)
+    half, stream = run(replace(DETECTOR, half=True), labels, images, 8)
+    assert half.equal(half.half().double())
+    torch.testing.assert_close(half, exact.sigmoid() * (1 + DETECTOR.weight), atol=5e-3, rtol=0)
+    assert max(filled_slots(stream.memory).values()) == DETECTOR.images_per_label
 
 
 def test_an_image_like_a_positive_outscores_one_like_a_negative(labels: LabelFeatures):

@@ -8,6 +8,7 @@ from random_features import random_unit
 from small_label_set import (
     IMAGES,
     LABELS,
+    SCALE,
     check_each_image_is_scored_alone,
     cosines_by_loop,
     nearly_sure_images,
@@ -28,6 +29,12 @@ def test_it_is_the_log_of_the_largest_softmax_of_raw_cosines(temperature: float)
     torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
     assert (scores <= 1e-9).all()
     torch.testing.assert_close(MCM(temperature=temperature)(IMAGES, LABELS._replace(logit_scale=99.0)), scores)
+
+
+def test_without_a_temperature_it_is_the_models_own():
+    assert torch.equal(MCM(temperature=None)(IMAGES, LABELS), MCM(temperature=1 / SCALE)(IMAGES, LABELS))
+    sharper = LABELS._replace(logit_scale=99.0)
+    assert (MCM(temperature=None)(IMAGES, sharper) > MCM(temperature=None)(IMAGES, LABELS)).all()
 
 
 def test_scores_do_not_depend_on_the_batch_or_the_order_of_names():

@@ -25,6 +25,7 @@ from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import group_members
+from ood_lightning.functional.half import half_logits
 from ood_lightning.functional.roc import auroc
 
 HALF_LABELS = LabelFeatures(random_unit(5, 16, seed=1), random_unit(23, 16, seed=2), 100.0)
@@ -84,8 +85,8 @@ def test_the_remainder_is_dropped_from_the_end_and_the_seed_counts():
 def test_more_groups_than_negatives_is_an_error_that_says_what_to_do():
     with pytest.raises(SettingsError, match=r"23 negatives do not fill 24 groups: .*lower groups"):
         NegLabel(groups=24)(IMAGES, LABELS)
-    with pytest.raises(SettingsError, match="do not fill 0 groups"):
-        NegLabel(groups=0)(IMAGES, LABELS)
+    with pytest.raises(SettingsError, match="NegLabel: groups is 0, expected 1 to "):
+        NegLabel(groups=0)
 
 
 def test_scores_do_not_tie_where_the_share_rounds_to_one():
@@ -100,30 +101,41 @@ def test_it_reads_a_set_with_negatives_and_no_supervision():
 
 
 def half_by_loop(image: Tensor, labels: LabelFeatures, groups: int) -> float:
-    """Without a permutation; every value that the code stores is a half."""
-    h, p, n = (x.numpy().astype(np.float16).astype(np.float64) for x in (image, labels.positives, labels.negatives))
+    """Without a permutation; every value that the code stores is a half, and the image meets the scale first."""
+    h, p, n = (x.numpy().astype(np.float16) for x in (image, labels.positives, labels.negatives))
+    scaled = [np.float16(100) * x for x in h]  # a product of halves is a half
     size = len(n) // groups
 
     shares = []
     for g in range(groups):
-        texts = np.concatenate([p, n[g * size : (g + 1) * size]])
-        logits = np.float16(100) * (texts @ h).astype(np.float16)
-        powers = np.exp(logits.astype(np.float64) - float(logits.max()))
-        softmax = (powers / powers.sum()).astype(np.float16)
-        shares.append(np.float16(softmax[: len(p)].astype(np.float64).sum()))
-    return float(np.float16(np.mean(np.array(shares), dtype=np.float64)))
+        texts = [*p, *n[g * size : (g + 1) * size]]
+        pairs = ([float(s) * float(z) for s, z in zip(scaled, text, strict=True)] for text in texts)
+        logits = [float(np.float16(math.fsum(products))) for products in pairs]
+        powers = [math.exp(logit - max(logits)) for logit in logits]
+        softmax = [float(np.float16(power / math.fsum(powers))) for power in powers]
+        shares.append(float(np.float16(math.fsum(softmax[: len(p)]))))
+    return float(np.float16(math.fsum(shares) / groups))
 
 
-@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("groups", [1, 4, 23])
 def test_with_half_every_step_is_rounded_to_float16(groups: int):
-    images = random_unit(40, 16, seed=3)
+    images = random_unit(300, 16, seed=3)
     scores = NegLabel(groups=groups, permutation_seed=None, half=True)(images, HALF_LABELS)
     expected = torch.tensor([half_by_loop(image, HALF_LABELS, groups) for image in images], dtype=torch.float64)
 
     assert scores.dtype == torch.float64
     assert scores.equal(scores.half().double())
-    torch.testing.assert_close(scores, expected, atol=2.0**-10, rtol=2e-3)  # one step, where float32 and float64 part
-    assert (scores == expected).float().mean() > 0.8
+    assert scores.equal(expected)
+
+
+def test_half_rounds_the_scaled_image_and_not_the_cosine():
+    image, text = torch.tensor([[0.1234, 0.5]]), torch.tensor([[0.9, 0.3]])
+    (h, k), (y, z) = (x[0].numpy().astype(np.float16) for x in (image, text))
+    products = float(np.float16(100) * h) * float(y), float(np.float16(100) * k) * float(z)
+    assert float(half_logits(image, text, 100.0)) == float(np.float16(sum(products)))
+
+    cosine = np.float16(float(h) * float(y) + float(k) * float(z))
+    assert float(half_logits(image, text, 100.0)) != float(np.float16(100) * cosine)
 
 
 def test_halves_saturate_where_the_log_odds_do_not():

@@ -95,6 +95,28 @@ def test_the_adapter_moves_the_images_before_they_are_scored(evidence: Evidence,
     torch.testing.assert_close(DETECTOR.bind(evidence)(images), expected, rtol=0, atol=1e-4)
 
 
+def test_at_the_projections_own_length_the_adapter_sees_longer_images(evidence: Evidence, images: Tensor):
+    tensors = idle(evidence) | {"weight": draw(DIM, DIM, seed=6), "shift": torch.zeros(DIM)}
+    write(tensors, PROVENANCE | {"own_length": True})
+    detector = replace(DETECTOR, own_length=True)
+    assert detector.columns == ("image", "length")
+
+    length = torch.linspace(5, 15, len(images))[:, None]
+    long = images * length
+    hidden = long @ tensors["weight"].T
+    spread = hidden.var(dim=1, keepdim=True, correction=0)
+    moved = long + ((hidden - hidden.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()).clamp_min(0)
+    expected = NegLabel(groups=2).bind(evidence)(normalize(moved, dim=1))
+    torch.testing.assert_close(detector.bind(evidence)(images, length), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("own_length", [False, True])
+def test_a_head_of_features_of_another_length_is_refused(evidence: Evidence, own_length: bool):
+    write(idle(evidence), PROVENANCE | {"own_length": not own_length})
+    with pytest.raises(SettingsError, match=f"own_length {not own_length}: say the same"):
+        replace(DETECTOR, own_length=own_length).bind(evidence)
+
+
 def test_it_says_what_its_head_was_trained_from(evidence: Evidence):
     write(idle(evidence))
     assert DETECTOR.supervision == {"id_images", "synthetic_ood"}

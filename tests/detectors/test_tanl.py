@@ -69,7 +69,9 @@ class ByHand:
         d = self.detector
         order = sorted(range(len(self.negatives)), key=lambda j: -(ood_mean[j] - id_mean[j]))
         positive, negative = self.masses(h)
-        prefixes = range(d.step, d.count + 1, d.step) if d.step else [d.count]
+        prefixes = [*range(d.step, d.count + 1, d.step)] if d.step else [d.count]
+        if d.step and d.count % d.step:
+            prefixes.append(d.count)
         shares = [positive / (positive + sum(negative[j] for j in order[:k])) for k in prefixes]
         return sum(shares) / len(shares)
 
@@ -116,6 +118,10 @@ class ByHand:
         {"step": 1, "gap": 0.2, "count": 13},
         {"scores": 5},  # 4 texts and 15 images of noise are more: the last five stay
         {"scores": 17, "gap": 0.1},
+        {"step": 4},  # does not divide 6: prefixes of 4 and of 6
+        {"step": 5, "count": 12},
+        {"step": 1, "count": 20},  # of 13 negatives: the prefix of all of them stands eight times in the mean
+        {"step": 9, "count": 30},
     ],
 )
 def test_equals_a_slow_loop(labels: LabelFeatures, images: Tensor, batch_size: int, change: dict[str, float]):
@@ -154,7 +160,16 @@ def test_two_streams_share_nothing_and_an_empty_batch_changes_nothing(labels: La
 
 
 @pytest.mark.parametrize(
-    "settings", [{"step": 9, "count": 8}, {"count": 0}, {"queue": 0}, {"gap": 1.1}, {"history": -1}]
+    "settings",
+    [
+        {"step": 9, "count": 8},
+        {"step": -1},
+        {"count": 0},
+        {"count": 10**9},
+        {"queue": 0},
+        {"gap": 1.1},
+        {"history": -1},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, float]):
     with pytest.raises(SettingsError, match="expected"):

@@ -35,6 +35,17 @@ def test_image_features_are_the_models_own_at_length_one(tiny: OpenClip):
     torch.testing.assert_close(tiny.encode_image(images), expected, atol=1e-6, rtol=1e-6)
 
 
+def test_the_length_of_image_features_is_the_projections(tiny: OpenClip):
+    images = torch.stack([tiny.transform(decode(encoded((200, 10, 10), i))) for i in range(3)])
+    columns = tiny.encode_columns(images, ["length"])
+    with torch.inference_mode():
+        projected = tiny._towers[0].encode_image(images)
+    assert list(columns) == ["image", "length"]
+    assert columns["length"].shape == (3, 1)
+    torch.testing.assert_close(columns["image"] * columns["length"], projected, atol=1e-6, rtol=1e-5)
+    assert set(tiny.encode_columns(images)) == {"image"}
+
+
 def test_the_scale_is_the_multiplier_itself(tiny: OpenClip):
     assert tiny.logit_scale == pytest.approx(1 / 0.07, rel=1e-5)
 

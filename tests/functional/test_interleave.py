@@ -68,5 +68,5 @@ def test_what_cannot_be_streamed_is_refused(settings: dict[str, float], words: s
 
 @pytest.mark.parametrize("settings", [{"orders": 0}, {"batch_size": 0}])
 def test_a_protocol_without_orders_or_batches_is_refused(settings: dict[str, int]):
-    with pytest.raises(SettingsError, match="expected at least 1"):
+    with pytest.raises(SettingsError, match="is 0, expected 1 to "):
         StreamProtocol(**settings)

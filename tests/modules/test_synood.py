@@ -125,6 +125,29 @@ def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(
     assert json.loads(Path("rows.jsonl").read_text())["score"] == pytest.approx(expected, abs=1e-4)
 
 
+def test_at_the_projections_own_length_training_detector_and_single_pictures_agree(
+    synood_yaml: Path, eval_yaml: Path, capfd: pytest.CaptureFixture[str]
+):
+    lengths = ["--data.encoder.init_args.extra_features", "[length]"]
+    assert main(["fit", "--config", str(synood_yaml), *lengths, "--model.own_length", "true"]) == 0
+    assert main(["fit", "--config", str(synood_yaml), *lengths, "--trainer.default_root_dir", "run/unit"]) == 0
+    longer, unit_norm = (load_file(f"run/{run}/head.safetensors") for run in ("synood", "unit"))
+    assert not torch.equal(longer["weight"], unit_norm["weight"])
+    assert torch.equal(longer["tuned"], unit_norm["tuned"])  # the text side is shown unit features in both
+
+    add_detector(eval_yaml, head="run/synood/head.safetensors")
+    assert main(["test", "--config", str(eval_yaml)]) != 0
+    assert "was trained with own_length True: say the same here" in capfd.readouterr().err
+
+    add_detector(eval_yaml, head="run/synood/head.safetensors", own_length=True)
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    not_run = json.loads(Path("run/eval/results.json").read_text())["about"]["not_run"]
+    assert not_run == {"SynOOD": "needs lengths of image features (data.encoder.extra_features: [length])"}
+    assert main(["test", "--config", str(eval_yaml), *lengths]) == 0
+    table = pq.read_table("run/eval/scores.parquet").to_pylist()
+    assert all(row["SynOOD"] is not None for row in table)
+
+
 def test_one_seed_gives_the_same_bytes_and_another_one_others(synood_yaml: Path):
     heads = []
     for run, more in (("a", []), ("b", ["--data.init_args.cache_dir", "fresh"]), ("c", ["--model.seed", "1"])):
@@ -191,7 +214,8 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     [
         (["--trainer.max_epochs", "8"], "max_epochs is 8, image_epochs and text_epochs make 4"),
         (["--trainer.reload_dataloaders_every_n_epochs", "0"], "expected 1"),
-        (["--model.image_epochs", "0"], "image_epochs is 0: expected 1 or more"),
+        (["--model.image_epochs", "0"], "SynOODModule: image_epochs is 0, expected 1 to"),
+        (["--model.own_length", "true"], "give data.encoder.extra_features: [length]"),
         (["--data.id_shards", "{sets}/train"], "48 of the 48 pictures of set 'train' have no label"),
         (["--data.id_shards", "{sets}/blues"], "its manifest says ood: id_shards are ID"),
         (

@@ -17,7 +17,7 @@ class StoredColumn:
     """A further column of a set, left on disk until rows are read: 196 patches of a picture are 200 KB.
 
     Args:
-        name: `tower` or `patches`.
+        name: `tower`, `patches` or `length`.
         files: of the shards in order, each with its number of rows.
     """
 

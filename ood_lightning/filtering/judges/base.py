@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from ood_lightning.errors import UserError
+from ood_lightning.ranges import Ranged
 
 
 class JudgeError(UserError, RuntimeError):
@@ -44,7 +45,7 @@ class Answer:
     tokens: int = 0
 
 
-class Judge(ABC):
+class Judge(Ranged, ABC):
     """Answers questions with yes or no. A config names a subclass by its class path; there is no other registry."""
 
     llm: ClassVar[bool] = True  # whether its answers may hold a language model's knowledge; label sets then say `llm`

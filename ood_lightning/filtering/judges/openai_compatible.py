@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.client import HTTPException
 from itertools import islice
 from threading import Event
-from typing import Any
+from typing import Annotated, Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPErrorProcessor, Request
@@ -29,6 +29,7 @@ from ood_lightning.filtering.judges.base import (
     yes_or_no,
 )
 from ood_lightning.masking import mask_of
+from ood_lightning.ranges import Range
 from ood_lightning.retries import GivenUpError, TransientError, retry
 
 MAX_REPLY_BYTES = 2**20
@@ -88,22 +89,21 @@ class OpenAICompatibleJudge(Judge):
     url: str
     model: str
     key_variable: str | None = None
-    concurrency: int = 8
-    timeout_s: float = 60.0
-    retries: int = 5
-    backoff_s: float = 1.0
-    max_tokens: int = 16
+    concurrency: Annotated[int, Range(1, 1000)] = 8
+    timeout_s: Annotated[float, Range(0, 86_400, True)] = 60.0
+    retries: Annotated[int, Range(0, 1000)] = 5
+    backoff_s: Annotated[float, Range(0, 3600)] = 1.0
+    max_tokens: Annotated[int, Range(1, 1_000_000)] = 16
     misspelt: bool = False
     sample: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"url is {parts.scheme}:...: expected http://HOST:PORT/v1 or https://HOST/v1")
         if parts.username or parts.password or parts.query:
             raise SettingsError("url holds a user, password or query: name the key by `key_variable` instead")
-        if self.concurrency < 1 or self.retries < 0 or self.timeout_s <= 0 or self.backoff_s < 0:
-            raise SettingsError("concurrency and timeout_s must be above 0, retries and backoff_s not below it")
 
     @property
     def identity(self) -> str:

@@ -21,6 +21,7 @@ from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.filtering.judges.base import Answer, Judge, JudgeError, Question, said_in, wording, yes_or_no
 from ood_lightning.filtering.judges.chat_tokens import ChatTokens
 from ood_lightning.places import expanded
+from ood_lightning.ranges import Count, Seed
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +66,15 @@ class TransformersJudge(Judge):
     model: str
     mode: Literal["logits", "generate"] = "logits"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    tokens_per_batch: int | None = None
+    tokens_per_batch: Count | None = None
     misspelt: bool = False
     sample: bool = False
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.sample and self.mode != "generate":
             raise SettingsError("sample: logits are read, not sampled. Take `mode: generate` with it, or leave it out.")
-        if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
-            raise SettingsError(f"tokens_per_batch is {self.tokens_per_batch}: expected a positive number")
 
     @cached_property
     def identity(self) -> str:

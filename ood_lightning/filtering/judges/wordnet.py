@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ood_lightning.filtering.judges.base import Answer, Judge, Question
 from ood_lightning.filtering.rules import clean
 from ood_lightning.places import expanded
+from ood_lightning.ranges import Range
 from ood_lightning.wordnet.graph import NounGraph, frozen_graph, read_wndb
 
 SMALL_WORDS = {"a", "an", "and", "at", "de", "des", "du", "for", "in", "la", "of", "on", "the", "to"}
@@ -133,7 +134,7 @@ class WordNetJudge(Judge):
     llm: ClassVar[bool] = False
     remembered: ClassVar[bool] = False
     folder: str | None = None
-    cousins: int = 0
+    cousins: Annotated[int, Range(0, 100)] = 0
 
     @property
     def identity(self) -> str:

@@ -273,7 +273,8 @@ def test_a_redirection_is_not_followed_with_the_key(server: Server):
     [
         ({"url": "localhost:80"}, "expected http://HOST"),
         ({"url": "ftp://h/v1"}, "expected http"),
-        ({"concurrency": 0}, "above 0"),
+        ({"concurrency": 0}, "concurrency is 0, expected 1 to 1,000"),
+        ({"timeout_s": 0.0}, "timeout_s is 0.0, expected 0 to 86,400, without 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(options: dict[str, Any], words: str):
