@@ -22,7 +22,8 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "__init__"}  # may be imported from anywhere
+# may be imported from anywhere
+HALL = {"errors", "hashes", "places", "plain_output", "plurals", "progress", "retries", "__init__"}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",
@@ -191,6 +192,7 @@ WHOLE = {
     "golden",
     "interrupt",
     "killed",
+    "plain_output",
     "reading",
     "retries",
     "rooms",

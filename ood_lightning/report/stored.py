@@ -1,7 +1,5 @@
 """Results on disk: JSON with what the run was, CSV, and every table in Markdown."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +10,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
+from ood_lightning.data.artifacts.sheets import csv_bytes, csv_rows
 from ood_lightning.data.artifacts.typed import STRICT, decode_json, decode_plain
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.columns import ROW_COLUMNS
@@ -38,11 +37,8 @@ def write_results(
     write_json(folder / "results.json", {"about": metadata, "results": rows, "comparisons": pairs})
 
     columns = dict.fromkeys(column for row in rows for column in row)  # one run may have a metric that another lacks
-    sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(folder / "results.csv", sheet.getvalue().encode())
+    cells = [[row.get(column) for column in columns] for row in rows]
+    atomic_write(folder / "results.csv", csv_bytes([columns, *cells], "\n"))
 
     atomic_write(folder / "results.md", around(markdown(results, comparisons), metadata).encode())
 
@@ -94,7 +90,7 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
     if file.suffix == ".csv":
-        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
+        content = _Content([_plain(row) for row in _sheet(file)])
     else:
         content = decode_json(_text(file), _Content, str(file), SourceError)
     results = [from_row(row) for row in _valid_rows(content.results, file)]
@@ -123,8 +119,15 @@ def read_about(path: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_bytes().decode()
     except UnicodeDecodeError as error:
+        raise SourceError(f"{file} holds no results: {error}") from None
+
+
+def _sheet(file: Path) -> list[dict[Any, Any]]:
+    try:
+        return csv_rows(_text(file))
+    except ValueError as error:
         raise SourceError(f"{file} holds no results: {error}") from None
 
 
