@@ -190,6 +190,7 @@ WHOLE = {
     "architecture",
     "errors",
     "golden",
+    "hashes",
     "interrupt",
     "killed",
     "plain_output",

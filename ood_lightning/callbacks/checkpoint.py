@@ -10,6 +10,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ood_lightning.datamodules.contracts import data_of
 from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.hashes import run_hash
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
@@ -29,6 +30,21 @@ class Resumable(Protocol):
 def settings(trainer: L.Trainer, module: Resumable, data: Resumable) -> dict[str, Any]:
     """All settings that a fit's result depends on, as plain data: those of its module and of its data."""
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
+
+
+def hash_of_fit(trainer: L.Trainer, module: Resumable, data: Any, **inputs: object) -> str:
+    """The hash of a fit, which stands in the files that it writes.
+
+    Args:
+        trainer: of the fit.
+        module: of the fit.
+        data: its data module, with the manifests of its sets.
+        inputs: what else decides.
+    """
+    manifests = getattr(data, "manifests", None) or [data.manifest]
+    places = ("id_shards", "synthetic_shards")  # what lies there has the hashes of its manifests
+    kept = {name: value for name, value in settings(trainer, module, data).items() if name not in places}
+    return run_hash({**kept, "sets": [(manifest.name, manifest) for manifest in manifests], **inputs})
 
 
 def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:

@@ -8,7 +8,9 @@ import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
 
+from ood_lightning.callbacks.checkpoint import Resumable, hash_of_fit
 from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.datamodules.contracts import data_of
 from ood_lightning.detectors.base import PROVENANCE_KEY
 
 
@@ -25,5 +27,6 @@ class HeadWriter(L.Callback):
         provenance = json.dumps(trained.provenance, sort_keys=True)
 
         atomic_write(out / self.file, save(tensors, {PROVENANCE_KEY: provenance}))
-        module.label_set.write(out / "labels.json")
+        run = hash_of_fit(trainer, module, data_of(trainer, Resumable, self), label_set=module.label_set.sha256)
+        module.label_set.write(out / "labels.json", run)
         print(f"{trained.title}: {out / self.file}")

@@ -68,7 +68,8 @@ def around(tables: str, metadata: Mapping[str, Any]) -> str:
     before = "\n\n".join([title, *map(literal, remarks(metadata))]) + "\n"
     parts = (metric_lines(metadata), lost_pictures(metadata))
     after = ["\n".join(map(literal, lines)) + "\n" for lines in parts if lines]
-    return "\n".join([before, tables, *after])
+    run = [f"Run {metadata['run']}.\n"] if metadata.get("run") else []
+    return "\n".join([before, tables, *after, *run])
 
 
 def joined(runs: Sequence[Run]) -> dict[str, Any]:
