@@ -10,7 +10,10 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser
 
 from ood_lightning.cli.parser_messages import known_keys, plain
+from ood_lightning.cli.yaml_names import read_names_as_text
 from ood_lightning.errors import UserError
+
+read_names_as_text()
 
 
 class BadSettings(UserError):

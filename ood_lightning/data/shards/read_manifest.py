@@ -3,9 +3,9 @@
 A set without a manifest is counted from its tars' headers.
 """
 
+import posixpath
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +96,7 @@ def _remote_tars(source: str, role: Role) -> Manifest:
     sources = expand(source)
     if not sources:
         raise SourceError(f"{addresses.redacted(source)!r} names no tar: its range runs backwards")
+    _refuse_twice(sources, addresses.redacted(source))
 
     names = [addresses.file_name(part) for part in sources]
     if len(set(names)) < len(names):  # tars of two folders, or commands that name no tar
@@ -122,15 +123,40 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
     """The manifest that a JSON text states; `where` names it in errors."""
     entries = decode_json(text, ManifestEntries, where, ManifestError)
 
-    for path, n in Counter(shard.path for shard in entries.shards).items():
-        if n > 1:
-            raise ManifestError(f"{where} lists the shard {path!r} twice: its samples would count twice")
+    _refuse_twice([shard.path for shard in entries.shards], where)
+    for path in (shard.path for shard in entries.shards):
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise ManifestError(f"{where}: shard {path!r} lies outside the manifest's folder")
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):  # a scheme, such as `pipe:`
             raise ManifestError(f"{where}: shard {path!r} is no path below the manifest's folder")
 
     return Manifest(**{**vars(entries), "shards": tuple(Shard(**vars(shard)) for shard in entries.shards)})
+
+
+def _refuse_twice(places: Iterable[str], where: str) -> None:
+    """Refuse a shard that is named twice, also in two spellings such as `x.tar` and `./x.tar`.
+
+    Args:
+        places: paths or addresses of shards.
+        where: they are named.
+    """
+    seen: set[str] = set()
+    for place in places:
+        normal = posixpath.normpath(place)
+        if normal in seen:
+            shard = addresses.redacted(place)
+            raise ManifestError(f"{where} lists the shard {shard!r} twice: its samples would count twice")
+        seen.add(normal)
+
+
+def _refuse_one_file(files: Sequence[Path], where: str) -> None:
+    """Refuse two names of one file, such as a link to it."""
+    seen: set[tuple[int, int]] = set()
+    for file in files:
+        state = file.stat()
+        if (state.st_dev, state.st_ino) in seen:
+            raise ManifestError(f"{where} lists {file} twice, by another name: its samples would count twice")
+        seen.add((state.st_dev, state.st_ino))
 
 
 def _check_sizes(manifest: Manifest) -> None:
@@ -146,6 +172,7 @@ def _check_sizes(manifest: Manifest) -> None:
                 f"set {manifest.name!r}: {file} has {file.stat().st_size} bytes, the manifest says {shard.bytes}. "
                 f"The shard is truncated or was changed: copy it again, or make the manifest anew."
             )
+    _refuse_one_file([manifest.root / shard.path for shard in manifest.shards], str(manifest.root / "manifest.json"))
 
 
 def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
@@ -161,6 +188,7 @@ def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise SourceError(f"no such shard: {', '.join(missing[:3])}{more}")
 
+    _refuse_one_file([*paths], "the list of tars")
     root = paths[0].parent
     name = _stem(paths[0]) or root.resolve().name
     return Manifest(name, role, tuple(_counted(path, root) for path in paths), root=root)
