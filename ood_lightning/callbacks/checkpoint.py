@@ -32,19 +32,19 @@ def settings(trainer: L.Trainer, module: Resumable, data: Resumable) -> dict[str
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
 
-def hash_of_fit(trainer: L.Trainer, module: Resumable, data: Any, **inputs: object) -> str:
+def hash_of_fit(trainer: L.Trainer, module: Resumable, data: Any, **deciding: object) -> str:
     """The hash of a fit, which stands in the files that it writes.
 
     Args:
         trainer: of the fit.
         module: of the fit.
         data: its data module, with the manifests of its sets.
-        inputs: what else decides.
+        deciding: what else decides.
     """
     manifests = getattr(data, "manifests", None) or [data.manifest]
     places = ("id_shards", "synthetic_shards")  # what lies there has the hashes of its manifests
     kept = {name: value for name, value in settings(trainer, module, data).items() if name not in places}
-    return run_hash({**kept, "sets": [(manifest.name, manifest) for manifest in manifests], **inputs})
+    return run_hash({**kept, "sets": [(manifest.name, manifest) for manifest in manifests], **deciding})
 
 
 def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:

@@ -48,10 +48,10 @@ def report(
             for pair in pairs
         )
     )
-    abouts = [_about(Path(run)) for run in runs]
-    of_runs = [(name, rows, about) for name, about, (rows, _) in zip(names or runs, abouts, stored, strict=True)]
+    of_each = [_about(Path(run)) for run in runs]
+    of_runs = [(name, rows, stated) for name, stated, (rows, _) in zip(names or runs, of_each, stored, strict=True)]
     metadata = joined(of_runs)
-    hashes = [about.get("run", "") for about in abouts]
+    hashes = [one.get("run", "") for one in of_each]
     if any(hashes):
         metadata["run"] = run_hash({"runs": hashes, "names": names})
 
@@ -85,8 +85,8 @@ def report(
 def _about(run: Path) -> dict[str, Any]:
     """`about` of a run whose files are all of this one run, with a remark where the run is not done."""
     check_one_run(run)
-    about = read_about(run)
-    return {**about, "remarks": [*about.get("remarks", ()), *unfinished(run)]}
+    stated = read_about(run)
+    return {**stated, "remarks": [*stated.get("remarks", ()), *unfinished(run)]}
 
 
 def _labels(runs: list[str], detectors: list[list[str]]) -> list[str]:

@@ -65,5 +65,5 @@ def _run_of(file: Path) -> str:
         return next(iter(runs), "")
 
     content = decode_json(file.read_bytes(), dict[str, Any], str(file), SourceError)
-    about = content.get("about", content)  # a label set has its hash at the top
-    return str(about.get(RUN) or "") if isinstance(about, dict) else ""
+    stated = content.get("about", content)  # a label set has its hash at the top
+    return str(stated.get(RUN) or "") if isinstance(stated, dict) else ""

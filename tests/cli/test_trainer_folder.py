@@ -66,9 +66,9 @@ def hashes(folder: str) -> set[str]:
     scores = pq.read_schema(run / "scores.parquet").metadata[b"run"].decode()
     sheet = {line.rpartition(",")[2] for line in (run / "results.csv").read_text().splitlines()[1:]}
     sets = {json.loads(path.read_text())["run"] for path in run.glob("labels/*.json")}
-    about = json.loads((run / "results.json").read_text())["about"]["run"]
+    stated = json.loads((run / "results.json").read_text())["about"]["run"]
     remark = (run / "results.md").read_text().splitlines()[-1].removeprefix("Run ").removesuffix(".")
-    return {scores, *sheet, *sets, about, remark, (run / "DONE").read_text().strip()}
+    return {scores, *sheet, *sets, stated, remark, (run / "DONE").read_text().strip()}
 
 
 def test_one_hash_stands_in_every_file_and_follows_the_settings(eval_yaml: Path):

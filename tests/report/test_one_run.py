@@ -23,11 +23,11 @@ LABELS = {"format": "ood_lightning/label-set/1", "recipe": {}, "positives": [], 
 def write_run(folder: Path, run: str) -> Path:
     """All files of an evaluation, as far as they hold the run's hash."""
     (folder / "labels").mkdir(parents=True)
-    about: dict[str, Any] = {"run": run} if run else {}
-    write_results(folder, BOUNDED, about)
+    stated: dict[str, Any] = {"run": run} if run else {}
+    write_results(folder, BOUNDED, stated)
     scores = SetScores("birds", "id", ["a"], torch.tensor([0]), torch.zeros(1, 1), ["x"], ["y"])
     write_scores(folder / "scores.parquet", ["MCM"], [scores], run)
-    (folder / "labels" / "names.json").write_text(json.dumps(LABELS | about))
+    (folder / "labels" / "names.json").write_text(json.dumps(LABELS | stated))
     (folder / "DONE").write_text(f"{run}\n" if run else "")
     return folder
 

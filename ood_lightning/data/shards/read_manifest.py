@@ -141,11 +141,11 @@ def _refuse_twice(places: Iterable[str], where: str) -> None:
         where: they are named.
     """
     seen: set[str] = set()
-    for place in places:
-        normal = posixpath.normpath(place)
+    for shard in places:
+        normal = posixpath.normpath(shard)
         if normal in seen:
-            shard = addresses.redacted(place)
-            raise ManifestError(f"{where} lists the shard {shard!r} twice: its samples would count twice")
+            shown_as = addresses.redacted(shard)
+            raise ManifestError(f"{where} lists the shard {shown_as!r} twice: its samples would count twice")
         seen.add(normal)
 
 
