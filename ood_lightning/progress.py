@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ood_lightning.plain_output import one_line
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -26,7 +28,7 @@ def bar(total: int | None, what: str, unit: str, delay_s: float = 0.0) -> tqdm:
 
     return tqdm(
         total=total,
-        desc=what,
+        desc=one_line(what),
         unit=unit,
         unit_scale=unit == "B",
         mininterval=0.1 if watched else LOG_INTERVAL_S,

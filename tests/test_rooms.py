@@ -24,8 +24,19 @@ LAYERS = [
 ]
 # may be imported from anywhere
 HALL = {
-    *("errors", "file_names", "hashes", "masking", "places", "plurals", "progress", "ranges", "retries", "spelling"),
-    *("text_files", "__init__"),
+    *(
+        "errors",
+        "file_names",
+        "hashes",
+        "masking",
+        "places",
+        "plain_output",
+        "plurals",
+        "progress",
+        "ranges",
+        "retries",
+    ),
+    *("retries", "spelling", "text_files", "__init__"),
 }
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
@@ -195,9 +206,11 @@ WHOLE = {
     "fuzz",
     "masking",
     "golden",
+    "hashes",
     "interrupt",
     "killed",
     "places",
+    "plain_output",
     "ranges",
     "reading",
     "retries",

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.datamodules.contracts import data_of
 from ood_lightning.errors import SettingsError, first_line
+from ood_lightning.hashes import run_hash
 from ood_lightning.ranges import Count, in_range
 
 LAST = "last.ckpt"
@@ -55,6 +56,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged, or no checkpoint ({first_line(cause)}): remove it, and the same command trains from "
             f"the beginning; features are kept"
         ) from None
+
+
+def hash_of_fit(trainer: L.Trainer, module: Resumable, data: Any, **deciding: object) -> str:
+    """The hash of a fit, which stands in the files that it writes.
+
+    Args:
+        trainer: of the fit.
+        module: of the fit.
+        data: its data module, with the manifests of its sets.
+        deciding: what else decides.
+    """
+    manifests = getattr(data, "manifests", None) or [data.manifest]
+    places = ("id_shards", "synthetic_shards")  # what lies there has the hashes of its manifests
+    kept = {name: value for name, value in settings(trainer, module, data).items() if name not in places}
+    return run_hash({**kept, "sets": [(manifest.name, manifest) for manifest in manifests], **deciding})
 
 
 def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:

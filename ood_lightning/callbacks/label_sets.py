@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from ood_lightning.callbacks.checkpoint import hash_of_fit
 from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
@@ -88,13 +89,17 @@ class LabelSetWriter(L.Callback):
 
         available = self._available(trainer, module)
         made = make_label_sets(self.sources, self.corpus, self.prompts, bank, available)
+        corpus = self.corpus.load().sha256
+        settings = {"corpus": corpus, "prompts": self.prompts, "sources": self.sources, "names": self.names}
+        run = hash_of_fit(trainer, module, data, **settings)
         for name, one in made.items():
-            one.label_set.write(out / f"{name}.json")
+            one.label_set.write(out / f"{name}.json", run)
 
         votes = self._votes(available, bank)
         write_votes(out / VOTES, votes, data.manifest)
 
         measures = {
+            "run": run,
             "clusters": quality.clusters(votes, module.settings["n_clusters"]),
             "truth": quality.truth(votes["cluster"], data.features.label),
             "label_sets": self._compared(made, bank, available),

@@ -1,5 +1,6 @@
 """Writes what an evaluation found: scores as Parquet, results as JSON and CSV, and the table that people read."""
 
+import os
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,12 @@ from ood_lightning.callbacks.wandb import log_file, log_table
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.datamodules.contracts import EvalData, data_of
+from ood_lightning.hashes import run_hash
 from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
 from ood_lightning.metrics.rows import to_row
 from ood_lightning.ranges import Range, Seed, in_range
+from ood_lightning.report.one_run import DONE
 from ood_lightning.report.stored import write_results
 from ood_lightning.report.terminal import print_results
 
@@ -35,10 +38,11 @@ class ResultsWriter(L.Callback):
 
     @rank_zero_only
     def on_test_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
-        out = Path(trainer.default_root_dir)
-        write_scores(out / "scores.parquet", list(module.scorers), module.scores)
+        out, data = Path(trainer.default_root_dir), data_of(trainer, EvalData, self)
+        run = self._hash(module, data)
+        write_scores(out / "scores.parquet", list(module.scorers), module.scores, run)
         for name, ready in module.evidence.label_sets.items():
-            ready.label_set.write(out / "labels" / f"{name}.json")
+            ready.label_set.write(out / "labels" / f"{name}.json", run)
 
         results: list[Result] = [*module.results, *means(module.results)]
         comparisons: list[Comparison] = []
@@ -46,15 +50,33 @@ class ResultsWriter(L.Callback):
             scores = {scored.name: scored.scores for scored in module.scores}
             results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
 
-        metadata = self._metadata(module, data_of(trainer, EvalData, self))
+        metadata = {"run": run, **self._metadata(module, data)}
         write_results(out, results, metadata, comparisons)
-        atomic_write(out / "DONE", b"")  # exit states can lie, on clusters most of all; a collector looks for this
+        # exit states can lie, on clusters most of all; a collector looks for this
+        atomic_write(out / DONE, f"{run}\n".encode())
 
         rows = [to_row(result) for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
         log_file(trainer, out / "results.csv", "results", "results")
         print_results(results, comparisons, metadata)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")
+
+    def _hash(self, module: Any, data: EvalData) -> str:
+        """What the numbers depend on, as the run's hash: settings, and the hashes of what was read."""
+        parts = ("encoder", "prompts", "sources", "detectors", "streams", "protocol", "gate", "explain", "metrics")
+        sets = [(one.manifest.name, one.role, one.group, one.manifest) for one in data.sets]
+        return run_hash(
+            {
+                **{part: getattr(module, part) for part in parts},
+                "corpus": module.corpus.load().sha256,
+                "label_sets": {name: ready.label_set.sha256 for name, ready in module.evidence.label_sets.items()},
+                "sets": [*sets, data.id_train and data.id_train.manifest],
+                "bad_samples": _bad_samples(data),
+                "bootstrap": (self.resamples, self.seed),
+                "seed": os.environ.get("PL_GLOBAL_SEED"),  # where `seed_everything` keeps it
+                "version": __version__,
+            }
+        )
 
     def _metadata(self, module: Any, data: EvalData) -> dict[str, Any]:
         """What the numbers were made with; stored beside them as `about`."""

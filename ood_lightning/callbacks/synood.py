@@ -6,7 +6,9 @@ from typing import Any
 import lightning.pytorch as L
 from lightning.pytorch.utilities import rank_zero_only
 
+from ood_lightning.callbacks.checkpoint import Resumable, hash_of_fit
 from ood_lightning.data.artifacts.store import write_store
+from ood_lightning.datamodules.contracts import data_of
 
 
 class HeadWriter(L.Callback):
@@ -21,5 +23,6 @@ class HeadWriter(L.Callback):
         tensors = {name: tensor.cpu() for name, tensor in trained.tensors.items()}
 
         write_store(out / self.file, tensors, trained.provenance)
-        module.label_set.write(out / "labels.json")
+        run = hash_of_fit(trainer, module, data_of(trainer, Resumable, self), label_set=module.label_set.sha256)
+        module.label_set.write(out / "labels.json", run)
         print(f"{trained.title}: {out / self.file}")

@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from ood_lightning import __version__
 from ood_lightning.errors import MORE_FILES, UserError
 from ood_lightning.masking import masked
+from ood_lightning.plain_output import plain_output
 
 TRAINER = {
     "fit": "train TEMI heads on unlabelled ID pictures and mine the label sets",
@@ -76,8 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__ if words[0] == "--version" else usage())
         return 0
 
+    with plain_output():
+        return _status(words, from_process=argv is None)
+
+
+def _status(words: list[str], from_process: bool) -> int:
+    """Run the command that the words begin with, and say what ended it; returns the exit status.
+
+    Args:
+        words: the command and its arguments.
+        from_process: they are the process's own.
+    """
     try:
-        return _run(words, from_process=argv is None)
+        return _run(words, from_process)
+
     except (UserError, ValueError) as error:
         cause = _user_error(error)
         if cause is None:

@@ -12,8 +12,11 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace
 
 from ood_lightning.cli.parser_messages import FORMS, known_keys, plain
+from ood_lightning.cli.yaml_names import read_names_as_text
 from ood_lightning.errors import UserError
 from ood_lightning.masking import masked
+
+read_names_as_text()
 
 
 class BadSettings(UserError):

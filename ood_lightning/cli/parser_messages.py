@@ -50,6 +50,7 @@ def _unknown(match: re.Match[str], keys: list[str]) -> str:
 
 KEY = r"(?P<key>[\w.]+)"
 OTHER_VALUE = rf"(?s)\A\s*Parser key \"{KEY}\":\s+Expected a %s\. Got value: (?P<value>.*?)\s*\Z"
+SCALAR = r"(?P<value>True|False|None|[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan))"  # what YAML makes of some texts
 # By kind: a pattern of what jsonargparse says, searched in the whole message, and what we say instead: a text with the
 # pattern's groups, or made of the match and all keys of the parser. The first that matches counts.
 MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]] = {
@@ -66,6 +67,11 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
     "other choice": (
         OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]",
         "{key} is {value!r}: expected one of {choices}",
+    ),
+    "no text": (
+        rf"(?s)\AParser key \"{KEY}\":.*?Expected a <class 'str'>.*?G(?:ot|iven) value: {SCALAR}(?=\s|\Z)",
+        "{key} holds {value} where a text belongs. YAML reads no, off, null and 1e3 as something else: put quotes "
+        "around names",
     ),
     "other type": (OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type),
     "unknown key, named by a class's parser": (rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out, expanded
+from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,23 +149,24 @@ def _nearest_words(features: Tensor, ready: ReadyLabelSet, concepts: int) -> lis
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    columns = (Column("picture", overflow="fold"), "score", "nearest concepts", "nearest negative")
-    table = Table(*columns, title="higher score = more in-distribution")
-    for row in rows:
-        score = row["error"] if row["score"] is None else f"{row['score']:.3f}"
-        table.add_row(row["picture"], score, ", ".join(row["concepts"]), row["nearest_negative"])
-    Console().print(table)
+    cells = [
+        [
+            row["picture"],
+            row["error"] if row["score"] is None else f"{row['score']:.3f}",
+            ", ".join(row["concepts"]),
+            row["nearest_negative"],
+        ]
+        for row in rows
+    ]
+    columns = ("picture", "score", "nearest concepts", "nearest negative")
+    console().print(table("higher score = more in-distribution", columns, cells))
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({**row, "concepts": "|".join(row["concepts"])} for row in rows)
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        # a byte of a file name that is no UTF-8 is spelt as JSON spells it, so that readers get the name back
+        atomic_write(path, lines.encode("utf-8", "backslashreplace"))
+    else:
+        cells = [{**row, "concepts": "|".join(row["concepts"])}.values() for row in rows]
+        atomic_write(path, csv_bytes([list(rows[0]), *cells]))

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ood_lightning.errors import SettingsError, UserError
+from ood_lightning.hashes import run_hash
 from ood_lightning.places import expanded
 from ood_lightning.report.conventions import convention_tables, stored_scores
+from ood_lightning.report.one_run import check_one_run, unfinished
 from ood_lightning.report.remarks import around, joined
 from ood_lightning.report.stored import read_about, read_results, write_results
 from ood_lightning.report.tables import paragraphs
@@ -46,12 +49,12 @@ def report(
             for pair in pairs
         )
     )
-    metadata = joined(
-        [
-            (name, rows, read_about(expanded(run)))
-            for name, run, (rows, _) in zip(names or runs, runs, stored, strict=True)
-        ]
-    )
+    of_each = [_about(expanded(run)) for run in runs]
+    of_runs = [(name, rows, stated) for name, stated, (rows, _) in zip(names or runs, of_each, stored, strict=True)]
+    metadata = joined(of_runs)
+    hashes = [one.get("run", "") for one in of_each]
+    if any(hashes):
+        metadata["run"] = run_hash({"runs": hashes, "names": names})
 
     try:
         if convention:
@@ -78,6 +81,13 @@ def report(
             (folder / f"results_{convention}.md").write_text(around(text, metadata), encoding="utf-8")
         print(f"joined results: {folder / 'results.csv'}, {folder / 'results.md'}")
     return 0
+
+
+def _about(run: Path) -> dict[str, Any]:
+    """`about` of a run whose files are all of this one run, with a remark where the run is not done."""
+    check_one_run(run)
+    stated = read_about(run)
+    return {**stated, "remarks": [*stated.get("remarks", ()), *unfinished(run)]}
 
 
 def _labels(runs: list[str], detectors: list[list[str]]) -> list[str]:

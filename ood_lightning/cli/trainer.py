@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, read_checkpoint
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.errors import UnwritableError
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
+from ood_lightning.report.one_run import DONE
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
@@ -62,7 +65,16 @@ class OODParser(PlainErrors, LightningArgumentParser):
 
 
 class OODCLI(LightningCLI):
-    """LightningCLI with the commands `fit` and `test`."""
+    """LightningCLI with the commands `fit` and `test`.
+
+    Args:
+        held: what is let go when the command ends.
+        settings: LightningCLI's own.
+    """
+
+    def __init__(self, held: ExitStack, **settings: Any) -> None:
+        self.held = held
+        super().__init__(**settings)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -126,7 +138,8 @@ class OODCLI(LightningCLI):
             raise UnwritableError(self.trainer.default_root_dir, error.strerror or str(error)) from None
 
     def before_fit(self) -> None:
-        """Go on from the checkpoint that this very run left, and say so."""
+        """Hold the run's folder, go on from the checkpoint that this very run left, and say so."""
+        self._hold_folder()
         writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
         resumed = self.config_init["fit"]["ckpt_path"]
         if resumed and Path(resumed).is_file():
@@ -139,8 +152,16 @@ class OODCLI(LightningCLI):
             self.config_init["fit"]["ckpt_path"] = str(path)
 
     def before_test(self) -> None:
-        """Silence Lightning's table, which would repeat every number once a set; ours is printed in its place."""
-        self.config_init["test"]["verbose"] = False
+        """Hold the run's folder, in which nothing is done any longer; silence Lightning's table for ours."""
+        self._hold_folder()
+        if self.trainer.is_global_zero:
+            (Path(self.trainer.default_root_dir) / DONE).unlink(missing_ok=True)
+        self.config_init["test"]["verbose"] = False  # it would repeat every number once a set
+
+    def _hold_folder(self) -> None:
+        """Let no other run write into the folder; rank 0 writes for all ranks, and holds it for them."""
+        if self.trainer.is_global_zero:
+            self.held.enter_context(sole_writer(Path(self.trainer.default_root_dir)))
 
 
 def run(argv: list[str] | None) -> int:
@@ -155,11 +176,12 @@ def run(argv: list[str] | None) -> int:
         lambda record: "Tip:" not in record.getMessage()
     )
 
-    status = 1
+    status, held = 1, ExitStack()
     try:
         cli = OODCLI(  # reads the settings and runs the command, both when it is built
-            L.LightningModule,
-            L.LightningDataModule,
+            held,
+            model_class=L.LightningModule,
+            datamodule_class=L.LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
@@ -180,5 +202,6 @@ def run(argv: list[str] | None) -> int:
         raise
     finally:
         wandb.finish(status)
+        held.close()
 
     return status

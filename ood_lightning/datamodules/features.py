@@ -18,6 +18,7 @@ from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
+from ood_lightning.metrics.results import check_set_names
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
@@ -177,6 +178,7 @@ class EvalFeatures(FeatureData):
         """Embed what is missing, read all sets."""
         manifests = [read_role(source, role, "move it in the config") for role, _, source in self.sources]
         names = [manifest.name for manifest in manifests]
+        check_set_names(names, [group for _, group, _ in self.sources])
         if twice := {name for name in names if names.count(name) > 1}:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
         id_train = read_role(self.id_train_shards, "id", "move it in the config") if self.id_train_shards else None

@@ -1,7 +1,5 @@
 """What a filter did: the filtered set, and files beside it with dropped words, counts, cost, a second judge's view."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.filtering.asking import JudgeSession, agreement
 from ood_lightning.filtering.rules import Rules, Verdict
 
@@ -71,7 +70,8 @@ def write_report(
     Returns:
         The content of `report.json`.
     """
-    _write_csv(folder / "dropped.csv", Verdict._fields, [verdict for verdict in verdicts if verdict.reason != "kept"])
+    dropped = [verdict for verdict in verdicts if verdict.reason != "kept"]
+    atomic_write(folder / "dropped.csv", csv_bytes([Verdict._fields, *dropped]))
 
     report: dict[str, Any] = {
         "counts": counts(verdicts),
@@ -85,13 +85,8 @@ def write_report(
             for question, answer in session.answers.items()
             if bool(answer.yes) != bool(second.answers[question].yes)
         ]
-        _write_csv(folder / "disagreements.csv", ("word", "name", "first", "second"), disagreements)
+        header = ("word", "name", "first", "second")
+        atomic_write(folder / "disagreements.csv", csv_bytes([header, *disagreements]))
 
     write_json(folder / "report.json", report)
     return report
-
-
-def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows([head, *rows])
-    atomic_write(path, text.getvalue().encode())

@@ -91,6 +91,8 @@ class DetectModule(L.LightningModule):
         for name, detector in self.every.items():
             if name in ABOUT:
                 raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")
+            if detector.labels is None:
+                raise SettingsError(f"detector {name!r} has labels: null: put quotes around a label set's name")
             if detector.labels and detector.labels not in self.sources:
                 raise SettingsError(
                     f"detector {name!r} reads the label set {detector.labels!r}, the run has {', '.join(self.sources)}"

@@ -5,7 +5,9 @@ from typing import Any
 
 from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.results import Result, single
+from ood_lightning.plain_output import one_line
 from ood_lightning.plurals import many
+from ood_lightning.report.tables import literal
 
 FEW = 5  # images of a set that were left out, on the terminal
 
@@ -47,15 +49,10 @@ def lost_pictures(metadata: Mapping[str, Any], max_images: int | None = None) ->
     for name, reasons in metadata.get("bad_samples", {}).items():
         listed = reasons[:max_images]
         lines.append(f"{name}: {len(reasons):,} pictures cannot be decoded and are left out")
-        lines += [f"- {_plain(reason)}" for reason in listed]
+        lines += [f"- {one_line(reason)}" for reason in listed]
         if len(listed) < len(reasons):
             lines.append(f"- and {len(reasons) - len(listed):,} more")
     return lines
-
-
-def _plain(text: str) -> str:
-    """Text with its line breaks and control characters spelt out: a key is whatever somebody called a file."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def around(tables: str, metadata: Mapping[str, Any]) -> str:
@@ -66,11 +63,13 @@ def around(tables: str, metadata: Mapping[str, Any]) -> str:
         metadata: names the runs or the encoder in the title.
     """
     source = many(len(metadata["runs"]), "run") if metadata.get("runs") else metadata.get("encoder")
-    title = f"# Results of {source}" if source else "# Results"
+    title = f"# Results of {literal(source)}" if source else "# Results"
 
-    before = "\n\n".join([title, *remarks(metadata)]) + "\n"
-    after = ["\n".join(lines) + "\n" for lines in (metric_lines(metadata), lost_pictures(metadata)) if lines]
-    return "\n".join([before, tables, *after])
+    before = "\n\n".join([title, *map(literal, remarks(metadata))]) + "\n"
+    parts = (metric_lines(metadata), lost_pictures(metadata))
+    after = ["\n".join(map(literal, lines)) + "\n" for lines in parts if lines]
+    run = [f"Run {metadata['run']}.\n"] if metadata.get("run") else []
+    return "\n".join([before, tables, *after, *run])
 
 
 def joined(runs: Sequence[Run]) -> dict[str, Any]:

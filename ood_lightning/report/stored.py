@@ -1,7 +1,5 @@
 """Results on disk: JSON with what the run was, CSV, and every table in Markdown."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,37 +10,39 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from ood_lightning.data.artifacts.files import atomic_write, write_json
+from ood_lightning.data.artifacts.sheets import csv_bytes, csv_rows
 from ood_lightning.data.artifacts.typed import STRICT, Share, decode_json, decode_plain
 from ood_lightning.errors import SourceError
 from ood_lightning.metrics.columns import ROW_COLUMNS
 from ood_lightning.metrics.intervals import Comparison
-from ood_lightning.metrics.results import Result, means, single
+from ood_lightning.metrics.results import MEAN, Result, means, single
 from ood_lightning.metrics.rows import from_row, further_metrics, to_row
 from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
+
+RUN = "run"  # the run's hash: a column of `results.csv`, a key of `about`
 
 
 def write_results(
     folder: Path, results: Sequence[Result], metadata: Mapping[str, Any], comparisons: Sequence[Comparison] = ()
 ) -> None:
-    """Write `results.json` (with what the run was), `results.csv` (rows alone) and `results.md`.
+    """Write `results.json` (with what the run was), `results.csv` (rows, and the run's hash) and `results.md`.
 
     Args:
         folder: where to.
         results: of single sets, and means that have intervals of their own; means come last in the files.
-        metadata: plain data; remarks on it and its `bad_samples` stand in `results.md` too.
+        metadata: plain data; remarks on it, its `bad_samples` and `run`, the run's hash, stand in `results.md` too.
         comparisons: of label-free with names-based detectors.
     """
     rows = [to_row(result) for result in [*single(results), *means(results)]]
     pairs = [asdict(comparison) for comparison in comparisons]
     write_json(folder / "results.json", {"about": metadata, "results": rows, "comparisons": pairs})
 
+    if run := metadata.get("run"):
+        rows = [{**row, RUN: run} for row in rows]
     columns = dict.fromkeys(column for row in rows for column in row)  # one run may have a metric that another lacks
-    sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(folder / "results.csv", sheet.getvalue().encode())
+    cells = [[row.get(column) for column in columns] for row in rows]
+    atomic_write(folder / "results.csv", csv_bytes([columns, *cells], "\n"))
 
     atomic_write(folder / "results.md", around(markdown(results, comparisons), metadata).encode())
 
@@ -72,6 +72,7 @@ class _Metric(TypedDict):
 class _Metadata(TypedDict, total=False):
     """`about` of `results.json`: what tables print of it. The rest is a record for people."""
 
+    run: str
     encoder: str
     runs: list[str]
     metrics: dict[str, _Metric]
@@ -87,21 +88,36 @@ def read_results(path: Path) -> tuple[list[Result], list[Comparison]]:
     A CSV, or a file from before there were any, holds no comparisons.
 
     Raises:
-        SourceError: there is nothing to read, or it holds no results; names the file and the field.
+        SourceError: there is nothing to read, it holds no results, or the end of a CSV is missing; names the file and
+            the field.
     """
     file = path / "results.json" if path.is_dir() else path
     if not file.is_file():
         raise SourceError(f"there is no {file}: run `test` first, or name the folder of a finished run")
 
     if file.suffix.lower() == ".csv":
-        content = _Content([_plain(row) for row in csv.DictReader(io.StringIO(_text(file)))])
+        sheet = read_sheet(file)
+        content = _Content([_plain({k: cell for k, cell in row.items() if k != RUN}) for row in sheet])
     else:
+        sheet = []
         content = decode_json(_text(file), _Content, str(file), SourceError)
     results = [from_row(row) for row in _valid_rows(content.results, file)]
 
     if not single(results):
         raise SourceError(f"{file} holds no results of single sets: run `test` again")
+    if sheet and RUN in sheet[0]:
+        _check_means(results, file)
     return results, content.comparisons
+
+
+def _check_means(results: Sequence[Result], file: Path) -> None:
+    """Refuse rows whose means are missing: they stand last, so that a file that was cut lacks some."""
+    try:
+        expected = {(mean.kind, mean.group): mean.n_ood for mean in means(single(results))}
+    except ValueError as error:
+        raise SourceError(f"{file}: {error}") from None
+    if {(row.kind, row.group): row.n_ood for row in results if row.ood_set == MEAN} != expected:
+        raise SourceError(f"{file} lacks rows, since its means are not those of its sets: it was cut. Copy it again")
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -123,8 +139,23 @@ def read_about(path: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        raise SourceError(f"{file} holds no results: {error}") from None
+
+
+def read_sheet(file: Path) -> list[dict[Any, Any]]:
+    """Rows of a `results.csv` as texts.
+
+    Raises:
+        SourceError: it is no CSV, or its last line has no end.
+    """
+    try:
+        text = _text(file)
+        if text and not text.endswith("\n"):
+            raise ValueError("its last line has no end: it was cut. Copy it again")
+        return csv_rows(text)
+    except ValueError as error:
         raise SourceError(f"{file} holds no results: {error}") from None
 
 

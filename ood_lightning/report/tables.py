@@ -1,11 +1,13 @@
 """Tables from rows of results, as lines of cells and in Markdown. Percent appear in this room and only here."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ood_lightning.metrics.columns import parts_of
 from ood_lightning.metrics.intervals import Comparison
 from ood_lightning.metrics.results import MEAN, Result, means, single
+from ood_lightning.plain_output import one_line
 from ood_lightning.plurals import many
 
 OURS, OTHER = "fpr_ood@id_tpr95", "fpr_id@ood_tpr95"
@@ -179,6 +181,15 @@ def markdown(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) 
 
 def paragraphs(table: Table) -> str:
     """A table in Markdown, between its title and its note."""
-    header, *rows = table.lines
+    header, *rows = [[literal(cell) for cell in line] for line in table.lines]
     pipes = ["| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows]]
-    return "\n\n".join(part for part in (table.title, "\n".join(pipes), table.note) if part)
+    return "\n\n".join(part for part in (literal(table.title), "\n".join(pipes), table.note) if part)
+
+
+def literal(text: str) -> str:
+    r"""One line of Markdown in which a name is a name: no column, emphasis, code, link or HTML.
+
+    >>> literal("a|b <b>*c*</b>")
+    'a\\|b \\<b>\\*c\\*\\</b>'
+    """
+    return re.sub(r"[\\|<*`]|\[(?=[^\]]*\]\()", r"\\\g<0>", one_line(text))

@@ -85,6 +85,7 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
     ),
     ("no such file", lambda: ["--detector", "mcm.yaml"], "detector is 'mcm.yaml': there is no such file, nor is it"),
     ("other choice", lambda: ["--role", "train"], "role is 'train': expected one of 'id', 'ood'"),
+    ("no text", lambda: settings_file("images: [no]"), "images holds False where a text belongs"),
     ("other type", lambda: ["--names", "a"], "names is 'a': expected a list, `[A, B]`"),
     ("other type", lambda: ["--groups", "a"], "groups is 'a': expected a mapping, `{KEY: VALUE}`"),
     ("other type", lambda: ["--count", "many"], "count is 'many': expected a whole number"),

@@ -186,3 +186,12 @@ def test_what_a_run_was_is_checked_by_file_and_field(tmp_path: Path, metadata: o
     with pytest.raises(SourceError) as refused:
         read_about(tmp_path)
     assert f"{tmp_path / 'results.json'}: {words}" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["=cmd|x", "+1", "-set", "@me", "'=quoted", "'tis", "1e3", "true", "a\rb", "", " ="])
+def test_names_that_spreadsheets_and_readers_take_for_something_else_come_back(tmp_path: Path, name: str):
+    row = Result(name, name, name or "x", RESULTS[0].metrics, 8, 9, group=name, recipe=name)
+    write_results(tmp_path, [row], {})
+    assert read_results(tmp_path / "results.csv")[0][0] == row
+    cells = (tmp_path / "results.csv").read_bytes().decode()
+    assert not [c for c in cells.replace("\n", ",").split(",") if c[:1] in "=+@" and c]

@@ -173,3 +173,12 @@ def test_titles_of_streams_say_how_many_orders_and_where_there_is_a_deviation():
     assert "ID set birds: fpr_id@ood_tpr95 (%); learns from the test stream; 1 order\n" in text
     other = replace(streamed, detector="TANL", orders=3)
     assert "learns from the test stream; 1 or 3 orders" in markdown([streamed, other])
+
+
+def test_names_are_no_markup_in_markdown():
+    names = {"detector": "a|b", "id_set": "<img src=x>", "ood_set": "[x](http://y) *z* `c`\n# title"}
+    text = markdown([result(names["detector"], names["ood_set"], 0.9, id_set=names["id_set"])])
+    assert r"| a\|b |" in text
+    assert r"ID set \<img src=x>:" in text
+    assert r"\[x](http://y) \*z\* \`c\`\\n# title" in text
+    assert "| 90.00 |" in text

@@ -1,12 +1,21 @@
 """Small files, written so that no reader ever sees half of one."""
 
+import errno
+import fcntl
 import json
-from contextlib import suppress
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from ood_lightning.errors import UnwritableError
+from ood_lightning.errors import SettingsError, UnwritableError
 
+log = logging.getLogger(__name__)
+
+LOCK = ".lock"  # in a run's folder
+HELD = (errno.EACCES, errno.EAGAIN)
+CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some network folders are mounted without locks
 TOKEN = 4  # bytes drawn for a temporary name
 
 
@@ -20,6 +29,42 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UnwritableError(path, error.strerror or str(error)) from None
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder, on this machine and on others that see it.
+
+    The system takes the lock back when the process ends, however it ends; the empty file stays. A lock of POSIX's kind,
+    not `flock`: workers that this process forks would keep that one when it is killed.
+
+    Args:
+        folder: is made if it is missing.
+
+    Raises:
+        SettingsError: another process holds the folder.
+        UnwritableError: the folder may not be written to.
+    """
+    make_folder(folder)
+    path = folder / LOCK
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from None
+
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in HELD:
+                raise SettingsError(
+                    f"another process is writing into {folder}: wait until it has ended, or give this run another "
+                    f"folder"
+                ) from None
+            if error.errno not in CANNOT_LOCK:
+                raise
+            log.warning("%s lies where no file can be locked: let no two runs write into it at once", folder)
+        yield
 
 
 def atomic_write(path: Path, data: bytes | memoryview) -> None:

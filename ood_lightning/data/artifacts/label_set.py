@@ -48,6 +48,7 @@ class _File:
     positives: tuple[Positive, ...]
     negatives: object
     sha256: str | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,19 @@ class LabelSet:
             "negatives": REST if self.negatives is None else list(self.negatives),
         }
 
-    def write(self, path: str | Path) -> None:
-        """Write as JSON, one positive a line; the same content gives the same bytes."""
+    def write(self, path: str | Path, run: str = "") -> None:
+        """Write as JSON, one positive a line; the same content gives the same bytes.
+
+        Args:
+            path: where to.
+            run: hash of the run that writes it, no part of the content; none where no run does.
+        """
         content = self._content()
         lines = [
             "{",
             f' "format": {json.dumps(content["format"])},',
             f' "sha256": {json.dumps(self.sha256)},',
+            *([f' "run": {json.dumps(run)},'] if run else []),
             f' "recipe": {json.dumps(content["recipe"], indent=2, ensure_ascii=False)},',
             ' "positives": [',
             ",\n".join("  " + json.dumps(p, ensure_ascii=False) for p in content["positives"]),

@@ -24,6 +24,7 @@ class _File:
     clusters: dict[str, float]
     label_sets: dict[str, dict[str, Any]]
     truth: dict[str, float] | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,23 @@
 """Scores on disk: one Parquet file per run, one row per picture, one column per detector (higher = more ID)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
-from torch import Tensor
 
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.errors import SourceError
+from ood_lightning.errors import SourceError, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ABOUT = ("key", "dataset", "role", "label", "top_positive", "top_negative")
+RUN = "run"  # key of the hash in the file's metadata
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class SetScores:
     top_negative: list[str]
 
 
-def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> None:
-    """Write all sets of a run into one Parquet file."""
+def write_scores(path: Path, detectors: list[str], sets: list[SetScores], run: str = "") -> None:
+    """Write all sets of a run into one Parquet file, with the run's hash."""
     tables = [
         pa.table(
             {
@@ -53,8 +58,20 @@ def write_scores(path: Path, detectors: list[str], sets: list[SetScores]) -> Non
     ]
 
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.concat_tables(tables), sink)
+    pq.write_table(pa.concat_tables(tables).replace_schema_metadata({RUN: run}), sink)
     atomic_write(path, sink.getvalue().to_pybytes())
+
+
+def run_of_scores(path: Path) -> str:
+    """The hash of the run that wrote a file of scores; "" in files from before there was one.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    try:
+        return ((pq.read_schema(path).metadata or {}).get(RUN.encode()) or b"").decode()
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path} is no whole file of scores ({first_line(error)}): run `test` again") from None
 
 
 def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
@@ -66,6 +83,9 @@ def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
     if not path.is_file():
         raise SourceError(f"there is no {path}: run `test` first")
 
+    import torch
+
+    run_of_scores(path)  # refuses a damaged file
     table = pq.read_table(path)
     detectors = [name for name in table.column_names if name not in ABOUT]
     return detectors, {

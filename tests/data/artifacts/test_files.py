@@ -1,14 +1,17 @@
 """Files are written whole or not at all, whoever else writes them."""
 
 import errno
+import fcntl
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 from ood_lightning.data.artifacts import files
-from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.errors import UnwritableError
+from ood_lightning.data.artifacts.files import atomic_write, sole_writer
+from ood_lightning.errors import SettingsError, UnwritableError
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -68,3 +71,46 @@ def test_a_writer_whose_temporary_file_is_swept_by_one_that_finished_first_is_do
     else:  # nobody has: the loss is not passed over
         with pytest.raises(UnwritableError, match="x cannot be written: No such file"):
             atomic_write(target, b"same")
+
+
+def test_a_folder_has_one_writer_and_a_forked_worker_keeps_nothing(tmp_path: Path):
+    folder = tmp_path / "run"
+    here, there = get_context("fork").Pipe()
+
+    def write(until: str) -> None:
+        try:
+            with sole_writer(folder):
+                there.send("held")
+                there.recv() if until else None
+        except SettingsError as error:
+            there.send(str(error))
+
+    first = get_context("fork").Process(target=write, args=("told",))
+    first.start()
+    assert here.recv() == "held"
+    second = get_context("fork").Process(target=write, args=("",))
+    second.start()
+    assert "another process is writing into" in here.recv()
+    first.kill()
+    first.join()
+
+    with sole_writer(folder):
+        worker = get_context("fork").Process(target=here.poll, args=(HANG_S,))
+        worker.start()
+    third = get_context("fork").Process(target=write, args=("",))
+    third.start()
+    assert here.recv() == "held"
+    for process in (second, worker, third):
+        process.kill()
+        process.join()
+
+
+def test_a_folder_without_locks_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with sole_writer(tmp_path):
+        assert "no file can be locked" in caplog.text

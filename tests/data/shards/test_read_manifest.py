@@ -144,6 +144,26 @@ def test_a_shard_listed_twice_is_refused(tmp_path: Path, tar: Path):
         read_manifest(str(tmp_path))
 
 
+@pytest.mark.parametrize("other", ["./{}", ".//{}", "sub/../{}", "././{}", "link.tar", "hard.tar"])
+def test_a_shard_in_two_spellings_is_refused(tmp_path: Path, tar: Path, other: str):
+    (tmp_path / "link.tar").symlink_to(tar)
+    (tmp_path / "hard.tar").hardlink_to(tar)
+    size = tar.stat().st_size
+    Manifest("twice", "id", (Shard(tar.name, 4, size), Shard(other.format(tar.name), 4, size))).write(tmp_path)
+    with pytest.raises(ManifestError, match=r"twice|outside"):
+        read_manifest(str(tmp_path))
+
+    Manifest("once", "id", (Shard(f"./{tar.name}", 4, size),)).write(tmp_path)
+    assert read_manifest(str(tmp_path)).n_samples == 4
+
+
+@pytest.mark.parametrize("names", ["{{{0},{0}}}", "{{./{0},{0}}}", "{{{0},link.tar}}"])
+def test_a_tar_that_a_list_names_twice_is_refused(tmp_path: Path, tar: Path, names: str):
+    (tmp_path / "link.tar").symlink_to(tar)
+    with pytest.raises(ManifestError, match="its samples would count twice"):
+        read_manifest(f"{tmp_path}/{names.format(tar.name)}")
+
+
 def test_a_missing_shard_is_named(tmp_path: Path):
     Manifest("gone", "id", (Shard("gone-000.tar", 3, 10240),)).write(tmp_path)
     with pytest.raises(SourceError, match=r"set 'gone': shard .*gone-000\.tar is missing"):

@@ -1,0 +1,49 @@
+"""YAML as our parsers read it: a key is the text that is written there."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+from jsonargparse import set_loader
+from jsonargparse._loaders_dumpers import get_yaml_default_loader
+
+TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+class TextKeys(get_yaml_default_loader()):  # type: ignore[misc]
+    """jsonargparse's loader, in which `no`, `null` and `1e3` as keys are names like any other, and none comes twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping whose keys are texts.
+
+        Raises:
+            yaml.constructor.ConstructorError: a key comes twice; the last value alone would be kept.
+        """
+        names: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            key.tag = TEXT
+            if key.value in names:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} comes twice", key.start_mark
+                )
+            names.add(key.value)
+
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def _load(stream: str) -> Any:
+    """What a YAML text says; `{a,b}` and `a:` stay texts, as jsonargparse has it."""
+    value = yaml.load(stream, Loader=TextKeys)
+    if isinstance(value, dict) and value and all(item is None for item in value.values()):
+        bare = stream.strip().removesuffix(":")
+        if bare in value or set(stream.strip(" {}\n").replace(" ", "").split(",")) == set(value):
+            return stream
+    return value
+
+
+def read_names_as_text() -> None:
+    """Let every parser read YAML so."""
+    set_loader("yaml", _load, exceptions=(yaml.YAMLError,))

@@ -1,0 +1,72 @@
+"""What reaches the terminal: plain text. A name cannot move the cursor, colour a line or turn words around."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+_OF_BARS = re.compile(r"\r|(?:\n|\x1b\[A)+")  # writes of progress bars: back to the line's start, lines up and down
+_OF_WANDB = "\x1b[34m\x1b[1mwandb"  # how W&B begins its lines
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain_text(text: str) -> str:
+    r"""A text with everything spelt out that is neither a visible character, a blank, a line break nor a tab.
+
+    That is control and format characters, such as those that write from right to left, and bytes of file names that
+    are no UTF-8.
+
+    >>> plain_text("caf\udce9 \x1b[2J")
+    'caf\\udce9 \\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
+def one_line(text: str) -> str:
+    """The same for a cell or a line, with its line breaks and tabs spelt out too."""
+    return plain_text(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+class PlainStream:
+    """A text stream that writes what :func:`plain_text` makes of each text.
+
+    Args:
+        unguarded: the stream below, for those who have spelt out their texts and write escape sequences of their own.
+    """
+
+    def __init__(self, unguarded: TextIO) -> None:
+        self.unguarded = unguarded
+
+    def write(self, text: str) -> int:
+        """Write a text; a progress bar still goes back to the start of its line, W&B's lines lose their colours."""
+        if _OF_BARS.fullmatch(text):
+            return self.unguarded.write(text)
+
+        start = "\r" if text.startswith("\r") else ""
+        rest = _COLOURS.sub("", text) if text.startswith(_OF_WANDB) else text.removeprefix("\r")
+        self.unguarded.write(start + plain_text(rest))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unguarded, name)
+
+
+@contextmanager
+def plain_output() -> Iterator[None]:
+    """Standard output and standard error as plain streams: prints, bars, errors, warnings and logs all end there."""
+    output, error = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast(TextIO, PlainStream(output)), cast(TextIO, PlainStream(error))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = output, error
