@@ -208,6 +208,9 @@ class OpenClip(Encoder):
             return cast(Tensor, model.encode_image(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
+        if not extra_features:
+            return {"image": self.encode_image(image)}
+
         inside = [name for name in extra_features if name != "length"]  # of the tower
         with capture_intermediate(self._towers.model.visual, inside, self.name) as captured:
             projected = self._projected(image)

@@ -97,7 +97,7 @@ def test_names_that_cannot_be_read_stop_the_fit_before_it_trains(fit_yaml: Path,
     settings["trainer"]["callbacks"][1]["init_args"]["names"] = "none.txt"
     fit_yaml.write_text(yaml.safe_dump(settings))
     assert main(["fit", "--config", str(fit_yaml)]) == 2
-    assert "file of names none.txt cannot be read" in capsys.readouterr().err
+    assert "file of names none.txt does not exist" in capsys.readouterr().err
     assert not Path("run/fit/last.ckpt").exists()
     Path("none.txt").write_bytes("Äpfel\n".encode("latin1"))
     assert main(["fit", "--config", str(fit_yaml)]) == 2

@@ -160,7 +160,7 @@ MCM, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.label_mass.LabelMass"
         (lambda s: model(s)["label_sets"].update(names="."), r"is no label set"),
         (
             lambda s: model(s)["label_sets"]["names"]["init_args"].update(names="none.txt"),
-            r"file of names none\.txt cannot be read",
+            r"file of names none\.txt does not exist",
         ),
         (lambda s: model(s)["label_sets"].pop("names"), r"'MCM' reads the label set 'names', the run has neglabel"),
         (lambda s: model(s).update(explain="other"), r"explain is 'other'.*names, neglabel"),

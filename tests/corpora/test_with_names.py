@@ -26,7 +26,7 @@ def test_names_are_appended_where_they_are_missing(caplog: pytest.LogCaptureFixt
         "crane",
         "Great white Shark",
     )
-    with pytest.raises(LabelSetError, match=r"names none\.txt cannot be read"):
+    with pytest.raises(LabelSetError, match=r"names none\.txt does not exist"):
         WithNames(Listed(("tit",)), "none.txt").load()
 
 

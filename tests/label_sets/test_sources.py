@@ -136,7 +136,7 @@ def test_mined_negatives_are_ranked_among_different_words(vocabulary: Vocabulary
     ],
 )
 def test_a_share_in_percent_is_refused_before_anything_is_encoded(source: Callable[[], object], name: str):
-    with pytest.raises(SettingsError, match=rf"{name}: expected a share from 0 to 1: 0\.\d+, not \d+$"):
+    with pytest.raises(SettingsError, match=rf"{name}, expected 0 to 1, without 0: 0\.\d+, not \d+$"):
         source()
 
 

@@ -61,7 +61,7 @@ def test_a_set_is_shown_with_its_recipe_by_falling_support(two: tuple[Path, Path
 def test_an_edited_set_says_so_and_names_its_oddities(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]):
     content = json.loads((two[0] / "labels.json").read_text())
     content["positives"].append({"label": "CAT"})
-    content["recipe"] = {"corpus": "by hand", "seed": None}
+    content["recipe"] = {"corpus": {"name": "by hand"}, "seed": None}
     (two[0] / "labels.json").write_text(json.dumps(content))
     printed = said(capsys, "show", two[0])
     assert "EDITED since it was written" in printed
@@ -104,7 +104,7 @@ def test_a_difference_lists_words_of_one_side_support_and_recipe(
     [
         (["show", "none.json"], "there is no label set none.json"),
         (["show", "a", "--top", "0"], "top is 0: expected 1 or more"),
-        (["show", "a", "--names", "none.txt"], "file of names none.txt cannot be read"),
+        (["show", "a", "--names", "none.txt"], "file of names none.txt does not exist"),
         (["show", "a", "--tpo", "3"], "did you mean 'top'"),
         (["diff", "a"], "1 label sets given: `labels diff A B` compares two"),
         (["shwo", "a"], "did you mean 'labels show'"),

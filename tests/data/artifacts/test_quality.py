@@ -21,7 +21,7 @@ CONTENT: dict[str, Any] = {
 def test_measures_survive_the_disk_by_file_and_by_folder(tmp_path: Path):
     write_quality(tmp_path / "quality.json", CONTENT)
     for source in (tmp_path, tmp_path / "quality.json"):
-        assert read_quality(source) == {"format": FORMAT, **CONTENT}
+        assert read_quality(source) == {"format": FORMAT, "run": None, **CONTENT}
 
 
 @pytest.mark.parametrize(
