@@ -11,13 +11,14 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
@@ -70,7 +71,8 @@ class OODCLI(LightningCLI):
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Let a logger whose `save_dir` is `.` write into the run's folder."""
+        """Refuse what would fail late; let a logger whose `save_dir` is `.` write into the run's folder."""
+        check_settings(self.subcommand, self.config[self.subcommand])
         trainer = self.config[self.subcommand].trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
 
@@ -89,7 +91,11 @@ class OODCLI(LightningCLI):
             # in a job but without srun: Slurm's variables would let Lightning wait for ranks that nobody starts
             kwargs["plugins"] = [LightningEnvironment()]
 
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError) as error:
+            raise trainer_error(error, self.config[self.subcommand].trainer.accelerator) from None
+
         if trainer.loggers and not any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
             # files in the run's folder are the record, whatever else the config chose to look at them with
             trainer.loggers = [CSVLogger(trainer.default_root_dir, name="log"), *trainer.loggers]
@@ -97,6 +103,7 @@ class OODCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Go on from the checkpoint that this very run left, and say so."""
+        check_kept("fit", self.trainer.callbacks)  # type: ignore[attr-defined]
         writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
         if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
             return
@@ -107,6 +114,7 @@ class OODCLI(LightningCLI):
 
     def before_test(self) -> None:
         """Silence Lightning's table, which would repeat every number once a set; ours is printed in its place."""
+        check_kept("test", self.trainer.callbacks)  # type: ignore[attr-defined]
         self.config_init["test"]["verbose"] = False
 
 
@@ -139,6 +147,11 @@ def run(argv: list[str] | None) -> int:
         )
         Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
         status = 0
+    except RuntimeError as error:
+        refused = peer_error(error)
+        if refused is None:
+            raise
+        raise refused from None
     except SIGTERMException:
         status = TERMINATED
     except SystemExit as error:
