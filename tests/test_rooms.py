@@ -22,7 +22,16 @@ LAYERS = [
     {"modules", "callbacks"},
     {"cli"},
 ]
-HALL = {"errors", "hashes", "places", "plurals", "progress", "retries", "__init__"}  # may be imported from anywhere
+HALL = {
+    "checks",
+    "errors",
+    "hashes",
+    "places",
+    "plurals",
+    "progress",
+    "retries",
+    "__init__",
+}  # may be imported from anywhere
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {
     "open_clip": "encoders/openclip.py",

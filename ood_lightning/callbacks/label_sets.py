@@ -7,10 +7,12 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from safetensors.torch import save
 from torch import Tensor
 
 from ood_lightning.callbacks.wandb import log_file, log_table
+from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
@@ -25,9 +27,10 @@ from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.checks import kinds, label_set_checks
 from ood_lightning.label_sets.clustermine import ClusterMine
 from ood_lightning.label_sets.posmine import PosMine
-from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_possible, none_made
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
@@ -60,16 +63,22 @@ class LabelSetWriter(L.Callback):
         if Path(QUALITY).stem in self.sources:
             raise SettingsError(f"no label set may be called {Path(QUALITY).stem!r}: the fit writes {QUALITY} itself")
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse names that cannot be read before the training, not after it."""
-        if self.names is not None:
-            read_names(self.names)
+    def checks(self, data: Any) -> list[Check]:
+        """What files tell of the label sets and of the true names, before any picture is embedded."""
+        bank = TextBank(data.encoder, data.cache_dir)
+        checks = label_set_checks(self.sources, self.corpus, self.prompts, bank, kinds(images=True, clusters=True))
+        return [*checks, Check("true names", self._look_at_names)]
+
+    def _look_at_names(self) -> str:
+        return "none given" if self.names is None else f"{len(read_names(self.names)):,} in {self.names}"
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        """Refuse label sets that need what a fit does not have, before the training."""
-        if missing := lacking(self.sources, self._available(trainer, module)):
-            reasons = "; ".join(f"{name!r} {what}" for name, what in missing.items())
-            raise SettingsError(f"this fit cannot make the label set {reasons}")
+        """Say before the training which label sets need what this fit does not have; refuse if all of them do."""
+        missing = lacking(self.sources, self._available(trainer, module))
+        if len(missing) == len(self.sources):
+            raise none_made(missing)
+        for name, why in missing.items():
+            rank_zero_info(f"label set {name!r} will not be made: it {why}")
 
     @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
@@ -78,9 +87,12 @@ class LabelSetWriter(L.Callback):
         bank = TextBank(data.encoder, data.cache_dir)
 
         available = self._available(trainer, module)
-        made = make_label_sets(self.sources, self.corpus, self.prompts, bank, available)
+        made, reasons = make_possible(self.sources, self.corpus, self.prompts, bank, available)
         for name, one in made.items():
             one.label_set.write(out / f"{name}.json")
+        for name, why in reasons.items():
+            (out / f"{name}.json").unlink(missing_ok=True)  # of an earlier run, which would be taken for this one's
+            print(f"label set {name!r} was not made: {why}")
 
         votes = self._votes(available, bank)
         # rows say nothing about another set of as many pictures

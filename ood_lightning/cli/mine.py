@@ -1,5 +1,6 @@
 """`mine`: a label set from the stored features of ID images, again with another method, corpus or prompts."""
 
+from functools import partial
 from pathlib import Path
 
 from ood_lightning.corpora.prompts import Prompts
@@ -33,9 +34,16 @@ def mine(
         cache_dir: folder of all features.
         max_bad_samples: undecodable pictures that the set may have.
     """
-    from ood_lightning.cli.without_trainer import begin
+    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+
+    sources = {type(source).__name__: source}
+    checks = checks_before(encoder, cache_dir, id_shards, sources, corpus, prompts, clusters=votes is not None)
+    if votes is not None:
+        checks.append(Check("votes", partial(Clusters.describe, votes)))
+    before_work([*checks, folder_check("label set to write", out, "out")])
 
     _, bank, available = begin(encoder, cache_dir, id_shards, max_bad_samples=max_bad_samples)
     if votes is not None:

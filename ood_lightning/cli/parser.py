@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
+from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser_messages import known_keys, plain
 from ood_lightning.errors import UserError
 
@@ -56,6 +57,7 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)
 
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
+    check_files(argv)
     settings = parser.parse_args(_joined(argv, list_options))
     settings.pop("config", None)
     built: dict[str, Any] = parser.instantiate_classes(settings).as_dict()

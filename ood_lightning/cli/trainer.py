@@ -2,7 +2,9 @@
 
 import logging
 import os
+import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
+from ood_lightning.checks import Check, before_work, folder_check
+from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
 
@@ -101,20 +105,45 @@ class OODCLI(LightningCLI):
             trainer.loggers = [CSVLogger(trainer.default_root_dir, name="log"), *trainer.loggers]
         return trainer
 
-    def before_fit(self) -> None:
-        """Go on from the checkpoint that this very run left, and say so."""
-        check_kept("fit", self.trainer.callbacks)  # type: ignore[attr-defined]
-        writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-        if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
-            return
+    def _checks(self, command: str) -> list[Check]:
+        """What can be known before any work: of the run's folder, the data, the module and the callbacks."""
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        checks = [
+            Check("results", partial(check_kept, command, callbacks)),
+            folder_check("run folder", self.trainer.default_root_dir, "trainer.default_root_dir"),
+        ]
+        if hasattr(self.datamodule, "checks"):  # one's own classes need not have any
+            checks += self.datamodule.checks()
+        for part in (self.model, *callbacks):
+            if hasattr(part, "checks"):
+                checks += part.checks(self.datamodule)
+        return checks
 
-        if path := checkpoint_of(self.trainer, self.model, self.datamodule):
+    def before_fit(self) -> None:
+        """Check what can be known; go on from the checkpoint that this very run left, and say so."""
+        left = Check("checkpoint", self._checkpoint_left)
+        before_work([*self._checks("fit"), left])
+        if path := self._checkpoint():
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
 
+    def _checkpoint(self) -> Path | None:
+        """The checkpoint that this very run left, unless another one is named."""
+        writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
+            return None
+        return checkpoint_of(self.trainer, self.model, self.datamodule)
+
+    def _checkpoint_left(self) -> str:
+        return (
+            f"{path} is of this run, which goes on from there"
+            if (path := self._checkpoint())
+            else "none is gone on with"
+        )
+
     def before_test(self) -> None:
         """Silence Lightning's table, which would repeat every number once a set; ours is printed in its place."""
-        check_kept("test", self.trainer.callbacks)  # type: ignore[attr-defined]
+        before_work(self._checks("test"))
         self.config_init["test"]["verbose"] = False
 
 
@@ -130,6 +159,7 @@ def run(argv: list[str] | None) -> int:
         lambda record: "Tip:" not in record.getMessage()
     )
 
+    check_files(sys.argv[1:] if argv is None else argv)
     status = 1
     try:
         cli = OODCLI(  # reads the settings and runs the command, both when it is built

@@ -1,4 +1,4 @@
-"""What is wrong with the settings of `fit` and `test` that Lightning would find late, say in its own words, or accept."""
+"""Settings of `fit` and `test` that Lightning would find late, refuse in its own words, or accept and do nothing."""
 
 from __future__ import annotations
 
@@ -49,32 +49,36 @@ def check_settings(command: str, settings: Any) -> None:
             raise SettingsError(f"{part}.class_path is {path}, which cannot {command}: {advice}")
 
     trainer = settings.trainer
-    limit = "limit_test_batches" if command == "test" else "limit_train_batches"
+    share = "limit_test_batches" if command == "test" else "limit_train_batches"
     if command == "test" and (trainer.limit_test_batches not in (None, 1.0) or trainer.fast_dev_run):
-        key = "fast_dev_run" if trainer.fast_dev_run else limit
+        key = "fast_dev_run" if trainer.fast_dev_run else share
         raise SettingsError(
             f"trainer.{key} is {trainer[key]}: an evaluation scores every picture of every set once, or its numbers "
             f"would not be those of the sets. Leave it out; for a quick run, name smaller sets"
         )
 
-    for key in (limit, "max_epochs", "max_steps"):
+    for key in (share, "max_epochs", "max_steps"):
         if command == "fit" and trainer[key] == 0:
             raise SettingsError(f"trainer.{key} is 0: nothing would be trained. Leave it out, or set it above 0")
 
 
-def check_kept(command: str, callbacks: list[L.Callback]) -> None:
-    """Refuse a run whose results nobody would keep.
+def check_kept(command: str, callbacks: list[L.Callback]) -> str:
+    """Which callback keeps what the run finds; a run without one is refused.
 
     Args:
         command: `fit` or `test`.
         callbacks: of the Trainer.
     """
     hooks = KEEPING[command]
-    if not any(_overrides(type(callback), L.Callback, hook) for callback in callbacks for hook in hooks):
+    # Lightning's own ones, such as its progress bar, keep nothing that a person asked for
+    kinds = [kind for kind in map(type, callbacks) if not kind.__module__.startswith("lightning.")]
+    keeping = [kind.__name__ for kind in kinds if any(_overrides(kind, L.Callback, hook) for hook in hooks)]
+    if not keeping:
         raise SettingsError(
             f"trainer.callbacks names none that writes what `{command}` finds, such as "
             f"ood_lightning.{KEPT_BY[command]}: all results would be thrown away"
         )
+    return f"written by {', '.join(keeping)}"
 
 
 def trainer_error(error: Exception, accelerator: object) -> SettingsError:

@@ -51,6 +51,16 @@ class LabelSource(ABC):
         """Corpus and prompts of this set: the run's own, which are the arguments, or others in their place."""
         return corpus, prompts
 
+    def known(self, vocabulary: Vocabulary) -> LabelSet | None:
+        """The set as far as files alone tell it, before anything is encoded; None where it has to be computed.
+
+        What can be refused early is refused here: a file that is missing, or one of another encoder.
+
+        Args:
+            vocabulary: as of :meth:`make`, without the features of its words.
+        """
+        return None
+
     @abstractmethod
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """The label set.

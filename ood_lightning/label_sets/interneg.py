@@ -55,6 +55,10 @@ class InterNegNegatives(LabelSource):
         """Images, and their labels unless the nearest names stand in for them."""
         return frozenset({IDTrainingSet} if self.pseudo_labels else {IDTrainingSet, IDLabels})
 
+    def known(self, vocabulary: Vocabulary) -> None:
+        """Nothing but that its names can be read."""
+        read_names(self.names)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the admissible words."""
         bounds, images = self.class_bounds(vocabulary, available), available[IDTrainingSet].images.features

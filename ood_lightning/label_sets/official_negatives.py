@@ -40,6 +40,10 @@ class NegLabelNegatives(LabelSource):
     without_names: bool = False
     adjectives_first: bool = False
 
+    def known(self, vocabulary: Vocabulary) -> None:
+        """Nothing but that its names can be read."""
+        InitialPositives.read(self.names, vocabulary)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the nouns and the adjectives."""
         initial = InitialPositives.read(self.names, vocabulary)
@@ -80,6 +84,10 @@ class AugmentedNames(LabelSource):
 
     names: str
     count: int = 500
+
+    def known(self, vocabulary: Vocabulary) -> None:
+        """Nothing but that its names can be read."""
+        InitialPositives.read(self.names, vocabulary)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""

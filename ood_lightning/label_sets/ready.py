@@ -18,7 +18,7 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.negatives import rest_of
@@ -92,12 +92,43 @@ def make_label_sets(
     if missing := lacking(sources, available):
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
-    return {
-        name: MadeLabelSet(
-            sources[name].make(vocabulary, available), vocabulary, sources[name].class_bounds(vocabulary, available)
-        )
-        for name, vocabulary in build_vocabularies(sources, corpus, prompts, bank).items()
-    }
+    vocabularies = build_vocabularies(sources, corpus, prompts, bank)
+    return {name: _made(sources[name], vocabulary, available) for name, vocabulary in vocabularies.items()}
+
+
+def make_possible(
+    sources: Mapping[str, LabelSource], corpus: Corpus, prompts: Prompts, bank: TextBank, available: Inputs
+) -> tuple[dict[str, MadeLabelSet], dict[str, str]]:
+    """As :func:`make_label_sets`, where a set that cannot be made does not keep the others from it.
+
+    Returns:
+        The sets that were made, and why the others were not, each by name.
+
+    Raises:
+        SettingsError: none can be made.
+    """
+    reasons = lacking(sources, available)
+    possible = {name: source for name, source in sources.items() if name not in reasons}
+
+    made: dict[str, MadeLabelSet] = {}
+    for name, vocabulary in build_vocabularies(possible, corpus, prompts, bank).items():
+        try:
+            made[name] = _made(possible[name], vocabulary, available)
+        except UserError as error:
+            reasons[name] = str(error)
+
+    if not made:
+        raise none_made(reasons)
+    return made, reasons
+
+
+def none_made(reasons: Mapping[str, str]) -> SettingsError:
+    """What to say where no label set can be made, with the reason of each."""
+    return SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in reasons.items())}")
+
+
+def _made(source: LabelSource, vocabulary: Vocabulary, available: Inputs) -> MadeLabelSet:
+    return MadeLabelSet(source.make(vocabulary, available), vocabulary, source.class_bounds(vocabulary, available))
 
 
 def make_label_set(

@@ -37,7 +37,11 @@ class Stored(LabelSource):
         return LabelSet.read(locate(self.path)).negatives is None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
-        """Read it, and refuse one that this run's encoder, corpus or prompts did not make."""
+        """Read it."""
+        return self.known(vocabulary)
+
+    def known(self, vocabulary: Vocabulary) -> LabelSet:
+        """The set, unless this run's encoder, corpus or prompts did not make it."""
         label_set = LabelSet.read(locate(self.path))
         encoder = vocabulary.bank.encoder
         label_set.check_encoder(encoder.fingerprint, encoder.name)
@@ -106,6 +110,10 @@ class WithCorpus(LabelSource):
         """As its source."""
         return self._source.reads_corpus
 
+    def known(self, vocabulary: Vocabulary) -> LabelSet | None:
+        """As its source."""
+        return self._source.known(vocabulary)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """What the source makes of them."""
         return self._source.make(vocabulary, available)
@@ -132,6 +140,10 @@ class IDNames(LabelSource):
     names: str
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Read them."""
+        return self.known(vocabulary)
+
+    def known(self, vocabulary: Vocabulary) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
         names = tuple(Positive(name) for name in read_names(self.names))
         return LabelSet(names, (), vocabulary.recipe(supervision=["id_names"], method="names"))
@@ -150,7 +162,7 @@ class CandidateNames(IDNames):
 
     ood_names: list[str]
 
-    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+    def known(self, vocabulary: Vocabulary) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""
         names = read_names(self.names)
         taken = {name.lower() for name in names}
@@ -177,6 +189,10 @@ class MinedNegatives(LabelSource):
     names: str
     count: int = 10_000
     quantile: float = 0.95
+
+    def known(self, vocabulary: Vocabulary) -> None:
+        """Nothing but that its names can be read."""
+        InitialPositives.read(self.names, vocabulary)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus."""
@@ -218,6 +234,10 @@ class CLIPScopeNegatives(LabelSource):
     nearest: int = 5000
     share: float = 0.05
     mining_prompts: Prompts | None = None
+
+    def known(self, vocabulary: Vocabulary) -> None:
+        """Nothing but that its names can be read."""
+        InitialPositives.read(self.names, vocabulary)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the corpus, keep both ends."""

@@ -66,18 +66,18 @@ class Clusters(Input):
     assignments: Tensor
 
     @classmethod
+    def describe(cls, path: str | Path) -> str:
+        """How many images a file has votes for, in words; refuses what is no such file."""
+        return f"clusters of {len(_stored_votes(path)[0]):,} pictures in {path}"
+
+    @classmethod
     def read(cls, path: str | Path, training_set: IDTrainingSet) -> Self:
         """From `votes.safetensors` of a fit on the same images.
 
         Raises:
             SettingsError: it is no such file, or one of other images.
         """
-        try:
-            with safe_open(path, framework="pt") as stored:
-                assignments, of_set = stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
-        except (OSError, SafetensorError) as error:
-            raise SettingsError(f"{path} holds no votes of a fit: {error}") from error
-
+        assignments, of_set = _stored_votes(path)
         manifest, n_images = training_set.images.manifest, len(training_set.images.features)
         if of_set not in (None, manifest.fingerprint):
             raise SettingsError(f"{path} was made on another set than {manifest.name!r}: name the one of the fit")
@@ -86,6 +86,15 @@ class Clusters(Input):
                 f"{path} has clusters for {len(assignments)} pictures, set {manifest.name!r} has {n_images}"
             )
         return cls(assignments)
+
+
+def _stored_votes(path: str | Path) -> tuple[Tensor, str | None]:
+    """Cluster of each image, and the fingerprint of the images' set, where the file says it."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return stored.get_tensor("cluster"), (stored.metadata() or {}).get("id_set")
+    except (OSError, SafetensorError) as error:
+        raise SettingsError(f"{path} holds no votes of a fit: {error}") from error
 
 
 def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[str, Any] | None = None) -> Inputs:

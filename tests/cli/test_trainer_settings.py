@@ -1,4 +1,4 @@
-"""Settings of `fit` and `test` that would fail late, in Lightning's words, or do nothing: one message before any work."""
+"""Settings of `fit` and `test` that would fail late, or do nothing: one message before any work."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -34,8 +34,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
     if is_remote(source):
-        names_tars = addresses.file_name(source).endswith(".tar")  # that of a command does
-        return _remote_tars(source, role) if names_tars else _remote_set(source)
+        return _remote_tars(source, role) if is_counted_by_fetching(source) else _remote_set(source)
 
     path = locate(source)
     if path.is_dir():
@@ -52,6 +51,11 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
     return index(paths, role=role)
+
+
+def is_counted_by_fetching(source: str) -> bool:
+    """Whether all tars of a set have to be fetched before anything is known of it: remote ones without a manifest."""
+    return is_remote(source) and addresses.file_name(source).endswith(".tar")  # that of a command does
 
 
 def _local_set(path: Path, whole: bool) -> Manifest:

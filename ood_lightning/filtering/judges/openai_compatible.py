@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import SYSTEM_MESSAGE, Answer, Judge, JudgeError, Question, wording, yes_or_no
-from ood_lightning.retries import GivenUpError, TransientError, retry
+from ood_lightning.retries import GivenUpError, TransientError, UnreachableError, check_reachable, retry
 
 MAX_REPLY_BYTES = 2**20
 MAX_PAUSE_S = 60.0
@@ -97,6 +97,15 @@ class OpenAICompatibleJudge(Judge):
         spelling = ", misspelt" if self.misspelt else ""
         sampling = ", sampled" if self.sample else ""
         return f"{self.model} at {self.url}, at most {self.max_tokens} tokens{spelling}{sampling}"
+
+    def check(self) -> str:
+        """Whether the key is set and the server can be reached; nothing is sent."""
+        self._key()
+        try:
+            check_reachable(self.url)
+        except UnreachableError as error:
+            raise JudgeError(f"{self.url} cannot be asked: {error}. Is the server up?") from None
+        return f"{self.identity}, can be reached"
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Each answer as soon as it is there. After a failure, running requests are finished before it is raised."""
