@@ -1,4 +1,4 @@
-"""Config files before they are parsed: broken YAML by file and line, and names of files and classes that do not exist."""
+"""Config files before they are parsed: broken YAML by file and line, and names of what does not exist."""
 
 from __future__ import annotations
 

@@ -72,14 +72,14 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
         "--config FIRST --config SECOND: the command stands in its first line",
     ),
     "value without key": (r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key),
-    "no such file or class in a mapping": (r"Unexpected import path format: (?P<path>\S+)", _no_such_class),
-    "no such class in a mapping": (
-        r"Problem with given class_path '(?P<path>[^']+)':\s+(?:- )?(?:[Mm]odule \S+ has no attribute|No module named)",
-        _no_such_class,
-    ),
     "no such file": (
-        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>.+) either not accessible or invalid",
+        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>[^{{\n].*) either not accessible or invalid",
         _no_such_file,
+    ),
+    "no such class in a mapping": (
+        r"(?:Unexpected import path format: |Problem with given class_path ')(?P<path>[^\s']+)"
+        r"(?:$|':\s+(?:- )?(?:[Mm]odule \S+ has no attribute|No module named))",
+        _no_such_class,
     ),
     "other choice": (
         OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]",

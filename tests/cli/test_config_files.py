@@ -29,7 +29,7 @@ def test_broken_yaml_is_named_by_file_and_line(refused: Refused):
 
 def test_a_config_that_does_not_exist_comes_with_near_ones(refused: Refused):
     refused(["test", "--config", f"{CONFIGS}/evl.yaml"], r"there is no config .*evl\.yaml; near ones: .*/eval\.yaml")
-    with pytest.raises(SettingsError, match="there is no config nowhere/x.yaml"):
+    with pytest.raises(SettingsError, match=r"there is no config nowhere/x\.yaml"):
         check_files(["-c", "nowhere/x.yaml"])
 
 

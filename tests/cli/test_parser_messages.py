@@ -87,7 +87,7 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
     ("no such file", lambda: ["--detector", "mcm.yaml"], "detector is 'mcm.yaml': there is no such file, nor is it"),
     ("no such file", lambda: ["--detector", "mcn.yaml"], "detector is 'mcn.yaml': there is no such file, nor is it"),
     (
-        "no such file or class in a mapping",
+        "no such class in a mapping",
         lambda: ['--scorers={"a": "mcn.yaml"}'],
         "'mcn.yaml' is no file, nor the path of a class; near ones: ",
     ),

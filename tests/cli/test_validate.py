@@ -16,6 +16,7 @@ from ood_lightning.encoders.openclip import OpenClip
 
 Refused = Callable[[list[str], str], None]
 MCM = {"class_path": "ood_lightning.detectors.mcm.MCM"}
+MCM_ALONE = {"MCM": MCM}
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +59,16 @@ def test_an_evaluation_is_refused_before_the_first_picture(
     elsewhere = {"method": "hand", "encoder": {"name": "other", "fingerprint": "0"}}
     write_label_set(tmp_path / "other.json", recipe=elsewhere)
     for label_set, words in (("none.json", "there is no label set none.json"), ("other.json", "encoder 'other'")):
-        refused([*command, *changed(eval_yaml, "model", label_sets={"x": label_set}, detectors={"M": {**MCM}})], words)
+        refused([*command, *changed(eval_yaml, "model", label_sets={"names": label_set}, detectors=MCM_ALONE)], words)
 
     prompts = {"method": "hand", "prompts": {"templates": ["other {}"], "order": "normalise-then-mean"}}
     write_label_set(tmp_path / "prompts.json", recipe=prompts)
-    given = changed(eval_yaml, "model", label_sets={"names": "prompts.json"}, detectors={"M": MCM})
+    given = changed(eval_yaml, "model", label_sets={"names": "prompts.json"}, detectors=MCM_ALONE)
     refused([*command, *given], "was made with the prompts' templates")
     Path("file").touch()
     folder = ["--trainer.default_root_dir", "file/run"]
     write_label_set(tmp_path / "sound.json")
-    given = changed(eval_yaml, "model", label_sets={"names": "sound.json"})
+    given = changed(eval_yaml, "model", label_sets={"names": "sound.json"}, detectors=MCM_ALONE)
     refused([*command, *given, *folder], "trainer.default_root_dir is .* cannot be made in .*file: it is a file")
 
     absent = changed(eval_yaml, "data", ood_shards={"near": [str(sets / "blues"), "nowhere"]})
