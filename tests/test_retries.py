@@ -107,7 +107,7 @@ def test_a_server_that_nobody_reaches_is_named_at_once(monkeypatch: pytest.Monke
 def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
     stop = Event()
     monkeypatch.setattr(retries, "REACHED_WITHIN_S", 0.05)
-    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: stop.wait())
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: stop.wait() and socket.socket())
     with pytest.raises(UnreachableError, match=r"slow\.invalid cannot be reached: no connection within 0\.05 s"):
         check_reachable("https://slow.invalid")
     stop.set()

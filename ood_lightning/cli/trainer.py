@@ -76,7 +76,7 @@ class OODCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Refuse what would fail late; let a logger whose `save_dir` is `.` write into the run's folder."""
-        check_settings(self.subcommand, self.config[self.subcommand])
+        check_settings(str(self.subcommand), self.config[self.subcommand])
         trainer = self.config[self.subcommand].trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
 

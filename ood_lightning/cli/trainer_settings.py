@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from textwrap import shorten
 from typing import Any
 
 import lightning.pytorch as L
@@ -99,5 +100,5 @@ def peer_error(error: RuntimeError) -> SettingsError | None:
 
     return SettingsError(
         f"another process of this run has ended: what it said, if anything, stands above. Finished shards and saved "
-        f"epochs are kept, the same command goes on from there ({first_line(error)[:160]})"
+        f"epochs are kept, the same command goes on from there ({shorten(first_line(error), 160, placeholder='...')})"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -70,7 +71,7 @@ def _command_of(words: Sequence[str]) -> str:
     return possible[0]
 
 
-def _keys(path: Path) -> dict[str, object]:
+def _keys(path: Path) -> dict[str, Any]:
     """A config's settings by their keys; none where it cannot be read, which the command says in its own words."""
     try:
         content = yaml.safe_load(path.read_bytes())

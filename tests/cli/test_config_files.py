@@ -34,7 +34,7 @@ def test_a_config_that_does_not_exist_comes_with_near_ones(refused: Refused):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "key", "near_one", "place"),
+    ("wrong", "key", "near_one", "folder"),
     [
         ("detectors/mcn.yaml", "model.detectors", "detectors/mcm.yaml", "configs/detectors/"),
         ("pictogram.yaml", "encoder", "encoders/pictograms.yaml", "configs/encoders/"),
@@ -44,8 +44,8 @@ def test_a_config_that_does_not_exist_comes_with_near_ones(refused: Refused):
     ],
 )
 def test_a_part_that_does_not_exist_comes_with_near_ones_and_their_place(
-    wrong: str, key: str, near_one: str, place: str
+    wrong: str, key: str, near_one: str, folder: str
 ):
     said = similar_names(wrong, key)
     assert near_one in said.split(". All are in ")[0]
-    assert place in said
+    assert folder in said

@@ -63,13 +63,13 @@ def test_an_evaluation_is_refused_before_the_first_picture(
 
     prompts = {"method": "hand", "prompts": {"templates": ["other {}"], "order": "normalise-then-mean"}}
     write_label_set(tmp_path / "prompts.json", recipe=prompts)
-    given = changed(eval_yaml, "model", label_sets={"names": "prompts.json"}, detectors=MCM_ALONE)
-    refused([*command, *given], "was made with the prompts' templates")
+    settings = changed(eval_yaml, "model", label_sets={"names": "prompts.json"}, detectors=MCM_ALONE)
+    refused([*command, *settings], "was made with the prompts' templates")
     Path("file").touch()
     folder = ["--trainer.default_root_dir", "file/run"]
     write_label_set(tmp_path / "sound.json")
-    given = changed(eval_yaml, "model", label_sets={"names": "sound.json"}, detectors=MCM_ALONE)
-    refused([*command, *given, *folder], "trainer.default_root_dir is .* cannot be made in .*file: it is a file")
+    settings = changed(eval_yaml, "model", label_sets={"names": "sound.json"}, detectors=MCM_ALONE)
+    refused([*command, *settings, *folder], "trainer.default_root_dir is .* cannot be made in .*file: it is a file")
 
     absent = changed(eval_yaml, "data", ood_shards={"near": [str(sets / "blues"), "nowhere"]})
     refused([*command, *absent], "there is no set nowhere")
@@ -106,8 +106,8 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
     refused(["predict", *predict, "--label_set", "none.json"], "there is no label set none.json")
 
     judge = {"class_path": "ood_lightning.filtering.judges.wordnet.WordNetJudge"}
-    asked = config("encoder", "corpus", label_set="l.json", judge=judge, out="filtered")
-    assert main(["validate", *asked]) == 0
+    filtered = config("encoder", "corpus", label_set="l.json", judge=judge, out="filtered")
+    assert main(["validate", *filtered]) == 0
     server = "ood_lightning.filtering.judges.openai_compatible.OpenAICompatibleJudge"
     away = {"class_path": server, "init_args": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
     refused(
