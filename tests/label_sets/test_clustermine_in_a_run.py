@@ -59,7 +59,7 @@ def test_a_fit_makes_the_label_sets_that_it_can_and_says_what_the_others_lack(
     needed = "needs labels of ID training images (.cls in data."
     assert f"label set 'below' will not be made: it {needed}" in output + error
     assert f"label set 'below' was not made: {needed}" in output
-    assert "label set 'posmine' was not made: " in output
+    assert "label set 'posmine' was not made: PosMine: no word is the nearest of 49 images" in output
     assert sorted(path.stem for path in Path("run/fit").glob("*.json")) == ["labels", "quality"]
 
     writer["label_sets"] = {"below": interneg}
