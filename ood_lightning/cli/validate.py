@@ -30,11 +30,11 @@ def validate(words: list[str], run: Callable[[list[str]], int]) -> int:
     Raises:
         SettingsError: it is not clear which command is meant, or a check refuses it.
     """
-    if not words or words[0] in ("-h", "--help"):
+    if words[:1] in (["-h"], ["--help"]):
         print(f"{USAGE}\n\nLooks at all that files can tell before a command works, and prints a line for each.")
-        return 0
+        raise SystemExit(0)  # as of the other commands
 
-    command, arguments = (words[0], words[1:]) if words[0] in CHECKED else (_command_of(words), words)
+    command, arguments = (words[0], words[1:]) if words[:1] and words[0] in CHECKED else (_command_of(words), words)
     try:
         with only_checks():
             status = run([command, *arguments])

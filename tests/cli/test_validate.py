@@ -123,4 +123,5 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
 
 
 def test_settings_of_no_command(refused: Refused):
-    refused(["validate", "--x", "1"], "it is not clear which command these settings are for")
+    for words in ([], ["--x", "1"]):
+        refused(["validate", *words], "it is not clear which command these settings are for")
