@@ -105,8 +105,22 @@ def check_out(out: str | None, *endings: str) -> None:
     if path.is_dir():
         raise SettingsError(f"out is {out!r}, which is a folder: expected a file")
 
-    parent = next(folder for folder in path.absolute().parents if os.path.exists(folder))
-    if not parent.is_dir():
-        raise SettingsError(f"out is {out!r}, which cannot be made in {parent}: it is a file")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise SettingsError(f"out is {out!r}, which cannot be made in {parent}: you may not write there")
+    check_writable(path, "out")
+
+
+def check_writable(path: str | Path, key: str) -> None:
+    """Refuse a file or folder that cannot be made or written to.
+
+    Args:
+        path: of it; neither it nor the folders above need exist.
+        key: of the settings, that names it.
+
+    Raises:
+        SettingsError: a file is in the way, or the folder may not be written to.
+    """
+    absolute = expanded(str(path)).absolute()
+    there = absolute if absolute.is_dir() else next(folder for folder in absolute.parents if os.path.exists(folder))
+    if not there.is_dir():
+        raise SettingsError(f"{key} is {str(path)!r}, which cannot be made in {there}: it is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SettingsError(f"{key} is {str(path)!r}, which cannot be made in {there}: you may not write there")

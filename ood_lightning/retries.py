@@ -1,13 +1,22 @@
-"""Another try after a failure that may pass: of a download, of the hub, of a server that judges."""
+"""Another try after a failure that may pass: of a download, of the hub, of a server that judges.
+
+And whether a server can be reached at all, which is asked once, before the first try.
+"""
 
 import random
+import socket
 import time
 from collections.abc import Callable
+from functools import cache
+from threading import Thread
 from typing import TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ood_lightning.errors import UserError
 
 T = TypeVar("T")
+REACHED_WITHIN_S = 8.0
 
 
 class TransientError(UserError):
@@ -61,3 +70,43 @@ def retry(
             wait_s = min(first_wait_s * 2**doublings * random.uniform(0.5, 1.5), max_wait_s)
             if failures >= max_tries or wait(wait_s):
                 raise GivenUpError(failures, error) from None
+
+
+class UnreachableError(UserError):
+    """A server that nothing connects to; its text is the cause."""
+
+
+@cache  # a server that has answered once is tried again as `retry` says; a failure is not kept
+def check_reachable(url: str) -> None:
+    """Connect to a server, or to the proxy in front of it, and say at once where that fails.
+
+    Args:
+        url: of the server; nothing is sent.
+
+    Raises:
+        UnreachableError: its name is unknown, nobody listens, or nothing has come of it in `REACHED_WITHIN_S` seconds.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(host):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        host = parts.hostname or ""
+
+    failures: list[str] = []
+
+    def connect() -> None:
+        try:
+            port = parts.port or {"https": 443}.get(parts.scheme, 80)
+            socket.create_connection((host, port), timeout=REACHED_WITHIN_S).close()
+        except (OSError, ValueError) as error:
+            failures.append(getattr(error, "strerror", None) or str(error))
+
+    # of its own: looking up a name has no time limit
+    attempt = Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(REACHED_WITHIN_S)
+    if attempt.is_alive():
+        failures.append(f"no connection within {REACHED_WITHIN_S:g} s")
+    if failures:
+        raise UnreachableError(f"{host} cannot be reached: {failures[0]}")

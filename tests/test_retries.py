@@ -1,10 +1,12 @@
 """retry: how often, how long it waits, and when it gives up."""
 
+import socket
 from threading import Event
 
 import pytest
 
-from ood_lightning.retries import GivenUpError, TransientError, retry
+from ood_lightning import retries
+from ood_lightning.retries import GivenUpError, TransientError, UnreachableError, check_reachable, retry
 
 
 class Failing:
@@ -81,3 +83,31 @@ def test_a_stop_ends_the_tries():
     with pytest.raises(GivenUpError) as caught:
         retry(attempt, 10, 60.0, 60.0, wait=stop.wait)
     assert (caught.value.tries, attempt.left) == (1, 98)
+
+
+def test_a_server_that_nobody_reaches_is_named_at_once(monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    check_reachable.cache_clear()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        check_reachable(f"http://127.0.0.1:{port}")
+        with pytest.raises(UnreachableError, match=r"^nowhere\.invalid cannot be reached: "):
+            check_reachable("https://nowhere.invalid/x")
+
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")  # then the proxy is what has to answer
+        check_reachable("https://nowhere.invalid/y")
+
+    monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")  # closed by now
+    with pytest.raises(UnreachableError, match=r"^127\.0\.0\.1 cannot be reached: Connection refused"):
+        check_reachable("https://nowhere.invalid/z")
+
+
+def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    stop = Event()
+    monkeypatch.setattr(retries, "REACHED_WITHIN_S", 0.05)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: stop.wait() and socket.socket())
+    with pytest.raises(UnreachableError, match=r"slow\.invalid cannot be reached: no connection within 0\.05 s"):
+        check_reachable("https://slow.invalid")
+    stop.set()

@@ -24,19 +24,8 @@ LAYERS = [
 ]
 # may be imported from anywhere
 HALL = {
-    *(
-        "errors",
-        "file_names",
-        "hashes",
-        "masking",
-        "places",
-        "plain_output",
-        "plurals",
-        "progress",
-        "ranges",
-        "retries",
-    ),
-    *("retries", "spelling", "text_files", "__init__"),
+    *("checks", "errors", "file_names", "hashes", "masking", "places", "plain_output", "plurals", "progress"),
+    *("ranges", "retries", "spelling", "text_files", "__init__"),
 }
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 DOORS = {

@@ -1,16 +1,19 @@
 """Writes what a fit is for: label sets, the votes behind them, and measures of both."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from ood_lightning.callbacks.checkpoint import hash_of_fit
 from ood_lightning.callbacks.wandb import log_file, log_table
+from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
@@ -26,10 +29,11 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.file_names import check_names
 from ood_lightning.label_sets import quality
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.checks import inputs_to_come, label_set_checks
 from ood_lightning.label_sets.clustermine import ClusterMine
 from ood_lightning.label_sets.id_names import IDSetNames, NamesCheck, foreign_names, true_names, with_id_names
 from ood_lightning.label_sets.posmine import PosMine
-from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets, remarks_on_names
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_possible, none_made
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary, one_text_each
 
@@ -66,20 +70,32 @@ class LabelSetWriter(L.Callback):
         if Path(QUALITY).stem in self.sources:
             raise SettingsError(f"no label set may be called {Path(QUALITY).stem!r}: the fit writes {QUALITY} itself")
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse names that cannot be read, or that are another world's, before the training and not after it."""
-        manifest = data_of(trainer, NeighbourData, self).manifest
-        known = with_id_names(Inputs(), [manifest], self.names_check)
-        names = self._true_names(known) or []
-        self.remarks = [*foreign_names({self.names or manifest.name: names}, "list of names", known).values()]
+    def checks(self, data: Any) -> list[Check]:
+        """What files tell of the label sets and of the true names, before any picture is embedded."""
+        bank = TextBank(data.encoder, data.cache_dir)
+        available = inputs_to_come(data.id_sets, self.names_check, images=True, clusters=True)
+        checks = label_set_checks(self.sources, self.corpus, self.prompts, bank, available)
+        return [*checks, Check("true names", partial(self._look_at_names, available))]
+
+    def _look_at_names(self, available: Inputs) -> str:
+        names = self._true_names(available)
+        if names is None:
+            return "none, so that nothing is compared with them"
+        return "; ".join([f"{len(names):,} to compare with", *self._foreign(names, available)])
+
+    def _foreign(self, names: list[str], available: Inputs) -> list[str]:
+        """What is to be said of true names that are not the ID set's own."""
+        return [*foreign_names({self.names or "of the ID set": names}, "list of names", available).values()]
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        """Refuse label sets that need what a fit does not have, or have names of another world, before the training."""
+        """Say before the training which label sets need what this fit does not have; refuse if all of them do."""
         available = self._available(trainer, module)
-        if missing := lacking(self.sources, available):
-            reasons = "; ".join(f"{name!r} {what}" for name, what in missing.items())
-            raise SettingsError(f"this fit cannot make the label set {reasons}")
-        remarks_on_names(self.sources, available)
+        self.remarks = self._foreign(self._true_names(available) or [], available) if self.names else []
+        missing = lacking(self.sources, available)
+        if len(missing) == len(self.sources):
+            raise none_made(missing)
+        for name, why in missing.items():
+            rank_zero_info(f"label set {name!r} will not be made: it {why}")
 
     @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
@@ -88,12 +104,15 @@ class LabelSetWriter(L.Callback):
         bank = TextBank(data.encoder, data.cache_dir)
 
         available = self._available(trainer, module)
-        made = make_label_sets(self.sources, self.corpus, self.prompts, bank, available)
+        made, reasons = make_possible(self.sources, self.corpus, self.prompts, bank, available)
         corpus = self.corpus.load().sha256
         settings = {"corpus": corpus, "prompts": self.prompts, "sources": self.sources, "names": self.names}
         run = hash_of_fit(trainer, module, data, **settings)
         for name, one in made.items():
             one.label_set.write(out / f"{name}.json", run)
+        for name, why in reasons.items():
+            (out / f"{name}.json").unlink(missing_ok=True)  # of an earlier run, which would be taken for this one's
+            print(f"label set {name!r} was not made: {why}")
 
         votes = self._votes(available, bank)
         write_votes(out / VOTES, votes, data.manifest)

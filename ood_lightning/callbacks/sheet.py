@@ -38,6 +38,10 @@ class ConceptSheet(L.Callback):
     @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out = Path(trainer.default_root_dir)
+        if not (out / "labels.json").is_file():
+            print(f"no pictures of concepts: this fit made no {out / 'labels.json'}")
+            return
+
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
         data = data_of(trainer, NeighbourData, self)
         votes = read_votes(out / VOTES, data.manifest, len(data.features))

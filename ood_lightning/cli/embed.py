@@ -1,9 +1,11 @@
 """`embed`: features of sets, by any number of processes that need no connection to one another."""
 
 import os
+from functools import cache, partial
 
+from ood_lightning.checks import before_work
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, ShardContentError, check_least
 from ood_lightning.places import FEATURES
 
 
@@ -59,6 +61,7 @@ def embed(
     from ood_lightning.cli.without_trainer import pick_device
     from ood_lightning.data.artifacts.precision import FromFP32
     from ood_lightning.data.shards.read_manifest import read_manifest
+    from ood_lightning.datamodules.checks import SetToEmbed, check_not_empty, set_checks
     from ood_lightning.datamodules.embedding import embed as embed_set
 
     if not shards:
@@ -66,11 +69,17 @@ def embed(
             "shards names no set: expected a folder with a manifest or tars by a brace list, or several"
         )
 
+    check_least(1, embed_batch_size=embed_batch_size)
+    check_least(0, num_workers=num_workers, max_bad_samples=max_bad_samples)
     rank, world = share()
+    sets = [SetToEmbed(one, cache(partial(read_manifest, one)), encoder.extra_features) for one in shards]
+    before_work(set_checks(encoder, cache_dir, sets))
     device = pick_device(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
 
-    for source in shards:
-        manifest = read_manifest(source)
+    nothing_done = []
+    for one in sets:
+        manifest = one.read()
+        check_not_empty(manifest)
         folder = embed_set(
             encoder,
             manifest,
@@ -90,6 +99,11 @@ def embed(
         undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
 
+        if not missing and len(bad) == manifest.n_samples:
+            nothing_done.append(manifest.name)
         if precision := FromFP32.read(folder.path):
             print(f"{manifest.name}: {precision}")
+
+    if nothing_done:
+        raise ShardContentError(f"no picture of {', '.join(nothing_done)} can be decoded: are they pictures at all?")
     return 0

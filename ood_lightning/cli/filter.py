@@ -54,16 +54,32 @@ def filter(
         cache_dir: folder of all features.
         names_check: what to do where the label set is given names that are not those of `id_train_shards`.
     """
-    from ood_lightning.cli.without_trainer import begin
+    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.errors import SettingsError
     from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
     from ood_lightning.filtering.report import filtered_set, write_report
     from ood_lightning.filtering.rules import cleaned, negfilter
     from ood_lightning.label_sets.ready import make_label_set, texts_of
+    from ood_lightning.label_sets.sources import as_source
 
     folder = expanded(out)
     decisions = Decisions(folder / "decisions.jsonl")
+    sources = {label_set if isinstance(label_set, str) else type(label_set).__name__: as_source(label_set)}
+    judges = {"judge": judge, "second judge": second_judge}
+    before_work(
+        [
+            *checks_before(encoder, cache_dir, id_train_shards, names_check, sources, corpus, prompts),
+            folder_check("results", folder, "out"),
+            *(
+                # its answers may all be there already: whether it is still needed is known when the words are ranked
+                Check(what, one.check if one.identity not in decisions.known else lambda: "has answered here before")
+                for what, one in judges.items()
+                if one is not None
+            ),
+        ]
+    )
     _, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=encoder.extra_features)
 
     made = make_label_set(label_set, corpus, prompts, bank, available)

@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -22,6 +23,7 @@ STEPS = {
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "predict": "score a folder of pictures: score and nearest concepts of each",
     "report": "join the results of several runs into one table",
+    "validate": "the checks that fit, test, embed, mine, filter or predict begins with, and nothing else",
 }
 GROUPS = {
     "labels": {
@@ -125,6 +127,11 @@ def _run(words: list[str], from_process: bool) -> int:
     """
     command, *rest = words
     step = next(iter(rest), "")
+
+    if command == "validate":
+        from ood_lightning.cli.validate import validate
+
+        return validate(rest, partial(_run, from_process=False))
 
     if command in TRAINER:
         from ood_lightning.cli.trainer import run

@@ -1,5 +1,7 @@
 """`mine`: a label set from the stored features of ID images, again with another method, corpus or prompts."""
 
+from functools import partial
+
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
@@ -34,9 +36,18 @@ def mine(
         max_bad_samples: undecodable pictures that the set may have.
         names_check: what to do where the source is given names that are not those of the set's manifest.
     """
-    from ood_lightning.cli.without_trainer import begin
+    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+
+    sources = {type(source).__name__: source}
+    checks = checks_before(
+        encoder, cache_dir, id_shards, names_check, sources, corpus, prompts, clusters=votes is not None
+    )
+    if votes is not None:
+        checks.append(Check("votes", partial(Clusters.describe, votes)))
+    before_work([*checks, folder_check("label set to write", expanded(out), "out")])
 
     _, bank, available = begin(encoder, cache_dir, id_shards, names_check, max_bad_samples=max_bad_samples)
     if votes is not None:

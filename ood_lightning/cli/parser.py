@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
+from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser_messages import FORMS, known_keys, plain
 from ood_lightning.cli.yaml_names import read_names_as_text
 from ood_lightning.errors import UserError
@@ -84,6 +85,7 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)
 
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
+    check_files(argv)
     settings = parser.parse_args(_joined(argv, list_options))
     settings.pop("config", None)
     for group in (option.name for option in parameters if is_dataclass(option.default)):

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 
 from jsonargparse import ArgumentParser
 
+from ood_lightning.cli.config_files import ENDINGS, similar_names
+
 SETS_NOTHING = ("h", "help", "c", "config", "print_config", "print_shtab")  # options that are no settings
 N_LISTED = 9  # keys that an error lists
 FORMS = {
@@ -30,6 +32,17 @@ def _without_key(match: re.Match[str], keys: list[str]) -> str:
         f"{match['value']!r} stands alone: a setting is given as --KEY VALUE, and the keys here are "
         f"{', '.join(settings[:N_LISTED])}{more}"
     )
+
+
+def _no_such_file(match: re.Match[str], keys: list[str]) -> str:
+    key, path = match["key"], match["path"]
+    return f"{key} is {path!r}: there is no such file, nor is it the path of a class{similar_names(path, key)}"
+
+
+def _no_such_class(match: re.Match[str], keys: list[str]) -> str:
+    key, path = re.search(rf"Parser key \"{KEY}\"", match.string), match["path"]
+    dotted = "is no file, nor the path of a class" if path.endswith(ENDINGS) else "is not the path of a class"
+    return f"{path!r} {dotted}{similar_names(path, key['key'] if key else '')}"
 
 
 def _other_type(match: re.Match[str], keys: list[str]) -> str:
@@ -61,8 +74,13 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
     ),
     "value without key": (r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key),
     "no such file": (
-        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>.+) either not accessible or invalid",
-        "{key} is {path!r}: there is no such file, nor is it the path of a class",
+        rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>[^{{\n].*) either not accessible or invalid",
+        _no_such_file,
+    ),
+    "no such class in a mapping": (
+        r"(?:Unexpected import path format: |Problem with given class_path ')(?P<path>[^\s']+)"
+        r"(?:$|':\s+(?:- )?(?:[Mm]odule \S+ has no attribute|No module named))",
+        _no_such_class,
     ),
     "other choice": (
         OTHER_VALUE % r"typing\.Literal\[(?P<choices>.+)\]",

@@ -14,11 +14,13 @@ from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, check_least
+from ood_lightning.errors import SettingsError, ShardContentError, check_least
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out, expanded
 from ood_lightning.report.console import console, table
+
+SOME_UNREAD = 1  # exit status: done, but some pictures could not be read; their rows say why
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +59,8 @@ def predict(
         batch_size: pictures in a batch.
         names_check: what to do where the label set is given names that are not those of `id_train_shards`.
     """
-    from ood_lightning.cli.without_trainer import begin
+    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.data.pack.folder import find_pictures
     from ood_lightning.evaluation.prepare import prepare, why_not
     from ood_lightning.label_sets.sources import as_source
@@ -68,9 +71,17 @@ def predict(
     files = find_pictures(images, passed_over)
 
     extra_features, name = encoder.extra_features, detector.labels
+    kind, sources = type(detector).__name__, {name: as_source(label_set)}
+    detectors = {kind: detector}
+    checks = checks_before(
+        encoder, cache_dir, id_train_shards, names_check, sources, corpus, prompts, detectors=detectors
+    )
+    if out is not None:
+        checks.append(folder_check("rows", expanded(out), "out"))
+    before_work([Check("pictures", lambda: f"{len(files):,} in {images}"), *checks])
+
     device, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=extra_features)
-    evidence = prepare({name: as_source(label_set)}, corpus, prompts, bank, available, device).evidence
-    kind = type(detector).__name__
+    evidence = prepare(sources, corpus, prompts, bank, available, device).evidence
     if why := why_not(kind, detector, evidence, extra_features):
         raise SettingsError(f"{kind} {why.replace('data.', '')}, which this command was not given")
 
@@ -82,7 +93,11 @@ def predict(
     if out is not None:
         _write(expanded(out), rows)
         print(f"{len(rows)} rows: {out}")
-    return 0
+
+    unread = [row["error"] for row in rows if row["score"] is None]
+    if len(unread) == len(rows):
+        raise ShardContentError(f"none of the {len(rows)} pictures in {images} could be scored: {unread[0]}")
+    return SOME_UNREAD if unread else 0
 
 
 def _scored(

@@ -3,8 +3,10 @@
 import errno
 import logging
 import os
+import sys
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, read_checkpoint
 from ood_lightning.callbacks.stop import SafeStop
+from ood_lightning.checks import Check, before_work, folder_check
+from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.errors import UnwritableError
 from ood_lightning.label_sets.id_names import NamesCheck
@@ -92,8 +97,9 @@ class OODCLI(LightningCLI):
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Expand paths; let a logger whose `save_dir` is `.` write into the run's folder; hand `names_check` on."""
+        """Expand paths, refuse what would fail late, let loggers with `save_dir: .` write into the run's folder."""
         config = self.config[self.subcommand]
+        check_settings(str(self.subcommand), config)
         trainer = config.trainer
         if config.ckpt_path:
             config.ckpt_path = str(expanded(config.ckpt_path))
@@ -122,7 +128,11 @@ class OODCLI(LightningCLI):
             # in a job but without srun: Slurm's variables would let Lightning wait for ranks that nobody starts
             kwargs["plugins"] = [LightningEnvironment()]
 
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError) as error:
+            raise trainer_error(error, self.config[self.subcommand].trainer.accelerator) from None
+
         if trainer.loggers and not any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
             # files in the run's folder are the record, whatever else the config chose to look at them with
             trainer.loggers = [CSVLogger(trainer.default_root_dir, name="log"), *trainer.loggers]
@@ -137,26 +147,50 @@ class OODCLI(LightningCLI):
                 raise
             raise UnwritableError(self.trainer.default_root_dir, error.strerror or str(error)) from None
 
-    def before_fit(self) -> None:
-        """Hold the run's folder, go on from the checkpoint that this very run left, and say so."""
-        self._hold_folder()
-        writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-        resumed = self.config_init["fit"]["ckpt_path"]
-        if resumed and Path(resumed).is_file():
-            read_checkpoint(Path(resumed))
-        if resumed or not writes_checkpoints:
-            return
+    def _checks(self, command: str) -> list[Check]:
+        """What can be known before any work: of the run's folder, the data, the module and the callbacks."""
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        checks = [
+            Check("results", partial(check_kept, command, callbacks)),
+            folder_check("run folder", self.trainer.default_root_dir, "trainer.default_root_dir"),
+        ]
+        if hasattr(self.datamodule, "checks"):  # one's own classes need not have any
+            checks += self.datamodule.checks()
+        for part in (self.model, *callbacks):
+            if hasattr(part, "checks"):
+                checks += part.checks(self.datamodule)
+        return checks
 
-        if path := checkpoint_of(self.trainer, self.model, self.datamodule):
+    def before_fit(self) -> None:
+        """Check what can be known, hold the run's folder, go on from the checkpoint that this run left."""
+        left = Check("checkpoint", self._checkpoint_left)
+        before_work([*self._checks("fit"), left])
+        self._hold_folder()
+        if path := self._checkpoint():
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
             self.config_init["fit"]["ckpt_path"] = str(path)
 
+    def _checkpoint(self) -> Path | None:
+        """The checkpoint that this very run left, unless another one is named."""
+        writes_checkpoints = any(isinstance(c, RunCheckpoint) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if not writes_checkpoints or self.config_init["fit"]["ckpt_path"]:
+            return None
+        return checkpoint_of(self.trainer, self.model, self.datamodule)
+
+    def _checkpoint_left(self) -> str:
+        named = self.config_init["fit"]["ckpt_path"]
+        if named and Path(named).is_file():
+            read_checkpoint(Path(named))
+        path = named or self._checkpoint()
+        return f"training goes on from {path}" if path else "none is gone on with"
+
     def before_test(self) -> None:
-        """Hold the run's folder, in which nothing is done any longer; silence Lightning's table for ours."""
+        """Check what can be known, hold the run's folder, take its `DONE` away, silence Lightning's table."""
+        before_work(self._checks("test"))
         self._hold_folder()
         if self.trainer.is_global_zero:
             (Path(self.trainer.default_root_dir) / DONE).unlink(missing_ok=True)
-        self.config_init["test"]["verbose"] = False  # it would repeat every number once a set
+        self.config_init["test"]["verbose"] = False  # it would repeat every number once a set; ours is printed
 
     def _hold_folder(self) -> None:
         """Let no other run write into the folder; rank 0 writes for all ranks, and holds it for them."""
@@ -176,6 +210,7 @@ def run(argv: list[str] | None) -> int:
         lambda record: "Tip:" not in record.getMessage()
     )
 
+    check_files(sys.argv[1:] if argv is None else argv)
     status, held = 1, ExitStack()
     try:
         cli = OODCLI(  # reads the settings and runs the command, both when it is built
@@ -194,6 +229,11 @@ def run(argv: list[str] | None) -> int:
         )
         Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
         status = 0
+    except RuntimeError as error:
+        refused = peer_error(error)
+        if refused is None:
+            raise
+        raise refused from None
     except SIGTERMException:
         status = TERMINATED
     except SystemExit as error:

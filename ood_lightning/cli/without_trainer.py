@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
 
+    from ood_lightning.checks import Check
+    from ood_lightning.corpora.prompts import Prompts
     from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.corpora.words import Corpus
+    from ood_lightning.detectors.base import Detector
     from ood_lightning.detectors.evidence import Inputs
     from ood_lightning.encoders.base import Encoder
+    from ood_lightning.label_sets.base import LabelSource
     from ood_lightning.label_sets.id_names import NamesCheck
 
 
@@ -21,6 +27,48 @@ def pick_device(local_rank: int = 0) -> torch.device:
 
     n_gpus = torch.cuda.device_count()
     return torch.device("cuda", local_rank % n_gpus) if n_gpus else torch.device("cpu")
+
+
+def checks_before(
+    encoder: Encoder,
+    cache_dir: str,
+    id_shards: str | None,
+    names_check: NamesCheck,
+    sources: Mapping[str, LabelSource],
+    corpus: Corpus,
+    prompts: Prompts,
+    *,
+    detectors: Mapping[str, Detector] | None = None,
+    clusters: bool = False,
+) -> list[Check]:
+    """What files tell of the arguments of :func:`begin` and of the label sets that are then made.
+
+    Args:
+        encoder: not loaded.
+        cache_dir: folder of all features.
+        id_shards: of ID training images, if there are some.
+        names_check: what to do where a label set is given names that are not those of the set's manifest.
+        sources: of label sets, by name.
+        corpus: of those that bring none.
+        prompts: of those that bring none.
+        detectors: by name, each of which reads one of the sets.
+        clusters: the command has clusters of the images.
+    """
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.data.shards.read_manifest import read_manifest
+    from ood_lightning.datamodules.base import not_patches
+    from ood_lightning.datamodules.checks import SetToEmbed, readable, set_checks
+    from ood_lightning.label_sets.checks import inputs_to_come, label_set_checks
+
+    columns = not_patches(encoder.extra_features)
+    sets = [] if id_shards is None else [SetToEmbed(id_shards, cache(partial(read_manifest, id_shards)), columns)]
+    id_sets = partial(readable, sets)
+    available = inputs_to_come(id_sets, names_check, images=bool(sets), clusters=clusters)
+    bank = TextBank(encoder, cache_dir)
+    return [
+        *set_checks(encoder, cache_dir, sets),
+        *label_set_checks(sources, corpus, prompts, bank, available, detectors),
+    ]
 
 
 def begin(

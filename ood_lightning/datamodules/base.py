@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import lightning.pytorch as L
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
+from ood_lightning.checks import Check
 from ood_lightning.data.artifacts.features import FeatureFolder, Features
 from ood_lightning.data.artifacts.precision import FromFP32
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.datamodules.checks import SetToEmbed, check_not_empty, readable, set_checks
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, first_line
@@ -41,10 +43,38 @@ class FeatureData(L.LightningDataModule):
         self.encoder = encoder
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
+        self._read_manifests: dict[tuple[str, Role | None], Manifest] = {}
+
+    def checks(self) -> list[Check]:
+        """What can be known of the sets before they are embedded."""
+        return set_checks(self.encoder, self.cache_dir, self._sets())
+
+    def id_sets(self) -> list[Manifest]:
+        """Manifests of the run's ID sets, as far as they can be read before work begins."""
+        return [manifest for manifest in readable(self._sets()) if manifest.role == "id"]
+
+    def _sets(self) -> list[SetToEmbed]:
+        """The sets that the run embeds."""
+        return []
+
+    def _manifest(self, source: str, role: Role | None = None, advice: str = "move it in the config") -> Manifest:
+        """Of one of the sets, read once: tars without one are counted for it.
+
+        Args:
+            source: of the set.
+            role: that the config gives it; None: any.
+            advice: what to do where the manifest says otherwise.
+        """
+        if (source, role) not in self._read_manifests:
+            read = read_manifest(source) if role is None else read_role(source, role, advice)
+            self._read_manifests[source, role] = read
+        return self._read_manifests[source, role]
 
     def _embedded(self, manifests: list[Manifest], extra_features: Sequence[str] = ()) -> list[FeatureFolder]:
         """Folders of the sets, complete; every rank embeds its share of what is missing."""
         trainer = self.trainer
+        for manifest in manifests:
+            check_not_empty(manifest)
         folders = [
             FeatureFolder(self.cache_dir, manifest, self.encoder.fingerprint, extra_features) for manifest in manifests
         ]

@@ -1,7 +1,7 @@
 """Which features a stage sees: pairs of neighbours for `fit`, every sample once for `test`."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -9,12 +9,14 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ood_lightning.checks import Check
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.data.artifacts.features import EvalSet, FeatureFolder, Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
-from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.datamodules.base import FeatureData, not_patches, read_role
+from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
+from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Blocks
+from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
@@ -61,10 +63,30 @@ class TrainFeatures(FeatureData):
         self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
         self.self_neighbour = self_neighbour
 
-    @cached_property
+    @property
     def manifest(self) -> Manifest:
-        """Of the set, read once: tars without one are counted for it."""
-        return read_manifest(self.id_shards)
+        """Of the set."""
+        return self._manifest(self.id_shards)
+
+    def _sets(self) -> list[SetToEmbed]:
+        return [SetToEmbed(self.id_shards, partial(self._manifest, self.id_shards))]
+
+    def checks(self) -> list[Check]:
+        """As of every data module, and whether there are enough pictures."""
+        return [*super().checks(), Check("pictures of a batch", self._check_counts)]
+
+    def _check_counts(self) -> str:
+        if is_counted_by_fetching(self.id_shards):
+            return "not known yet"
+        self._refuse_too_few(self.manifest.n_samples)
+        return f"{self.batch_size}, with {self.n_neighbours} neighbours each"
+
+    def _refuse_too_few(self, n: int) -> None:
+        if n <= self.n_neighbours or n < self.batch_size:
+            raise SettingsError(
+                f"set {self.manifest.name!r} has {n} pictures: too few for n_neighbours {self.n_neighbours} and "
+                f"batch_size {self.batch_size}. Make both smaller, or give more pictures."
+            )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -84,12 +106,8 @@ class TrainFeatures(FeatureData):
         (folder,) = self._embedded([self.manifest])
         self.features = self._read(folder)
 
-        n, world_size = len(self.features), self.trainer.world_size
-        if n <= self.n_neighbours or n < self.batch_size:
-            raise SettingsError(
-                f"set {self.manifest.name!r} has {n} pictures: too few for n_neighbours {self.n_neighbours} and "
-                f"batch_size {self.batch_size}. Make both smaller, or give more pictures."
-            )
+        self._refuse_too_few(len(self.features))
+        world_size = self.trainer.world_size
         if self.batch_size % world_size:
             raise SettingsError(f"batch_size {self.batch_size} does not divide over {world_size} processes")
 
@@ -174,14 +192,35 @@ class EvalFeatures(FeatureData):
         self.id_train: FeatureSet | None = None
         self._columns: tuple[str, ...] = ()
 
-    def setup(self, stage: str) -> None:
-        """Embed what is missing, read all sets."""
-        manifests = [read_role(source, role, "move it in the config") for role, _, source in self.sources]
-        names = [manifest.name for manifest in manifests]
-        check_set_names(names, [group for _, group, _ in self.sources])
+    def _sets(self) -> list[SetToEmbed]:
+        columns = self.encoder.extra_features
+        sets = [SetToEmbed(source, partial(self._manifest, source, role), columns) for role, _, source in self.sources]
+        if self.id_train_shards:
+            read = partial(self._manifest, self.id_train_shards, "id")
+            sets.append(SetToEmbed(self.id_train_shards, read, not_patches(columns)))
+        return sets
+
+    def checks(self) -> list[Check]:
+        """As of every data module, and whether the sets can be told apart."""
+        return [*super().checks(), Check("names of sets", self._check_names)]
+
+    def _check_names(self) -> str:
+        return self._told_apart([s for s in self.sources if not is_counted_by_fetching(s[2])])
+
+    def _told_apart(self, sources: Sequence[tuple[Role, str, str]]) -> str:
+        names = [self._manifest(source, role).name for role, _, source in sources]
+        check_set_names(names, [group for _, group, _ in sources])
         if twice := {name for name in names if names.count(name) > 1}:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
-        id_train = read_role(self.id_train_shards, "id", "move it in the config") if self.id_train_shards else None
+        return f"all {len(names)} differ"
+
+    def setup(self, stage: str) -> None:
+        """Embed what is missing, read all sets."""
+        *manifests, last = [one.read() for one in self._sets()]
+        id_train = last if self.id_train_shards else None
+        if id_train is None:
+            manifests.append(last)
+        self._told_apart(self.sources)
 
         folders = self._embedded(manifests, self.encoder.extra_features)
         if id_train is not None:

@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ from torch.utils.data import DataLoader
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.datamodules.base import FeatureData, not_patches, read_role
+from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Rows
+from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.datamodules.contracts import Side
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
@@ -70,6 +72,15 @@ class SyntheticFeatures(FeatureData):
             "encoder": self.encoder.fingerprint,
         }
 
+    def _sets(self) -> list[SetToEmbed]:
+        id_read = partial(self._manifest, self.id_shards, "id", "id_shards are ID training pictures")
+        synthetic = partial(self._manifest, self.synthetic_shards, "ood", "synthetic_shards stand for OOD")
+        columns = not_patches(self.encoder.extra_features)
+        return [
+            SetToEmbed(self.id_shards, id_read, columns),
+            SetToEmbed(self.synthetic_shards, synthetic, columns),
+        ]
+
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
         if self.trainer.world_size > 1:
@@ -77,10 +88,7 @@ class SyntheticFeatures(FeatureData):
                 f"SynOOD's head is trained by one process, here are {self.trainer.world_size}: set trainer.devices to "
                 f"1. Features may be made by many beforehand, with `embed`."
             )
-        self.manifests = [
-            read_role(self.id_shards, "id", "id_shards are ID training pictures"),
-            read_role(self.synthetic_shards, "ood", "synthetic_shards stand for OOD"),
-        ]
+        self.manifests = [one.read() for one in self._sets()]
         folders = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
         self.id, self.synthetic = (self._read(folder) for folder in folders)
 

@@ -1,5 +1,6 @@
 """Features of one ID set with a class for each picture, shuffled, for training a probe."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from torch import Tensor
@@ -8,9 +9,9 @@ from torch.utils.data import DataLoader
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.shards.epoch_order import EpochBatches
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Rows
+from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
@@ -58,9 +59,13 @@ class TargetFeatures(FeatureData):
             "encoder": self.encoder.fingerprint,
         }
 
+    def _sets(self) -> list[SetToEmbed]:
+        read = partial(self._manifest, self.id_shards)
+        return [SetToEmbed(self.id_shards, read, not_patches(self.encoder.extra_features))]
+
     def setup(self, stage: str) -> None:
         """Embed what is missing, read the rest."""
-        self.manifests = [read_manifest(self.id_shards)]
+        self.manifests = [one.read() for one in self._sets()]
         (folder,) = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
         self.features = self._read(folder)
 

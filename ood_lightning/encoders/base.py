@@ -53,6 +53,18 @@ class Encoder(Ranged, ABC):
     def transform(self) -> Callable[[Image.Image], Tensor]:
         """RGB picture to a (3, H, W) tensor: the model's own preprocessing."""
 
+    def check(self) -> str:
+        """What can be known of the model without its weights, in words.
+
+        Raises:
+            EncoderError: it cannot be loaded, as far as files and names tell.
+        """
+        return f"features are kept under {self.fingerprint}"
+
+    def widths(self) -> dict[str, int]:
+        """Numbers that are stored of an image, by column, or more of them where only the weights would tell."""
+        return {"image": 1024, "tower": 1664, "patches": 577 * 1024}  # as the largest of CLIP's have
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Of what :attr:`transform` gives, (3, H, W)."""

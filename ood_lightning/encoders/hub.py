@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_lightning.errors import EncoderError, first_line
+from ood_lightning.retries import UnreachableError, check_reachable
 
 
 def commit_of(repository: str, file: str, revision: str | None, cache_dir: str | None) -> str:
@@ -43,16 +44,15 @@ def fetched(repository: str, files: Sequence[str], revision: str | None, cache_d
     Raises:
         EncoderError: the repository has none of them, or nothing can be fetched.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     reason = ""
     try:
-        for file in files:
-            cached = try_to_load_from_cache(repository, file, cache_dir=cache_dir, revision=revision)
-            if isinstance(cached, str):
-                return Path(cached).parent
+        if cached := _cached(repository, files, revision, cache_dir):
+            return cached
 
+        _check_hub()
         for file in files:
             try:
                 return Path(hf_hub_download(repository, file, cache_dir=cache_dir, revision=revision)).parent
@@ -62,9 +62,55 @@ def fetched(repository: str, files: Sequence[str], revision: str | None, cache_d
                 reason = first_line(error)
     except (OSError, ValueError) as error:
         reason = first_line(error)
+    except UnreachableError as error:
+        reason = f"{error}."
 
+    raise _not_there(repository, files, revision, reason)
+
+
+def check_at_hand(repository: str, files: Sequence[str], revision: str | None, cache_dir: str | None) -> str:
+    """Whether one of several files lies in the hub's cache, or the hub can be reached to fetch it, in words.
+
+    Args:
+        repository: id on the hub.
+        files: names, of which one will be wanted.
+        revision: branch, tag or commit; None is `main`.
+        cache_dir: the hub's default if None.
+
+    Raises:
+        EncoderError: neither.
+    """
+    try:
+        if _cached(repository, files, revision, cache_dir):
+            return "in the hub's cache"
+        _check_hub()
+    except (OSError, ValueError, UnreachableError) as error:
+        raise _not_there(repository, files, revision, f"{error}.") from None
+    return "to be fetched from the hub, which can be reached"
+
+
+def _cached(repository: str, files: Sequence[str], revision: str | None, cache_dir: str | None) -> Path | None:
+    """The cache's folder in which the first of the files lies that it holds."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in files:
+        cached = try_to_load_from_cache(repository, file, cache_dir=cache_dir, revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parent
+    return None
+
+
+def _check_hub() -> None:
+    """Say at once that the hub cannot be reached: its client would try for a minute."""
+    from huggingface_hub import constants
+
+    if not constants.HF_HUB_OFFLINE:  # or the client says so itself
+        check_reachable(constants.ENDPOINT)
+
+
+def _not_there(repository: str, files: Sequence[str], revision: str | None, reason: str) -> EncoderError:
     name = f"{repository}@{revision}" if revision else repository
-    raise EncoderError(
+    return EncoderError(
         f"{' or '.join(files)} of the hub's repository {name!r} is not in its cache and cannot be fetched: {reason} "
         f"Where there is no network, fetch it elsewhere and set HF_HOME to the cache, or name a folder"
     )

@@ -16,8 +16,18 @@ from torch import Tensor
 
 from ood_lightning.encoders.base import Column, Encoder, SoftTokenTemplates
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
-from ood_lightning.encoders.hub import commit_of, fetched
-from ood_lightning.encoders.openclip_tags import CONFIG, HUB, LOCAL, check_activation, is_file, name_for_factory
+from ood_lightning.encoders.hub import check_at_hand, commit_of, fetched
+from ood_lightning.encoders.openclip_tags import (
+    CONFIG,
+    HUB,
+    LOCAL,
+    WEIGHTS,
+    check_activation,
+    hub_files,
+    is_file,
+    name_for_factory,
+    widths,
+)
 from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.tokens import WORDS, check_words
@@ -28,7 +38,6 @@ from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded, locate
 from ood_lightning.ranges import Range
 
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
 
 
@@ -118,6 +127,21 @@ class OpenClip(Encoder):
 
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
+    def check(self) -> str:  # noqa: D102
+        return f"{super().check()}; weights {self._weights_at_hand()}"
+
+    def _weights_at_hand(self) -> str:
+        """Where the weights are, in words; refuses those of the hub that are not in its cache while nobody answers."""
+        if self._repository:
+            repository, commit = self._repository
+            return check_at_hand(repository, WEIGHTS, commit, self.cache_dir)
+
+        of_tag = None if self._file else hub_files(self.model, self.pretrained)
+        return "on this machine" if of_tag is None else check_at_hand(*of_tag, None, self.cache_dir)
+
+    def widths(self) -> dict[str, int]:  # noqa: D102
+        return super().widths() | ({} if self._repository else widths(self._name_for_factory))
+
     def load(self, device: torch.device) -> None:  # noqa: D102
         self._towers.model.to(device)
 
@@ -142,6 +166,7 @@ class OpenClip(Encoder):
     def _read_model(self, name: str) -> tuple[Any, Any]:
         """Model and its own preprocessing, as open_clip's factory makes them of a name that it understands."""
         weights = str(self._file) if self._file else self.pretrained
+        self._weights_at_hand()
         try:
             # not create_model_and_transforms: without weights it warns and goes on with random ones
             with numbers_allowed():

@@ -1,6 +1,8 @@
 """What open_clip knows of its models and weights: which names exist, and which activation a tag was trained with."""
 
 import difflib
+import json
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -10,6 +12,7 @@ from ood_lightning.places import BUILTIN, expanded, locate
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 
 
 def name_for_factory(model: str, pretrained: str | None) -> str:
@@ -41,6 +44,39 @@ def name_for_factory(model: str, pretrained: str | None) -> str:
         raise EncoderError(f"encoder {model!r} needs `pretrained`: one of {tags(model)}, or a checkpoint file")
     check_tag(model, pretrained)
     return model
+
+
+def hub_files(model: str, pretrained: str | None) -> tuple[str, list[str]] | None:
+    """Repository of the hub that open_clip fetches a tag's weights from, and the files that it looks for, if any."""
+    address = (open_clip.get_pretrained_cfg(model, pretrained) or {}).get("hf_hub") if pretrained else None
+    if not address:
+        return None
+    repository, _, file = address.rpartition("/")
+    return repository, [file] if file else list(WEIGHTS)
+
+
+def widths(name: str) -> dict[str, int]:
+    """Numbers that are stored of an image, by column, as a model's config has them; empty where it does not say.
+
+    Args:
+        name: open_clip's, or `local-dir:folder`.
+    """
+    if name.startswith(LOCAL):
+        content = json.loads((Path(name.removeprefix(LOCAL)) / CONFIG).read_bytes())
+        config = content.get("model_cfg", content)
+    else:
+        config = open_clip.get_model_config(name) or {}
+
+    vision = config.get("vision_cfg", {})
+    dim, width, size, patch = (
+        config.get("embed_dim"),
+        vision.get("width"),
+        vision.get("image_size"),
+        vision.get("patch_size"),
+    )
+    if not all(isinstance(number, int) and number for number in (dim, width, size, patch)):
+        return {}
+    return {"image": dim, "tower": width, "patches": (size // patch) ** 2 * dim}
 
 
 def is_file(name: str) -> bool:

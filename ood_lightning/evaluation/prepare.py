@@ -24,10 +24,11 @@ from ood_lightning.data.artifacts.features import Features
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens, needed
 from ood_lightning.encoders.base import BLANK, Encoder
-from ood_lightning.errors import FeatureError, SettingsError
+from ood_lightning.errors import FeatureError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
-from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets
+from ood_lightning.label_sets.checks import no_negatives
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets, none_made
 
 
 class Prepared(NamedTuple):
@@ -68,7 +69,7 @@ def prepare(
     not_made = lacking(sources, available)
     possible = {name: source for name, source in sources.items() if name not in not_made}
     if not possible:
-        raise SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in not_made.items())}")
+        raise none_made(not_made)
 
     made = make_label_sets(possible, corpus, prompts, bank, available)
     for name, one in made.items():  # say what a person may not have meant
@@ -102,7 +103,7 @@ def why_not(name: str, detector: Detector | StreamDetector, evidence: Evidence, 
         SettingsError: it needs negatives, and its label set has none.
     """
     if detector.needs_negatives and not len(evidence.labels(detector.labels).negatives):
-        raise SettingsError(f"detector {name!r} needs negatives, its label set {detector.labels!r} has none")
+        raise no_negatives(name, detector.labels)
     if missing := detector.missing():
         return f"needs {missing.replace('<name>', name)}"
 

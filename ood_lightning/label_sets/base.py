@@ -60,6 +60,17 @@ class LabelSource(Ranged, ABC):
         """
         return None
 
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet | None:
+        """The set as far as files alone tell it, before anything is encoded; None where it has to be computed.
+
+        What can be refused early is refused here: a file that is missing, or one of another encoder.
+
+        Args:
+            vocabulary: as of :meth:`make`, without the features of its words.
+            available: as of :meth:`make`, of which the names of the ID set alone can be read yet.
+        """
+        return None
+
     @abstractmethod
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """The label set.

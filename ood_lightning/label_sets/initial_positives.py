@@ -83,6 +83,11 @@ class NamesSource(LabelSource):
         label_set = LabelSet.read(locate(self.names))
         return label_set.words if "id_names" in label_set.supervision else None
 
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet | None:
+        """Nothing but that its names can be read."""
+        self.initial(vocabulary, available)
+        return None
+
     def true_names(self, available: Inputs) -> list[str]:
         """The names in class order, duplicates kept."""
         return true_names(self.names, available)

@@ -18,7 +18,7 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError
+from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import foreign_names
@@ -80,14 +80,22 @@ def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, 
     }
 
 
-def remarks_on_names(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
-    """What is to be said of sources whose names are not those of the ID set, by name. Nothing is encoded for it.
+def remarks_on_names(
+    sources: Mapping[str, LabelSource], corpus: Corpus, prompts: Prompts, available: Inputs
+) -> dict[str, str]:
+    """What is to be said of sources, and of their corpora, whose names are not those of the ID set; by name.
+
+    Nothing is encoded for it.
 
     Raises:
         SettingsError: names are another world's, and are to be refused.
     """
     lists = {name: source.given_names(available) for name, source in sources.items()}
-    return foreign_names({name: names for name, names in lists.items() if names is not None}, "label set", available)
+    corpora = {name: source.corpus_and_prompts(corpus, prompts)[0].true_names() for name, source in sources.items()}
+    remarks: dict[str, str] = {}
+    for what, of_each in (("label set", lists), ("the corpus of label set", corpora)):
+        remarks |= foreign_names({name: names for name, names in of_each.items() if names is not None}, what, available)
+    return remarks
 
 
 def make_label_sets(
@@ -112,19 +120,49 @@ def make_label_sets(
     if missing := lacking(sources, available):
         raise SettingsError("; ".join(f"label set {name!r} {what}" for name, what in missing.items()))
 
-    remarks = remarks_on_names(sources, available)
-    corpora = {name: source.corpus_and_prompts(corpus, prompts)[0].true_names() for name, source in sources.items()}
-    with_names = {name: names for name, names in corpora.items() if names is not None}
-    remarks |= foreign_names(with_names, "the corpus of label set", available)
+    remarks = remarks_on_names(sources, corpus, prompts, available)
+    vocabularies = build_vocabularies(sources, corpus, prompts, bank)
     return {
-        name: MadeLabelSet(
-            sources[name].make(vocabulary, available),
-            vocabulary,
-            sources[name].class_bounds(vocabulary, available),
-            remarks.get(name, ""),
-        )
-        for name, vocabulary in build_vocabularies(sources, corpus, prompts, bank).items()
+        name: _made(sources[name], vocabulary, available, remarks.get(name, ""))
+        for name, vocabulary in vocabularies.items()
     }
+
+
+def make_possible(
+    sources: Mapping[str, LabelSource], corpus: Corpus, prompts: Prompts, bank: TextBank, available: Inputs
+) -> tuple[dict[str, MadeLabelSet], dict[str, str]]:
+    """As :func:`make_label_sets`, where a set that cannot be made does not keep the others from it.
+
+    Returns:
+        The sets that were made, and why the others were not, each by name.
+
+    Raises:
+        SettingsError: none can be made.
+    """
+    reasons = lacking(sources, available)
+    possible = {name: source for name, source in sources.items() if name not in reasons}
+    remarks = remarks_on_names(possible, corpus, prompts, available)
+
+    made: dict[str, MadeLabelSet] = {}
+    for name, vocabulary in build_vocabularies(possible, corpus, prompts, bank).items():
+        try:
+            made[name] = _made(possible[name], vocabulary, available, remarks.get(name, ""))
+        except UserError as error:
+            reasons[name] = str(error)
+
+    if not made:
+        raise none_made(reasons)
+    return made, reasons
+
+
+def none_made(reasons: Mapping[str, str]) -> SettingsError:
+    """What to say where no label set can be made, with the reason of each."""
+    return SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in reasons.items())}")
+
+
+def _made(source: LabelSource, vocabulary: Vocabulary, available: Inputs, remark: str) -> MadeLabelSet:
+    label_set, bounds = source.make(vocabulary, available), source.class_bounds(vocabulary, available)
+    return MadeLabelSet(label_set, vocabulary, bounds, remark)
 
 
 def make_label_set(

@@ -44,7 +44,11 @@ class Stored(LabelSource):
         return label_set.words if "id_names" in label_set.supervision else None
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
-        """Read it, and refuse one that this run's encoder, corpus or prompts did not make."""
+        """Read it."""
+        return self.known(vocabulary, available)
+
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """The set, unless this run's encoder, corpus or prompts did not make it."""
         label_set = LabelSet.read(locate(self.path))
         encoder = vocabulary.bank.encoder
         label_set.check_encoder(encoder.fingerprint, encoder.name)
@@ -117,6 +121,10 @@ class WithCorpus(LabelSource):
         """The source's."""
         return self._source.given_names(available)
 
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet | None:
+        """As its source."""
+        return self._source.known(vocabulary, available)
+
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """What the source makes of them."""
         return self._source.make(vocabulary, available)
@@ -141,6 +149,10 @@ class IDNames(NamesSource):
     reads_corpus: ClassVar[bool] = False
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Read them."""
+        return self.known(vocabulary, available)
+
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Names in class order; duplicates are kept, as in published evaluations."""
         names = tuple(Positive(name) for name in self.true_names(available))
         return LabelSet(names, (), vocabulary.recipe(supervision=["id_names"], method="names"))
@@ -164,7 +176,7 @@ class CandidateNames(IDNames):
         if not self.ood_names:
             raise SettingsError("ood_names is empty: give the names of at least one OOD set")
 
-    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """ID names in class order, OOD names in the order of their sets."""
         names = self.true_names(available)
         taken = {folded(name) for name in names}

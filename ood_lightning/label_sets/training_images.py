@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureSet
-from ood_lightning.data.artifacts.votes import read_votes
+from ood_lightning.data.artifacts.votes import count_votes, read_votes
 from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
 from ood_lightning.functional.similarity import Top, top_k, unit
 from ood_lightning.label_sets.vocabulary import Vocabulary
@@ -64,6 +64,11 @@ class Clusters(Input):
     how_to_provide: ClassVar[str] = "clusters of the ID training images (`votes.safetensors` of a fit)"
 
     assignments: Tensor
+
+    @classmethod
+    def describe(cls, path: str | Path) -> str:
+        """How many images a file has votes for, in words; refuses what is no such file."""
+        return f"clusters of {count_votes(expanded(path)):,} pictures in {path}"
 
     @classmethod
     def read(cls, path: str | Path, training_set: IDTrainingSet) -> Self:

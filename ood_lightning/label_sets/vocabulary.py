@@ -176,10 +176,21 @@ def build_vocabularies(
         prompts: of those that bring none.
         bank: encodes what is not cached.
     """
+    vocabularies = load_vocabularies(sources, corpus, prompts, bank)
+    read = {vocabularies[name].key for name, source in sources.items() if source.reads_corpus}
+    shared = {one.key: one for one in vocabularies.values()}
+    shared = {key: one.encoded() if key in read else one for key, one in shared.items()}
+    return {name: shared[one.key] for name, one in vocabularies.items()}
+
+
+def load_vocabularies(
+    sources: Mapping[str, LabelSource], corpus: Corpus, prompts: Prompts, bank: TextBank
+) -> dict[str, Vocabulary]:
+    """The same without features: words are read, nothing is encoded."""
     import torch
 
     loaded: list[tuple[Corpus, Words]] = []  # a corpus need not be hashable
-    vocabularies: dict[str, Vocabulary] = {}  # without features at first
+    vocabularies: dict[str, Vocabulary] = {}
     for name, source in sources.items():
         its_corpus, its_prompts = source.corpus_and_prompts(corpus, prompts)
         words = next((words for known, words in loaded if known == its_corpus), None)
@@ -188,8 +199,4 @@ def build_vocabularies(
             loaded.append((its_corpus, words))
         words = one_text_each(words, its_prompts, bank.encoder)
         vocabularies[name] = Vocabulary(words, torch.empty(0, 0), its_prompts, bank)
-
-    read = {vocabularies[name].key for name, source in sources.items() if source.reads_corpus}
-    shared = {one.key: one for one in vocabularies.values()}
-    shared = {key: one.encoded() if key in read else one for key, one in shared.items()}
-    return {name: shared[one.key] for name, one in vocabularies.items()}
+    return vocabularies

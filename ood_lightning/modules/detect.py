@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
+from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
@@ -24,6 +25,7 @@ from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.file_names import check_names
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.checks import inputs_to_come, label_set_checks
 from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
 from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.training_images import inputs_of
@@ -100,6 +102,12 @@ class DetectModule(L.LightningModule):
 
         if self.explain not in self.sources:
             raise SettingsError(f"explain is {self.explain!r}, the run's label sets are {', '.join(self.sources)}")
+
+    def checks(self, data: Any) -> list[Check]:
+        """What files tell of label sets and detectors, before any picture is embedded."""
+        images = getattr(data, "id_train_shards", "") is not None
+        available = inputs_to_come(getattr(data, "id_sets", list), self.names_check, images=images)
+        return label_set_checks(self.sources, self.corpus, self.prompts, self.bank, available, self.every)
 
     def setup(self, stage: str) -> None:
         """Check the model, make or read every label set and its text features; rank 0 first, others from its cache."""

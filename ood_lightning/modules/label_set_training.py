@@ -8,6 +8,7 @@ import lightning.pytorch as L
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
+from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
@@ -18,8 +19,10 @@ from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.checks import inputs_to_come, label_set_checks
 from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
 from ood_lightning.label_sets.ready import make_label_set
+from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.training_images import inputs_of
 
 MADE_FROM = "ood_lightning_made_from"
@@ -65,6 +68,12 @@ class LabelSetTraining(L.LightningModule):
         super().__init__()
         self.encoder, self.corpus, self.prompts, self.cache_dir = encoder, corpus, prompts, cache_dir
         self.source, self.names_check = label_set, names_check
+
+    def checks(self, data: Any) -> list[Check]:
+        """What files tell of the label set, before any picture is embedded."""
+        bank, sources = TextBank(self.encoder, self.cache_dir), {"of the training": as_source(self.source)}
+        available = inputs_to_come(data.id_sets, self.names_check, images=True)
+        return label_set_checks(sources, self.corpus, self.prompts, bank, available)
 
     def _read_label_set(self, id_images: FeatureSet, manifests: Sequence[Manifest]) -> ReadyLabelSet:
         """The label set with its texts' features on the trainer's device.

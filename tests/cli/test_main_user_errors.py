@@ -200,6 +200,12 @@ def posmine(settings: dict[str, Any]) -> dict[str, Any]:
     return init_args
 
 
+def posmine_alone(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same, of a fit that makes no other label set."""
+    del settings["trainer"]["callbacks"][1]["init_args"]["label_sets"]["labels"]
+    return posmine(settings)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -207,7 +213,7 @@ def posmine(settings: dict[str, Any]) -> dict[str, Any]:
         (lambda s: data(s).update(batch_size=52), r"too few for n_neighbours 4 and batch_size 52"),
         (lambda s: model(s).update(slices=3), r"slices 3 must be a power of two"),
         (lambda s: data(s).update(id_shards="none-{0..3}.tar"), r"no such shard: none-0\.tar.* and 1 more"),
-        (lambda s: posmine(s).update(min_images=49), r"no word is the nearest of 49"),
+        (lambda s: posmine_alone(s).update(min_images=49), r"no label set can be made: .*no word is the nearest of 49"),
     ],
 )
 def test_what_is_wrong_with_a_fit(change: Change, words: str, fit_yaml: Path, refused: Callable[..., None]):

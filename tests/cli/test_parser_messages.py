@@ -57,6 +57,7 @@ def step(
     sets: dict[str, int] | None = None,
     names: list[int] = [],  # noqa: B006
     groups: dict[str, int] = {},  # noqa: B006
+    scorers: dict[str, Detector] = {},  # noqa: B006
 ) -> int:
     """A step with a parameter of every kind.
 
@@ -84,6 +85,17 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
         "'folder' stands alone: a setting is given as --KEY VALUE, and the keys here are --images, --images+, ",
     ),
     ("no such file", lambda: ["--detector", "mcm.yaml"], "detector is 'mcm.yaml': there is no such file, nor is it"),
+    ("no such file", lambda: ["--detector", "mcn.yaml"], "detector is 'mcn.yaml': there is no such file, nor is it"),
+    (
+        "no such class in a mapping",
+        lambda: ['--scorers={"a": "mcn.yaml"}'],
+        "'mcn.yaml' is no file, nor the path of a class; near ones: ",
+    ),
+    (
+        "no such class in a mapping",
+        lambda: ['--scorers={"a": "ood_lightning.detectors.mcm.MCN"}'],
+        "'ood_lightning.detectors.mcm.MCN' is not the path of a class; near ones: ood_lightning.detectors.mcm.MCM",
+    ),
     ("other choice", lambda: ["--role", "train"], "role is 'train': expected one of 'id', 'ood'"),
     ("no text", lambda: settings_file("images: [no]"), "images holds False where a text belongs"),
     ("other type", lambda: ["--names", "a"], "names is 'a': expected a list, `[A, B]`"),

@@ -44,7 +44,7 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     command = ["predict", *settings, "--images", str(pictures), "--batch_size", batch_size]
     for name in ("c.doc", "d.doc", "e.PDF", "._a.png"):
         (pictures / name).write_bytes(b"not looked at")
-    assert main([*command, "--out", "new/rows.jsonl"]) == 0
+    assert main([*command, "--out", "new/rows.jsonl"]) == 1  # done, but one of them cannot be read
     assert "no pictures by name: 2 .doc, 1 .pdf, 1 resource forks of macOS\n" in capsys.readouterr().out
 
     rows = [json.loads(line) for line in Path("new/rows.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -62,7 +62,7 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
         assert set(row["concepts"]) <= set(positives)
         assert row["nearest_negative"] not in positives
 
-    assert main([*command, "--out", "rows.csv"]) == 0
+    assert main([*command, "--out", "rows.csv"]) == 1
     with Path("rows.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["score"] for row in table] == [str(good["score"]), "", str(deep["score"])]
@@ -86,11 +86,20 @@ def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Pa
     assert row["score"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_predict_when_no_picture_can_be_decoded(config: Any, sets: Path, tmp_path: Path):
+def test_a_prediction_without_one_picture_that_can_be_decoded_is_no_success(
+    config: Any, sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     (tmp_path / "x.png").write_bytes(b"no")
     settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
-    assert main(["predict", *settings, "--images", "x.png", "--out", "rows.csv"]) == 0
-    assert "cannot be decoded" in Path("rows.csv").read_text()
+    (tmp_path / "y.jpg").write_bytes(b"<html>")
+    command = ["predict", *settings, "--out", "rows.csv", "--images"]
+    for images, n in (("x.png", 1), (".", 2)):
+        assert main([*command, images]) == 2
+        assert f"error: none of the {n} pictures in {images} could be scored" in capsys.readouterr().err
+        assert Path("rows.csv").read_text().count("cannot be decoded") == n
+
+    (tmp_path / "z.png").write_bytes(encoded((9, 9, 9), 0))
+    assert main([*command, "z.png"]) == 0
 
 
 def test_predict_reads_every_format_and_sets_pictures_upright(

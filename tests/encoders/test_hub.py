@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from ood_lightning.encoders.hub import fetched
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import EncoderError
+from ood_lightning.retries import UnreachableError
 
 CACHE = Path("hub")
 FIRST, SECOND = "1" * 40, "2" * 40
@@ -95,3 +96,39 @@ def test_a_file_that_is_not_in_the_cache_is_named_without_a_network(tiny_model: 
 def test_what_is_no_repository_is_refused(model: str):
     with pytest.raises(EncoderError, match="cannot be fetched: Repo"):
         _ = OpenClip(model).fingerprint
+
+
+def test_a_hub_that_nobody_reaches_is_told_once_and_its_client_is_not_asked(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(url: str) -> None:
+        reached.append(url)
+        raise UnreachableError("the-hub cannot be reached: no route to host")
+
+    def ask(*_: object, **__: object) -> None:
+        raise AssertionError("the client would try again and again")
+
+    reached: list[str] = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", ask)
+    monkeypatch.setattr("ood_lightning.encoders.hub.check_reachable", refuse)
+
+    away = r"org/none' is not in its cache and cannot be fetched: the-hub cannot be reached: no route"
+    with pytest.raises(EncoderError, match=away):
+        OpenClip("hf-hub:org/none", cache_dir=str(CACHE)).check()
+    with pytest.raises(EncoderError, match="cannot be fetched: the-hub cannot be reached"):
+        OpenClip("ViT-B-16", "laion2b_s34b_b88k", cache_dir=str(CACHE)).check()
+    with pytest.raises(EncoderError, match="cannot be fetched: the-hub cannot be reached"):
+        OpenClip("ViT-B-16", "laion2b_s34b_b88k", cache_dir=str(CACHE)).encode_text(["cat"])
+    assert len(reached) == 3
+
+    cached(tiny_model, CACHE, "org/tiny")
+    assert "weights in the hub's cache" in OpenClip("hf-hub:org/tiny", cache_dir=str(CACHE)).check()
+    assert "weights on this machine" in OpenClip(f"local-dir:{tiny_model}").check()
+    assert len(reached) == 3
+
+
+def test_widths_of_features_by_the_config(tiny_model: Path):
+    tiny = {"image": 16, "tower": 32, "patches": 4 * 16}
+    assert OpenClip(f"local-dir:{tiny_model}").widths() == tiny
+    assert OpenClip("ViT-B-16-quickgelu", "openai").widths() == {"image": 512, "tower": 768, "patches": 196 * 512}

@@ -42,7 +42,7 @@ def test_an_evaluation_mines_the_sets_of_the_fit_from_its_votes(fit_yaml: Path, 
     assert {row["supervision"] for row in results["results"] if row["detector"] == "mined"} == {"id_images"}
 
 
-def test_a_fit_says_before_it_trains_that_it_cannot_make_a_label_set(
+def test_a_fit_makes_the_label_sets_that_it_can_and_says_what_the_others_lack(
     fit_yaml: Path, sets: Path, capsys: pytest.CaptureFixture[str]
 ):
     settings = yaml.safe_load(fit_yaml.read_text())
@@ -50,10 +50,23 @@ def test_a_fit_says_before_it_trains_that_it_cannot_make_a_label_set(
     interneg = {"class_path": f"{SOURCES}.interneg.InterNegNegatives", "init_args": {"names": str(sets / "id_test")}}
     writer["label_sets"] |= {"below": interneg}
     fit_yaml.write_text(yaml.safe_dump(settings))
-    assert main(["fit", "--config", str(fit_yaml)]) == 2
-    error = capsys.readouterr().err
-    assert "this fit cannot make the label set 'below' needs labels of ID training images (.cls in data." in error
-    assert not Path("run/fit/last.ckpt").exists()
+    writer["label_sets"]["posmine"]["init_args"]["min_images"] = 49  # of 48
+    fit_yaml.write_text(yaml.safe_dump(settings))
+    Path("run/fit").mkdir(parents=True)
+    Path("run/fit/posmine.json").write_text("of an earlier run")
+    assert main(["fit", "--config", str(fit_yaml)]) == 0
+    output, error = capsys.readouterr()
+    needed = "needs labels of ID training images (.cls in data."
+    assert f"label set 'below' will not be made: it {needed}" in output + error
+    assert f"label set 'below' was not made: {needed}" in output
+    assert "label set 'posmine' was not made: PosMine: no word is the nearest of 49 images" in output
+    assert sorted(path.stem for path in Path("run/fit").glob("*.json")) == ["labels", "quality"]
+
+    writer["label_sets"] = {"below": interneg}
+    fit_yaml.write_text(yaml.safe_dump(settings))
+    assert main(["fit", "--config", str(fit_yaml), "--trainer.default_root_dir", "run/none"]) == 2
+    assert f"no label set can be made: below {needed}" in capsys.readouterr().err
+    assert not Path("run/none/last.ckpt").exists()
 
     writer["label_sets"] = {"quality": CLUSTERMINE}
     fit_yaml.write_text(yaml.safe_dump(settings))

@@ -23,6 +23,16 @@ def write_votes(path: Path, votes: dict[str, Tensor], id_set: Manifest) -> None:
     write_store(path, votes, {"id_set": id_set.fingerprint})
 
 
+def count_votes(path: str | Path) -> int:
+    """Images that a file has votes for, whatever set they are of.
+
+    Raises:
+        SettingsError: the file is damaged, or holds no votes.
+    """
+    with opened(path, {}, f"name {FILE} of a fit on the same set", SettingsError) as store:
+        return len(store.tensor("cluster", (None,), torch.int64))
+
+
 def read_votes(path: str | Path, id_set: Manifest, n_images: int) -> dict[str, Tensor]:
     """What :func:`write_votes` wrote.
 

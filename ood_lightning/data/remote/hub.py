@@ -8,7 +8,7 @@ from ood_lightning.data.remote.addresses import ON_HUB
 from ood_lightning.errors import SourceError, first_line
 from ood_lightning.file_names import path_fault
 from ood_lightning.masking import mask_of, masked
-from ood_lightning.retries import GivenUpError, TransientError, retry
+from ood_lightning.retries import GivenUpError, TransientError, UnreachableError, check_reachable, retry
 
 
 def hub_file(source: str) -> Path:
@@ -20,8 +20,8 @@ def hub_file(source: str) -> Path:
     Raises:
         SourceError: the address is no file's, or the file cannot be fetched.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.constants import HF_HUB_OFFLINE
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
     parts = ON_HUB.fullmatch(source)
     if not parts or not parts[3]:
@@ -29,6 +29,15 @@ def hub_file(source: str) -> Path:
     repository, revision, path = parts.groups()
     if fault := path_fault(path):
         raise SourceError(f"{source!r}: {fault}")
+
+    try:
+        if not HF_HUB_OFFLINE:
+            check_reachable(ENDPOINT)
+    except UnreachableError as error:  # said at once: tries of ours, each with tries of the client, take minutes
+        cached = try_to_load_from_cache(repository, path, repo_type="dataset", revision=revision)
+        if not isinstance(cached, str):
+            raise _not_fetched(source, str(error)) from None
+        return Path(cached)
 
     def attempt() -> Path:
         try:

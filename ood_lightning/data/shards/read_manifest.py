@@ -37,14 +37,12 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
     if is_remote(source):
-        name = addresses.file_name(source).lower()
-        if name.endswith(COMPRESSED_NAMES):
+        if addresses.file_name(source).lower().endswith(COMPRESSED_NAMES):
             raise SourceError(
                 f"{addresses.redacted(source)} is a compressed tar by its name: its members cannot be reached one by "
                 f"one. Fetch it, uncompress it, and name the tar"
             )
-        names_tars = name.endswith(".tar")  # that of a command does
-        return _remote_tars(source, role) if names_tars else _remote_set(source)
+        return _remote_tars(source, role) if is_counted_by_fetching(source) else _remote_set(source)
 
     path = locate(source)
     if path.is_dir():
@@ -61,6 +59,11 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
     return index(paths, role=role)
+
+
+def is_counted_by_fetching(source: str) -> bool:
+    """Whether all tars of a set have to be fetched before anything is known of it: remote ones without a manifest."""
+    return is_remote(source) and addresses.file_name(source).lower().endswith(".tar")  # that of a command does
 
 
 def _local_set(path: Path, whole: bool) -> Manifest:

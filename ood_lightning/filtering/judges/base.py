@@ -56,6 +56,14 @@ class Judge(Ranged, ABC):
     def identity(self) -> str:
         """All that can change an answer (model, wording, options), as one line."""
 
+    def check(self) -> str:
+        """What can be known before the first question, in words.
+
+        Raises:
+            JudgeError: it cannot be asked.
+        """
+        return self.identity
+
     @abstractmethod
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Answer every question once.

@@ -30,7 +30,7 @@ from ood_lightning.filtering.judges.base import (
 )
 from ood_lightning.masking import mask_of
 from ood_lightning.ranges import Range
-from ood_lightning.retries import GivenUpError, TransientError, retry
+from ood_lightning.retries import GivenUpError, TransientError, UnreachableError, check_reachable, retry
 
 MAX_REPLY_BYTES = 2**20
 MAX_PAUSE_S = 60.0
@@ -111,6 +111,15 @@ class OpenAICompatibleJudge(Judge):
         spelling = ", misspelt" if self.misspelt else ""
         sampling = ", sampled" if self.sample else ""
         return f"{self.model} at {self.url}, at most {self.max_tokens} tokens{spelling}{sampling}"
+
+    def check(self) -> str:
+        """Whether the key is set and the server can be reached; nothing is sent."""
+        self._key()
+        try:
+            check_reachable(self.url)
+        except UnreachableError as error:
+            raise JudgeError(f"{self.url} cannot be asked: {error}. Is the server up?") from None
+        return f"{self.identity}, can be reached"
 
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Each answer as soon as it is there. After a failure, running requests are finished before it is raised."""

@@ -1,0 +1,119 @@
+"""Config files before they are parsed: broken YAML by file and line, and names of what does not exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ood_lightning.errors import SettingsError
+
+ENDINGS = (".yaml", ".yml")
+PARTS = {  # last part of a key: the folder of shipped parts of its kind
+    "encoder": "encoders",
+    "corpus": "corpora",
+    "prompts": "prompts",
+    "detector": "detectors",
+    "detectors": "detectors",
+    "streams": "streams",
+    "judge": "judges",
+    "second_judge": "judges",
+}
+N_NEAR = 3
+
+
+def check_files(words: Sequence[str]) -> None:
+    """Refuse a command whose YAML files, or those that they name, cannot be read as YAML.
+
+    Args:
+        words: of the command line.
+
+    Raises:
+        SettingsError: names file and line.
+    """
+    seen: set[Path] = set()
+    for previous, word in zip(["", *words], words, strict=False):
+        option, equals, value = word.partition("=")
+        path = Path(value if equals and option.startswith("-") else word).expanduser()
+        is_config = (option if equals else previous) in ("-c", "--config")
+        if is_config and not path.exists():
+            raise SettingsError(f"there is no config {path}{similar_names(str(path), 'config')}")
+        if path.suffix in ENDINGS and path.is_file():
+            _check(path, seen)
+
+
+def _check(path: Path, seen: set[Path]) -> None:
+    """Read a file and the files that it names, each once."""
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
+
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SettingsError(f"{path}{where} is no YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is no YAML: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+
+    for text in _texts(content):
+        if text.endswith(ENDINGS) and (named := path.parent / text).is_file():
+            _check(named, seen)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """All texts among a document's values."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _texts(value)
+
+
+def similar_names(wrong: str, key: str) -> str:
+    """What to add to the refusal of a file or class that does not exist: the near ones, and where all are.
+
+    Args:
+        wrong: the name that was given.
+        key: of the setting; `config` for a config itself.
+    """
+    kind = PARTS.get(key.rpartition(".")[2], PARTS.get(key.split(".")[-2] if "." in key else "", ""))
+    shipped = _shipped() / kind
+    beside = Path(wrong).parent
+    folders = [folder for folder in (beside if beside != Path() else None, shipped) if folder and folder.is_dir()]
+    files = {path.stem.lower(): str(path) for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+    classes = {} if key == "config" else _classes()
+
+    stem = re.split(r"[/.]", wrong.removesuffix(".yaml").removesuffix(".yml"))[-1].lower()
+    known = {**classes, **files} if wrong.endswith(ENDINGS) or "." not in wrong else classes
+    similar = list(dict.fromkeys(known[name] for name in get_close_matches(stem, known, n=N_NEAR, cutoff=0.6)))
+    hint = f"; near ones: {', '.join(similar)}" if similar else ""
+    all_are = [*([f"{shipped}/"] if shipped.is_dir() else []), *(["docs/"] if kind else [])]
+    return f"{hint}. All are in {' and '.join(all_are)}" if all_are else hint
+
+
+def _shipped() -> Path:
+    """The folder of shipped configs: of the current folder, else of the checkout."""
+    here = Path("configs")
+    return here if here.is_dir() else Path(str(resources.files("ood_lightning"))).parent / "configs"
+
+
+@cache
+def _classes() -> dict[str, str]:
+    """Class paths of the package by the classes' names in small letters, read from its files without importing them."""
+    package = Path(str(resources.files("ood_lightning")))
+    class_paths = {}
+    for path in sorted(package.rglob("*.py")):
+        module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for name in re.findall(r"^class ([A-Z]\w*)\(", path.read_text(encoding="utf-8"), re.MULTILINE):
+            class_paths[name.lower()] = f"{module}.{name}"
+    return class_paths

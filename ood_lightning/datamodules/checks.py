@@ -1,0 +1,82 @@
+"""Checks of sets before they are embedded: their manifests, and room for their features."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ood_lightning.checks import Check, folder_check, space_check
+from ood_lightning.data.artifacts.features import FeatureFolder
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.errors import ManifestError
+
+BYTES = {"float16": 2, "float32": 4}
+COLUMN_BYTES = {"patches": 2, "tower": 4}
+
+
+class SetToEmbed(NamedTuple):
+    """A set that a command will embed.
+
+    Attributes:
+        source: of it.
+        read: its manifest.
+        columns: to store beside the image features.
+    """
+
+    source: str
+    read: Callable[[], Manifest]
+    columns: Sequence[str] = ()
+
+
+def readable(sets: Sequence[SetToEmbed]) -> list[Manifest]:
+    """Manifests of those sets that need not be fetched to be counted."""
+    return [one.read() for one in sets if not is_counted_by_fetching(one.source)]
+
+
+def set_checks(encoder: Encoder, cache_dir: str, sets: Sequence[SetToEmbed]) -> list[Check]:
+    """Whether the encoder can be had, every set is there and holds pictures, and their features can be written.
+
+    Args:
+        encoder: of the features.
+        cache_dir: folder of all features.
+        sets: one that would have to be fetched to be counted is not looked at.
+    """
+    known = [one for one in sets if not is_counted_by_fetching(one.source)]
+    return [
+        Check(f"encoder {encoder.name}", encoder.check),
+        *(Check(f"set {one.source}", partial(_described, one)) for one in sets),
+        folder_check("features", cache_dir, "cache_dir"),
+        space_check(cache_dir, lambda: sum(_bytes(encoder, cache_dir, one) for one in known), "cache_dir"),
+    ]
+
+
+def _described(one: SetToEmbed) -> str:
+    if is_counted_by_fetching(one.source):
+        return "its tars are counted when they are fetched"
+
+    manifest = one.read()
+    check_not_empty(manifest)
+    return f"{manifest.n_samples:,} pictures in {len(manifest.shards)} shards, called {manifest.name!r}"
+
+
+def check_not_empty(manifest: Manifest) -> None:
+    """Refuse a set without a picture.
+
+    Raises:
+        ManifestError: naming it.
+    """
+    if not manifest.n_samples:
+        where = next((manifest.root / shard.path for shard in manifest.shards), manifest.root)
+        raise ManifestError(
+            f"set {manifest.name!r} holds no pictures ({where}): expected tars of KEY.jpg, KEY.png or KEY.webp, which "
+            f"`data pack` makes of pictures"
+        )
+
+
+def _bytes(encoder: Encoder, cache_dir: str, one: SetToEmbed) -> int:
+    """About how much the features of a set will add."""
+    missing = FeatureFolder(cache_dir, one.read(), encoder.fingerprint, one.columns).missing()
+    widths, of_column = encoder.widths(), {"image": BYTES[encoder.feature_dtype], **COLUMN_BYTES}
+    per_image = sum(widths[name] * of_column[name] for name in ("image", *one.columns))
+    return per_image * sum(shard.samples for shard in missing)

@@ -1,0 +1,51 @@
+"""Broken YAML is named by file and line, and a name that does not exist comes with those like it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import CONFIGS
+
+from ood_lightning.cli.config_files import check_files, similar_names
+from ood_lightning.errors import SettingsError
+
+Refused = Callable[[list[str], str], None]
+
+
+def test_broken_yaml_is_named_by_file_and_line(refused: Refused):
+    Path("parts").mkdir()
+    Path("parts/encoder.yaml").write_text("class_path: x\ninit_args: {a: [1\n")
+    Path("embed.yaml").write_text("encoder: parts/encoder.yaml\nshards: [x]\n")
+    refused(["embed", "--config", "embed.yaml"], r"parts/encoder\.yaml, line 3, column 1 is no YAML: ")
+    refused(["embed", "--encoder=parts/encoder.yaml", "--shards", "x"], r"parts/encoder\.yaml, line 3")
+    Path("test.yaml").write_text("model:\n\tx: 1\n")
+    refused(["test", "--config", "test.yaml"], r"test\.yaml, line 2, column 1 is no YAML: ")
+    Path("latin.yaml").write_bytes("é: 1\n".encode("latin-1"))
+    refused(["fit", "--config=latin.yaml"], r"latin\.yaml is no YAML: ")
+
+    Path("sound.yaml").write_text("encoder: sound.yaml\nother: [none.yaml]\n")  # names itself, and no such file
+    check_files(["--config", "sound.yaml"])
+
+
+def test_a_config_that_does_not_exist_comes_with_near_ones(refused: Refused):
+    refused(["test", "--config", f"{CONFIGS}/evl.yaml"], r"there is no config .*evl\.yaml; near ones: .*/eval\.yaml")
+    with pytest.raises(SettingsError, match=r"there is no config nowhere/x\.yaml"):
+        check_files(["-c", "nowhere/x.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "near_one", "folder"),
+    [
+        ("detectors/mcn.yaml", "model.detectors", "detectors/mcm.yaml", "configs/detectors/"),
+        ("pictogram.yaml", "encoder", "encoders/pictograms.yaml", "configs/encoders/"),
+        ("wordnet", "corpus", "ood_lightning.corpora.wordnet.WordNet", "configs/corpora/"),
+        ("ood_lightning.encoders.openclip.OpenCLIP", "data.encoder", "ood_lightning.encoders.openclip.OpenClip", ""),
+        ("wordnt.yaml", "second_judge", "judges/wordnet.yaml", "configs/judges/"),
+    ],
+)
+def test_a_part_that_does_not_exist_comes_with_near_ones_and_their_place(
+    wrong: str, key: str, near_one: str, folder: str
+):
+    said = similar_names(wrong, key)
+    assert near_one in said.split(". All are in ")[0]
+    assert folder in said
