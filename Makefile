@@ -7,13 +7,14 @@ PY := $(BIN)/python
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick clean
+.PHONY: help demo check quick long clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into $(VENV), mine labels for the built-in benchmark and score it (fit, then test)"
 	@echo "make check   install into $(VENV) with tools, then ruff, mypy, the whole test suite and the documentation"
 	@echo "make quick   the tests that take no more than a few seconds each and need no Slurm"
+	@echo "make long    what takes minutes each: kills of whole runs, fresh environments, scale; by hand"
 	@echo "make clean   remove caches and what was built; keeps $(VENV) and runs/"
 	@echo "Settings: PYTHON=$(PYTHON) (3.11 or newer; makes the environment), VENV=$(VENV)"
 
@@ -25,11 +26,14 @@ check: $(VENV)/.installed-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(TESTS)
+	$(TESTS) -m 'not long'
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 quick: $(VENV)/.installed-dev
 	$(TESTS) -m 'not slow and not slurm'
+
+long: $(VENV)/.installed-dev
+	$(TESTS) -m long
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
