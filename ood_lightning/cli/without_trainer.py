@@ -40,7 +40,7 @@ def begin(
         extra_features: columns to store beside the image features; those of patches are left out.
     """
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.artifacts.sets import FeatureSet
+    from ood_lightning.data.artifacts.features import FeatureSet
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.base import not_patches
     from ood_lightning.datamodules.embedding import embed
