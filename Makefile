@@ -7,7 +7,7 @@ PY := $(BIN)/python
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check quick fuzz clean
+.PHONY: help demo check quick fuzz long clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make check   install into $(VENV) with tools, then ruff, mypy, the whole test suite and the documentation"
 	@echo "make quick   the tests that take no more than a few seconds each and need no Slurm"
 	@echo "make fuzz    ten minutes of damaged manifests, label sets, results, settings and servers' answers"
+	@echo "make long    what takes minutes each: kills of whole runs, fresh environments, scale; by hand"
 	@echo "make clean   remove caches and what was built; keeps $(VENV) and runs/"
 	@echo "Settings: PYTHON=$(PYTHON) (3.11 or newer; makes the environment), VENV=$(VENV)"
 
@@ -26,7 +27,7 @@ check: $(VENV)/.installed-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(TESTS)
+	$(TESTS) -m 'not long'
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 quick: $(VENV)/.installed-dev
@@ -34,6 +35,9 @@ quick: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev
 	FUZZ_SECONDS=600 $(PY) -m pytest tests/test_fuzz.py
+
+long: $(VENV)/.installed-dev
+	$(TESTS) -m long
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

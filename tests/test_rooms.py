@@ -198,6 +198,7 @@ WHOLE = {
     "hashes",
     "interrupt",
     "killed",
+    "killed_runs",
     "places",
     "plain_output",
     "ranges",

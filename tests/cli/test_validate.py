@@ -118,7 +118,7 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
     source = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}
     mine = config("encoder", "corpus", id_shards=str(sets / "train"), source=source, out="m.json")
     refused(["mine", *mine], "needs clusters of the ID training images")
-    refused(["validate", *mine, "--votes", "none.safetensors"], "none.safetensors holds no votes of a fit")
+    refused(["validate", *mine, "--votes", "none.safetensors"], "none.safetensors is missing or damaged")
     assert not (tmp_path / "cache").exists()
 
 

@@ -1,13 +1,16 @@
 """Names of the ID set, and given ones that are another world's."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tagged_corpus import PLAIN, Tagged, single
 
+from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.with_names import WithNames
+from ood_lightning.corpora.words import WordFile
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.detectors.evidence import Inputs, needed
@@ -27,6 +30,11 @@ from ood_lightning.label_sets.sources import (
 )
 
 ANIMALS, FISH = ("ant", "ape", "bat", "bee"), ("Tench, Tinca tinca", "goldfish", "great_white_shark", "ray")
+
+
+def remarks_on(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
+    """What is said of sources on a corpus without names."""
+    return remarks_on_names(sources, WordFile("words.txt"), Prompts(), available)
 
 
 def world(*names: tuple[str, ...], check: NamesCheck = "refuse") -> Inputs:
@@ -71,14 +79,14 @@ def test_names_of_another_world_are_refused_for_every_source(source: Any):
     with pytest.raises(
         SettingsError, match="label set 'x' has 0 of the 4 class names of ID set 'set0', fewer than half"
     ):
-        remarks_on_names({"x": source(listed(*ANIMALS))}, world(FISH))
-    assert remarks_on_names({"x": source(listed(*FISH))}, world(FISH)) == {}
-    assert remarks_on_names({"x": source(None)}, world(FISH)) == {}
+        remarks_on({"x": source(listed(*ANIMALS))}, world(FISH))
+    assert remarks_on({"x": source(listed(*FISH))}, world(FISH)) == {}
+    assert remarks_on({"x": source(None)}, world(FISH)) == {}
 
 
 def test_the_refusal_shows_both_lists_and_says_how_to_go_on():
     with pytest.raises(SettingsError) as refused:
-        remarks_on_names({"names": IDNames(listed(*ANIMALS))}, world(FISH))
+        remarks_on({"names": IDNames(listed(*ANIMALS))}, world(FISH))
     said = str(refused.value)
     assert "it begins with 'ant', 'ape', 'bat', ..., the set's own with 'Tench, Tinca tinca', 'goldfish'" in said
     assert said.endswith("--names_check warn goes on all the same")
@@ -97,7 +105,7 @@ def test_half_of_the_names_in_any_spelling_are_enough(names: tuple[str, ...], en
 
 
 def test_every_id_set_of_the_run_is_compared():
-    remarks = remarks_on_names({"names": IDNames()}, world(FISH, ANIMALS, check="warn"))
+    remarks = remarks_on({"names": IDNames()}, world(FISH, ANIMALS, check="warn"))
     assert list(remarks) == ["names"]
     assert "ID set 'set1'" in remarks["names"]
 
@@ -118,7 +126,7 @@ def test_a_stored_set_is_compared_where_it_holds_true_names(
     recipe = {"method": "x", "supervision": supervision}
     LabelSet(tuple(map(Positive, ANIMALS)), (), recipe).write("run/labels.json")
     for path in ("run/labels.json", "run"):  # or the folder of the run that wrote it
-        remarks = remarks_on_names({"x": source(path)}, world(FISH, check="warn"))
+        remarks = remarks_on({"x": source(path)}, world(FISH, check="warn"))
         assert bool(remarks) == compared
 
 
@@ -143,4 +151,4 @@ def test_a_source_of_ones_own_without_names_is_not_compared():
     class Own(LabelSource):
         def make(self, vocabulary: Any, available: Any) -> Any: ...
 
-    assert remarks_on_names({"x": Own()}, world(FISH)) == {}
+    assert remarks_on({"x": Own()}, world(FISH)) == {}
