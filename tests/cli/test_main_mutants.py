@@ -1,7 +1,7 @@
 """Forty changed commands: each ends with a documented exit status, and never with a traceback.
 
-0 done; 1 done, but some images could not be read; 2 refused, or nothing was done. Each command is sound before its change
-(the first tests), so that a refusal is one of the change.
+0 done; 1 done, but some images could not be read; 2 refused, or nothing was done. Each command is sound before its
+change (the first tests), so that a refusal is one of the change.
 """
 
 import json
