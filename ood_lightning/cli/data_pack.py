@@ -12,7 +12,7 @@ from ood_lightning.data.pack.packing import pack as make
 from ood_lightning.data.pack.sources import listing, recipes, without
 from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.shards.manifest import Manifest, Orientation, Role
-from ood_lightning.errors import SettingsError, SourceError, check_least
+from ood_lightning.errors import SOME_UNREAD, SettingsError, SourceError, check_least
 from ood_lightning.places import expanded, locate
 from ood_lightning.plurals import many
 from ood_lightning.spelling import is_id, is_number
@@ -126,7 +126,7 @@ def pack(
         print(remark)
     if listed.fetched:
         print(f"{listed.origin}: {listed.fetched}; no longer needed")
-    return 0
+    return SOME_UNREAD if bad else 0
 
 
 def _no_names(names: Sequence[str]) -> str:

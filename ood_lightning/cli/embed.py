@@ -5,7 +5,7 @@ from functools import cache, partial
 
 from ood_lightning.checks import before_work
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, ShardContentError, check_least
+from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, check_least
 from ood_lightning.places import FEATURES
 
 
@@ -76,7 +76,7 @@ def embed(
     before_work(set_checks(encoder, cache_dir, sets))
     device = pick_device(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
 
-    nothing_done = []
+    n_unread, nothing_done = 0, []
     for one in sets:
         manifest = one.read()
         check_not_empty(manifest)
@@ -99,6 +99,7 @@ def embed(
         undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
 
+        n_unread += len(bad)
         if not missing and len(bad) == manifest.n_samples:
             nothing_done.append(manifest.name)
         if precision := FromFP32.read(folder.path):
@@ -106,4 +107,4 @@ def embed(
 
     if nothing_done:
         raise ShardContentError(f"no picture of {', '.join(nothing_done)} can be decoded: are they pictures at all?")
-    return 0
+    return SOME_UNREAD if n_unread else 0

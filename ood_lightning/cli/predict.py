@@ -14,13 +14,11 @@ from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.detectors.base import Detector
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, ShardContentError, check_least
+from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, check_least
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out, expanded
 from ood_lightning.report.console import console, table
-
-SOME_UNREAD = 1  # exit status: done, but some pictures could not be read; their rows say why
 
 if TYPE_CHECKING:
     from torch import Tensor

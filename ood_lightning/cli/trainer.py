@@ -26,7 +26,7 @@ from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
-from ood_lightning.errors import UnwritableError
+from ood_lightning.errors import SOME_UNREAD, UnwritableError
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
 from ood_lightning.report.one_run import DONE
@@ -228,7 +228,7 @@ def run(argv: list[str] | None) -> int:
             args=argv,
         )
         Path(cli.trainer.default_root_dir).mkdir(parents=True, exist_ok=True)
-        status = 0
+        status = SOME_UNREAD if getattr(cli.datamodule, "some_unread", False) else 0
     except RuntimeError as error:
         refused = peer_error(error)
         if refused is None:
@@ -241,7 +241,7 @@ def run(argv: list[str] | None) -> int:
             raise KeyboardInterrupt from None
         raise
     finally:
-        wandb.finish(status)
+        wandb.finish(0 if status == SOME_UNREAD else status)
         held.close()
 
     return status

@@ -43,6 +43,7 @@ class FeatureData(L.LightningDataModule):
         self.encoder = encoder
         self.cache_dir, self.batch_size, self.embed_batch_size = cache_dir, batch_size, embed_batch_size
         self.num_workers, self.max_bad_samples = num_workers, max_bad_samples
+        self.some_unread = False  # pictures were left out, as `max_bad_samples` allows
         self._read_manifests: dict[tuple[str, Role | None], Manifest] = {}
 
     def checks(self) -> list[Check]:
@@ -114,6 +115,7 @@ class FeatureData(L.LightningDataModule):
     def _read(self, folder: FeatureFolder) -> Features:
         features = folder.read(self.max_bad_samples)
         if features.bad:
+            self.some_unread = True
             rank_zero_info(
                 f"set {features.name}: {len(features.bad):,} of {folder.manifest.n_samples:,} pictures cannot be "
                 f"decoded and are left out, such as {features.bad[0]!r}"

@@ -12,7 +12,7 @@ from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError
 
 BYTES = {"float16": 2, "float32": 4}
-COLUMN_BYTES = {"patches": 2, "tower": 4}
+COLUMN_BYTES = {"patches": 2, "tower": 4, "length": 4}
 
 
 class SetToEmbed(NamedTuple):

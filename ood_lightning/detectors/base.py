@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ood_lightning.ranges import Count, Positive, Range, Ranged, Seed
+from ood_lightning.ranges import Count, Positive, Range, Ranged, Seed, check_ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,7 @@ class StreamDetector(BaseDetector, ABC):
 
 
 @dataclass(frozen=True)
-class StreamProtocol(Ranged):
+class StreamProtocol:
     """How a test stream is put together: ID and OOD images of one pair of sets, mixed at random.
 
     Every pair of an ID and an OOD set, and every order, begins with a fresh stream: nothing learned from one OOD set
@@ -124,6 +124,9 @@ class StreamProtocol(Ranged):
     seed: Seed = 0
     batch_size: Count = 64
     id_per_ood: Positive | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(type(self), vars(self))  # with a base class the parser would offer no key for each setting
 
     def rows(self, n_id: int, n_ood: int, order: int) -> Tensor:
         """Rows in stream order, int64; below n_id an ID image, from there on an OOD image."""

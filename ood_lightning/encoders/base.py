@@ -63,7 +63,7 @@ class Encoder(Ranged, ABC):
 
     def widths(self) -> dict[str, int]:
         """Numbers that are stored of an image, by column, or more of them where only the weights would tell."""
-        return {"image": 1024, "tower": 1664, "patches": 577 * 1024}  # as the largest of CLIP's have
+        return {"image": 1024, "tower": 1664, "patches": 577 * 1024, "length": 1}  # as the largest of CLIP's have
 
     @property
     def image_shape(self) -> tuple[int, ...]:

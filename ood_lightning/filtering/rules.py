@@ -12,14 +12,14 @@ from typing import Literal, NamedTuple
 
 from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import Question
-from ood_lightning.ranges import Count, Ranged
+from ood_lightning.ranges import Count, check_ranges
 
 Reason = Literal["kept", "proper noun", "the same", "subcategory", "too short", "repeated"]
 MIN_LENGTH = 3  # characters of a cleaned word; shorter ones are dropped
 
 
 @dataclass(frozen=True)
-class Rules(Ranged):
+class Rules:
     """What NegFilter does with words; the defaults are the paper's.
 
     Args:
@@ -38,7 +38,7 @@ class Rules(Ranged):
     unclear: Literal["stop", "no"] = "stop"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_ranges(type(self), vars(self))  # with a base class the parser would offer no key for each setting
         if self.unclear not in ("stop", "no"):
             raise SettingsError(f"unclear is {self.unclear!r}: expected 'stop' or 'no'")
 

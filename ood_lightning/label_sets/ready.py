@@ -157,7 +157,9 @@ def make_possible(
 
 def none_made(reasons: Mapping[str, str]) -> SettingsError:
     """What to say where no label set can be made, with the reason of each."""
-    return SettingsError(f"no label set can be made: {'; '.join(f'{name} {why}' for name, why in reasons.items())}")
+    return SettingsError(
+        f"no label set can be made: {'; '.join(f'label set {name!r} {why}' for name, why in reasons.items())}"
+    )
 
 
 def _made(source: LabelSource, vocabulary: Vocabulary, available: Inputs, remark: str) -> MadeLabelSet:

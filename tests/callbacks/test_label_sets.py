@@ -101,7 +101,7 @@ def test_names_that_cannot_be_read_stop_the_fit_before_it_trains(fit_yaml: Path,
     assert not Path("run/fit/last.ckpt").exists()
     Path("none.txt").write_bytes("Äpfel\n".encode("latin1"))
     assert main(["fit", "--config", str(fit_yaml)]) == 2
-    assert "none.txt is no UTF-8" in capsys.readouterr().err
+    assert "none.txt, line 1: byte 0xc4 at column 1 is no UTF-8" in capsys.readouterr().err
 
 
 def test_another_file_is_refused():

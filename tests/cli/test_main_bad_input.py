@@ -109,7 +109,7 @@ def test_a_label_set_without_positives_or_negatives(eval_yaml: Path, refused: Ca
 
     content = json.loads(Path("l.json").read_text())
     Path("l.json").write_text(json.dumps(content | {"positives": []}))
-    refused("label set 'hand' has no positives")
+    refused(r"l\.json has no positives: add some")
 
 
 def test_repeated_and_overlapping_words_are_kept_and_told(eval_yaml: Path, capsys: pytest.CaptureFixture[str]):

@@ -46,7 +46,7 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
         refused([*command, f"{name}.safetensors"], rf"{name}\.safetensors is missing or damaged .* run that fit again")
     posmine = ["--source", "ood_lightning.label_sets.posmine.PosMine", "--source.min_images", "49"]
     refused([*command[:-1], *posmine], r"no word is the nearest of 49 images")
-    refused(command[:-1], r"no label set can be made: ClusterMine needs clusters of the ID training images")
+    refused(command[:-1], r"no label set can be made: label set 'ClusterMine' needs clusters of the ID training images")
     assert not Path("l.json").exists()
 
 

@@ -59,7 +59,7 @@ def small(preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path
     model["prompts"] = str((COMPAT / model["prompts"]).resolve())
 
     label_set, _ = RUNS[preset]
-    source = model["label_sets"][label_set]["init_args"]
+    source = model["label_sets"][label_set].setdefault("init_args", {})
     source |= {name: 8 for name in ("count", "farthest", "nearest") if name in source}
 
     for detector in [*model["detectors"].values(), *model.get("streams", {}).values()]:

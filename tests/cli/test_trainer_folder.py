@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import tiny_configs
-import yaml
 from command_line import said
 from waiting import HANG_S
 
@@ -19,6 +17,7 @@ from ood_lightning.callbacks import results
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.datamodules.features import EvalFeatures
 
 pytestmark = pytest.mark.slow
 
@@ -108,13 +107,18 @@ def test_a_run_that_is_killed_leaves_no_done_and_is_not_joined(
     assert main(["report", "run/eval"]) == 0
 
 
-def test_done_goes_before_anything_is_read(eval_yaml: Path):
+def test_done_goes_before_anything_is_read(eval_yaml: Path, monkeypatch: pytest.MonkeyPatch):
     test = ["test", "--config", str(eval_yaml)]
     assert main(test) == 0
-    settings = yaml.safe_load(eval_yaml.read_text())
-    settings["data"]["init_args"]["id_shards"] = ["nowhere"]
-    tiny_configs.write(eval_yaml, settings)
-    assert main(test) == 2
+    assert main([*test, "--data.cache_dir=other", "--data.embed_batch_size=0"]) == 2
+    assert Path("run/eval/DONE").exists()  # refused by the checks: nothing was touched
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EvalFeatures, "setup", killed)
+        assert main(test) == 130
     assert not Path("run/eval/DONE").exists()
 
 

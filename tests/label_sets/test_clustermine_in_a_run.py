@@ -65,7 +65,7 @@ def test_a_fit_makes_the_label_sets_that_it_can_and_says_what_the_others_lack(
     writer["label_sets"] = {"below": interneg}
     fit_yaml.write_text(yaml.safe_dump(settings))
     assert main(["fit", "--config", str(fit_yaml), "--trainer.default_root_dir", "run/none"]) == 2
-    assert f"no label set can be made: below {needed}" in capsys.readouterr().err
+    assert f"no label set can be made: label set 'below' {needed}" in capsys.readouterr().err
     assert not Path("run/none/last.ckpt").exists()
 
     writer["label_sets"] = {"quality": CLUSTERMINE}

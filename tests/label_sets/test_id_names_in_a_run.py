@@ -153,10 +153,11 @@ def test_a_probe_is_trained_on_the_names_of_its_set(
     tmp_path: Path, sets: Path, encoder_yaml: Settings, words_yaml: Settings, capsys: pytest.CaptureFixture[str]
 ):
     data = {"encoder": encoder_yaml, "id_shards": str(sets / "id_test"), "batch_size": 8, "cache_dir": "cache"}
+    writer = {"class_path": "ood_lightning.callbacks.probe.ProbeWriter"}
     for source, status in (("foreign.txt", 2), (None, 0)):
         model = {"corpus": words_yaml, "label_set": names(source), "cache_dir": "cache"}
         settings = {
-            "trainer": tiny_configs.trainer("run/plp", [], max_epochs=1),
+            "trainer": tiny_configs.trainer("run/plp", [writer], max_epochs=1),
             "model": {"class_path": "ood_lightning.modules.probe.ProbeModule", "init_args": model},
             "data": {
                 "class_path": "ood_lightning.datamodules.targets.TargetFeatures",

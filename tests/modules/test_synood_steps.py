@@ -68,7 +68,7 @@ def stepped(shards: Path, tiny_model: Path, sets: Path, words_yaml: dict[str, An
 def test_one_step_of_the_image_side_is_adams_by_hand(stepped: tuple[SynOODModule, Any, Before]):
     """With gradients by differences of the loss in float64; Adam's first step is lr g / (|g| + eps)."""
     module, data, before = stepped
-    _, image, classes = data.sides[0]
+    image, classes = data.sides[0][1:3]
     features, texts = unit(image).double(), unit(module.texts.double())
 
     def loss(parts: dict[str, Tensor]) -> float:
@@ -100,7 +100,7 @@ def test_one_step_of_the_image_side_is_adams_by_hand(stepped: tuple[SynOODModule
 def test_one_step_of_the_text_side_is_sgds_by_hand(stepped: tuple[SynOODModule, Any, Before]):
     """The gradient of a unit vector's logit reaches only what is orthogonal to it, over its length."""
     module, data, before = stepped
-    _, image, classes = data.sides[1]
+    image, classes = data.sides[1][1:3]
     features, start = unit(image).double(), before.tuned
     lengths = start.square().sum(dim=1).sqrt()
     negatives = module.texts[-len(start) :].double()

@@ -29,7 +29,8 @@ def count_votes(path: str | Path) -> int:
     Raises:
         SettingsError: the file is damaged, or holds no votes.
     """
-    with opened(path, {}, f"name {FILE} of a fit on the same set", SettingsError) as store:
+    to_do = f"name {FILE} of a fit on the same set, or run that fit again, which goes on from its last.ckpt"
+    with opened(path, {}, to_do, SettingsError) as store:
         return len(store.tensor("cluster", (None,), torch.int64))
 
 

@@ -54,7 +54,7 @@ def test_class_folders_need_not_be_utf8_nor_files_plain(tmp_path: Path, capsys: 
     os.mkfifo(path / "pipe.png")
     (path / "broken.png").symlink_to("nowhere")
 
-    assert run(tmp_path / "in", tmp_path / "out", "--max_bad_samples=2") == 0
+    assert run(tmp_path / "in", tmp_path / "out", "--max_bad_samples=2") == 1
     said = capsys.readouterr().out
     assert "pipe.png': a device, pipe or folder" in said
     assert "broken.png': No such file" in said

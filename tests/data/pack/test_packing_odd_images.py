@@ -67,7 +67,7 @@ def test_odd_pictures_are_kept_as_they_are_and_bad_ones_are_named(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "out"
-    assert run(source, out, "--max_bad_samples=8", role="ood") == 0
+    assert run(source, out, "--max_bad_samples=8", role="ood") == 1
     said = capsys.readouterr().out
     assert all(f"left out: {name!r}: " in said for name in BAD)
     assert "18 pictures in 1 shard, no class names, 8 left out" in said
@@ -93,7 +93,7 @@ def test_without_verifying_a_cut_picture_is_not_noticed_but_its_header_is_read(t
     (tmp_path / "in").mkdir()
     for name in ("cut.jpg", "words.png", "bomb.png"):
         (tmp_path / "in" / name).write_bytes(BAD[name])
-    assert run(tmp_path / "in", tmp_path / "out", "--verify=false", "--max_bad_samples=2") == 0
+    assert run(tmp_path / "in", tmp_path / "out", "--verify=false", "--max_bad_samples=2") == 1
     assert [key for key, _, _ in packed(tmp_path / "out")] == ["cut"]
 
 
