@@ -1,9 +1,7 @@
 """What goes into one shard, and its tar: the same images give the same bytes."""
 
-import io
 import json
 import os
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -59,30 +57,29 @@ def write_tar(path: Path, recipe: Recipe, on_progress: Callable[[int], None]) ->
     Returns:
         The images of the recipe that are not in the tar.
     """
+    from webdataset import TarWriter  # imports torch
+
     skipped: list[SkippedImage] = []
 
     with path.open("wb") as file:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        # time, owner and rights would differ from run to run
+        with TarWriter(file, user="", group="", mode=0o644, mtime=0, encoder=False) as tar:
             for image in recipe.images():
                 if isinstance(image, SkippedImage):
                     skipped.append(image)
                 else:
-                    _add(tar, image)
+                    tar.write({"__key__": image.key, **_members(image)})
                 on_progress(1)
         file.flush()
         os.fsync(file.fileno())  # else the name could reach the disk before the bytes do
     return skipped
 
 
-def _add(tar: tarfile.TarFile, image: PackedImage) -> None:
-    """The members of an image side by side; without time, owner and rights, which would differ from run to run."""
-    members = [(image.suffix, image.data)]
+def _members(image: PackedImage) -> dict[str, bytes]:
+    """The members of an image by their endings; they lie side by side."""
+    members = {image.suffix: image.data}
     if image.label != -1:
-        members.insert(0, ("cls", str(image.label).encode()))
+        members["cls"] = str(image.label).encode()
     if image.metadata is not None:
-        members.append(("json", json.dumps(image.metadata, sort_keys=True).encode()))  # ASCII: any file name fits
-
-    for suffix, data in members:
-        member = tarfile.TarInfo(f"{image.key}.{suffix}")
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
+        members["json"] = json.dumps(image.metadata, sort_keys=True).encode()  # ASCII: any file name fits
+    return members
