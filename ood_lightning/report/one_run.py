@@ -54,7 +54,7 @@ def _run_of(file: Path) -> str:
         SourceError: the file is damaged, or holds rows of several runs.
     """
     if file.name == DONE:
-        return file.read_text(encoding="utf-8").strip()
+        return file.read_bytes().decode("utf-8", "backslashreplace").strip()
     if file.suffix == ".parquet":
         return run_of_scores(file)
 

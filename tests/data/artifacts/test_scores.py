@@ -34,3 +34,23 @@ def test_scores_survive_the_disk_to_the_last_bit(tmp_path: Path):
 def test_no_scores_yet(tmp_path: Path):
     with pytest.raises(SourceError, match="run `test` first"):
         read_scores(tmp_path / "scores.parquet")
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path):
+    draw = torch.Generator().manual_seed(0)
+    values = torch.rand(40, 2, generator=draw, dtype=torch.float64).tolist()
+    path = tmp_path / "scores.parquet"
+    write_scores(path, ["MCM", "LabelMass"], [scored("id", "id", [f"{i}" for i in range(40)], values)], "1a2b")
+    written = path.read_bytes()
+
+    refused = 0
+    for row in range(0, len(written), 23):
+        path.write_bytes(written[:row] + bytes([written[row] ^ 4]) + written[row + 1 :])
+        try:
+            detectors, scores = read_scores(path)
+        except SourceError as error:
+            assert f"{path} is no whole file of scores" in str(error)
+            refused += 1
+        else:
+            assert (detectors, scores["id"].tolist()) == (["MCM", "LabelMass"], values), row
+    assert refused > len(written) / 23 / 3
