@@ -20,6 +20,7 @@ from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
+from ood_lightning.masking import masked
 from ood_lightning.metrics.results import check_set_names
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
@@ -92,7 +93,7 @@ class TrainFeatures(FeatureData):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
-            "id_shards": self.id_shards,
+            "id_shards": masked(self.id_shards),  # what is stored holds no signature
             "id_set": self.manifest.fingerprint,  # other shards may lie at the same path now
             "n_neighbours": self.n_neighbours,
             "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
