@@ -43,8 +43,7 @@ def masked(text: str) -> str:
 
 
 def mask_of(*secrets: str) -> Callable[[str], str]:
-    """A function that hides secrets in a text: whole or cut, as they are, in base64 or hexadecimal, or quoted as in
-    URLs and JSON.
+    """A function that hides secrets in a text: whole or cut, as they are, encoded, or quoted as in URLs and JSON.
 
     Args:
         secrets: such as an API key; what is shorter than :data:`SHORTEST` is no secret.

@@ -135,16 +135,16 @@ def test_a_fit_writes_its_hash_and_the_label_set_stays_unedited(fit_yaml: Path):
 
 def test_a_run_with_fewer_label_sets_takes_away_those_of_the_run_before(eval_yaml: Path):
     assert main(["test", "--config", str(eval_yaml)]) == 0
-    own = Path("run/eval/labels/own.json")
-    LabelSet((Positive("red"),), (), {"method": "hand"}).write(own)
+    by_hand = Path("run/eval/labels/by_hand.json")
+    LabelSet((Positive("red"),), (), {"method": "hand"}).write(by_hand)
 
     settings = yaml.safe_load(eval_yaml.read_text())
     for part, name in (("label_sets", "neglabel"), ("detectors", "NegLabel")):
         del settings["model"]["init_args"][part][name]
     tiny_configs.write(eval_yaml, settings)
     assert main(["test", "--config", str(eval_yaml)]) == 0
-    assert {path.name for path in own.parent.iterdir()} == {"names.json", "own.json"}
+    assert {path.name for path in by_hand.parent.iterdir()} == {"names.json", "by_hand.json"}
 
-    own.unlink()
+    by_hand.unlink()
     assert len(hashes("run/eval")) == 1
     assert main(["report", "run/eval"]) == 0

@@ -1,5 +1,6 @@
 """Scores as Parquet."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -43,14 +44,11 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path):
     write_scores(path, ["MCM", "LabelMass"], [scored("id", "id", [f"{i}" for i in range(40)], values)], "1a2b")
     written = path.read_bytes()
 
-    refused = 0
+    n_read = 0
     for row in range(0, len(written), 23):
         path.write_bytes(written[:row] + bytes([written[row] ^ 4]) + written[row + 1 :])
-        try:
+        with suppress(SourceError):
             detectors, scores = read_scores(path)
-        except SourceError as error:
-            assert f"{path} is no whole file of scores" in str(error)
-            refused += 1
-        else:
             assert (detectors, scores["id"].tolist()) == (["MCM", "LabelMass"], values), row
-    assert refused > len(written) / 23 / 3
+            n_read += 1
+    assert n_read < len(written) / 23 / 2
