@@ -196,8 +196,9 @@ class OODCLI(LightningCLI):
         self.config_init["test"]["verbose"] = False  # it would repeat every number once a set; ours is printed
 
     def _take_done_away(self) -> None:
-        if self.trainer.is_global_zero:
-            (Path(self.trainer.default_root_dir) / DONE).unlink(missing_ok=True)
+        done = Path(self.trainer.default_root_dir) / DONE
+        if self.trainer.is_global_zero and done.is_file():
+            done.unlink(missing_ok=True)
 
     def _hold_folder(self) -> None:
         """Let no other run write into the folder; rank 0 writes for all ranks, and holds it for them."""
