@@ -11,13 +11,21 @@ SHORTEST = 4  # letters of a secret; shorter ones are words such as "no"
 
 _FOLDED = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")  # unlike `lower`, keeps the length
 
-# in addresses: user and password, all of a query (a signature), and in commands what stands behind a header or option
+# in addresses: user and password, all of a query (a signature) and of a fragment that gives values
 _USER = re.compile(r"(?<=://)[^/\s'\"@]+(?=@)")
-_QUERY = re.compile(r"(\bhttps?://[^\s'\"?]*\?)[^\s'\"]+")
-_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
+_QUERY = re.compile(r"(?i)(\bhttps?://[^\s'\"?#]*(?:\?|#(?=[^\s'\"]*=)))[^\s'\"]+")
+
+# in commands: what a header gives, variables that are set for them, and what stands behind options such as `-u`, also
+# without a blank between
+_HEADER = re.compile(
+    r"(?i)(\b(?:authorization|cookie|[\w-]*(?:token|key|auth))\s*:\s*(?:(?:bearer|basic|digest|token)\s+)?)[^'\"\n]+"
+)
+_SCHEME = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
+_VARIABLE = re.compile(r"((?:^|(?<=[\s:;|&('\"]))[A-Za-z_]\w*=)(?:'[^']*'|\"[^\"]*\"|[^\s'\"|;&]+)")
 _OPTION = re.compile(
-    r"(?i)((?:\b[\w-]*(?:token|password|passwd|secret|api[_-]?key)|(?<=\s)--user|(?<=\s)-u)['\"]?(?:\s*[=:]\s*|\s+))"
-    r"[^\s'\"]+"
+    r"(?i)((?<=[\s'\"])--?[\w-]*(?:token|pass(?:word|wd|phrase)?|secret|key(?:[_-]?id)?|bearer|credentials?|cookie|user)"
+    r"['\"]?(?:\s*[=:]\s*|\s+)|\b[\w-]*(?:token|password|passwd|secret|api[_-]?key)['\"]?(?:\s*[=:]\s*|\s+)"
+    r"|(?<=\s)-[ub]\s*|\bsshpass\s+-p\s*)(['\"]?)[^\s'\"]+"
 )
 
 
@@ -30,11 +38,12 @@ def masked(text: str) -> str:
     text = _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(HIDDEN, text))
     if "pipe:" not in text:
         return text
-    return _OPTION.sub(rf"\1{HIDDEN}", _HEADER.sub(rf"\1 {HIDDEN}", text))
+    text = _SCHEME.sub(rf"\1 {HIDDEN}", _HEADER.sub(rf"\1{HIDDEN}", text))
+    return _VARIABLE.sub(rf"\1{HIDDEN}", _OPTION.sub(rf"\1\2{HIDDEN}", text))
 
 
 def mask_of(*secrets: str) -> Callable[[str], str]:
-    """A function that hides secrets in a text: whole or cut, as they are, in base64, hexadecimal, or quoted as in URLs.
+    """A function that hides secrets in a text: whole or cut, as they are, encoded, or quoted as in URLs and JSON.
 
     Args:
         secrets: such as an API key; what is shorter than :data:`SHORTEST` is no secret.
@@ -65,7 +74,8 @@ def mask_of(*secrets: str) -> Callable[[str], str]:
 def _forms(secret: str) -> set[str]:
     """A secret as servers may write it."""
     data = secret.encode("utf-8", "surrogateescape")
-    forms = {secret, quote(secret, safe=""), data.hex()}
+    spelt_out = ("".join(f"\\u{ord(letter):04x}" for letter in secret), "".join(f"%{byte:02x}" for byte in data))
+    forms = {secret, quote(secret, safe=""), data.hex(), *spelt_out}
 
     for shift in range(3):  # base64 of the secret behind other bytes, such as `user:`, without the letters they share
         first, last = -(-shift * 8 // 6), (shift + len(data)) * 8 // 6

@@ -31,6 +31,8 @@ ADDRESS = "https://me:hunter22@127.0.0.1/s/{000..001}.tar?signature=0123456789"
         base64.b64encode(f"user:{KEY}".encode()).decode(),
         base64.urlsafe_b64encode(f"me:{KEY}".encode()).decode(),
         KEY.encode().hex(),
+        "".join(f"\\u{ord(letter):04x}" for letter in KEY),
+        "".join(f"%{ord(letter):02X}" for letter in KEY),
     ],
 )
 def test_a_key_is_hidden_in_every_form(echo: str):
@@ -55,6 +57,16 @@ def test_other_text_stays_as_it_is():
         ("pipe:curl -u me:pw https://h/a?b=c", "pipe:curl -u *** https://h/a?***"),
         ("pipe:curl -H 'Authorization: Bearer 0123456789' h", "pipe:curl -H 'Authorization: Bearer ***' h"),
         ("pipe:get --token=0123 --api-key 4567 x.tar", "pipe:get --token=*** --api-key *** x.tar"),
+        ("pipe:curl -ume:pw --proxy-user me:pw -b s=1 h", "pipe:curl -u*** --proxy-user *** -b *** h"),
+        (
+            "pipe:AWS_SECRET_ACCESS_KEY='p w' PAT=1 aws s3 cp s3://b/x -",
+            "pipe:AWS_SECRET_ACCESS_KEY=*** PAT=*** aws s3 cp s3://b/x -",
+        ),
+        ("pipe:sshpass -p pw ssh h cat x.tar", "pipe:sshpass -p *** ssh h cat x.tar"),
+        ("pipe:curl -H 'Cookie: a=b; c=d' -s h", "pipe:curl -H 'Cookie: ***' -s h"),
+        ("pipe:curl -H 'Accept: x/y' h", "pipe:curl -H 'Accept: x/y' h"),
+        ("pipe:tar --sort=name -cf - /data/{00..09}", "pipe:tar --sort=name -cf - /data/{00..09}"),
+        ("HTTPS://h/a?b=c https://h/a#t=1 https://h/a#part", "HTTPS://h/a?*** https://h/a#*** https://h/a#part"),
         ("a photo of a token: gold", "a photo of a token: gold"),
     ],
 )

@@ -15,6 +15,7 @@ from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.datamodules.contracts import data_of
 from ood_lightning.errors import SettingsError, first_line
 from ood_lightning.hashes import run_hash
+from ood_lightning.masking import masked
 from ood_lightning.ranges import Count, in_range
 
 LAST = "last.ckpt"
@@ -85,6 +86,7 @@ def checkpoint_of(trainer: L.Trainer, module: Any, data: Any) -> Path | None:
 
     before = read_checkpoint(path).get(RUN, {})
     now = settings(trainer, module, data)
+    before |= {name: masked(value) for name, value in before.items() if isinstance(value, str)}
     if "id_set" not in before:  # written before it was kept: nothing is known of what lay at the path then
         now.pop("id_set", None)
 

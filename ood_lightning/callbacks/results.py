@@ -19,7 +19,7 @@ from ood_lightning.metrics.intervals import Comparison, bootstrap
 from ood_lightning.metrics.results import Result, means
 from ood_lightning.metrics.rows import to_row
 from ood_lightning.ranges import Range, Seed, in_range
-from ood_lightning.report.one_run import DONE
+from ood_lightning.report.one_run import DONE, sets_of_earlier_runs
 from ood_lightning.report.stored import write_results
 from ood_lightning.report.terminal import print_results
 
@@ -41,6 +41,8 @@ class ResultsWriter(L.Callback):
         out, data = Path(trainer.default_root_dir), data_of(trainer, EvalData, self)
         run = self._hash(module, data)
         write_scores(out / "scores.parquet", list(module.scorers), module.scores, run)
+        for earlier in sets_of_earlier_runs(out, module.evidence.label_sets):
+            earlier.unlink()
         for name, ready in module.evidence.label_sets.items():
             ready.label_set.write(out / "labels" / f"{name}.json", run)
 

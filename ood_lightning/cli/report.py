@@ -8,7 +8,7 @@ from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.hashes import run_hash
 from ood_lightning.places import expanded
 from ood_lightning.report.conventions import convention_tables, stored_scores
-from ood_lightning.report.one_run import check_one_run, unfinished
+from ood_lightning.report.one_run import check_one_run, check_own_folder, unfinished
 from ood_lightning.report.remarks import around, joined
 from ood_lightning.report.stored import read_about, read_results, write_results
 from ood_lightning.report.tables import paragraphs
@@ -31,6 +31,9 @@ def report(
     """
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
+
+    if out:
+        check_own_folder(expanded(out))
 
     stored = [read_results(expanded(run)) for run in runs]
     labels = names or _labels(runs, [[result.detector for result in rows] for rows, _ in stored])

@@ -26,7 +26,7 @@ from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
-from ood_lightning.errors import SOME_UNREAD, UnwritableError
+from ood_lightning.errors import SOME_UNREAD, UnwritableError, UserError
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
 from ood_lightning.report.one_run import DONE
@@ -186,11 +186,19 @@ class OODCLI(LightningCLI):
 
     def before_test(self) -> None:
         """Check what can be known, hold the run's folder, take its `DONE` away, silence Lightning's table."""
-        before_work(self._checks("test"))
+        try:
+            before_work(self._checks("test"))
+        except UserError:  # whoever waits for this run's DONE would find that of the run before
+            self._take_done_away()
+            raise
         self._hold_folder()
-        if self.trainer.is_global_zero:
-            (Path(self.trainer.default_root_dir) / DONE).unlink(missing_ok=True)
+        self._take_done_away()
         self.config_init["test"]["verbose"] = False  # it would repeat every number once a set; ours is printed
+
+    def _take_done_away(self) -> None:
+        done = Path(self.trainer.default_root_dir) / DONE
+        if self.trainer.is_global_zero and done.is_file():
+            done.unlink(missing_ok=True)
 
     def _hold_folder(self) -> None:
         """Let no other run write into the folder; rank 0 writes for all ranks, and holds it for them."""

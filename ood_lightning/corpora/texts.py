@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ class TextBank:
             parts = None
 
         lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
-        fingerprint = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        # the words of a label set are as a person wrote them, and may hold a line feed: joined, two lists could be one
+        text = json.dumps(lines) if any("\n" in line for line in lines) else "\n".join(lines)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
         stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
         if (cached := stored.read(len(words))) is not None:
             return cached

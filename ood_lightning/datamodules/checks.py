@@ -34,6 +34,22 @@ def readable(sets: Sequence[SetToEmbed]) -> list[Manifest]:
     return [one.read() for one in sets if not is_counted_by_fetching(one.source)]
 
 
+def check_no_shared_shards(manifests: Sequence[Manifest]) -> None:
+    """Refuse sets of an evaluation that hold the same shard, as far as manifests have hashes.
+
+    Raises:
+        ManifestError: two do, such as copies of one set under two names.
+    """
+    known: dict[str, str] = {}  # SHA-256 of a shard -> name of its set
+    for manifest in manifests:
+        for shard in manifest.shards:
+            if shard.sha256 and (first := known.setdefault(shard.sha256, manifest.name)) != manifest.name:
+                raise ManifestError(
+                    f"sets {first!r} and {manifest.name!r} share pictures: {shard.path} of the second is a copy of a "
+                    f"shard of the first. Leave one of the sets out"
+                )
+
+
 def set_checks(encoder: Encoder, cache_dir: str, sets: Sequence[SetToEmbed]) -> list[Check]:
     """Whether the encoder can be had, every set is there and holds pictures, and their features can be written.
 

@@ -16,11 +16,12 @@ from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Blocks
-from ood_lightning.datamodules.checks import SetToEmbed
+from ood_lightning.datamodules.checks import SetToEmbed, check_no_shared_shards
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import FeatureError, ManifestError, SettingsError
 from ood_lightning.functional.similarity import neighbours
-from ood_lightning.metrics.results import check_set_names
+from ood_lightning.masking import masked
+from ood_lightning.metrics.shown_names import check_set_names
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
@@ -92,7 +93,7 @@ class TrainFeatures(FeatureData):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
-            "id_shards": self.id_shards,
+            "id_shards": masked(self.id_shards),  # what is stored holds no signature
             "id_set": self.manifest.fingerprint,  # other shards may lie at the same path now
             "n_neighbours": self.n_neighbours,
             "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
@@ -208,10 +209,12 @@ class EvalFeatures(FeatureData):
         return self._told_apart([s for s in self.sources if not is_counted_by_fetching(s[2])])
 
     def _told_apart(self, sources: Sequence[tuple[Role, str, str]]) -> str:
-        names = [self._manifest(source, role).name for role, _, source in sources]
-        check_set_names(names, [group for _, group, _ in sources])
+        manifests = [self._manifest(source, role) for role, _, source in sources]
+        names = [manifest.name for manifest in manifests]
+        check_set_names(names, [group for role, group, _ in sources if role == "ood"])
         if twice := {name for name in names if names.count(name) > 1}:
             raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
+        check_no_shared_shards(manifests)
         return f"all {len(names)} differ"
 
     def setup(self, stage: str) -> None:

@@ -19,6 +19,7 @@ from ood_lightning.datamodules.contracts import Side
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
+from ood_lightning.masking import masked
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
@@ -65,8 +66,8 @@ class SyntheticFeatures(FeatureData):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
-            "id_shards": self.id_shards,
-            "synthetic_shards": self.synthetic_shards,
+            "id_shards": masked(self.id_shards),
+            "synthetic_shards": masked(self.synthetic_shards),
             "batch_size": self.batch_size,
             "data.seed": self.seed,
             "encoder": self.encoder.fingerprint,

@@ -13,6 +13,7 @@ from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.masking import masked
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
@@ -53,7 +54,7 @@ class TargetFeatures(FeatureData):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
-            "id_shards": self.id_shards,
+            "id_shards": masked(self.id_shards),
             "batch_size": self.batch_size,
             "data.seed": self.seed,
             "encoder": self.encoder.fingerprint,

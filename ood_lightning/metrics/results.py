@@ -18,25 +18,6 @@ if TYPE_CHECKING:
 MEAN = "mean"  # the ood_set of a row that averages over sets
 
 
-def check_set_names(names: Iterable[str], groups: Iterable[str]) -> None:
-    """Refuse sets whose rows could not be told from means.
-
-    Args:
-        names: of the sets of an evaluation.
-        groups: of its OOD sets.
-
-    Raises:
-        SettingsError: a set is called `mean`, or as tables call the mean of a group, such as `mean near`.
-    """
-    reserved = {MEAN, *(f"{MEAN} {group}" for group in groups)}
-    for name in names:
-        if name in reserved:
-            raise SettingsError(
-                f"a set is called {name!r}: tables and results call means so, and its row would be lost among them. "
-                f"Give it another name in its manifest"
-            )
-
-
 class Estimate(NamedTuple):
     """A metric's value and how sure it is; fractions, percent only in the tables.
 

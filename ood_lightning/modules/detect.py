@@ -32,6 +32,7 @@ from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
+from ood_lightning.metrics.shown_names import check_shown_names
 from ood_lightning.metrics.standard import STANDARD, with_standard
 from ood_lightning.places import FEATURES
 
@@ -90,6 +91,8 @@ class DetectModule(L.LightningModule):
         if twice := self.detectors.keys() & self.streams.keys():
             raise SettingsError(f"{', '.join(sorted(twice))} is in detectors and in streams: give each its own name")
 
+        check_shown_names("detector", self.every)
+        check_shown_names("label set", self.sources)
         for name, detector in self.every.items():
             if name in ABOUT:
                 raise SettingsError(f"no detector may be called {name!r}: the scores have a column of that name")

@@ -1,12 +1,15 @@
 """Whether the files of a run's folder are of one run: each holds the run's hash. Needs no torch."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.scores import run_of_scores
 from ood_lightning.data.artifacts.typed import decode_json
-from ood_lightning.errors import SourceError
-from ood_lightning.report.stored import RUN, read_sheet
+from ood_lightning.errors import SettingsError, SourceError, UserError
+from ood_lightning.report.stored import RUN, read_results, read_sheet
 
 DONE = "DONE"  # stands in a run's folder when all its other files do
 FILES = ("results.json", "results.csv", "scores.parquet", DONE)
@@ -19,7 +22,7 @@ def check_one_run(path: Path) -> None:
         path: a run's folder, or its `results.json` or `results.csv`.
 
     Raises:
-        SourceError: two files hold different hashes, or one is damaged.
+        SourceError: two files hold different hashes or rows, or one is damaged.
     """
     folder = path if path.is_dir() else path.parent
     beside = [*(folder / name for name in FILES), *sorted((folder / "labels").glob("*.json"))]
@@ -33,6 +36,44 @@ def check_one_run(path: Path) -> None:
                 f"{first} is of {_named(run)}, {file} of {_named(other)}: a later `test` wrote there and did not end, "
                 f"or one was copied. Run `test` again, or keep the files of one run in a folder"
             )
+
+    sheets = [file for file in (folder / "results.json", folder / "results.csv") if file.is_file()]
+    if len({tuple(read_results(sheet)[0]) for sheet in sheets}) > 1:
+        raise SourceError(
+            f"{sheets[0]} and {sheets[1]} hold other rows, though of one run: one was changed. Copy both again, or run "
+            f"`test` again"
+        )
+
+
+def check_own_folder(out: Path) -> None:
+    """Refuse to write joined results over those of a run: its scores and `DONE` would be of another one then.
+
+    Args:
+        out: folder for joined results; it need not exist.
+
+    Raises:
+        SettingsError: a `test` wrote there.
+    """
+    if of_run := [name for name in ("scores.parquet", DONE) if (out / name).exists()]:
+        raise SettingsError(
+            f"out is {str(out)!r}, the folder of a run, by its {of_run[0]}: its own results would be written over. "
+            f"Name another folder"
+        )
+
+
+def sets_of_earlier_runs(folder: Path, names: Collection[str]) -> list[Path]:
+    """Label sets below a run's folder that an earlier run wrote and nobody edited, of other names than this run's.
+
+    Args:
+        folder: of the run.
+        names: of its label sets.
+    """
+    earlier = []
+    for file in sorted((folder / "labels").glob("*.json")):
+        with suppress(UserError):  # what is no label set is a person's own
+            if file.stem not in names and _run_of(file) and not LabelSet.read(file).edited:
+                earlier.append(file)
+    return earlier
 
 
 def unfinished(path: Path) -> list[str]:
@@ -54,7 +95,7 @@ def _run_of(file: Path) -> str:
         SourceError: the file is damaged, or holds rows of several runs.
     """
     if file.name == DONE:
-        return file.read_text(encoding="utf-8").strip()
+        return file.read_bytes().decode("utf-8", "backslashreplace").strip()
     if file.suffix == ".parquet":
         return run_of_scores(file)
 

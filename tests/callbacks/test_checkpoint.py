@@ -75,6 +75,19 @@ def test_a_fit_does_not_go_on_with_other_pictures_at_the_same_path(make_set: Mak
     assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, "shards/x")) == tmp_path / LAST
 
 
+def test_no_signature_is_kept_and_another_one_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TrainFeatures, "manifest", SimpleNamespace(fingerprint="a set"))
+    trainer: Any = SimpleNamespace(max_epochs=60, default_root_dir=str(tmp_path))
+    module = TEMIModule(n_clusters=256)
+    address = "https://example.org/x?signature="
+    first = settings(trainer, module, TrainFeatures(ENCODER, f"{address}0123"))
+    assert first["id_shards"] == f"{address[: -len('signature=')]}***"
+
+    for stored in (first, {**first, "id_shards": f"{address}0123"}):  # the second from before they were left out
+        torch.save({RUN: stored}, tmp_path / LAST)
+        assert checkpoint_of(trainer, module, TrainFeatures(ENCODER, f"{address}4567")) == tmp_path / LAST
+
+
 def test_no_damaged_checkpoint_is_read(tmp_path: Path):
     file = tmp_path / LAST
     state = {RUN: {"seed": 0}, "state_dict": {"weight": torch.arange(3000.0)}}

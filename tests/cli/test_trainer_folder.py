@@ -16,7 +16,7 @@ from waiting import HANG_S
 from ood_lightning.callbacks import results
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.files import sole_writer
-from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.datamodules.features import EvalFeatures
 
 pytestmark = pytest.mark.slow
@@ -135,3 +135,20 @@ def test_a_fit_writes_its_hash_and_the_label_set_stays_unedited(fit_yaml: Path):
     assert [len(run) for run in runs] == [1, 1, 1]
     assert runs[0] == runs[1] != runs[2]
     assert not LabelSet.read("run/fit/labels.json").edited
+
+
+def test_a_run_with_fewer_label_sets_takes_away_those_of_the_run_before(eval_yaml: Path):
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    by_hand = Path("run/eval/labels/by_hand.json")
+    LabelSet((Positive("red"),), (), {"method": "hand"}).write(by_hand)
+
+    settings = yaml.safe_load(eval_yaml.read_text())
+    for part, name in (("label_sets", "neglabel"), ("detectors", "NegLabel")):
+        del settings["model"]["init_args"][part][name]
+    tiny_configs.write(eval_yaml, settings)
+    assert main(["test", "--config", str(eval_yaml)]) == 0
+    assert {path.name for path in by_hand.parent.iterdir()} == {"names.json", "by_hand.json"}
+
+    by_hand.unlink()
+    assert len(hashes("run/eval")) == 1
+    assert main(["report", "run/eval"]) == 0

@@ -1,5 +1,6 @@
 """Names in a config are the texts that stand there, or the config is refused."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,28 @@ def test_a_set_that_is_called_as_means_are_is_refused(
     tiny_configs.write(eval_yaml, settings)
     assert main(["test", "--config", str(eval_yaml)]) == 2
     assert f"a set is called {name!r}" in said(capsys)
+
+
+@pytest.mark.parametrize("name", ["", " ", "MCM ", " near", "a  b"])
+@pytest.mark.parametrize("kind", ["detector", "group"])
+def test_names_that_tables_do_not_show_are_refused(
+    eval_yaml: Path, kind: str, name: str, capsys: pytest.CaptureFixture[str]
+):
+    settings = yaml.safe_load(eval_yaml.read_text())
+    model, data = settings["model"]["init_args"], settings["data"]["init_args"]
+    names, old = {"detector": (model["detectors"], "MCM"), "group": (data["ood_shards"], "near")}[kind]
+    names[name] = names.pop(old)
+    tiny_configs.write(eval_yaml, settings)
+    assert main(["test", "--config", str(eval_yaml)]) == 2
+    assert f"a {kind} is called {name!r}" in said(capsys)
+
+
+def test_two_sets_that_share_a_shard_are_refused(eval_yaml: Path, sets: Path, capsys: pytest.CaptureFixture[str]):
+    shutil.copytree(sets / "blues", "copy")
+    manifest = Path("copy", "manifest.json")
+    manifest.write_text(manifest.read_text().replace('"blues"', '"others"'))
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["data"]["init_args"]["ood_shards"]["far"].append("copy")
+    tiny_configs.write(eval_yaml, settings)
+    assert main(["test", "--config", str(eval_yaml)]) == 2
+    assert "sets 'blues' and 'others' share pictures" in said(capsys)

@@ -92,3 +92,8 @@ def test_words_that_are_all_nouns_share_their_file_with_prompts_that_know_no_adj
     (file,) = Path("cache").rglob("*.safetensors")
     words, prompts = Words("w", WORDS, "here").sha256[:16], PROMPTS.without_adjectives().fingerprint[:16]
     assert file.stem == f"{words}-{prompts}"  # as before there were parts of speech
+
+
+def test_words_with_line_feeds_are_not_taken_for_those_of_another_list(bank: TextBank):
+    for words in (["red\ngreen", "dog"], ["red", "green\ndog"]):
+        torch.testing.assert_close(bank.features(words, PROMPTS), bank.encode(words, PROMPTS.without_adjectives()))

@@ -114,3 +114,29 @@ def test_a_sheet_by_hand_needs_neither_means_nor_a_hash(tmp_path: Path):
     (tmp_path / "results.json").unlink()
     check_one_run(sheet)
     assert read_results(sheet)[0] == RESULTS
+
+
+@pytest.mark.parametrize("file", ["results.json", "results.csv"])
+def test_a_digit_that_changed_in_one_file_is_refused(tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]):
+    folder = write_run(tmp_path / "run", "1a2b")
+    text = (folder / file).read_text()
+    changed = re.sub(r"0\.\d", lambda digit: "0.1" if digit[0] != "0.1" else "0.2", text, count=1)
+    assert changed != text
+    (folder / file).write_text(changed)
+    assert main(["report", str(folder)]) == 2
+    assert "hold other rows" in said(capsys)
+
+
+def test_a_done_that_is_no_text_is_of_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = write_run(tmp_path / "run", "1a2b")
+    (folder / "DONE").write_bytes(b"\xff\xfe")
+    assert main(["report", str(folder)]) == 2
+    assert r"DONE of run \xff\xfe" in said(capsys)
+
+
+def test_joined_results_are_not_written_over_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = write_run(tmp_path / "run", "1a2b")
+    before = (folder / "results.json").read_bytes()
+    assert main(["report", str(folder), "--out", str(folder)]) == 2
+    assert "the folder of a run, by its scores.parquet" in said(capsys)
+    assert (folder / "results.json").read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ABOUT = ("key", "dataset", "role", "label", "top_positive", "top_negative")
 RUN = "run"  # key of the hash in the file's metadata
+COLUMNS = "columns"  # key of the columns' names, once more: Parquet's checksums are of pages alone
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,10 @@ def write_scores(path: Path, detectors: list[str], sets: list[SetScores], run: s
         for scored in sets
     ]
 
+    table = pa.concat_tables(tables)
+    stated = {RUN: run, COLUMNS: json.dumps(table.column_names)}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.concat_tables(tables).replace_schema_metadata({RUN: run}), sink)
+    pq.write_table(table.replace_schema_metadata(stated), sink, write_page_checksum=True)
     atomic_write(path, sink.getvalue().to_pybytes())
 
 
@@ -70,23 +74,32 @@ def run_of_scores(path: Path) -> str:
     """
     try:
         return ((pq.read_schema(path).metadata or {}).get(RUN.encode()) or b"").decode()
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path} is no whole file of scores ({first_line(error)}): run `test` again") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path} is no whole file of scores ({first_line(error)}): run `test` again")
 
 
 def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
     """Detector names, and the (n, K) float64 scores of each set.
 
     Raises:
-        SourceError: there is no such file.
+        SourceError: there is no such file, or it is damaged: its pages are compared with their checksums.
     """
     if not path.is_file():
         raise SourceError(f"there is no {path}: run `test` first")
 
     import torch
 
-    run_of_scores(path)  # refuses a damaged file
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        names = (table.schema.metadata or {}).get(COLUMNS.encode())
+        if names is not None and json.loads(names) != table.column_names:
+            raise ValueError("its columns are not those that were written")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, error) from None
     detectors = [name for name in table.column_names if name not in ABOUT]
     return detectors, {
         name: torch.tensor(

@@ -3,8 +3,7 @@
 A set without a manifest is counted from its tars' headers.
 """
 
-import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ood_lightning.data.artifacts.typed import decode_json, shortened
 from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
+from ood_lightning.data.shards.counted_once import refuse_copies, refuse_equal, refuse_one_file, refuse_twice
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
 from ood_lightning.data.shards.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
@@ -108,18 +108,20 @@ def _remote_tars(source: str, role: Role) -> Manifest:
     sources = expand(source)
     if not sources:
         raise SourceError(f"{addresses.redacted(source)!r} names no tar: its range runs backwards")
-    _refuse_twice(sources, addresses.redacted(source))
+    refuse_twice(sources, addresses.redacted(source))
 
     names = [addresses.file_name(part) for part in sources]
     if len(set(names)) < len(names):  # tars of two folders, or commands that name no tar
         names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
 
-    shards = []
+    shards, files = [], []
     with bar(len(sources), f"fetch {names[0]} ...", "shard", delay_s=2) as progress_bar:
         for part, name in zip(sources, names, strict=True):
             path = remote.fetch(part, scanned)
             shards.append(replace(_counted(path, path.parent), path=name))
+            files.append(path)
             progress_bar.update()
+    refuse_copies(shards, files, addresses.redacted(source))
 
     folder = "pipe" if source.startswith("pipe:") else addresses.file_name(sources[0].rpartition("/")[0])
     set_name = _stem(Path(addresses.file_name(sources[0]))) or folder or "tars"
@@ -138,7 +140,8 @@ def _parsed(text: str | bytes, where: str) -> Manifest:
     entries = decode_json(text, ManifestEntries, where, ManifestError)
     _refuse_names(entries, where)
 
-    _refuse_twice([shard.path for shard in entries.shards], where)
+    refuse_twice([shard.path for shard in entries.shards], where)
+    refuse_equal([(shard.path, shard.sha256) for shard in entries.shards if shard.sha256], where)
 
     names = tuple(plain_names(entries.class_names, f"{where}, class_names", ManifestError))
     shards = tuple(Shard(**vars(shard)) for shard in entries.shards)
@@ -155,32 +158,6 @@ def _refuse_names(entries: ManifestEntries, where: str) -> None:
             raise ManifestError(f"{where}: {field} is {shortened(value)}: {fault}")
 
 
-def _refuse_twice(places: Iterable[str], where: str) -> None:
-    """Refuse a shard that is named twice, also in two spellings such as `x.tar` and `./x.tar`.
-
-    Args:
-        places: paths or addresses of shards.
-        where: they are named.
-    """
-    seen: set[str] = set()
-    for shard in places:
-        normal = posixpath.normpath(shard)
-        if normal in seen:
-            shown_as = addresses.redacted(shard)
-            raise ManifestError(f"{where} lists the shard {shown_as!r} twice: its samples would count twice")
-        seen.add(normal)
-
-
-def _refuse_one_file(files: Sequence[Path], where: str) -> None:
-    """Refuse two names of one file, such as a link to it."""
-    seen: set[tuple[int, int]] = set()
-    for file in files:
-        state = file.stat()
-        if (state.st_dev, state.st_ino) in seen:
-            raise ManifestError(f"{where} lists {file} twice, by another name: its samples would count twice")
-        seen.add((state.st_dev, state.st_ino))
-
-
 def _check_sizes(manifest: Manifest) -> None:
     for shard in manifest.shards:
         file = manifest.root / shard.path
@@ -194,7 +171,7 @@ def _check_sizes(manifest: Manifest) -> None:
                 f"set {manifest.name!r}: {file} has {file.stat().st_size} bytes, the manifest says {shard.bytes}. "
                 f"The shard is truncated or was changed: copy it again, or make the manifest anew."
             )
-    _refuse_one_file([manifest.root / shard.path for shard in manifest.shards], str(manifest.root / "manifest.json"))
+    refuse_one_file([manifest.root / shard.path for shard in manifest.shards], str(manifest.root / "manifest.json"))
 
 
 def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
@@ -210,10 +187,12 @@ def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise SourceError(f"no such shard: {', '.join(missing[:3])}{more}")
 
-    _refuse_one_file([*paths], "the list of tars")
+    refuse_one_file([*paths], "the list of tars")
     root = paths[0].parent
     name = _stem(paths[0]) or root.resolve().name
-    return Manifest(name, role, tuple(_counted(path, root) for path in paths), root=root)
+    shards = tuple(_counted(path, root) for path in paths)
+    refuse_copies(shards, paths, "the list of tars")
+    return Manifest(name, role, shards, root=root)
 
 
 def _counted(path: Path, root: Path) -> Shard:

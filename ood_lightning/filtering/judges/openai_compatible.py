@@ -102,8 +102,12 @@ class OpenAICompatibleJudge(Judge):
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"url is {parts.scheme}:...: expected http://HOST:PORT/v1 or https://HOST/v1")
-        if parts.username or parts.password or parts.query:
-            raise SettingsError("url holds a user, password or query: name the key by `key_variable` instead")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise SettingsError(
+                "url holds a user, password or query, or a fragment: name the key by `key_variable` instead"
+            )
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.key_variable or "_", re.ASCII):  # and may be the key itself
+            raise SettingsError("key_variable is no name of an environment variable: give the name, not the key")
 
     @property
     def identity(self) -> str:

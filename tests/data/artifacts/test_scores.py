@@ -1,5 +1,6 @@
 """Scores as Parquet."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -34,3 +35,20 @@ def test_scores_survive_the_disk_to_the_last_bit(tmp_path: Path):
 def test_no_scores_yet(tmp_path: Path):
     with pytest.raises(SourceError, match="run `test` first"):
         read_scores(tmp_path / "scores.parquet")
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path):
+    draw = torch.Generator().manual_seed(0)
+    values = torch.rand(40, 2, generator=draw, dtype=torch.float64).tolist()
+    path = tmp_path / "scores.parquet"
+    write_scores(path, ["MCM", "LabelMass"], [scored("id", "id", [f"{i}" for i in range(40)], values)], "1a2b")
+    written = path.read_bytes()
+
+    n_read = 0
+    for row in range(0, len(written), 23):
+        path.write_bytes(written[:row] + bytes([written[row] ^ 4]) + written[row + 1 :])
+        with suppress(SourceError):
+            detectors, scores = read_scores(path)
+            assert (detectors, scores["id"].tolist()) == (["MCM", "LabelMass"], values), row
+            n_read += 1
+    assert n_read < len(written) / 23 / 2

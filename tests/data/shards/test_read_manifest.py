@@ -2,13 +2,14 @@
 
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from shard_files import encoded, write_tar
+from shard_files import MakeSet, encoded, write_tar
 
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.read_manifest import index, read_manifest
@@ -331,3 +332,24 @@ def test_index_counts_each_tar(tmp_path: Path, tar: Path):
         "ood",
         tar,
     )
+
+
+def test_a_copy_of_a_shard_is_refused(tmp_path: Path, make_set: MakeSet):
+    folder = make_set(tmp_path, "set", shards=(3, 4))
+    manifest = read_manifest(str(folder))
+    assert read_manifest(f"{folder}/set-{{000000..000001}}.tar").n_samples == 7
+
+    shutil.copy(folder / "set-000000.tar", folder / "set-000002.tar")
+    with pytest.raises(ManifestError, match=r"'set-000002\.tar', a copy of 'set-000000\.tar'"):
+        read_manifest(f"{folder}/set-{{000000..000002}}.tar")
+
+    first = manifest.shards[0]
+    replace(manifest, shards=(*manifest.shards, replace(first, path="set-000002.tar"))).write(folder)
+    with pytest.raises(ManifestError, match=r"'set-000002\.tar', a copy of 'set-000000\.tar'"):
+        read_manifest(str(folder))
+
+
+def test_tars_of_alike_members_and_other_bytes_are_no_copies(tmp_path: Path):
+    for name, content in (("a-0.tar", b"1"), ("a-1.tar", b"2")):
+        write_tar(tmp_path / name, [("x.png", content)])
+    assert len(read_manifest(f"{tmp_path}/a-{{0..1}}.tar").shards) == 2

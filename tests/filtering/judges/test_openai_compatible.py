@@ -273,6 +273,8 @@ def test_a_redirection_is_not_followed_with_the_key(server: Server):
     [
         ({"url": "localhost:80"}, "expected http://HOST"),
         ({"url": "ftp://h/v1"}, "expected http"),
+        ({"url": "https://h/v1#sk-1"}, "holds a user, password or query, or a fragment"),
+        ({"key_variable": "sk-0123456789"}, "^key_variable is no name of an environment variable: give the name"),
         ({"concurrency": 0}, "concurrency is 0, expected 1 to 1,000"),
         ({"timeout_s": 0.0}, "timeout_s is 0.0, expected 0 to 86,400, without 0"),
     ],
