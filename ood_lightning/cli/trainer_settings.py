@@ -82,6 +82,17 @@ def check_kept(command: str, callbacks: list[L.Callback]) -> str:
     return f"written by {', '.join(keeping)}"
 
 
+def check_epochs(max_epochs: int | None) -> str:
+    """How long a fit trains; one without an end is refused, since learning rates fall towards the last epoch.
+
+    Args:
+        max_epochs: of the Trainer, for which max_steps or max_time alone mean -1.
+    """
+    if max_epochs == -1:
+        raise SettingsError("trainer.max_epochs is -1, or left out beside max_steps or max_time: name how many epochs")
+    return f"{max_epochs}"
+
+
 def trainer_error(error: Exception, accelerator: object) -> SettingsError:
     """What Lightning refuses, in one line.
 
