@@ -58,6 +58,12 @@ def check_settings(command: str, settings: Any) -> None:
             f"would not be those of the sets. Leave it out; for a quick run, name smaller sets"
         )
 
+    if command == "fit" and trainer.precision in ("16-true", "bf16-true"):
+        raise SettingsError(
+            f"trainer.precision is {trainer.precision}: features, votes and losses are float32. Leave it out, or take "
+            f"16-mixed or bf16-mixed; the towers have a precision of their own, of the encoder"
+        )
+
     for key in (share, "max_epochs", "max_steps"):
         if command == "fit" and trainer[key] == 0:
             raise SettingsError(f"trainer.{key} is 0: nothing would be trained. Leave it out, or set it above 0")

@@ -49,6 +49,7 @@ def test_an_evaluation_that_cannot_run_or_would_do_nothing(
         ("max_epochs=0", r"trainer.max_epochs is 0: nothing would be trained"),
         ("max_epochs=-1", r"trainer.max_epochs is -1, or left out beside max_steps or max_time: name how many"),
         ("precision=transformer-engine", r"the Trainer cannot be made with these settings: .*transformer_engine"),
+        ("precision=16-true", r"trainer.precision is 16-true: features, votes and losses are float32"),
         ("max_steps=0", r"trainer.max_steps is 0: nothing would be trained"),
         ("limit_train_batches=0", r"trainer.limit_train_batches is 0.*: nothing would be trained"),
         ("callbacks=null", r"trainer.callbacks names none that writes what `fit` finds, .*LabelSetWriter"),
@@ -85,9 +86,8 @@ def test_a_file_in_the_place_of_a_folder_is_found_before_any_work(eval_yaml: Pat
     words = "is 'taken', which is a file: expected a folder"
     refused(["test", "--config", str(eval_yaml), "--trainer.default_root_dir=taken"], f"default_root_dir {words}")
     refused(["test", "--config", str(eval_yaml), "--data.cache_dir=taken"], f"cache_dir {words}")
-    refused(
-        ["test", "--config", str(eval_yaml), "--trainer.default_root_dir="], "a path is empty: name a file or folder"
-    )
+    refused(["test", "--config", str(eval_yaml), "--model.cache_dir=taken"], f"cache_dir {words}")
+    refused(["test", "--config", str(eval_yaml), "--trainer.default_root_dir="], "a path is empty: name a file")
     assert not Path("cache").exists()
 
 
