@@ -78,17 +78,33 @@ def before_work(checks: Iterable[Check]) -> None:
 
 
 def folder_check(what: str, folder: str | Path, key: str) -> Check:
-    """Whether a folder, or a file in it, can be written; neither need exist.
+    """Whether files can be written to a folder, which need not exist.
 
     Args:
         what: will be written there.
-        folder: the folder or the file.
+        folder: its path.
         key: of the settings, that names it.
     """
 
     def look() -> str:
-        check_writable(folder, key)
+        check_writable(folder, key, folder=True)
         return f"{folder} can be written"
+
+    return Check(what, look)
+
+
+def file_check(what: str, file: str | Path, key: str) -> Check:
+    """Whether a file can be written, which need not exist, nor its folder.
+
+    Args:
+        what: it will hold.
+        file: its path.
+        key: of the settings, that names it.
+    """
+
+    def look() -> str:
+        check_writable(file, key, folder=False)
+        return f"{file} can be written"
 
     return Check(what, look)
 

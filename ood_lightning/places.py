@@ -13,6 +13,7 @@ from ood_lightning.errors import SettingsError, SourceError
 BUILTIN = "builtin:"
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
 FEATURES = ".cache/features"  # where all runs keep features, unless a config says otherwise
+MAX_MEMBERS = 10_000_000  # of one brace list
 REMOTE = ("https:", "http:", "hf:", "s3:", "pipe:")
 
 
@@ -56,8 +57,11 @@ def expanded(path: str | Path) -> Path:
     """The local path that a setting names, with `~` and variables of the environment put in.
 
     Raises:
-        SettingsError: a variable is not set: a folder of its name would be made.
+        SettingsError: a variable is not set: a folder of its name would be made; or the text is empty, as a variable is
+            that a shell puts in: the current folder would be taken.
     """
+    if not str(path).strip():
+        raise SettingsError("a path is empty: name a file or folder; `.` is the current one")
 
     def value(variable: re.Match[str]) -> str:
         name = variable[1] or variable[2]
@@ -82,6 +86,8 @@ def expand(source: str) -> list[str]:
 
     if span := re.fullmatch(r"(\d+)\.\.(\d+)", brace.group(1)):
         first, last = span.groups()
+        if int(last) - int(first) >= MAX_MEMBERS:
+            raise SourceError(f"{source!r} names more than {MAX_MEMBERS:,} files: is its range as meant?")
         members = [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
     else:
         members = brace.group(1).split(",")
@@ -102,23 +108,25 @@ def check_out(out: str | None, *endings: str) -> None:
     path = expanded(out)
     if path.suffix.lower() not in endings:
         raise SettingsError(f"out is {out!r}: expected a name ending in {' or '.join(endings)}")
-    if path.is_dir():
-        raise SettingsError(f"out is {out!r}, which is a folder: expected a file")
-
-    check_writable(path, "out")
+    check_writable(path, "out", folder=False)
 
 
-def check_writable(path: str | Path, key: str) -> None:
+def check_writable(path: str | Path, key: str, *, folder: bool) -> None:
     """Refuse a file or folder that cannot be made or written to.
 
     Args:
         path: of it; neither it nor the folders above need exist.
         key: of the settings, that names it.
+        folder: it is one, or will be.
 
     Raises:
         SettingsError: a file is in the way, or the folder may not be written to.
     """
     absolute = expanded(str(path)).absolute()
+    if folder and absolute.exists() and not absolute.is_dir():
+        raise SettingsError(f"{key} is {str(path)!r}, which is a file: expected a folder")
+    if not folder and absolute.is_dir():
+        raise SettingsError(f"{key} is {str(path)!r}, which is a folder: expected a file")
     there = absolute if absolute.is_dir() else next(folder for folder in absolute.parents if os.path.exists(folder))
     if not there.is_dir():
         raise SettingsError(f"{key} is {str(path)!r}, which cannot be made in {there}: it is a file")

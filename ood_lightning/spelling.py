@@ -1,10 +1,11 @@
 """When two spellings are one text, and what of a line is a name: for words and class names, wherever they come in."""
 
 import re
-from unicodedata import normalize
+from unicodedata import category, normalize
 
-_SYNSET_LINE = re.compile(r"(?P<id>n\d{8})[ :,]+(?P<synonyms>[^\t]+)")
-_ID = re.compile(r"[nvasr]\d{8}|/[mg]/\w+")  # of WordNet's synsets, as ImageNet's folders have them; of Freebase
+_SYNSET_LINE = re.compile(r"(?P<id>n\d{8})[ :,_-]+(?P<synonyms>[^\t]+)")
+# of WordNet's synsets, as ImageNet's folders and WordNet's own names have them; of Freebase
+_ID = re.compile(r"[nvasr]\d{8}|\S+\.[nvasr]\.\d\d|/[mg]/\w+")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
@@ -39,8 +40,17 @@ def synset_of(line: str) -> str:
 
 
 def is_id(name: str) -> bool:
-    """Whether a text is an id of WordNet or Freebase, such as ``n01440764``: a prompt with it says nothing."""
+    """Whether a text is an id of WordNet or Freebase, such as ``n01440764`` or ``tench.n.01``."""
     return _ID.fullmatch(name) is not None
+
+
+def is_blank(text: str) -> bool:
+    r"""Whether a text shows nothing: blanks, and characters without a shape.
+
+    >>> is_blank("\u200b \ufeff"), is_blank("a")
+    (True, False)
+    """
+    return all(c.isspace() or category(c) in ("Cc", "Cf") for c in text)
 
 
 def is_number(name: str) -> bool:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ood_lightning.errors import SettingsError
-from ood_lightning.places import check_out, expanded, locate
+from ood_lightning.errors import SettingsError, SourceError
+from ood_lightning.places import check_out, check_writable, expand, expanded, locate
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +41,25 @@ def test_an_out_file_may_end_in_capitals_and_begin_with_home(tmp_path: Path, mon
     check_out("~/x.CSV", ".csv")
     with pytest.raises(SettingsError, match=r"out is '~/x\.txt': expected a name ending in \.csv"):
         check_out("~/x.txt", ".csv")
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_not_the_current_folder(path: str):
+    with pytest.raises(SettingsError, match=r"a path is empty: .*`\.` is the current one"):
+        locate(path)
+
+
+def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("")
+    check_writable(file, "key", folder=False)
+    check_writable(tmp_path / "new" / "folder", "key", folder=True)
+    with pytest.raises(SettingsError, match=r"key is .*file', which is a file: expected a folder"):
+        check_writable(file, "key", folder=True)
+    with pytest.raises(SettingsError, match=r"key is .*, which is a folder: expected a file"):
+        check_writable(tmp_path, "key", folder=False)
+
+
+def test_a_range_of_billions_is_refused_before_it_is_written_out():
+    with pytest.raises(SourceError, match=r"'t-\{0\.\.99999999999\}\.tar' names more than 10,000,000 files"):
+        expand("t-{0..99999999999}.tar")

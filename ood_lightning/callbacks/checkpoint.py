@@ -20,6 +20,7 @@ from ood_lightning.ranges import Count, in_range
 
 LAST = "last.ckpt"
 RUN = "ood_lightning_run"
+TRAIN_ANEW = "remove it, and the same command trains from the beginning; features are kept"
 
 
 class Resumable(Protocol):
@@ -38,8 +39,12 @@ def settings(trainer: L.Trainer, module: Resumable, data: Resumable) -> dict[str
     return {**module.settings, "max_epochs": trainer.max_epochs, **data.settings}
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, advice: str = TRAIN_ANEW) -> dict[str, Any]:
     """A checkpoint, its tensors left in the file, once all of it was compared with its checksums.
+
+    Args:
+        path: of the file.
+        advice: what to do where it is damaged.
 
     Raises:
         SettingsError: it is damaged; torch alone does not look at the checksums that it writes.
@@ -53,10 +58,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise BadZipFile(f"{damaged} is not what was written, by its CRC-32")
         return {**torch.load(path, weights_only=True, mmap=True, map_location="cpu")}
     except Exception as cause:  # of a damaged file, zipfile and torch raise nearly anything
-        raise SettingsError(
-            f"{path} is damaged, or no checkpoint ({first_line(cause)}): remove it, and the same command trains from "
-            f"the beginning; features are kept"
-        ) from None
+        raise SettingsError(f"{path} is damaged, or no checkpoint ({first_line(cause)}): {advice}") from None
 
 
 def hash_of_fit(trainer: L.Trainer, module: Resumable, data: Any, **deciding: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from ood_lightning.errors import SettingsError
+from ood_lightning.text_files import read_text
 
 ENDINGS = (".yaml", ".yml")
 PARTS = {  # last part of a key: the folder of shipped parts of its kind
@@ -26,6 +28,8 @@ PARTS = {  # last part of a key: the folder of shipped parts of its kind
     "second_judge": "judges",
 }
 N_NEAR = 3
+MAX_DEPTH = 50  # of lists and mappings in each other
+MAX_VALUES = 1_000_000  # of one file; aliases can make more of a few lines than any memory holds
 
 
 def check_files(words: Sequence[str]) -> None:
@@ -40,43 +44,65 @@ def check_files(words: Sequence[str]) -> None:
     seen: set[Path] = set()
     for previous, word in zip(["", *words], words, strict=False):
         option, equals, value = word.partition("=")
-        path = Path(value if equals and option.startswith("-") else word).expanduser()
+        path = Path(os.path.expanduser(value if equals and option.startswith("-") else word))
         is_config = (option if equals else previous) in ("-c", "--config")
         if is_config and not path.exists():
             raise SettingsError(f"there is no config {path}{similar_names(str(path), 'config')}")
-        if path.suffix in ENDINGS and path.is_file():
-            _check(path, seen)
+        if (is_config or path.suffix in ENDINGS) and path.is_file():
+            content = _check(path, seen)
+            if is_config and not isinstance(content, dict):
+                what = "is empty" if content is None else f"holds a {type(content).__name__}"
+                raise SettingsError(f"the config {path} {what}: expected lines `KEY: VALUE`")
 
 
-def _check(path: Path, seen: set[Path]) -> None:
-    """Read a file and the files that it names, each once."""
-    if path.resolve() in seen:
-        return
-    seen.add(path.resolve())
-
+def _check(path: Path, seen: set[Path]) -> Any:
+    """Read a file and the files that it names, each once; returns what it holds."""
+    text = read_text(path, "the config", SettingsError)
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.safe_load(text)
+        texts = list(_texts(content))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SettingsError(f"{path}{where} is no YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is no YAML: {str(error).splitlines()[0]}") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is no config: it is nested more than {MAX_DEPTH} deep") from None
+    except _TooMuchError as error:
+        raise SettingsError(f"{path} is no config: {error}") from None
 
-    for text in _texts(content):
-        if text.endswith(ENDINGS) and (named := path.parent / text).is_file():
+    seen.add(path.resolve())
+    for text in texts:
+        if text.endswith(ENDINGS) and (named := path.parent / text).is_file() and named.resolve() not in seen:
             _check(named, seen)
+    return content
+
+
+class _TooMuchError(Exception):
+    """A document that no parser should be given."""
 
 
 def _texts(content: Any) -> Iterator[str]:
-    """All texts among a document's values."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, dict | list):
-        for value in content.values() if isinstance(content, dict) else content:
-            yield from _texts(value)
+    """All texts among a document's values.
+
+    Raises:
+        _TooMuchError: it is too deep, as where an alias stands within its own anchor, or too large.
+    """
+    values, n_values = [(content, 0)], 0
+    while values:
+        value, depth = values.pop()
+        n_values += 1
+        if depth > MAX_DEPTH:
+            raise _TooMuchError(f"it is nested more than {MAX_DEPTH} deep")
+        if n_values > MAX_VALUES:
+            raise _TooMuchError(f"it holds more than {MAX_VALUES:,} values, with those that its aliases stand for")
+
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            parts = value.values() if isinstance(value, dict) else value
+            values += [(part, depth + 1) for part in parts]
 
 
 def similar_names(wrong: str, key: str) -> str:

@@ -36,7 +36,7 @@ def mine(
         max_bad_samples: undecodable pictures that the set may have.
         names_check: what to do where the source is given names that are not those of the set's manifest.
     """
-    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.checks import Check, before_work, file_check
     from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
@@ -47,7 +47,7 @@ def mine(
     )
     if votes is not None:
         checks.append(Check("votes", partial(Clusters.describe, votes)))
-    before_work([*checks, folder_check("label set to write", expanded(out), "out")])
+    before_work([*checks, file_check("label set to write", out, "out")])
 
     _, bank, available = begin(encoder, cache_dir, id_shards, names_check, max_bad_samples=max_bad_samples)
     if votes is not None:

@@ -57,7 +57,7 @@ def predict(
         batch_size: pictures in a batch.
         names_check: what to do where the label set is given names that are not those of `id_train_shards`.
     """
-    from ood_lightning.checks import Check, before_work, folder_check
+    from ood_lightning.checks import Check, before_work, file_check
     from ood_lightning.cli.without_trainer import begin, checks_before
     from ood_lightning.data.pack.folder import find_pictures
     from ood_lightning.evaluation.prepare import prepare, why_not
@@ -75,7 +75,7 @@ def predict(
         encoder, cache_dir, id_train_shards, names_check, sources, corpus, prompts, detectors=detectors
     )
     if out is not None:
-        checks.append(folder_check("rows", expanded(out), "out"))
+        checks.append(file_check("rows", out, "out"))
     before_work([Check("pictures", lambda: f"{len(files):,} in {images}"), *checks])
 
     device, bank, available = begin(encoder, cache_dir, id_train_shards, names_check, extra_features=extra_features)

@@ -24,9 +24,9 @@ from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.checks import Check, before_work, folder_check
 from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
-from ood_lightning.cli.trainer_settings import check_kept, check_settings, peer_error, trainer_error
+from ood_lightning.cli.trainer_settings import check_epochs, check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
-from ood_lightning.errors import SOME_UNREAD, UnwritableError, UserError
+from ood_lightning.errors import SOME_UNREAD, SettingsError, UnwritableError, UserError, first_line
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
 from ood_lightning.report.one_run import DONE
@@ -96,14 +96,34 @@ class OODCLI(LightningCLI):
         )
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
 
+    def _parse_ckpt_path(self) -> None:
+        """Refuse a checkpoint that is not there or is damaged: Lightning reads settings from it, and passes it over."""
+        config = self.config[self.config.subcommand]
+        if config.ckpt_path:
+            path = expanded(config.ckpt_path)
+            if not path.exists():
+                raise SettingsError(
+                    f"ckpt_path is {config.ckpt_path!r}, and there is no such file: name a checkpoint, or leave it "
+                    f"out; a fit finds the one in its own folder by itself"
+                )
+            if path.is_file():
+                read_checkpoint(path, "name another ckpt_path, or leave it out")
+            config.ckpt_path = str(path)
+        super()._parse_ckpt_path()
+
+    def _set_seed(self) -> None:
+        """Seed all generators; Lightning refuses some whole numbers."""
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise SettingsError(f"seed_everything: {first_line(error)}") from None
+
     def before_instantiate_classes(self) -> None:
         """Expand paths, refuse what would fail late, let loggers with `save_dir: .` write into the run's folder."""
         config = self.config[self.subcommand]
         check_settings(str(self.subcommand), config)
         trainer = config.trainer
-        if config.ckpt_path:
-            config.ckpt_path = str(expanded(config.ckpt_path))
-        if trainer.default_root_dir:
+        if trainer.default_root_dir is not None:
             trainer.default_root_dir = str(expanded(trainer.default_root_dir))
 
         for logger in trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]:
@@ -130,7 +150,7 @@ class OODCLI(LightningCLI):
 
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
             raise trainer_error(error, self.config[self.subcommand].trainer.accelerator) from None
 
         if trainer.loggers and not any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
@@ -142,6 +162,8 @@ class OODCLI(LightningCLI):
         """Run it; a full disk is named by the run's folder, where the system names no file."""
         try:
             super()._run_subcommand(subcommand)
+        except MisconfigurationException as error:
+            raise SettingsError(f"the Trainer cannot work with these settings: {first_line(error)}") from None
         except OSError as error:
             if error.filename or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -163,8 +185,9 @@ class OODCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Check what can be known, hold the run's folder, go on from the checkpoint that this run left."""
+        epochs = Check("epochs", partial(check_epochs, self.trainer.max_epochs))
         left = Check("checkpoint", self._checkpoint_left)
-        before_work([*self._checks("fit"), left])
+        before_work([epochs, *self._checks("fit"), left])
         self._hold_folder()
         if path := self._checkpoint():
             rank_zero_info(f"reusing {path}: training goes on from there, finished epochs are not repeated")
@@ -178,10 +201,7 @@ class OODCLI(LightningCLI):
         return checkpoint_of(self.trainer, self.model, self.datamodule)
 
     def _checkpoint_left(self) -> str:
-        named = self.config_init["fit"]["ckpt_path"]
-        if named and Path(named).is_file():
-            read_checkpoint(Path(named))
-        path = named or self._checkpoint()
+        path = self.config_init["fit"]["ckpt_path"] or self._checkpoint()
         return f"training goes on from {path}" if path else "none is gone on with"
 
     def before_test(self) -> None:

@@ -58,6 +58,12 @@ def check_settings(command: str, settings: Any) -> None:
             f"would not be those of the sets. Leave it out; for a quick run, name smaller sets"
         )
 
+    if command == "fit" and trainer.precision in ("16-true", "bf16-true"):
+        raise SettingsError(
+            f"trainer.precision is {trainer.precision}: features, votes and losses are float32. Leave it out, or take "
+            f"16-mixed or bf16-mixed; the towers have a precision of their own, of the encoder"
+        )
+
     for key in (share, "max_epochs", "max_steps"):
         if command == "fit" and trainer[key] == 0:
             raise SettingsError(f"trainer.{key} is 0: nothing would be trained. Leave it out, or set it above 0")
@@ -80,6 +86,17 @@ def check_kept(command: str, callbacks: list[L.Callback]) -> str:
             f"ood_lightning.{KEPT_BY[command]}: all results would be thrown away"
         )
     return f"written by {', '.join(keeping)}"
+
+
+def check_epochs(max_epochs: int | None) -> str:
+    """How long a fit trains; one without an end is refused, since learning rates fall towards the last epoch.
+
+    Args:
+        max_epochs: of the Trainer, for which max_steps or max_time alone mean -1.
+    """
+    if max_epochs == -1:
+        raise SettingsError("trainer.max_epochs is -1, or left out beside max_steps or max_time: name how many epochs")
+    return f"{max_epochs}"
 
 
 def trainer_error(error: Exception, accelerator: object) -> SettingsError:

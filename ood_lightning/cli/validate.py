@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ood_lightning.checks import ChecksEndedError, only_checks
+from ood_lightning.cli.config_files import check_files
 from ood_lightning.errors import SettingsError
 
 # a key that only the settings of this command have
@@ -34,6 +35,7 @@ def validate(words: list[str], run: Callable[[list[str]], int]) -> int:
         print(f"{USAGE}\n\nLooks at all that files can tell before a command works, and prints a line for each.")
         raise SystemExit(0)  # as of the other commands
 
+    check_files(words)
     command, arguments = (words[0], words[1:]) if words[:1] and words[0] in CHECKED else (_command_of(words), words)
     try:
         with only_checks():
@@ -66,6 +68,8 @@ def _command_of(words: Sequence[str]) -> str:
         possible = commands_for(paths[-1]) if paths else []
     else:
         possible = [command for key, command in TELLING.items() if key in keys]
+    if words[:1] and not words[0].startswith("-"):
+        raise SettingsError(f"{words[0]!r} is no command that is checked. {USAGE}")
     if not possible:
         raise SettingsError(f"it is not clear which command these settings are for: name it first. {USAGE}")
     return possible[0]

@@ -1,15 +1,21 @@
 """True names of classes: of a set with a manifest, or a text file. Needs no torch."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ood_lightning.data.plain_names import plain_names, say
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import LabelSetError
-from ood_lightning.places import locate
+from ood_lightning.places import is_remote, locate
 from ood_lightning.plurals import many
 from ood_lightning.spelling import is_id, is_number, synset_of
 from ood_lightning.text_files import lines_of, read_text
+
+_BRACKETS = r"[\[\](){},;\s]*"
+_CODE = re.compile(rf"""{_BRACKETS}((\d+\s*:\s*)?(["']).*\3{_BRACKETS})?""")  # of a list or dict in Python or JSON
+_NUMBERED = re.compile(r"(\d+)[\s.:;,)]+\D")
 
 
 def read_names(source: str) -> list[str]:
@@ -30,7 +36,7 @@ def read_names(source: str) -> list[str]:
     if ids := [name for name in names if is_id(name)]:
         raise LabelSetError(
             f"{source}: {many(len(ids), 'of the names is an id', 'of the names are ids')}, such as {ids[0]!r}, and a "
-            f"prompt with an id says nothing: give the names, one a line, or lines `{ids[0]} tench, Tinca tinca`"
+            f"prompt with an id says nothing: give the names, one a line, or lines `n01440764 tench, Tinca tinca`"
         )
     if numbers := [name for name in names if is_number(name)]:
         say(f"{source}: {len(numbers)} of {many(len(names), 'name')} are numbers, such as {numbers[0]!r}: as meant?")
@@ -55,9 +61,14 @@ def read_folders(source: str, *, numbered: bool = True) -> list[tuple[str | None
     Raises:
         LabelSetError: as of :func:`read_names`, or a line is empty; ids are let pass.
     """
+    path = None if is_remote(source) else locate(source)
+    is_list = source.lower().endswith(".txt")
+    if path and path.is_file() and path.name != "manifest.json" and path.suffix.lower() not in (".txt", ".tar"):
+        raise LabelSetError(f"{source} is no list of names: expected a .txt with one name a line, or a set's folder")
+
     names: list[tuple[str | None, str]] = (
         _names_of_file(locate(source), numbered)
-        if source.lower().endswith(".txt")
+        if is_list
         else [(None, name) for name in read_manifest(source).class_names]
     )
 
@@ -78,6 +89,7 @@ def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
     if "" in lines:
         say(f"file of names {path}: {many(lines.count(''), 'empty line is', 'empty lines are')} passed over")
 
+    _refuse_code_and_numbers(path, [line for line in lines if line])
     tabs = any("\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
         if tabs and line and line.count("\t") != 1:  # taken as it stands, it would garble names silently
@@ -86,7 +98,26 @@ def _names_of_file(path: Path, numbered: bool) -> list[tuple[str | None, str]]:
                 f"are"
             )
 
-    filled = [line.replace("\t", " ") if is_id(line.partition("\t")[0]) else line for line in lines if line]
+    filled = [spaced if synset_of(spaced := line.replace("\t", " ")) else line for line in lines if line]
     names = plain_names([line.rpartition("\t")[2] for line in filled], f"file of names {path}", LabelSetError)
     folders = [synset_of(line) or line.rpartition("\t")[0].strip() for line in filled]
     return [(folder or None, name) for folder, name in zip(folders, names, strict=True)]
+
+
+def _refuse_code_and_numbers(path: Path, lines: Sequence[str]) -> None:
+    """Refuse a list in Python or JSON, and lines that begin with their numbers: all of it would go into prompts.
+
+    Raises:
+        LabelSetError: naming the first line.
+    """
+    if lines and all(map(_CODE.fullmatch, lines)):
+        raise LabelSetError(
+            f"file of names {path}, line 1: {lines[0]!r} is code: write one name a line, without quotes and brackets"
+        )
+
+    numbers = [int(match[1]) for match in map(_NUMBERED.match, lines) if match]
+    if len(lines) > 1 and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+        raise LabelSetError(
+            f"file of names {path}, line 1: {lines[0]!r} begins with its number, as all lines do: write the names "
+            f"alone, since a line's place is its number, or `folder<TAB>name`"
+        )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from ood_lightning.errors import UserError
-from ood_lightning.spelling import first_synonym, one_text, synset_of
+from ood_lightning.spelling import first_synonym, is_blank, one_text, synset_of
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ def plain_names(names: Sequence[str], where: str, error: Callable[[str], UserErr
         UserError: what `error` makes; a name is empty.
     """
     plain = [one_text(first_synonym(name)) for name in names]
-    if "" in plain:
-        raise error(f"{where}: name {plain.index('') + 1} is empty: expected a text, since a prompt takes it")
+    if blank := [number for number, name in enumerate(plain, 1) if is_blank(name)]:
+        raise error(f"{where}: name {blank[0]} is empty: expected a text, since a prompt takes it")
 
     if synset_lines := [name for name in names if synset_of(name)]:
         first = synset_lines[0].strip()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
-from ood_lightning.checks import Check
+from ood_lightning.checks import Check, folder_check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
@@ -60,6 +60,7 @@ def label_set_checks(
     return [
         Check("corpus", look_at_words),
         Check("names", look_at_names),
+        folder_check("text features", bank.cache_dir, "cache_dir"),
         *(
             Check(f"label set {name}", partial(_described, known[name]) if name in known else partial(str, why))
             for name, why in {**dict.fromkeys(sources, ""), **missing}.items()

@@ -21,10 +21,36 @@ def test_broken_yaml_is_named_by_file_and_line(refused: Refused):
     Path("test.yaml").write_text("model:\n\tx: 1\n")
     refused(["test", "--config", "test.yaml"], r"test\.yaml, line 2, column 1 is no YAML: ")
     Path("latin.yaml").write_bytes("é: 1\n".encode("latin-1"))
-    refused(["fit", "--config=latin.yaml"], r"latin\.yaml is no YAML: ")
+    refused(["fit", "--config=latin.yaml"], r"latin\.yaml, line 1: byte 0xe9 at column 1 is no UTF-8")
 
     Path("sound.yaml").write_text("encoder: sound.yaml\nother: [none.yaml]\n")  # names itself, and no such file
     check_files(["--config", "sound.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", r"x\.yaml is empty: expected lines `KEY: VALUE`"),
+        (b"- 1\n", r"x\.yaml holds a list: expected lines"),
+        (b"model: &m {again: *m}\n", r"x\.yaml is no config: it is nested more than 50 deep"),
+        (b"a: " + b"[" * 2000 + b"]" * 2000, r"x\.yaml is no config: it is nested more than 50 deep"),
+        ("a: 1\n".encode("utf-16"), r"x\.yaml, line 1: byte 0xff at column 1 is no UTF-8"),
+        (
+            b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+            + b"".join(b"%c: &%c [%s]\n" % (n + 1, n + 1, b",".join([b"*%c" % n] * 10)) for n in b"abcdef"),
+            r"x\.yaml is no config: it holds more than 1,000,000 values, with those that its aliases stand for",
+        ),
+    ],
+    ids=["empty", "list", "in itself", "deep", "utf-16", "aliases"],
+)
+def test_a_file_that_no_parser_should_be_given(text: bytes, words: str, refused: Refused):
+    Path("x.yaml").write_bytes(text)
+    refused(["fit", "--config", "x.yaml"], words)
+
+
+def test_a_word_may_begin_as_the_home_of_a_person_who_is_not_there(refused: Refused):
+    refused(["fit", "--config=~no-such-person/x.yaml"], r"there is no config ~no-such-person/x\.yaml")
+    check_files(["--images", "~no-such-person/x.jpg"])
 
 
 def test_a_config_that_does_not_exist_comes_with_near_ones(refused: Refused):

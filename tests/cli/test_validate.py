@@ -125,3 +125,5 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
 def test_settings_of_no_command(refused: Refused):
     for words in ([], ["--x", "1"]):
         refused(["validate", *words], "it is not clear which command these settings are for")
+    refused(["validate", "report", "runs"], "'report' is no command that is checked. usage: .*validate")
+    refused(["validate", "--config", "none.yaml"], "there is no config none.yaml")

@@ -91,3 +91,44 @@ def test_ids_are_refused_in_lists_and_manifests_and_numbers_are_said(
 )
 def test_a_set_whose_names_are_ids_or_numbers_has_none(packed: Path, names: list[str], known: tuple[str, ...]):
     assert own_names(read_manifest(with_names(packed, names))) == known
+
+
+@pytest.mark.parametrize("line", ["n02085620-Chihuahua", "n02085620_Chihuahua"])
+def test_an_id_may_be_joined_to_its_name(line: str, tmp_path: Path):
+    path = tmp_path / "names.txt"
+    path.write_text(f"{line}\n")
+    assert read_folders(str(path)) == [("n02085620", "Chihuahua")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{0: 'tench, Tinca tinca',\n 1: 'goldfish'}\n", r"line 1: .* is code: write one name a line, without quotes"),
+        ('[\n"cat",\n"dog"\n]\n', r"line 1: '\[' is code"),
+        ('"cat",\n"dog",\n', r"is code"),
+        ("0 cat\n1 dog\n", r"line 1: '0 cat' begins with its number, as all lines do: write the names alone"),
+        ("1. cat\n2. dog\n", r"begins with its number"),
+        ("\u200b\ncat\n", r"name 1 is empty"),
+        ("tench.n.01\n", r"1 of the names is an id, such as 'tench.n.01'"),
+    ],
+)
+def test_lines_that_are_no_names(text: str, words: str, tmp_path: Path):
+    path = tmp_path / "names.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabelSetError, match=words):
+        read_names(str(path))
+
+
+def test_names_that_look_a_little_like_it_are_names(tmp_path: Path):
+    path = tmp_path / "names.txt"
+    path.write_text('"Weird Al" Yankovic\n7 Up\nMr. T\n/m/0dzct\tperson\n'.replace("/m/0dzct\t", ""))
+    assert read_names(str(path)) == ['"Weird Al" Yankovic', "7 Up", "Mr. T", "person"]
+    path.write_text("/m/0dzct\tperson\n")
+    assert read_folders(str(path)) == [("/m/0dzct", "person")]
+
+
+def test_another_file_than_a_txt_is_no_damaged_tar(tmp_path: Path):
+    path = tmp_path / "names.csv"
+    path.write_text("cat\ndog\n")
+    with pytest.raises(LabelSetError, match=r"names\.csv is no list of names: expected a \.txt with one name a line"):
+        read_names(str(path))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.data.artifacts.typed import STRICT, Count, Share, decode_json, decode_plain
 from ood_lightning.errors import LabelSetError
-from ood_lightning.spelling import folded, is_id, synset_of
+from ood_lightning.spelling import folded, is_blank, is_id, synset_of
 
 Format = Literal["ood_lightning/label-set/1"]
 FORMAT: Format = "ood_lightning/label-set/1"
@@ -184,7 +184,7 @@ class LabelSet:
         negatives = None if file.negatives == REST else _listed(file.negatives, path)
         for side, words in (("positives", [p.label for p in file.positives]), ("negatives", negatives or ())):
             for row, word in enumerate(words):
-                if not word.strip():
+                if is_blank(word):
                     raise LabelSetError(f"{path}: {side}.{row} is {word!r}: expected a text that is not empty")
 
         if not file.positives:

@@ -44,7 +44,7 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceError(f"there is no file or folder {path}")
+        raise SourceError(f"{path} is no plain file" if path.exists() else f"there is no file or folder {path}")
 
     others = Counter[str]()
     names = image_names((file.relative_to(path).as_posix() for file in files_below(path)), others)

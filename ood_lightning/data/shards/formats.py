@@ -9,10 +9,10 @@ ENDINGS = {
     "BMP": ("bmp", "dib"),
     "TIFF": ("tif", "tiff"),
     "AVIF": ("avif",),
-    "HEIF": ("heic", "heif"),
+    "HEIF": ("heic", "heif", "hif"),
 }
 # nothing here reads these, but whoever has such files takes them for pictures: they are named, not passed over
-UNREAD = ("ppm", "pgm", "pbm", "pnm", "jp2", "ico", "svg", "tga")
+UNREAD = ("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "jxl", "jxr", "ico", "svg", "tga", "pcx", "exr")
 PICTURE_ENDINGS = frozenset(UNREAD).union(*ENDINGS.values())
 
 

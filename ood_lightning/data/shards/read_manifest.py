@@ -182,7 +182,7 @@ def index(paths: Sequence[Path], role: Role = "id") -> Manifest:
             without its number, or as the folder.
         role: of the set.
     """
-    missing = [str(path) for path in paths if not path.is_file()]
+    missing = [f"{path}{' is no plain file' if path.exists() else ''}" for path in paths if not path.is_file()]
     if missing or not paths:
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise SourceError(f"no such shard: {', '.join(missing[:3])}{more}")

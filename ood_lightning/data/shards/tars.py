@@ -8,6 +8,7 @@ import hashlib
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -79,9 +80,25 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
             raw.seek(tar.offset)
             if raw.read(1024) != bytes(1024):  # a whole archive ends with two blocks of zeros
                 raise tarfile.ReadError(f"damaged or cut after {many(len(tar.getmembers()), 'member')}, copy it again")
+            if _goes_on(raw):
+                raise tarfile.ReadError(
+                    "another tar follows its end, as where `cat` joined two: name each by itself, or join them with "
+                    "`tar --concatenate`"
+                )
     except tarfile.TarError as error:
         where = f", its last legible member is {name!r}" if name else ""
         raise tarfile.ReadError(_another_kind(path) or f"is no sound tar{where}: {error}") from None
+
+
+def _goes_on(file: BinaryIO) -> bool:
+    """Whether a member follows the end of an archive, where the tar format stops; other bytes than zeros need not."""
+    while block := file.read(512):
+        if block.strip(b"\0"):
+            with suppress(tarfile.HeaderError):
+                tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+                return True
+            return False
+    return False
 
 
 def _another_kind(path: Path) -> str:

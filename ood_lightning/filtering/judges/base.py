@@ -79,10 +79,11 @@ class Judge(Ranged, ABC):
         """
 
 
-# "No-one", "No idea" and "Yes or no" are neither; a reply may be headed, as in "Answer: Yes"
+# "No-one", "No idea", "No doubt" and "Yes or no" are neither; a reply may be headed, as in "Answer: Yes"
 _ANSWER = re.compile(
     r"\W*(?:(?:(?:the|my|final) )*answer(?: is)?\W+)?(yes|no)(?![\w]|[-'\u2019]\w)"
-    r"(?!\s+(?:one|idea|clue|way|opinion|answer|information)\b)(?!\s*(?:/|\bor\b|\band\b)\W*(?:yes|no)\b)",
+    r"(?!\s+(?:one|idea|clue|way|opinion|answer|information|comment|doubt|problem|question|worries)\b)"
+    r"(?!\W*(?:[/|]|\bor\b|\band\b)\W*(?:yes|no)\b)",
     re.IGNORECASE,
 )
 SYSTEM_MESSAGE = "You are a helpful assistant. Answering only Yes/No."

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ood_lightning.data.artifacts.label_set import FORMAT, LabelSet, Positive
 from ood_lightning.errors import LabelSetError
+from ood_lightning.spelling import is_blank
 
 RECIPE = {"method": "ClusterMine", "encoder": {"name": "tiny", "fingerprint": "abc"}, "supervision": ["id_images"]}
 MINED = LabelSet((Positive("dog", 2, 30, 0.9333), Positive("été", 1, 4, 1.0), Positive("猫")), None, RECIPE)
@@ -28,7 +29,7 @@ def test_a_label_set_survives_the_disk_with_the_same_bytes(tmp_path: Path):
     assert "猫" in (tmp_path / "a.json").read_text(encoding="utf-8")  # a person can read it
 
 
-TEXTS = st.text(min_size=1).filter(str.strip)
+TEXTS = st.text(min_size=1).filter(lambda text: not is_blank(text))
 POSITIVES = st.builds(
     Positive,
     TEXTS,
@@ -42,7 +43,7 @@ POSITIVES = st.builds(
 @given(
     st.lists(POSITIVES, min_size=1),
     st.none() | st.lists(TEXTS).map(tuple),
-    st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none()),
+    st.dictionaries(st.text().map("x".__add__), st.integers() | st.floats(allow_nan=False) | st.text() | st.none()),
 )
 def test_any_label_set_survives_the_disk(
     tmp_path_factory: pytest.TempPathFactory,
@@ -163,6 +164,14 @@ def test_bytes_that_are_no_text_a_folder_and_nothing_at_all(tmp_path: Path):
     ):
         with pytest.raises(LabelSetError, match=words):
             LabelSet.read(tmp_path / path)
+
+
+def test_a_word_without_a_visible_character_is_empty(tmp_path: Path):
+    MINED.write(tmp_path / "x.json")
+    text = (tmp_path / "x.json").read_text()
+    (tmp_path / "x.json").write_text(text.replace(f'"label": "{MINED.words[0]}"', '"label": "\\u200b"'))
+    with pytest.raises(LabelSetError, match=r"positives\.0 is '\\u200b': expected a text that is not empty"):
+        LabelSet.read(tmp_path / "x.json")
 
 
 def test_another_encoder_is_refused_by_both_names():

@@ -30,7 +30,10 @@ def test_links_to_pictures_and_folders_are_followed_once(tmp_path: Path):
     assert [str(path.relative_to(here)) for path in find_pictures(str(here))] == ["folder/deep/x.png", "one.png"]
 
 
-@pytest.mark.parametrize(("name", "words"), [("none", "there is no file or folder"), (".", "holds no pictures")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("none", "there is no file or folder"), ("/dev/null", "is no plain file"), (".", "holds no pictures")],
+)
 def test_nothing_to_score(tmp_path: Path, name: str, words: str):
     with pytest.raises(SourceError, match=words):
         find_pictures(str(tmp_path / name))

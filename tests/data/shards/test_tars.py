@@ -184,3 +184,19 @@ def test_samples_are_those_of_webdataset(name: str, tmp_path: Path):
     )
     theirs = [(s["__key__"], s.get("png") or s["jpeg"], int(s.get("cls", -1))) for s in stream]
     assert [tuple(sample) for sample in read_samples(tmp_path / "x.tar")] == theirs
+
+
+def test_tars_joined_by_cat_are_not_read_as_the_first_alone(tmp_path: Path):
+    joined, second = tmp_path / "joined.tar", tmp_path / "second.tar"
+    write_tar(joined, pictures("0.png"))
+    write_tar(second, pictures("1.png"))
+    with joined.open("ab") as file:
+        file.write(second.read_bytes())
+
+    with pytest.raises(ShardContentError, match=r"joined\.tar is no sound tar, .*another tar follows its end"):
+        scanned(joined)
+    assert "another tar follows its end" in list(examined(joined))[-1].what  # type: ignore[union-attr]
+
+    with second.open("ab") as file:  # padding of a tape, or a signature
+        file.write(b"signed by me" * 100)
+    assert scanned(second)[0] == 1
