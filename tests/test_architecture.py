@@ -34,3 +34,10 @@ def test_the_files_that_the_walks_name_are_there():
     folders = [ROOT, PACKAGE, PACKAGE / "data" / "shards", PACKAGE / "detectors"]
     missing = [name for name in named if not any((folder / name).is_file() for folder in folders)]
     assert not missing
+
+
+def test_the_tests_that_hold_the_promises_are_there():
+    page = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/*]+\.py)`", page)
+    assert len(named) >= 25
+    assert not [pattern for pattern in named if not list(ROOT.glob(pattern))]

@@ -192,6 +192,7 @@ WHOLE = {
     "architecture",
     "errors",
     "file_names",
+    "fresh_environment",
     "fuzz",
     "masking",
     "golden",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import tiny_configs
+import yaml
 from command_line import said
 from waiting import HANG_S
 
