@@ -115,7 +115,7 @@ class LabelSetWriter(L.Callback):
             print(f"label set {name!r} was not made: {why}")
 
         votes = self._votes(available, bank)
-        write_votes(out / VOTES, votes, data.manifest)
+        write_votes(out / VOTES, votes, data.manifest, run)
 
         measures = {
             "run": run,

@@ -22,7 +22,7 @@ class HeadWriter(L.Callback):
         trained = module.trained()
         tensors = {name: tensor.cpu() for name, tensor in trained.tensors.items()}
 
-        write_store(out / self.file, tensors, trained.provenance)
         run = hash_of_fit(trainer, module, data_of(trainer, Resumable, self), label_set=module.label_set.sha256)
+        write_store(out / self.file, tensors, {**trained.provenance, "run": run})
         module.label_set.write(out / "labels.json", run)
         print(f"{trained.title}: {out / self.file}")

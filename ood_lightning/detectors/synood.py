@@ -75,8 +75,9 @@ class SynOOD(Detector):
 
     def missing(self) -> str:
         """The head, if none is named or there is no such file."""
-        named = f": there is no file {self.head}" if self.head else ""
-        return "" if expanded(self.head).is_file() else f"a SynOOD head ({TRAIN}){named}"
+        if not self.head:
+            return f"a SynOOD head ({TRAIN})"
+        return "" if expanded(self.head).is_file() else f"a SynOOD head ({TRAIN}): there is no file {self.head}"
 
     def bind(self, evidence: Evidence) -> Scorer:
         """Read the head, and put its tuned negatives in the place of the label set's.

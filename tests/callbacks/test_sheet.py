@@ -58,6 +58,7 @@ def test_the_nearest_images_are_those_of_the_concepts_clusters_by_falling_cosine
     assert _nearest_images(7, votes, election) == [4, 3]
 
 
+@pytest.mark.slow
 def test_a_fit_draws_its_concepts(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
     settings = yaml.safe_load(fit_yaml.read_text())
     sheet = {"class_path": "ood_lightning.callbacks.sheet.ConceptSheet", "init_args": {"concepts": 1}}

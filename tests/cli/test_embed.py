@@ -92,7 +92,7 @@ def test_embed_says_at_once_that_it_cannot_store_or_has_nothing_to_do(
     monkeypatch.setattr(OpenClip, "load", lambda self, device: pytest.fail("the weights are loaded in vain"))
     Path("cache").write_text("a file")
     assert main(["embed", *config("encoder", shards=[str(sets / "train")], num_workers=0)]) == 2
-    assert "cannot be written: Not a directory. Make room, or name another place" in capsys.readouterr().err
+    assert "cache_dir is 'cache', which is a file: expected a folder" in capsys.readouterr().err
     assert main(["embed", *config("encoder", shards=[])]) == 2
     assert "shards names no set" in capsys.readouterr().err
 

@@ -176,6 +176,7 @@ def test_a_file_in_the_place_of_another_is_named(fit_yaml: Path, capsys: pytest.
     assert main(arguments) == 0
 
 
+@pytest.mark.slow
 def test_stores_of_an_earlier_version_are_made_again_and_that_is_said_once(
     fit_yaml: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -193,6 +194,7 @@ def test_stores_of_an_earlier_version_are_made_again_and_that_is_said_once(
     assert {path: path.read_bytes() for path in files} == files
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_fit_begins_anew_without_it(
     fit_yaml: Path, capsys: pytest.CaptureFixture[str]
 ):

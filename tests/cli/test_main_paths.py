@@ -55,6 +55,7 @@ def test_commands_on_features_write_where_a_shell_would(home: Path, make_set: Ma
     assert not list(Path.cwd().iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_lies_where_a_shell_would_put_it(home: Path, eval_yaml: Path):
     settings = yaml.safe_load(eval_yaml.read_text())
     settings["trainer"]["default_root_dir"] = "$WORK/run"

@@ -24,6 +24,7 @@ def test_mine_asks_the_source_for_its_set(config: Any, sets: Path, capsys: pytes
     assert "positives: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mine_with_the_votes_of_a_fit_elects_what_the_fit_elected(fit_yaml: Path, config: Any, sets: Path):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
     clustermine = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}

@@ -36,6 +36,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", ["1", "64"])
 def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     config: Any, sets: Path, pictures: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
@@ -70,6 +71,7 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert "higher score = more in-distribution" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["neglabel.NegLabel", "negrefine.NegRefine"])  # the latter encodes further texts
 def test_predict_gives_the_scores_of_test(config: Any, sets: Path, eval_yaml: Path, tmp_path: Path, detector: str):
     """The same picture, in a shard and as a file."""

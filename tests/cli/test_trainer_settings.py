@@ -72,6 +72,7 @@ def test_a_seed_that_no_generator_takes(seed: str, eval_yaml: Path, refused: Ref
     refused(["test", "--config", str(eval_yaml), f"--seed_everything={seed}"], words)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_not_there_or_is_none(fit_yaml: Path, eval_yaml: Path, refused: Refused):
     Path("junk.ckpt").write_text("junk")
     for command in (["fit", "--config", str(fit_yaml)], ["test", "--config", str(eval_yaml)]):
@@ -81,6 +82,7 @@ def test_a_checkpoint_that_is_not_there_or_is_none(fit_yaml: Path, eval_yaml: Pa
     assert not Path("cache").exists()
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_a_folder_is_found_before_any_work(eval_yaml: Path, refused: Refused):
     Path("taken").write_text("")
     words = "is 'taken', which is a file: expected a folder"

@@ -52,6 +52,7 @@ def test_a_fit_and_an_evaluation_are_told_apart_and_checked(
     assert set(Path().rglob("*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["validate"], ["test"]])
 def test_an_evaluation_is_refused_before_the_first_picture(
     command: list[str], eval_yaml: Path, refused: Refused, tmp_path: Path, sets: Path
@@ -96,6 +97,7 @@ def test_a_set_of_which_nothing_can_be_decoded_is_no_success(config: Any, refuse
     refused(["embed", *settings], "no picture of x can be decoded")
 
 
+@pytest.mark.slow
 def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Path, refused: Refused):
     write_label_set(tmp_path / "l.json")
     (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))

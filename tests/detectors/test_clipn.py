@@ -141,6 +141,7 @@ def test_the_scores_of_a_run_are_those_of_its_images_and_both_towers(
         assert row["CLIPN ATD"] == pytest.approx(math.log(atd / (1 - atd)), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_lists_it_as_not_run(
     with_clipn: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ):
@@ -152,6 +153,7 @@ def test_a_run_without_a_checkpoint_lists_it_as_not_run(
     assert list(written["about"]["not_run"]) == ["CLIPN ATD", "CLIPN CTW"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_encoder_stops_the_run_without_a_traceback(
     with_clipn: Callable[..., list[str]], checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ):

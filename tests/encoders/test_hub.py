@@ -129,6 +129,11 @@ def test_a_hub_that_nobody_reaches_is_told_once_and_its_client_is_not_asked(
 
 
 def test_widths_of_features_by_the_config(tiny_model: Path):
-    tiny = {"image": 16, "tower": 32, "patches": 4 * 16}
+    tiny = {"image": 16, "tower": 32, "patches": 4 * 16, "length": 1}
     assert OpenClip(f"local-dir:{tiny_model}").widths() == tiny
-    assert OpenClip("ViT-B-16-quickgelu", "openai").widths() == {"image": 512, "tower": 768, "patches": 196 * 512}
+    assert OpenClip("ViT-B-16-quickgelu", "openai").widths() == {
+        "image": 512,
+        "tower": 768,
+        "patches": 196 * 512,
+        "length": 1,
+    }

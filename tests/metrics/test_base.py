@@ -48,6 +48,7 @@ def further_yaml(eval_yaml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return eval_yaml
 
 
+@pytest.mark.slow
 def test_a_metric_in_a_file_of_ones_own_reaches_every_file_and_table(
     further_yaml: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -12,15 +12,16 @@ from ood_lightning.errors import SettingsError
 FILE = "votes.safetensors"
 
 
-def write_votes(path: Path, votes: dict[str, Tensor], id_set: Manifest) -> None:
+def write_votes(path: Path, votes: dict[str, Tensor], id_set: Manifest, run: str = "") -> None:
     """Store the votes of a set's images.
 
     Args:
         path: the file.
         votes: `cluster` and `nearest`, int64, and `cosine`, float64, each (N,).
         id_set: the set; rows say nothing about another one of as many pictures.
+        run: hash of the fit.
     """
-    write_store(path, votes, {"id_set": id_set.fingerprint})
+    write_store(path, votes, {"id_set": id_set.fingerprint, "run": run})
 
 
 def count_votes(path: str | Path) -> int:

@@ -87,6 +87,7 @@ def hostile_zip(path: Path) -> None:
                 member.write(bytes(2**20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "kind"), [(hostile_tar, "tar"), (hostile_zip, "zip")])
 def test_a_hostile_archive_writes_nothing_anywhere_else(
     make: Callable[[Path], None], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

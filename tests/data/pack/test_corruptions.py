@@ -148,8 +148,9 @@ def test_another_seed_version_or_source_makes_another_shard(sets: Path):
 
 def test_pictures_with_one_key_in_two_shards_get_keys_of_their_own(tmp_path: Path, make_set: MakeSet):
     folder = make_set(tmp_path, "x", shards=(2, 2))
-    data = (folder / "x-000000.tar").read_bytes()
-    (folder / "x-000001.tar").write_bytes(data)
+    (tmp_path / "other").mkdir()
+    other = make_set(tmp_path / "other", "x", shards=(2,), seed=5)  # other pictures under the same keys
+    (folder / "x-000001.tar").write_bytes((other / "x-000000.tar").read_bytes())
     (folder / "manifest.json").unlink()
     manifest = read_manifest(f"{folder}/x-{{000000..000001}}.tar")
     keys = [d.key for d in drawn(manifest, NAMES, (1,), 1000, 0)]

@@ -137,6 +137,7 @@ def test_a_commit_and_a_folder_may_be_named_and_several_splits_taken(hub: Faulty
     assert read_manifest("all").source == f"hf:me/set@{COMMIT}/data split train+test"
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_goes_on_with_what_is_there(hub: FaultyServer, capsys: pytest.CaptureFixture[str]):
     hub.faults[resolved(FILES[1])] = ["", "close", "500"]  # headers, half of the bytes, no more of them
     said = refused(capsys, "hf:me/set", "--split=test")

@@ -18,6 +18,7 @@ from ood_lightning.errors import ShardContentError, SourceError
 MENDED = ["reset", "close", "500", "503", "429", "garbage", "slow", "stall", "short", "long", "flip", "html", "unsized"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", MENDED)
 def test_what_another_try_may_mend_is_tried_again(folder: Path, server: FaultyServer, tmp_path: Path, fault: str):
     server.faults[FIRST] = [fault] * (1 if fault == "flip" else 2)
@@ -26,6 +27,7 @@ def test_what_another_try_may_mend_is_tried_again(folder: Path, server: FaultySe
     assert [path.name for path in cached(tmp_path)] == ["s-000000.tar"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["reset", "close", "stall"])
 def test_a_broken_transfer_goes_on_where_it_broke(folder: Path, server: FaultyServer, fault: str):
     whole = len(server.files[FIRST])
@@ -63,6 +65,7 @@ def test_a_file_that_changes_during_the_transfer_is_not_joined_of_two(folder: Pa
     assert path.read_bytes() == new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [

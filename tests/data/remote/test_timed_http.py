@@ -78,6 +78,7 @@ def test_a_server_that_drips_is_left(url: str, part: str, reader: Callable[[str]
         reader(f"{url}/{part}")
 
 
+@pytest.mark.slow
 def test_a_large_file_may_take_longer_as_long_as_enough_of_it_comes(url: str):
     with timed_opener(enough_bytes=5).open(f"{url}/body", timeout=0.4) as answer:
         assert answer.read(60) == b"1" * 60  # which takes 1.2 s

@@ -17,6 +17,7 @@ def judge() -> WordNetJudge:
     return WordNetJudge()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "proper"),
     [
