@@ -10,6 +10,7 @@ from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError
+from ood_lightning.plurals import many
 
 BYTES = {"float16": 2, "float32": 4}
 COLUMN_BYTES = {"patches": 2, "tower": 4, "length": 4}
@@ -73,7 +74,8 @@ def _described(one: SetToEmbed) -> str:
 
     manifest = one.read()
     check_not_empty(manifest)
-    return f"{manifest.n_samples:,} pictures in {len(manifest.shards)} shards, called {manifest.name!r}"
+    counts = f"{many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}"
+    return f"{counts}, called {manifest.name!r}"
 
 
 def check_not_empty(manifest: Manifest) -> None:
