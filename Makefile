@@ -15,7 +15,7 @@ help:
 	@echo "make check   install into $(VENV) with tools, then ruff, mypy, the whole test suite and the documentation"
 	@echo "make quick   the tests that take no more than a few seconds each and need no Slurm"
 	@echo "make fuzz    ten minutes of damaged manifests, label sets, results, settings and servers' answers"
-	@echo "make long    what takes minutes each: kills of whole runs, a fresh environment, and make fuzz; by hand"
+	@echo "make long    what takes minutes each: kills of whole runs, a fresh environment, scale, and make fuzz; by hand"
 	@echo "make clean   remove caches and what was built; keeps $(VENV) and runs/"
 	@echo "Settings: PYTHON=$(PYTHON) (3.11 or newer; makes the environment), VENV=$(VENV)"
 

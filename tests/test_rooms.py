@@ -206,6 +206,7 @@ WHOLE = {
     "reading",
     "retries",
     "rooms",
+    "scale",
     "slurm",
     "slurm_lines",
     "spelling",
