@@ -69,7 +69,7 @@ def _check(path: Path, seen: set[Path]) -> Any:
         raise SettingsError(f"{path} is no YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise SettingsError(f"{path} is no config: it is nested more than {MAX_DEPTH} deep") from None
-    except _TooMuchError as error:
+    except _UnfitError as error:
         raise SettingsError(f"{path} is no config: {error}") from None
 
     seen.add(path.resolve())
@@ -79,7 +79,7 @@ def _check(path: Path, seen: set[Path]) -> Any:
     return content
 
 
-class _TooMuchError(Exception):
+class _UnfitError(Exception):
     """A document that no parser should be given."""
 
 
@@ -87,17 +87,19 @@ def _texts(content: Any) -> Iterator[str]:
     """All texts among a document's values.
 
     Raises:
-        _TooMuchError: it is too deep, as where an alias stands within its own anchor, or too large.
+        _UnfitError: it is too deep, as where an alias stands within its own anchor, or too large.
     """
     values, n_values = [(content, 0)], 0
     while values:
         value, depth = values.pop()
         n_values += 1
         if depth > MAX_DEPTH:
-            raise _TooMuchError(f"it is nested more than {MAX_DEPTH} deep")
+            raise _UnfitError(f"it is nested more than {MAX_DEPTH} deep")
         if n_values > MAX_VALUES:
-            raise _TooMuchError(f"it holds more than {MAX_VALUES:,} values, with those that its aliases stand for")
+            raise _UnfitError(f"it holds more than {MAX_VALUES:,} values, with those that its aliases stand for")
 
+        if isinstance(value, dict) and "" in value:
+            raise _UnfitError(f"a key is empty, with the value {str(value[''])[:40]!r}: give it a name")
         if isinstance(value, str):
             yield value
         elif isinstance(value, dict | list):
