@@ -9,6 +9,8 @@ from command_line import said
 
 from ood_lightning.cli.main import main
 
+pytestmark = pytest.mark.slow  # whole commands
+
 FIT = [
     ("data.n_neighbours", "0", "TrainFeatures: n_neighbours is 0, expected 1 to "),
     ("data.batch_size", "0", "TrainFeatures: batch_size is 0, expected 1 to "),

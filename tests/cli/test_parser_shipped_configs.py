@@ -18,6 +18,8 @@ from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.filtering.judges.base import Judge
 
+pytestmark = pytest.mark.slow  # every config
+
 SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
 PARTS = {
     "encoders": Encoder,

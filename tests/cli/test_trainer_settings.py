@@ -8,6 +8,8 @@ import pytest
 from ood_lightning.cli.trainer_settings import peer_error, trainer_error
 from ood_lightning.errors import FeatureError
 
+pytestmark = pytest.mark.slow  # whole commands
+
 Refused = Callable[[list[str], str], None]
 
 

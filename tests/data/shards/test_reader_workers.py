@@ -20,6 +20,8 @@ from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.reader import PARTS_AHEAD, ShardParts, loader
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 
 def pixels(data: bytes) -> Tensor:
     return torch.from_numpy(np.asarray(decode(data)).copy()).permute(2, 0, 1)
