@@ -101,6 +101,8 @@ def _texts(content: Any) -> Iterator[str]:
         if isinstance(value, dict) and "" in value:
             raise _UnfitError(f"a key is empty, with the value {str(value[''])[:40]!r}: give it a name")
         if isinstance(value, str):
+            if "\0" in value:
+                raise _UnfitError(f"the text {value[:40]!r} holds a NUL character, which no name or path can have")
             yield value
         elif isinstance(value, dict | list):
             parts = value.values() if isinstance(value, dict) else value

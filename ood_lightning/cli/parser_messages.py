@@ -50,7 +50,9 @@ def _other_type(match: re.Match[str], keys: list[str]) -> str:
 
 
 def _unknown(match: re.Match[str], keys: list[str]) -> str:
-    wrong = match["key"]
+    wrong, group = match["key"], match.groupdict().get("group")
+    if group and not wrong.startswith(f"{group}."):
+        wrong = f"{group}.{wrong}"
     nearest = _nearest(wrong, keys)
 
     first = wrong.partition(".")[0]
@@ -95,7 +97,10 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
     "unknown key, named by a class's parser": (rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}"),
     "unknown option": (rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown),
     "unknown key in a file": (rf"Option '{KEY}' is not accepted", _unknown),
-    "unknown key of a command or group": (rf"does not accept option '{KEY}'", _unknown),
+    "unknown key of a command or group": (
+        rf"(?:Group '(?P<group>[\w.]+)' )?does not accept option '{KEY}'",
+        _unknown,
+    ),
 }
 NOISE = (  # beginnings of lines that list types
     "Does not validate",

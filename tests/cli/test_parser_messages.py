@@ -118,7 +118,7 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
     (
         "unknown key of a command or group",
         lambda: settings_file("crop: {sise: 3}"),
-        "there is no key 'sise'; did you mean 'crop.size'?",
+        "there is no key 'crop.sise'; did you mean 'crop.size'?",
     ),
     (
         "unknown key in a file",
