@@ -1,7 +1,7 @@
 """HTTP with a deadline for all of an answer, also from a server that sends a byte now and then.
 
 `urllib` limits each wait for bytes alone. Here every wait ends at the deadline: those for the status, for headers, for
-each part of the body, and for a proxy's answer. A TLS handshake has the time-out as a whole by itself.
+each part of the body, for a proxy's answer, and for all servers that one redirects to. A TLS handshake has the time-out as a whole by itself.
 """
 
 import io
@@ -72,11 +72,12 @@ class _TimedResponse(HTTPResponse):
 
 
 class _Handler(HTTPHandler, HTTPSHandler):
-    """Opens connections whose answers have a deadline, that of the request's own time-out."""
+    """Opens connections whose answers have one deadline, which the time-out of the first request sets."""
 
     def __init__(self, enough_bytes: int | None) -> None:
         super().__init__()
         self.enough_bytes = enough_bytes
+        self.deadline: _Deadline | None = None
 
     def http_open(self, req: Request) -> Any:
         return self.do_open(self._connection(HTTPConnection), req)
@@ -86,16 +87,16 @@ class _Handler(HTTPHandler, HTTPSHandler):
 
     def _connection(self, kind: type[HTTPConnection]) -> Any:
         def connect(host: str, timeout: float, **options: Any) -> HTTPConnection:
-            connection = kind(host, timeout=timeout, **options)
-            deadline = _Deadline(timeout, self.enough_bytes)
-            connection.response_class = partial(_TimedResponse, deadline=deadline)  # type: ignore[assignment]
+            self.deadline = self.deadline or _Deadline(timeout, self.enough_bytes)
+            connection = kind(host, timeout=self.deadline.left_s(), **options)
+            connection.response_class = partial(_TimedResponse, deadline=self.deadline)  # type: ignore[assignment]
             return connection
 
         return connect
 
 
 def timed_opener(*handlers: Any, enough_bytes: int | None = None) -> OpenerDirector:
-    """An opener of `urllib` for which the time-out of `open` is that of the whole request, its body included.
+    """An opener of `urllib` for one request: the time-out of `open` is that of all of it, body and redirects included.
 
     Args:
         handlers: of `urllib`, as for `build_opener`.

@@ -23,7 +23,7 @@ STARTS = {
 
 
 class Dripping(BaseHTTPRequestHandler):
-    """Sends the start of an answer that the path names, then a byte now and then; or `/sound`, or `/endless`."""
+    """Sends the start of an answer that the path names, then a byte now and then; or `/sound`, `/endless`, `/hop4`."""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -33,6 +33,10 @@ class Dripping(BaseHTTPRequestHandler):
         try:
             if part == "sound":
                 self.wfile.write(GOOD + b"Content-Length: 4\r\n\r\nhere")
+            elif part.startswith("hop"):
+                self.server.over.wait(0.1)  # type: ignore[attr-defined]
+                to = f"hop{int(part[3:]) - 1}" if part != "hop1" else "sound"
+                self.wfile.write(f"HTTP/1.1 302 Found\r\nLocation: /{to}\r\nContent-Length: 0\r\n\r\n".encode())
             elif part == "endless":
                 self.wfile.write(STARTS["unsized"])
                 while not self.server.over.is_set():  # type: ignore[attr-defined]
@@ -76,6 +80,14 @@ def test_an_answer_in_time_is_read(url: str):
 def test_a_server_that_drips_is_left(url: str, part: str, reader: Callable[[str], object]):
     with pytest.raises((TimeoutError, SourceError), match="timed out"):
         reader(f"{url}/{part}")
+
+
+def test_redirects_share_one_deadline(url: str):
+    """Each of four hops alone is in time; a single one is followed."""
+    with timed_opener().open(f"{url}/hop1", timeout=60) as answer:
+        assert answer.read() == b"here"
+    with pytest.raises(TimeoutError, match="timed out"):
+        read(f"{url}/hop4")
 
 
 @pytest.mark.slow
