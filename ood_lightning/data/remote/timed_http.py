@@ -1,7 +1,8 @@
 """HTTP with a deadline for all of an answer, also from a server that sends a byte now and then.
 
 `urllib` limits each wait for bytes alone. Here every wait ends at the deadline: those for the status, for headers, for
-each part of the body, for a proxy's answer, and for all servers that one redirects to. A TLS handshake has the time-out as a whole by itself.
+each part of the body, for a proxy's answer, and for all servers that one redirects to. A TLS handshake has the time-out
+as a whole by itself.
 """
 
 import io
