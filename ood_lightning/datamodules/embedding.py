@@ -15,7 +15,8 @@ from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.reader import ShardParts, killed_workers, loader
 from ood_lightning.datamodules.precision import state_precision
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import EncoderError, FeatureError, check_least
+from ood_lightning.errors import MORE_FILES, EncoderError, FeatureError, check_least
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 STORED = {"float16": torch.float16, "float32": torch.float32}
@@ -127,10 +128,20 @@ def _embed_shards(
             progress_bar.update(len(part["keys"]) + len(part["bad"]))
 
             if part["last"]:
-                del open_shards[part["shard"]]
+                shard = by_path[part["shard"]]
+                if len(gathered.keys) + len(gathered.bad) != shard.samples:
+                    break
+                del open_shards[shard.path], by_path[shard.path]
                 image, label, *others = gathered.joined(["image", "label", *columns])
                 more = dict(zip(columns, others, strict=True))
-                folder.write(by_path[part["shard"]], image, label, gathered.keys, gathered.bad, more)
+                folder.write(shard, image, label, gathered.keys, gathered.bad, more)
+
+    # a batch that a worker cannot send is gone without an error here, as where it may open no more files
+    if by_path:
+        raise FeatureError(
+            f"set {manifest.name!r}: {many(len(by_path), 'shard')} did not come whole from the processes that decode, "
+            f"such as {min(by_path)}; what they said stands above. {MORE_FILES}. Finished shards are kept"
+        )
 
 
 def _encoded(encoder: Encoder, image: Tensor, extra_features: Sequence[str], where: str) -> dict[str, Tensor]:
