@@ -104,6 +104,12 @@ def test_half_of_the_names_in_any_spelling_are_enough(names: tuple[str, ...], en
     assert bool(foreign_names({"x": names}, "list of names", world(FISH, check="warn"))) != enough
 
 
+@pytest.mark.parametrize(("n_shared", "enough"), [(2, False), (3, True)])
+def test_two_of_five_names_are_fewer_than_half(n_shared: int, enough: bool):
+    letters = ("a", "b", "c", "d", "e")
+    assert bool(foreign_names({"x": letters[:n_shared]}, "list of names", world(letters, check="warn"))) != enough
+
+
 def test_every_id_set_of_the_run_is_compared():
     remarks = remarks_on({"names": IDNames()}, world(FISH, ANIMALS, check="warn"))
     assert list(remarks) == ["names"]
