@@ -134,6 +134,9 @@ def _run(words: list[str], from_process: bool) -> int:
         return validate(rest, partial(_run, from_process=False))
 
     if command in TRAINER:
+        from ood_lightning.cli.config_files import check_files
+
+        check_files(words)  # before torch and Lightning are imported, which takes seconds
         from ood_lightning.cli.trainer import run
 
         # Lightning reads sys.argv itself, and starts further ranks with it

@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import sys
 import warnings
 from contextlib import ExitStack
 from functools import partial
@@ -22,7 +21,6 @@ from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, read_checkpoint
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.checks import Check, before_work, folder_check
-from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.trainer_settings import check_epochs, check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
@@ -238,7 +236,6 @@ def run(argv: list[str] | None) -> int:
         lambda record: "Tip:" not in record.getMessage()
     )
 
-    check_files(sys.argv[1:] if argv is None else argv)
     status, held = 1, ExitStack()
     try:
         cli = OODCLI(  # reads the settings and runs the command, both when it is built

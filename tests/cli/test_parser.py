@@ -217,6 +217,8 @@ def imports(*argv: str) -> set[str]:
         ["fti"],
         ["embed", "--help"],
         ["filter", "--help"],
+        ["fit", "--config", "none.yaml"],
+        ["validate", "test", "--config", "none.yaml"],
     ],
     ids=" ".join,
 )
