@@ -13,11 +13,11 @@ from jsonargparse import ArgumentParser, Namespace
 
 from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser_messages import FORMS, known_keys, plain
-from ood_lightning.cli.yaml_names import read_names_as_text
+from ood_lightning.cli.yaml_names import use_for_all_parsers
 from ood_lightning.errors import UserError
 from ood_lightning.masking import masked
 
-read_names_as_text()
+use_for_all_parsers()
 
 
 class BadSettings(UserError):

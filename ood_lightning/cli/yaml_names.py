@@ -1,10 +1,10 @@
-"""YAML as our parsers read it: a key is the text that is written there."""
+"""YAML as our parsers read it: files are UTF-8, whatever the locale, and a key is the text that is written there."""
 
 from collections.abc import Hashable
 from typing import Any
 
 import yaml
-from jsonargparse import set_loader
+from jsonargparse import _paths, set_loader
 from jsonargparse._loaders_dumpers import get_yaml_default_loader
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
@@ -44,6 +44,14 @@ def _load(stream: str) -> Any:
     return value
 
 
-def read_names_as_text() -> None:
+def _open(path: str, mode: str = "r") -> Any:
+    """A file as jsonargparse opens it, which alone would read names by the locale: `Grün` as `GrÃ¼n`."""
+    if "b" in mode:
+        return open(path, mode)
+    return open(path, mode, encoding="utf-8-sig" if "r" in mode else "utf-8")
+
+
+def use_for_all_parsers() -> None:
     """Let every parser read YAML so."""
+    _paths.open = _open  # type: ignore[attr-defined]
     set_loader("yaml", _load, exceptions=(yaml.YAMLError,))

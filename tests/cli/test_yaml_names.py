@@ -1,6 +1,9 @@
 """Names in a config are the texts that stand there, or the config is refused."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +134,17 @@ def test_two_sets_that_share_a_shard_are_refused(eval_yaml: Path, sets: Path, ca
     tiny_configs.write(eval_yaml, settings)
     assert main(["test", "--config", str(eval_yaml)]) == 2
     assert "sets 'blues' and 'others' share pictures" in said(capsys)
+
+
+@pytest.mark.slow
+def test_a_config_is_utf8_in_a_locale_that_is_not(tmp_path: Path):
+    """Of the prompts, which name the words that are scored with."""
+    Path("prompts.yaml").write_bytes('\ufefftemplates: ["ein Bild von {}", "schöner Grünfink {}"]\n'.encode())
+    code = (
+        "from ood_lightning.cli.parser import parsed\nfrom ood_lightning.corpora.prompts import Prompts\n"
+        "def step(prompts: Prompts) -> int: ...\n"
+        "print(ascii(parsed(step, ['--prompts', 'prompts.yaml'], 'step')['prompts'].templates))"
+    )
+    locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **locale}, capture_output=True, text=True)
+    assert "sch\\xf6ner Gr\\xfcnfink" in done.stdout, done.stderr
