@@ -30,6 +30,7 @@ class Dripping(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         part = self.path[1:].partition("?")[0]
+
         try:
             if part == "sound":
                 self.wfile.write(GOOD + b"Content-Length: 4\r\n\r\nhere")
