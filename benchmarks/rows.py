@@ -13,6 +13,8 @@ from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
+SHORTEST_TURN_S = 0.5  # what takes less is called several times in a turn
+
 Ways = Mapping[str, Callable[[], object]]
 
 
@@ -48,7 +50,7 @@ class Measured(NamedTuple):
     Args:
         cpu_s: seconds of the processor, of user and system.
         wall_s: seconds on the clock.
-        peak_mib: by how much resident memory rose above its level at the start of the turn.
+        peak_mib: by how much resident memory rose above its level before the call.
         ratio: of processor seconds to those of the base in the same turn.
         wall_ratio: of seconds on the clock.
     """
@@ -61,42 +63,53 @@ class Measured(NamedTuple):
 
 
 def measure(row: Row) -> dict[str, Measured]:
-    """Every way once to warm up, then in alternating turns."""
+    """Every way once to warm up and for its memory, then all in alternating turns."""
     import torch
 
     torch.set_num_threads(row.threads)
     ways = row.ways()
-    turns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
     for work in ways.values():
         work()
+    peaks = {name: _peak_mib(work) for name, work in ways.items()}
+    calls = {name: max(1, round(SHORTEST_TURN_S / _seconds(work, 1)[1])) for name, work in ways.items()}
+
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(row.repeats):
         for name, work in ways.items():
-            turns[name].append(_once(work))
+            turns[name].append(_seconds(work, calls[name]))
 
     base = turns[next(iter(turns))]
-    return {name: _medians(turn, base) for name, turn in turns.items()}
+    return {name: _medians(turn, base, peaks[name]) for name, turn in turns.items()}
 
 
-def _medians(turns: list[tuple[float, float, float]], base: list[tuple[float, float, float]]) -> Measured:
-    cpu, wall, peak = (median(values) for values in zip(*turns, strict=True))
+def _medians(turns: list[tuple[float, float]], base: list[tuple[float, float]], peak_mib: float) -> Measured:
+    cpu, wall = (median(values) for values in zip(*turns, strict=True))
     ratio = median(own[0] / other[0] for own, other in zip(turns, base, strict=True))
     wall_ratio = median(own[1] / other[1] for own, other in zip(turns, base, strict=True))
-    return Measured(cpu, wall, peak, ratio, wall_ratio)
+    return Measured(cpu, wall, peak_mib, ratio, wall_ratio)
 
 
-def _once(work: Callable[[], object]) -> tuple[float, float, float]:
-    """Processor seconds, wall seconds and peak MiB of one call.
+def _seconds(work: Callable[[], object], calls: int) -> tuple[float, float]:
+    """Processor and wall seconds of one call, the mean of several in a row."""
+    gc.collect()
+    before, start = _processor_s(), perf_counter()
+    for _ in range(calls):
+        work()
+    return (_processor_s() - before) / calls, (perf_counter() - start) / calls
+
+
+def _peak_mib(work: Callable[[], object]) -> float:
+    """By how much resident memory rises at its highest. Linux only.
 
     What earlier work freed goes back to the kernel first, and the kernel's high-water mark is set back, so that neither
-    hides anything. Linux only.
+    hides anything.
     """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
-    resident, before, start = _status_kib("VmRSS"), _processor_s(), perf_counter()
+    before = _status_kib("VmRSS")
     work()
-    wall, cpu = perf_counter() - start, _processor_s() - before
-    return cpu, wall, (_status_kib("VmHWM") - resident) / 1024
+    return (_status_kib("VmHWM") - before) / 1024
 
 
 def _processor_s() -> float:

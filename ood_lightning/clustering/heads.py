@@ -42,17 +42,38 @@ class TEMIHeads(nn.Module):
 
     def forward(self, features: Tensor, head: int | None = None) -> Tensor:
         """Logits, shape (H, B, C), of features of shape (B, D); of one head, shape (1, B, C), if `head` is given."""
-        pick = slice(None) if head is None else slice(head, head + 1)
-        batch = features.expand(len(self.weight1[pick]), -1, -1)  # (H, B, D), no copy
+        some = slice(None) if head is None else slice(head, head + 1)
+        last = last_weights(self.last_direction[some], self.last_gain[some])
+        return codes(features, *(parameter[some] for parameter in self.first_layers())) @ last.mT
 
-        hidden = F.gelu(torch.baddbmm(self.bias1[pick], batch, self.weight1[pick]))  # (H, B, hidden)
-        codes = F.normalize(torch.baddbmm(self.bias2[pick], hidden, self.weight2[pick]), dim=-1)  # (H, B, bottleneck)
-        last = self.last_gain[pick] * F.normalize(self.last_direction[pick], dim=-1)  # (H, C, bottleneck)
-        return codes @ last.transpose(1, 2)
+    def first_layers(self) -> list[nn.Parameter]:
+        """What :func:`codes` takes."""
+        return [self.weight1, self.bias1, self.weight2, self.bias2]
 
     def last_layer(self) -> list[nn.Parameter]:
         """Parameters that are not trained during the first epoch."""
         return [self.last_direction, self.last_gain]
+
+
+def codes(features: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+    """Unit vectors of h heads, shape (h, B, bottleneck), of features of shape (B, D)."""
+    batch = features.expand(len(weight1), -1, -1)  # (h, B, D), no copy
+    hidden = F.gelu(torch.baddbmm(bias1, batch, weight1))  # (h, B, hidden)
+    return F.normalize(torch.baddbmm(bias2, hidden, weight2), dim=-1)
+
+
+def last_weights(direction: Tensor, gain: Tensor) -> Tensor:
+    """Weight-normalised last layer of h heads, shape (h, C, bottleneck): unit directions times gains (h, C, 1)."""
+    return gain * F.normalize(direction, dim=-1)
+
+
+def last_weights_gradient(direction: Tensor, gain: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient by the gains, (h, C, 1); `gradient`, that by the weights, becomes the one by the directions in place."""
+    length = direction.norm(dim=-1, keepdim=True)
+    unit = direction / length
+    by_gain = torch.linalg.vecdot(gradient, unit)[..., None]
+    gradient.addcmul_(unit, by_gain, value=-1).mul_(gain / length)
+    return by_gain
 
 
 def _truncated_normal(draw: torch.Generator, *shape: int) -> Tensor:

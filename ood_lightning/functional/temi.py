@@ -186,29 +186,44 @@ def cosine(step: int, *, total: int, start: float, end: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-def tree_sum(parts: Sequence[Tensor]) -> Tensor:
-    """Sum of 1, 2, 4, 8, ... tensors as a binary tree: the sum of the left half plus the sum of the right half.
+class TreeSum:
+    """Sum of 1, 2, 4, 8, ... parts as a binary tree: the sum of the left half plus the sum of the right half.
 
     Each half is summed in the same way. So a process that holds one half (or a quarter that starts at a quarter) can
-    add it up alone, and the bits of the total do not depend on how many processes share the work.
-
-    Args:
-        parts: tensors of one shape, as many as a power of two.
-
-    Raises:
-        ValueError: for another number of parts.
+    add it up alone, and the bits of the total do not depend on how many processes share the work. Parts are added as
+    they come and in place: of n parts, log2(n) + 1 sums are alive.
 
     Example:
-        >>> tree_sum(torch.tensor([1e8, 1.0, 1.0, -1e8]).unbind())  # (1e8 + 1) + (1 - 1e8) in float32
-        tensor(0.)
+        >>> of_all = TreeSum()
+        >>> for part in [1e8, 1.0, 1.0, -1e8]:  # (1e8 + 1) + (1 - 1e8) in float32
+        ...     of_all.add([torch.tensor(part)])
+        >>> of_all.total()
+        [tensor(0.)]
     """
-    n = len(parts)
-    if n < 1 or n & (n - 1):
-        raise ValueError(f"{n} parts; expected a power of two, so that halves stay aligned")
 
-    while len(parts) > 1:
-        parts = [left + right for left, right in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+    def __init__(self) -> None:
+        self._sums: list[tuple[int, list[Tensor]]] = []  # parts in each sum, ever smaller powers of two; the sum
+
+    def add(self, part: Sequence[Tensor]) -> None:
+        """Add the next part, some tensors of any shapes, the same in each; they may be overwritten."""
+        n, right = 1, list(part)
+        while self._sums and self._sums[-1][0] == n:
+            _, left = self._sums.pop()
+            right = [a.add_(b) for a, b in zip(left, right, strict=True)]
+            n *= 2
+        self._sums.append((n, right))
+
+    def total(self) -> list[Tensor]:
+        """Sum of all parts.
+
+        Raises:
+            ValueError: their number is no power of two.
+        """
+        if len(self._sums) != 1:
+            raise ValueError(
+                f"{sum(n for n, _ in self._sums)} parts; expected a power of two, so that halves stay aligned"
+            )
+        return self._sums[0][1]
 
 
 def _check_logits(first: Tensor, *others: Tensor) -> None:

@@ -1,36 +1,41 @@
 """TEMI: many clustering heads trained at once on stored features.
 
 Source: Adaloglou et al., BMVC 2023, https://arxiv.org/abs/2303.17896, and its code; ClusterMine uses it unchanged.
-Differs: gradients and cluster priors are summed over fixed slices of each batch in a fixed order, so that any number of
-processes trains the same heads to the last bit. Rate and momentum reach their ends one step earlier than in the code,
-and the rate has its peak once, not twice (functional/temi.py); the warm-up of the teacher's temperature, there from
-0.1 to 0.1, is left out; one head alone trains too. Defaults are its README's CIFAR-10 recipe with ClusterMine's 50
-heads, on standardised features.
+Differs: gradients and cluster priors are summed over fixed slices of each batch in a fixed order, so that as many
+processes as there are slices, or fewer, train the same heads to the last bit. Rate and momentum reach their ends one
+step earlier than in the code, and the rate has its peak once, not twice (functional/temi.py); the warm-up of the
+teacher's temperature, there from 0.1 to 0.1, is left out; one head alone trains too. Defaults are its README's CIFAR-10
+recipe with ClusterMine's 50 heads, on standardised features.
 
-One step, with B = 1,024 pairs, S = 8 slices and R = 2 processes. Each process has S / R = 4 slices, of 128 pairs each:
+One step, with B = 1,024 pairs, S = 2 slices and R = 2 processes. Each process has S / R = 1 slice, of 512 pairs:
 
     batch        image (512, D), neighbour (512, D)       this process's half of the pairs
-    pairs        4 tensors (256, D)                       a slice's images, then their neighbours; standardised
-    teacher      4 tensors (H, 256, C)                    logits, without gradient
-    prior        (H, C)                                   moved towards the mean of all 8 slices
-    losses       4 tensors (H,)                           of each slice, under this one prior
-    gradients    4 vectors                                of each slice's mean loss, all parameters in a row
+    slices       1 tensor (1024, D)                       a slice's images, then their neighbours; standardised
+    lesson       log q (H, 1024, C), weights (512,)       of each slice: what the teacher says, without gradient
+    prior        (H, C)                                   moved towards the mean of both slices
+    losses       (H,)                                     under this one prior, summed over slices
+    gradients    of every parameter                       head by head (clustering/step.py), summed over slices
 
-Means over all slices: every process sums its 4 in pairs, then the 2 sums are added, ((1+2)+(3+4)) + ((5+6)+(7+8)). One
-process alone adds its 8 slices in the same order. Addition of floats depends on the order, so this keeps the bits.
+Every process sums its slices in pairs, then the sums of the processes are added in pairs: with 8 slices
+((1+2)+(3+4)) + ((5+6)+(7+8)). One process alone adds in the same order. Addition of floats depends on the order, so
+this keeps the bits. Where processes are more than slices, or do not divide them, each has one slice and an all-reduce
+adds them in an order of its own: the heads are equal but for rounding.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from ood_lightning.clustering.heads import TEMIHeads
+from ood_lightning.clustering.step import by_parameters, lesson, losses_and_gradients
 from ood_lightning.datamodules.contracts import PairData, data_of
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.temi import cosine, head_losses, tree_sum, updated_prior, warmup_cosine
+from ood_lightning.functional.temi import TreeSum, cosine, updated_prior, warmup_cosine
+from ood_lightning.plurals import many
 from ood_lightning.ranges import Count, CountOrZero, NotNegative, Positive, Range, Seed, Share, in_range
 
 ASSIGN_BLOCK = 4096  # fixed, so that an image's cluster does not depend on how many are assigned together
@@ -57,7 +62,8 @@ class TEMIModule(L.LightningModule):
         hidden: width of the heads' hidden layer.
         bottleneck: width of their unit-norm layer.
         seed: of the initial weights.
-        slices: parts of a batch that are summed in order, a power of two; the number of processes must divide it.
+        slices: parts of a batch that are summed in order, a power of two. As many processes, or fewer where they divide
+            it, train the same heads to the last bit; more processes add by an all-reduce.
     """
 
     prior: Tensor  # (H, C), running mean of the teacher's cluster probabilities
@@ -83,7 +89,7 @@ class TEMIModule(L.LightningModule):
         hidden: Annotated[int, Range(1, 65_536)] = 512,
         bottleneck: Annotated[int, Range(1, 65_536)] = 256,
         seed: Seed = 0,
-        slices: Count = 8,
+        slices: Count = 2,
     ) -> None:
         super().__init__()
         numbers = n_heads * bottleneck * (hidden + n_clusters)
@@ -109,13 +115,7 @@ class TEMIModule(L.LightningModule):
     def setup(self, stage: str) -> None:
         """Build the heads for the width of the features, and take the features' mean and deviation."""
         data = data_of(self.trainer, PairData, self)
-        slices, world_size = self.settings["slices"], self.trainer.world_size
-        if slices & (slices - 1) or slices % world_size or data.batch_size % slices:
-            raise SettingsError(
-                f"slices {slices} must be a power of two that the {world_size} processes divide, and must divide the "
-                f"batch_size {data.batch_size}"
-            )
-
+        self._share_slices(data.batch_size)
         self._batch_size, image = data.batch_size, data.features.image
         self._build(image.shape[1])
         if self.settings["standardise"]:
@@ -137,68 +137,66 @@ class TEMIModule(L.LightningModule):
         self.register_buffer("feature_mean", torch.zeros(dim))
         self.register_buffer("feature_std", torch.ones(dim))
 
+    def _share_slices(self, batch_size: int) -> None:
+        """How many slices a batch has, and how many of them this process.
+
+        Raises:
+            SettingsError: the batch does not divide into them.
+        """
+        slices, world_size = int(self.hp.slices), self.trainer.world_size
+        self._in_order = slices % world_size == 0
+        self._n_slices = slices if self._in_order else world_size
+        if slices & (slices - 1) or batch_size % self._n_slices:
+            raise SettingsError(
+                f"slices {slices} must be a power of two, and the batch_size {batch_size} must divide into "
+                f"{self._n_slices} equal slices ({many(world_size, 'process', 'processes')})"
+            )
+        if not self._in_order:
+            rank_zero_info(
+                f"{world_size} processes and model.slices {slices}: an all-reduce adds the gradients, and the heads "
+                f"equal those of one process but for rounding, not to the last bit as with {slices} processes"
+            )
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step on this rank's slices of a batch of pairs."""
-        pairs = self._slices(batch)
-        teacher = self._teach(pairs)
+        slices = self._slices(batch)
+        learnt = lesson(self.teacher, slices, self.hp.teacher_temperature)
+        (mass,) = self._over_ranks([learnt.mass])
+        self.prior = updated_prior(self.prior, mass / self._n_slices)
 
-        parameters = list(self.student.parameters())
-        gradients, losses = [], []
-        for pair, target in zip(pairs, teacher, strict=True):
-            loss = self._loss(self.student(pair), target)  # (H,)
-            parts = torch.autograd.grad(loss.mean(), parameters)
-            gradients.append(torch.cat([part.flatten() for part in parts]))
-            losses.append(loss.detach())
-
-        self._step(parameters, self._mean_over_slices(gradients))
-        self._epoch_losses.append(self._mean_over_slices(losses))
+        losses, gradients = losses_and_gradients(
+            self.student, slices, learnt, self.prior, self.hp.beta, self.hp.student_temperature
+        )
+        losses, *gradients = self._over_ranks([losses, *gradients])
+        torch._foreach_div_(gradients, self.hp.n_heads * self._n_slices)  # of the mean over heads and slices
+        self._step(by_parameters(self.student, gradients))
+        self._epoch_losses.append(losses / self._n_slices)
 
     def _slices(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """This rank's share of the slices, each (2 B / S, D): the images, then their neighbours; standardised."""
-        share = self.settings["slices"] // self.trainer.world_size
+        share = self._n_slices // self.trainer.world_size
         slices = zip(batch["image"].chunk(share), batch["neighbour"].chunk(share), strict=True)
         return [self._standardised(torch.cat(pair)) for pair in slices]
 
     def _standardised(self, features: Tensor) -> Tensor:
         return (features - self.feature_mean) / self.feature_std
 
-    @torch.no_grad()
-    def _teach(self, pairs: Sequence[Tensor]) -> list[Tensor]:
-        """Logits of the teacher, each (H, 2 B / S, C); the prior moves before the loss is taken."""
-        logits = [self.teacher(pair) for pair in pairs]
-        mass = [(part / self.hp.teacher_temperature).softmax(dim=-1).mean(dim=1) for part in logits]  # each (H, C)
-        self.prior = updated_prior(self.prior, self._mean_over_slices(mass))
-        return logits
+    def _over_ranks(self, sums: list[Tensor]) -> list[Tensor]:
+        """Sums over all ranks; in one order, whatever their number, where there are slices enough."""
+        world_size = self.trainer.world_size
+        if world_size == 1:
+            return sums
 
-    def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Loss of each head on one slice, (H,), from logits (H, 2 B / S, C) of images and neighbours."""
-        student_a, student_b = student.chunk(2, dim=1)
-        teacher_a, teacher_b = teacher.chunk(2, dim=1)
-        return head_losses(
-            student_a,
-            student_b,
-            teacher_a,
-            teacher_b,
-            self.prior,
-            beta=self.hp.beta,
-            student_temperature=self.hp.student_temperature,
-            teacher_temperature=self.hp.teacher_temperature,
-        )
+        strategy = self.trainer.strategy
+        if world_size == 2 or not self._in_order:  # a + b is b + a: two have but one order
+            return [cast("Tensor", strategy.reduce(one, reduce_op="sum")) for one in sums]
+        return [_in_tree_order(cast("Tensor", strategy.all_gather(one))) for one in sums]
 
-    def _mean_over_slices(self, parts: list[Tensor]) -> Tensor:
-        """Mean over the slices of all ranks, summed in one order whatever the number of ranks."""
-        total = tree_sum(parts)
-        if self.trainer.world_size > 1:
-            of_ranks: Any = self.all_gather(total)
-            total = tree_sum(of_ranks.unbind())
-        return total / int(self.hp.slices)
-
-    def _step(self, parameters: list[torch.nn.Parameter], gradient: Tensor) -> None:
+    def _step(self, gradients: Sequence[Tensor]) -> None:
         """Move the student by AdamW at this step's rate, and the teacher towards the student.
 
         Args:
-            parameters: of the student.
-            gradient: of all of them in a row.
+            gradients: by the student's parameters, in their order.
         """
         per_epoch, epochs = int(self.trainer.num_training_batches), int(self.trainer.max_epochs or 0)
         step, total = self.global_step, per_epoch * epochs
@@ -206,9 +204,8 @@ class TEMIModule(L.LightningModule):
         # The last layer rests during the first epoch, as in TEMI's code. None, not zero: AdamW then leaves out weight
         # decay too.
         resting = {id(parameter) for parameter in self.student.last_layer()} if self.current_epoch == 0 else set()
-        parts = gradient.split([parameter.numel() for parameter in parameters])
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad = None if id(parameter) in resting else part.view_as(parameter)
+        for parameter, gradient in zip(self.student.parameters(), gradients, strict=True):
+            parameter.grad = None if id(parameter) in resting else gradient
 
         scale, warmup = self._batch_size / REFERENCE_BATCH, self.hp.warmup_epochs * per_epoch
         rate = warmup_cosine(step, total=total, warmup=warmup, peak=self.hp.lr * scale, final=self.hp.min_lr * scale)
@@ -219,8 +216,7 @@ class TEMIModule(L.LightningModule):
 
         momentum = cosine(step, total=total, start=self.hp.teacher_momentum, end=self.hp.max_teacher_momentum)
         with torch.no_grad():
-            for mean, parameter in zip(self.teacher.parameters(), parameters, strict=True):
-                mean.lerp_(parameter, 1 - momentum)
+            torch._foreach_lerp_(list(self.teacher.parameters()), list(self.student.parameters()), 1 - momentum)
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses and log how the clusters fare."""
@@ -271,4 +267,12 @@ class TEMIModule(L.LightningModule):
             {"params": matrices, "weight_decay": self.hp.weight_decay},
             {"params": [heads.bias1, heads.bias2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.hp.lr)
+        return torch.optim.AdamW(groups, lr=self.hp.lr, fused=True)
+
+
+def _in_tree_order(of_ranks: Tensor) -> Tensor:
+    """Sum over the first dimension."""
+    of_all = TreeSum()
+    for one in of_ranks.unbind():
+        of_all.add([one])
+    return of_all.total()[0]
