@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ood_lightning.clustering.heads import TEMIHeads
-from ood_lightning.functional.temi import head_losses, updated_prior
+from ood_lightning.clustering.step import by_parameters, lesson, losses_and_gradients, workspace
+from ood_lightning.functional.temi import updated_prior
 
 PUBLISHED_NAMES = {
     "weight1": ("mlp.0.weight", lambda w: w.T),
@@ -80,14 +81,14 @@ def replayed_temi(arrays: dict[str, Tensor]) -> tuple[TEMIHeads, TEMIHeads, Tens
         for rows in steps:  # (pairs, 2): an image, and a column of its neighbours
             image, column = rows.unbind(dim=1)
             pair = torch.cat([features[image], features[arrays["neighbours"][image, column]]])
-            with torch.no_grad():
-                targets = teacher(pair)
-                prior = updated_prior(prior, (targets / 0.1).softmax(dim=-1).mean(dim=1))
+            space = workspace(student, [pair])
+            learnt = lesson(teacher, [pair], space, 0.1)
+            prior = updated_prior(prior, learnt.mass)
+            loss, gradients = losses_and_gradients(student, [pair], learnt, space, prior, beta=0.6, temperature=0.1)
+            epoch_losses.append(loss)
 
-            loss = head_losses(*student(pair).chunk(2, dim=1), *targets.chunk(2, dim=1), prior)
-            epoch_losses.append(loss.detach())
-            optimizer.zero_grad()
-            loss.mean().backward()
+            for parameter, gradient in zip(student.parameters(), by_parameters(student, gradients), strict=True):
+                parameter.grad = gradient / n_heads  # of the mean over heads
             if epoch == 0:
                 for parameter in student.last_layer():
                     parameter.grad = None

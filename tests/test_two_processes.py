@@ -12,6 +12,8 @@ import pytest
 import tiny_configs
 import torch
 import yaml
+from safetensors.torch import load_file
+from sklearn.metrics import adjusted_rand_score
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.shards.manifest import plan
@@ -49,6 +51,48 @@ def test_two_processes_train_the_same_heads_and_elect_the_same_labels(fit_yaml: 
     assert mine.keys() == theirs.keys()
     assert any(name.startswith("student.") for name in mine)
     assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
+
+
+def four_processes(fit_yaml: Path, folder: Path, slices: int, capfd: pytest.CaptureFixture[str]) -> str:
+    """Train in four forked processes; what they printed."""
+    where = ["--data.cache_dir=cache_of_two", f"--trainer.default_root_dir={folder}", f"--model.slices={slices}"]
+    four = ["--trainer.devices=4", "--trainer.accelerator=cpu", "--trainer.strategy=ddp_fork"]
+    assert main(["fit", "--config", str(fit_yaml), *where, *four]) == 0
+    printed = "".join(capfd.readouterr())
+    assert "MEMBER: 4/4" in printed
+    return printed
+
+
+def test_as_many_processes_as_slices_train_the_same_heads(
+    fit_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    one, four = tmp_path / "run/fit", tmp_path / "run/four"
+    assert main(["fit", "--config", str(fit_yaml), "--model.slices=4"]) == 0
+    assert "all-reduce" not in four_processes(fit_yaml, four, 4, capfd)
+
+    mine, theirs = weights(one), weights(four)
+    assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
+    assert (four / "labels.json").read_bytes() == (one / "labels.json").read_bytes()
+
+
+def test_more_processes_than_slices_find_the_same_clusters(
+    fit_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    one, four = tmp_path / "run/fit", tmp_path / "run/four"
+    assert main(["fit", "--config", str(fit_yaml), "--model.slices=2"]) == 0
+    printed = four_processes(fit_yaml, four, 2, capfd)
+    assert "4 processes and model.slices 2: an all-reduce adds the gradients" in " ".join(printed.split())
+
+    mine, theirs = weights(one), weights(four)
+    for name in mine:
+        torch.testing.assert_close(theirs[name], mine[name], atol=1e-3, rtol=1e-2, equal_nan=True, msg=name)
+    clusters = [load_file(folder / "votes.safetensors")["cluster"] for folder in (one, four)]
+    assert adjusted_rand_score(*clusters) >= 0.99
+    assert positives(four) == positives(one)
+
+
+def positives(folder: Path) -> list[str]:
+    return [positive["label"] for positive in json.loads((folder / "labels.json").read_text())["positives"]]
 
 
 def test_two_processes_score_ragged_shards_as_one_does(

@@ -21,6 +21,26 @@ from ood_lightning.functional.temi_gradient import losses_and_gradient, teaching
 MOST_LOGITS = 2**27  # of a block on an accelerator: 0.5 GB, of which some five live at once
 
 
+class Workspace(NamedTuple):
+    """Memory that every step uses anew: fresh pages from the system would cost a tenth of a step on a processor.
+
+    Attributes:
+        log_probabilities: of the teacher, for each slice, shape (H, 2b, C).
+        gradients: by weight1, bias1, weight2, bias2 and the last layer's weights, of the parameters' shapes.
+    """
+
+    log_probabilities: list[Tensor]
+    gradients: list[Tensor]
+
+
+def workspace(student: TEMIHeads, slices: Sequence[Tensor]) -> Workspace:
+    """For these heads and slices of a batch, each (2b, D)."""
+    n_heads, n_clusters = student.last_direction.shape[:2]
+    log_probabilities = [part.new_empty(n_heads, len(part), n_clusters) for part in slices]
+    parameters = [*student.first_layers(), student.last_direction]
+    return Workspace(log_probabilities, [torch.empty_like(parameter) for parameter in parameters])
+
+
 class Lesson(NamedTuple):
     """What the teacher says of the slices that this process has.
 
@@ -36,17 +56,17 @@ class Lesson(NamedTuple):
 
 
 @torch.no_grad()
-def lesson(teacher: TEMIHeads, slices: Sequence[Tensor], temperature: float) -> Lesson:
+def lesson(teacher: TEMIHeads, slices: Sequence[Tensor], space: Workspace, temperature: float) -> Lesson:
     """What the teacher says of a batch.
 
     Args:
         teacher: H heads.
         slices: of the batch, a power of two of them, each (2b, D): images, then their neighbours.
+        space: what the lesson's log probabilities are written to.
         temperature: divides the logits.
     """
     n_heads, n_clusters = teacher.last_direction.shape[:2]
     n_rows = len(slices[0])
-    log_probabilities = [part.new_empty(n_heads, n_rows, n_clusters) for part in slices]
     agreement = [part.new_zeros(n_rows // 2) for part in slices]
     mass = teacher.last_direction.new_empty(n_heads, n_clusters)
 
@@ -54,18 +74,25 @@ def lesson(teacher: TEMIHeads, slices: Sequence[Tensor], temperature: float) -> 
         first = [parameter[block] for parameter in teacher.first_layers()]
         last = last_weights(teacher.last_direction[block], teacher.last_gain[block]) / temperature
         of_slices = TreeSum()
-        for features, kept, agreed in zip(slices, log_probabilities, agreement, strict=True):
+        for features, kept, agreed in zip(slices, space.log_probabilities, agreement, strict=True):
             kept[block] = codes(features, *first) @ last.mT
             said = teaching(kept[block])
             agreed += said.agreement
             of_slices.add([said.mass])
         (mass[block],) = of_slices.total()
 
-    return Lesson(log_probabilities, [agreed / n_heads for agreed in agreement], mass)
+    return Lesson(space.log_probabilities, [agreed / n_heads for agreed in agreement], mass)
 
 
 def losses_and_gradients(
-    student: TEMIHeads, slices: Sequence[Tensor], learnt: Lesson, prior: Tensor, beta: float, temperature: float
+    student: TEMIHeads,
+    slices: Sequence[Tensor],
+    learnt: Lesson,
+    space: Workspace,
+    prior: Tensor,
+    *,
+    beta: float,
+    temperature: float,
 ) -> tuple[Tensor, list[Tensor]]:
     """Loss of every head, and the gradient of their sum, both summed over the slices.
 
@@ -73,17 +100,15 @@ def losses_and_gradients(
         student: H heads.
         slices: as the teacher saw them.
         learnt: what it said.
+        space: what the gradients are written to.
         prior: cluster prior that this batch has already moved, shape (H, C).
         beta: exponent of the pairwise agreement.
         temperature: divides the student's logits.
 
     Returns:
-        Losses, shape (H,), and gradients by weight1, bias1, weight2, bias2 and the last layer's weights, for
-        :func:`by_parameters`, whose shapes they have.
+        Losses, shape (H,), and the gradients of `space`, for :func:`by_parameters`.
     """
-    parameters = [*student.first_layers(), student.last_direction]
     losses = prior.new_empty(len(prior))
-    gradients = [torch.empty_like(parameter) for parameter in parameters]
     # The prior of a cluster that gets no image underflows to 0, whose log would make every loss infinite.
     log_prior = prior.clamp_min(torch.finfo(prior.dtype).tiny).log()
 
@@ -97,9 +122,9 @@ def losses_and_gradients(
             of_slices.add([loss, *torch.autograd.grad(logits, [*first, last], downhill)])
 
         losses[block], *of_block = of_slices.total()
-        for gradient, part in zip(gradients, of_block, strict=True):
+        for gradient, part in zip(space.gradients, of_block, strict=True):
             gradient[block] = part
-    return losses, gradients
+    return losses, space.gradients
 
 
 def by_parameters(student: TEMIHeads, gradients: list[Tensor]) -> list[Tensor]:

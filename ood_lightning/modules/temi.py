@@ -31,7 +31,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from ood_lightning.clustering.heads import TEMIHeads
-from ood_lightning.clustering.step import by_parameters, lesson, losses_and_gradients
+from ood_lightning.clustering.step import Workspace, by_parameters, lesson, losses_and_gradients, workspace
 from ood_lightning.datamodules.contracts import PairData, data_of
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.temi import TreeSum, cosine, updated_prior, warmup_cosine
@@ -106,6 +106,7 @@ class TEMIModule(L.LightningModule):
         self.register_buffer("prior", torch.full((n_heads, n_clusters), 1 / n_clusters))
         self.register_buffer("head_loss", torch.zeros(n_heads))
         self._epoch_losses: list[Tensor] = []  # (H,) of each step
+        self._space: Workspace | None = None  # there from the first step to the last
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -160,12 +161,19 @@ class TEMIModule(L.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step on this rank's slices of a batch of pairs."""
         slices = self._slices(batch)
-        learnt = lesson(self.teacher, slices, self.hp.teacher_temperature)
+        space = self._space = self._space or workspace(self.student, slices)
+        learnt = lesson(self.teacher, slices, space, self.hp.teacher_temperature)
         (mass,) = self._over_ranks([learnt.mass])
         self.prior = updated_prior(self.prior, mass / self._n_slices)
 
         losses, gradients = losses_and_gradients(
-            self.student, slices, learnt, self.prior, self.hp.beta, self.hp.student_temperature
+            self.student,
+            slices,
+            learnt,
+            space,
+            self.prior,
+            beta=self.hp.beta,
+            temperature=self.hp.student_temperature,
         )
         losses, *gradients = self._over_ranks([losses, *gradients])
         torch._foreach_div_(gradients, self.hp.n_heads * self._n_slices)  # of the mean over heads and slices
@@ -239,6 +247,11 @@ class TEMIModule(L.LightningModule):
         # equal on every rank: all of it was gathered; sync_dist would only average equal numbers
         self.log_dict(values, prog_bar=False, rank_zero_only=True)
         self.log("loss", self.head_loss[best], prog_bar=True, logger=False, rank_zero_only=True)
+
+    def on_train_end(self) -> None:
+        """Give back the memory of the steps."""
+        self._space = None
+        self.student.zero_grad()
 
     @property
     def best_head(self) -> int:
