@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ood_lightning.clustering.fused import fused
 from ood_lightning.clustering.heads import TEMIHeads, codes, last_weights, last_weights_gradient
 from ood_lightning.functional.temi import TreeSum
 from ood_lightning.functional.temi_gradient import losses_and_gradient, teaching
@@ -70,13 +71,14 @@ def lesson(teacher: TEMIHeads, slices: Sequence[Tensor], space: Workspace, tempe
     agreement = [part.new_zeros(n_rows // 2) for part in slices]
     mass = teacher.last_direction.new_empty(n_heads, n_clusters)
 
+    say = fused(teaching, mass.device.type)
     for block in _blocks(teacher, n_rows):
         first = [parameter[block] for parameter in teacher.first_layers()]
         last = last_weights(teacher.last_direction[block], teacher.last_gain[block]) / temperature
         of_slices = TreeSum()
         for features, kept, agreed in zip(slices, space.log_probabilities, agreement, strict=True):
             kept[block] = codes(features, *first) @ last.mT
-            said = teaching(kept[block])
+            said = say(kept[block])
             agreed += said.agreement
             of_slices.add([said.mass])
         (mass[block],) = of_slices.total()
@@ -112,14 +114,16 @@ def losses_and_gradients(
     # The prior of a cluster that gets no image underflows to 0, whose log would make every loss infinite.
     log_prior = prior.clamp_min(torch.finfo(prior.dtype).tiny).log()
 
+    compute = fused(losses_and_gradient, prior.device.type)
     for block in _blocks(student, len(slices[0])):
         first = [parameter[block].detach().requires_grad_() for parameter in student.first_layers()]
         last = last_weights(student.last_direction[block].detach(), student.last_gain[block].detach()).requires_grad_()
         of_slices = TreeSum()
         for features, said, weights in zip(slices, learnt.log_probabilities, learnt.weights, strict=True):
             logits = codes(features, *first) / temperature @ last.mT
-            loss, downhill = losses_and_gradient(logits.detach(), said[block], weights, log_prior[block], beta)
-            of_slices.add([loss, *torch.autograd.grad(logits, [*first, last], downhill)])
+            # under autocast the products are bfloat16, and the loss stays in float32
+            loss, downhill = compute(logits.detach().to(prior.dtype), said[block], weights, log_prior[block], beta)
+            of_slices.add([loss, *torch.autograd.grad(logits, [*first, last], downhill.to(logits.dtype))])
 
         losses[block], *of_block = of_slices.total()
         for gradient, part in zip(space.gradients, of_block, strict=True):

@@ -158,6 +158,12 @@ class TEMIModule(L.LightningModule):
                 f"equal those of one process but for rounding, not to the last bit as with {slices} processes"
             )
 
+    def on_train_start(self) -> None:
+        """Let the products of the steps use TF32 where the device has it; scores are computed without."""
+        self._before = torch.get_float32_matmul_precision()
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step on this rank's slices of a batch of pairs."""
         slices = self._slices(batch)
@@ -249,7 +255,8 @@ class TEMIModule(L.LightningModule):
         self.log("loss", self.head_loss[best], prog_bar=True, logger=False, rank_zero_only=True)
 
     def on_train_end(self) -> None:
-        """Give back the memory of the steps."""
+        """Give back the memory of the steps, and the precision of products."""
+        torch.set_float32_matmul_precision(self._before)
         self._space = None
         self.student.zero_grad()
 
