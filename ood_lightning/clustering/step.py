@@ -1,8 +1,8 @@
 """One step of TEMI's training: what the teacher says of a batch, and the student's loss and gradient.
 
 Heads are independent of each other, but for the weights of the pairs. So the student goes through them in blocks, and
-no more than a block's logits and gradients live at once; on a processor a block is one head, whose logits stay in the
-cache. The teacher's log probabilities of all heads are kept meanwhile: H x 2B x C numbers.
+no more than a block's logits and gradients live at once; on a processor they stay in the cache. The teacher's log
+probabilities of all heads are kept meanwhile: H x 2B x C numbers.
 
 A batch comes in slices. What they give is added in the order of a binary tree, so that the bits of a sum do not depend
 on which process holds which half.
@@ -19,7 +19,8 @@ from ood_lightning.clustering.heads import TEMIHeads, codes, last_weights, last_
 from ood_lightning.functional.temi import TreeSum
 from ood_lightning.functional.temi_gradient import losses_and_gradient, teaching
 
-MOST_LOGITS = 2**27  # of a block on an accelerator: 0.5 GB, of which some five live at once
+# of a block of heads: 4 MB stay in a processor's cache; of an accelerator's 0.5 GB, some five live at once
+MOST_LOGITS = {"cpu": 2**20, "accelerator": 2**27}
 
 
 class Workspace(NamedTuple):
@@ -142,8 +143,8 @@ def by_parameters(student: TEMIHeads, gradients: list[Tensor]) -> list[Tensor]:
 
 
 def _blocks(heads: TEMIHeads, n_rows: int) -> list[slice]:
-    """Heads that are computed together: one on a processor, as many as memory allows on an accelerator."""
+    """Heads that are computed together; the same for any number of processes and threads."""
     n_heads, n_clusters = heads.last_direction.shape[:2]
-    on_cpu = heads.last_direction.device.type == "cpu"
-    size = 1 if on_cpu else max(1, MOST_LOGITS // (n_rows * n_clusters))
+    most = MOST_LOGITS["cpu" if heads.last_direction.device.type == "cpu" else "accelerator"]
+    size = max(1, most // (n_rows * n_clusters))
     return [slice(start, start + size) for start in range(0, n_heads, size)]

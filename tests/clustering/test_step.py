@@ -79,11 +79,14 @@ def test_blocks_of_heads_change_rounding_only(heads_at_once: int, monkeypatch: p
         torch.testing.assert_close(found, expected, atol=1e-14, rtol=1e-12)
 
 
-def test_a_block_on_an_accelerator_holds_as_many_heads_as_fit():
-    heads = TEMIHeads(50, 8, 4000, hidden=4, bottleneck=2).to("meta")
-    assert [len(range(50)[block]) for block in step._blocks(heads, 1024)] == [32, 18]
+def test_a_block_holds_as_many_heads_as_fit():
+    heads = TEMIHeads(50, 8, 4000, hidden=4, bottleneck=2)
+    assert [block.stop - block.start for block in step._blocks(heads, 256)] == [1] * 50
     assert len(step._blocks(heads, 10**6)) == 50  # never less than one
-    assert len(step._blocks(TEMIHeads(50, 8, 40, hidden=4, bottleneck=2), 2)) == 50  # a processor's cache holds one
+    assert len(step._blocks(TEMIHeads(50, 8, 40, hidden=4, bottleneck=2), 256)) == 1
+
+    there = heads.to("meta")
+    assert [len(range(50)[block]) for block in step._blocks(there, 1024)] == [32, 18]
 
 
 def test_a_cluster_of_no_mass_leaves_losses_and_gradients_finite():
