@@ -70,13 +70,13 @@ def measure(row: Row) -> dict[str, Measured]:
     ways = row.ways()
     for work in ways.values():
         work()
-    peaks = {name: _peak_mib(work) for name, work in ways.items()}
-    calls = {name: max(1, round(SHORTEST_TURN_S / _seconds(work, 1)[1])) for name, work in ways.items()}
+    peaks = {name: peak_mib(work) for name, work in ways.items()}
+    calls = {name: max(1, round(SHORTEST_TURN_S / seconds(work, 1)[1])) for name, work in ways.items()}
 
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(row.repeats):
         for name, work in ways.items():
-            turns[name].append(_seconds(work, calls[name]))
+            turns[name].append(seconds(work, calls[name]))
 
     base = turns[next(iter(turns))]
     return {name: _medians(turn, base, peaks[name]) for name, turn in turns.items()}
@@ -89,8 +89,8 @@ def _medians(turns: list[tuple[float, float]], base: list[tuple[float, float]], 
     return Measured(cpu, wall, peak_mib, ratio, wall_ratio)
 
 
-def _seconds(work: Callable[[], object], calls: int) -> tuple[float, float]:
-    """Processor and wall seconds of one call, the mean of several in a row."""
+def seconds(work: Callable[[], object], calls: int) -> tuple[float, float]:
+    """Processor and wall seconds of one call, the mean of several calls in a row."""
     gc.collect()
     before, start = _processor_s(), perf_counter()
     for _ in range(calls):
@@ -98,7 +98,7 @@ def _seconds(work: Callable[[], object], calls: int) -> tuple[float, float]:
     return (_processor_s() - before) / calls, (perf_counter() - start) / calls
 
 
-def _peak_mib(work: Callable[[], object]) -> float:
+def peak_mib(work: Callable[[], object]) -> float:
     """By how much resident memory rises at its highest. Linux only.
 
     What earlier work freed goes back to the kernel first, and the kernel's high-water mark is set back, so that neither
