@@ -11,7 +11,15 @@ import pytest
 import torch
 from shard_files import MakeSet
 
-from ood_lightning.callbacks.checkpoint import LAST, RUN, WholeFiles, checkpoint_of, read_checkpoint, settings
+from ood_lightning.callbacks.checkpoint import (
+    LAST,
+    RUN,
+    RunCheckpoint,
+    WholeFiles,
+    checkpoint_of,
+    read_checkpoint,
+    settings,
+)
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.features import TrainFeatures
 from ood_lightning.errors import SettingsError, UnwritableError
@@ -41,7 +49,7 @@ def test_the_settings_of_temi_are_those_of_checkpoints_written_before(make_set: 
         "hidden": 512,
         "bottleneck": 256,
         "seed": 0,
-        "slices": 8,
+        "slices": 2,
         "max_epochs": 60,
         "id_shards": "shards/x",
         "id_set": read_manifest("shards/x").fingerprint,
@@ -131,3 +139,34 @@ def test_a_checkpoint_that_finds_no_room_names_its_place_and_leaves_nothing_else
         WholeFiles().save_checkpoint({"epoch": 2}, file)
     assert [path.name for path in file.parent.iterdir()] == [LAST]
     assert read_checkpoint(file) == {"epoch": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "saved"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6, 7]),
+        ({"every_n_epochs": 3}, [3, 6, 7]),
+        ({"every_n_minutes": 5}, [3, 6, 7]),  # epochs of two minutes
+        ({"every_n_epochs": 2, "every_n_minutes": 5}, [4, 7]),
+    ],
+)
+def test_checkpoints_come_at_epochs_ends_no_sooner_than_minutes_allow(
+    settings: dict[str, Any], saved: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock, written = [0.0], []
+    monkeypatch.setattr("ood_lightning.callbacks.checkpoint.monotonic", lambda: clock[0])
+    trainer: Any = SimpleNamespace(
+        max_epochs=7,
+        current_epoch=0,
+        default_root_dir=str(tmp_path),
+        is_global_zero=True,
+        strategy=SimpleNamespace(broadcast=lambda value: value),
+        save_checkpoint=lambda path, weights_only: written.append(trainer.current_epoch + 1),
+    )
+    callback = RunCheckpoint(**settings)
+    callback.setup(trainer, SimpleNamespace(), "fit")  # type: ignore[arg-type]
+    for epoch in range(7):
+        clock[0] += 120
+        trainer.current_epoch = epoch
+        callback.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+    assert written == saved
