@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as L
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
@@ -60,12 +61,15 @@ class Snapshots(L.Callback):
         self.losses.append(float(module.head_loss.mean()))
 
 
-def fit(image: Tensor, epochs: int, folder: Path, **settings: Any) -> tuple[TEMIModule, Snapshots]:
+def fit(
+    image: Tensor, epochs: int, folder: Path, precision: Any = "32-true", **settings: Any
+) -> tuple[TEMIModule, Snapshots]:
     heads: dict[str, Any] = {"n_clusters": 2, "n_heads": 4, "hidden": 32, "bottleneck": 16, "warmup_epochs": 2}
     module, seen = TEMIModule(**{**heads, "lr": 1e-2, "min_lr": 1e-3, "teacher_momentum": 0.9, **settings}), Snapshots()
 
     trainer = L.Trainer(
         max_epochs=epochs,
+        precision=precision,
         accelerator="cpu",
         devices=1,
         logger=False,
@@ -92,6 +96,13 @@ def test_two_blobs_become_two_clusters(trained: tuple[TEMIModule, Snapshots]):
     pairs = Counter(zip(assigned.tolist(), [i % 2 for i in range(N)], strict=True))
     assert sorted(pairs.values()) == [N // 2, N // 2]  # one cluster a blob, nothing astray
     assert len({cluster for cluster, _ in pairs}) == 2
+
+
+def test_bfloat16_products_find_the_same_clusters(trained: tuple[TEMIModule, Snapshots], tmp_path: Path):
+    module, _ = fit(blobs(), 30, tmp_path, precision="bf16-mixed")
+    assert adjusted_rand_score(module.assign(blobs()), trained[0].assign(blobs())) == 1
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+    assert (module.teacher.weight1 != trained[0].teacher.weight1).any()
 
 
 def test_the_loss_falls(trained: tuple[TEMIModule, Snapshots]):
