@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.roc import as_float64_scores, check_fraction, n_kept
+from ood_lightning.functional.ranked import as_float64_scores, check_fraction, n_kept
 
 
 class Resampled(NamedTuple):

@@ -12,12 +12,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.roc import (
-    as_float64_scores,
-    counts_by_threshold,
-    fpr_id_at_ood_tpr,
-    fpr_ood_at_id_tpr,
-)
+from ood_lightning.functional.ranked import RankedScores, check_fraction
+from ood_lightning.functional.roc import fpr_id_at_ood_tpr, fpr_ood_at_id_tpr
 
 
 def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
@@ -29,7 +25,8 @@ def fpr_ood_stable(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_ood_stable(torch.arange(20) / 20, torch.tensor([0.0, 0.02, 0.5, 0.9]))
         tensor(0.7500, dtype=torch.float64)
     """
-    caught, accepted = counts_by_threshold(*as_float64_scores(id_scores, ood_scores, tpr))
+    check_fraction(tpr)
+    caught, accepted = _counts_by_threshold(RankedScores.of(id_scores, ood_scores))
 
     first_full = int((caught == len(id_scores)).nonzero()[0])  # lower thresholds only let in more OOD
     # In floats on purpose: 0.9 and 1.0 are equally far from 0.95, and the published routine takes 0.9 by rounding.
@@ -48,9 +45,8 @@ def fpr_ood_interpolated(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.9
         >>> fpr_ood_interpolated(torch.zeros(5), torch.zeros(3))
         tensor(0.9500, dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
-
-    caught, accepted = counts_by_threshold(id_scores, ood_scores)
+    check_fraction(tpr)
+    caught, accepted = _counts_by_threshold(RankedScores.of(id_scores, ood_scores))
     recall = torch.cat([caught.new_zeros(1), caught]).double() / len(id_scores)
     fpr = torch.cat([accepted.new_zeros(1), accepted]).double() / len(ood_scores)
 
@@ -71,10 +67,11 @@ def fpr_ood_strict(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_ood_strict(torch.arange(20.0), torch.tensor([0.0, 0.5, 9.0]))
         tensor(1., dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
+    check_fraction(tpr)
+    ranked = RankedScores.of(id_scores, ood_scores)
     keep = min(int(Fraction(repr(float(tpr))) * len(id_scores)) + 1, len(id_scores))
-    threshold = id_scores.sort(descending=True).values[keep - 1]
-    return (ood_scores >= threshold).sum().double() / len(ood_scores)
+    threshold = ranked.ids[len(id_scores) - keep]
+    return (ranked.oods >= threshold).sum().double() / len(ood_scores)
 
 
 def fpr_ood_at_rank(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
@@ -86,10 +83,19 @@ def fpr_ood_at_rank(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) ->
         >>> fpr_ood_at_rank(torch.zeros(5), torch.zeros(3))
         tensor(0., dtype=torch.float64)
     """
-    id_scores, ood_scores = as_float64_scores(id_scores, ood_scores, tpr)
+    check_fraction(tpr)
+    ranked = RankedScores.of(id_scores, ood_scores)
     index = round((1 - Fraction(repr(float(tpr)))) * len(id_scores))
-    threshold = id_scores.sort().values[min(index, len(id_scores) - 1)]
-    return (ood_scores > threshold).sum().double() / len(ood_scores)
+    threshold = ranked.ids[min(index, len(id_scores) - 1)]
+    return (ranked.oods > threshold).sum().double() / len(ood_scores)
+
+
+def _counts_by_threshold(ranked: RankedScores) -> tuple[Tensor, Tensor]:
+    """How many of each lie at or above every distinct score, from the highest score down; int64."""
+    thresholds = torch.cat([ranked.ids, ranked.oods]).unique(sorted=True).flip(0)
+    caught = len(ranked.ids) - torch.searchsorted(ranked.ids, thresholds, side="left")
+    accepted = len(ranked.oods) - torch.searchsorted(ranked.oods, thresholds, side="left")
+    return caught, accepted
 
 
 # Name of each convention: the function, and the words of a table's caption.

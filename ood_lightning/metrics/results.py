@@ -111,11 +111,14 @@ def evaluate(
     """
     import torch
 
-    from ood_lightning.metrics.standard import STANDARD
+    from ood_lightning.functional.ranked import RankedScores
+    from ood_lightning.metrics.standard import STANDARD, ROCMetric
 
+    ranked = RankedScores.of(id_scores, ood_scores)  # sorted once for the standard metrics
     estimates = {}
     for name, metric in (STANDARD if metrics is None else metrics).items():
-        value = torch.as_tensor(metric(id_scores, ood_scores), dtype=torch.float64)
+        computed = metric.of_ranked(ranked) if isinstance(metric, ROCMetric) else metric(id_scores, ood_scores)
+        value = torch.as_tensor(computed, dtype=torch.float64)
         if value.numel() != 1 or not value.isfinite().all():
             raise SettingsError(
                 f"metric {name!r} gave {value.tolist()} for {detector!r} on {id_set!r} and {ood_set!r}: expected one "

@@ -2,41 +2,46 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from torch import Tensor
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional import roc
+from ood_lightning.functional.ranked import RankedScores
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.columns import ESTIMATE_PARTS, ROW_COLUMNS
 
 
 @dataclass(frozen=True)
 class ROCMetric(Metric):
-    """A function of :mod:`ood_lightning.functional.roc` with its title and direction."""
+    """A metric of :class:`~ood_lightning.functional.ranked.RankedScores` with its title and direction.
 
-    function: Callable[[Tensor, Tensor], Tensor]
+    Args:
+        of_ranked: the metric of scores that are sorted: all five read the same sorted ones.
+        title: see :class:`~ood_lightning.metrics.base.Metric`, as the direction.
+        higher_is_better: its direction.
+    """
+
+    of_ranked: Callable[[RankedScores], Tensor]
     title: str
     higher_is_better: bool
 
     def __call__(self, id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-        """The function's value."""
-        return self.function(id_scores, ood_scores)
+        """The metric, of scores in any order."""
+        return self.of_ranked(RankedScores.of(id_scores, ood_scores))
 
 
 STANDARD: dict[str, Metric] = {
-    "auroc": ROCMetric(roc.auroc, "chance that an ID picture outscores an OOD picture", True),
+    "auroc": ROCMetric(RankedScores.auroc, "chance that an ID picture outscores an OOD picture", True),
     "fpr_ood@id_tpr95": ROCMetric(
-        partial(roc.fpr_ood_at_id_tpr, tpr=0.95), "OOD pictures accepted while 95 % of the ID pictures are kept", False
+        RankedScores.fpr_ood_at_id_tpr, "OOD pictures accepted while 95 % of the ID pictures are kept", False
     ),
     "fpr_id@ood_tpr95": ROCMetric(
-        partial(roc.fpr_id_at_ood_tpr, tpr=0.95),
+        RankedScores.fpr_id_at_ood_tpr,
         "ID pictures rejected while 95 % of the OOD pictures are caught",
         False,
     ),
-    "aupr_in": ROCMetric(roc.aupr_in, "area under the precision-recall curve, ID positive", True),
-    "aupr_out": ROCMetric(roc.aupr_out, "area under the precision-recall curve, OOD positive", True),
+    "aupr_in": ROCMetric(RankedScores.aupr_in, "area under the precision-recall curve, ID positive", True),
+    "aupr_out": ROCMetric(RankedScores.aupr_out, "area under the precision-recall curve, OOD positive", True),
 }
 
 
