@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.columns import EMBED_AGAIN, StoredColumn
 from ood_lightning.data.artifacts.files import sweep
+from ood_lightning.data.artifacts.packed_texts import PackedTexts
 from ood_lightning.data.artifacts.store import is_stored, opened, write_store
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.data.artifacts.unit_vectors import not_unit
@@ -45,7 +46,7 @@ class Features:
     Args:
         image: unit-norm, shape (n, D), in the stored dtype (fp16 unless chosen otherwise).
         label: (n,) int64, -1 where unknown.
-        keys: n keys, unique within a shard.
+        keys: n keys, unique within a shard; those that were read are packed, 33 bytes where a list takes 82.
         bad: samples that could not be decoded, as `shard key: reason`.
         columns: what is stored beside `image`, by name.
     """
@@ -53,7 +54,7 @@ class Features:
     name: str
     image: Tensor
     label: Tensor
-    keys: list[str]
+    keys: Sequence[str]
     bad: list[str]
     columns: Mapping[str, StoredColumn] = field(default_factory=dict)
 
@@ -184,7 +185,7 @@ class FeatureFolder:
             name=self.manifest.name,
             image=torch.cat(images),
             label=torch.cat([part.label for part in parts]),
-            keys=[key for part in parts for key in part.keys],
+            keys=PackedTexts.joined([part.keys for part in parts]),
             bad=bad,
             columns={name: StoredColumn(name, files) for name in self.extra_features},
         )
@@ -257,7 +258,7 @@ class FeatureFolder:
                 f"{file}: the feature of {keys[wrong.row]!r} is {wrong.length} ({wrong.n} of {len(keys)} are bad), "
                 f"expected a unit vector: remove the file and embed again, with precision fp32"
             )
-        return Features(self.manifest.name, image, label, keys, bad)
+        return Features(self.manifest.name, image, label, PackedTexts(keys), bad)
 
     def _reasons(self, raw: Tensor, shard: Shard) -> list[str]:
         return [f"{shard.path} {reason}" for reason in _as_texts(raw, f"{self.file(shard)}, bad")]
