@@ -118,6 +118,31 @@ def test_two_processes_score_ragged_shards_as_one_does(
     tables = [pq.read_table(folder / "scores.parquet") for folder in (one, two)]
     assert tables[0].num_rows == 12 + 7 + 9 + 8
     assert tables[0].equals(tables[1])
+    assert (one / "scores.parquet").read_bytes() == (two / "scores.parquet").read_bytes()
+    assert not list(two.glob(".scores*"))  # what the processes exchanged is gone
+
+
+LOST = """
+from ood_lightning.modules.detect import DetectModule
+
+class OnTwoMachines(DetectModule):
+    def on_test_epoch_end(self):
+        if not self.trainer.is_global_zero:
+            self.trainer._default_root_dir = "of_the_other_machine"
+        super().on_test_epoch_end()
+"""
+
+
+def test_a_process_whose_scores_the_first_one_cannot_see_is_named(eval_yaml: Path, tmp_path: Path):
+    (tmp_path / "lost.py").write_text(LOST)
+    settings = yaml.safe_load(eval_yaml.read_text())
+    settings["model"]["class_path"] = "lost.OnTwoMachines"
+    ran = run_two("test", "--config", str(tiny_configs.write(eval_yaml, settings)))
+    assert ran.returncode == 2, ran.stderr
+    assert "0-1.safetensors is missing or damaged" in ran.stderr
+    assert "all processes of a run need one trainer.default_root_dir" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not Path("run/eval/results.json").exists()
 
 
 def test_two_processes_choose_the_same_negatives(mined_yaml: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):

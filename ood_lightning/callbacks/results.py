@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ood_lightning import __version__
 from ood_lightning.callbacks.wandb import log_file, log_table
-from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.hashes import run_hash
@@ -40,6 +40,7 @@ class ResultsWriter(L.Callback):
     def on_test_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
         out, data = Path(trainer.default_root_dir), data_of(trainer, EvalData, self)
         run = self._hash(module, data)
+        sweep(out, {"scores.parquet"})
         write_scores(out / "scores.parquet", list(module.scorers), module.scores, run)
         for earlier in sets_of_earlier_runs(out, module.evidence.label_sets):
             earlier.unlink()
@@ -49,7 +50,9 @@ class ResultsWriter(L.Callback):
         results: list[Result] = [*module.results, *means(module.results)]
         comparisons: list[Comparison] = []
         if self.resamples:
-            scores = {scored.name: scored.scores for scored in module.scores}
+            # every resample is one of all detectors, so that here alone all scores are in memory: (n, K)
+            of_detectors = slice(len(module.scorers))
+            scores = {s.name: s.scores.rows(0, len(s.keys))[of_detectors].T for s in module.scores}
             results, comparisons = bootstrap(module.results, scores, list(module.scorers), self.resamples, self.seed)
 
         metadata = {"run": run, **self._metadata(module, data)}

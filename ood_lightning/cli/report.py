@@ -7,7 +7,7 @@ from typing import Any
 from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.hashes import run_hash
 from ood_lightning.places import expanded
-from ood_lightning.report.conventions import convention_tables, stored_scores
+from ood_lightning.report.conventions import Pair, convention_fprs, convention_tables
 from ood_lightning.report.one_run import check_one_run, check_own_folder, unfinished
 from ood_lightning.report.remarks import around, joined
 from ood_lightning.report.stored import read_about, read_results, write_results
@@ -61,12 +61,10 @@ def report(
 
     try:
         if convention:
-            scores = {
-                key: pair
-                for run, prefix, rows in zip(runs, prefixes, by_run, strict=True)
-                for key, pair in stored_scores(_folder(run), rows, prefix).items()
-            }
-            tables = convention_tables(results, scores, convention)
+            fprs: dict[Pair, float] = {}
+            for run, prefix, rows in zip(runs, prefixes, by_run, strict=True):
+                fprs |= convention_fprs(_folder(run), rows, prefix, convention)
+            tables = convention_tables(results, fprs, convention)
             print_tables(tables)
             print_remarks(metadata)
         else:

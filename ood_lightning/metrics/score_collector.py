@@ -1,61 +1,56 @@
-"""ScoreCollector: every score of one set with its image's id, exact over any number of ranks.
+"""ScoreCollector: the scores of one set that one process computed, each with its image's id.
 
 Differs: torchmetrics' own ROC metrics send scores outside [0, 1] through a sigmoid, batch by batch, and call NaN a
-perfect score; here scores are only gathered, and ``functional.roc`` sees them raw.
+perfect score; here scores are only kept, and ``functional.ranked`` sees them raw. Nor are they gathered: each process
+keeps its share, and :mod:`ood_lightning.metrics.joined_scores` reads what is wanted of it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from ood_lightning.errors import NotFiniteScoresError
 
-
-class Collected:
-    """What a ScoreCollector holds after gathering.
-
-    Not a tuple or dataclass: torchmetrics looks into those and squeezes the tensors of a set of one image to scalars.
-
-    Attributes:
-        ids: image ids, int64, shape ``(n,)``, ascending, each once.
-        scores: one row per id, one column per detector, float64, shape ``(n, K)``; higher = more in-distribution.
-        duplicates: rows that were dropped because their id had come before.
-    """
-
-    def __init__(self, ids: Tensor, scores: Tensor, duplicates: int) -> None:
-        self.ids = ids
-        self.scores = scores
-        self.duplicates = duplicates
+BLOCK = 65_536  # rows kept in one piece
 
 
-class ScoreCollector(Metric):
-    """Every score of one set with the image's id.
-
-    Call :meth:`compute` on every rank, and for all sets in one order, also on a rank that had no batch.
+class ScoreCollector:
+    """One process's share of the scores of one set, in float64 on the CPU: 8 bytes for each column and for the id.
 
     Args:
-        names: the detectors, one per column of scores.
+        names: the columns of scores, the detectors.
+
+    Attributes:
+        ids: of the images, int64, shape ``(n,)``; ascending once :meth:`in_order` was called.
 
     Raises:
         ValueError: if there are no names or one occurs twice.
     """
 
-    full_state_update = False
-    scores: list[Tensor]
-    ids: list[Tensor]
-
-    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:  # kwargs: those of torchmetrics.Metric
-        super().__init__(**kwargs)
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         if not self.names or len(set(self.names)) < len(self.names):
             raise ValueError(f"names are {self.names}: expected at least one detector, each named once")
-        self.add_state("scores", default=[], dist_reduce_fx="cat")
-        self.add_state("ids", default=[], dist_reduce_fx="cat")
-        self.reset()
+
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._ids: list[Tensor] = []
+        self._n = 0
+        # Blocks of columns, (K, BLOCK), that are filled in turn: a column is read without its neighbours, and nothing
+        # that is there already moves when more comes.
+        self._blocks: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def ids(self) -> Tensor:
+        """Ids in the order of the rows."""
+        return torch.cat([torch.empty(0, dtype=torch.long), *self._ids])
 
     def update(self, scores: Tensor, ids: Tensor) -> None:
         """Take one batch.
@@ -85,24 +80,38 @@ class ScoreCollector(Metric):
                 f"batch, the first with id {int(wrong[0])}"
             )
 
-        self.scores.append(scores.detach().double())  # a copy in float64: bfloat16 scores would tie
-        self.ids.append(ids.detach().long())
+        self._ids.append(ids.detach().long().cpu().clone())
+        self._append(scores.detach().T.double().cpu())  # in float64: bfloat16 scores would tie
 
-    def compute(self) -> Collected:
-        """Gather over ranks, order by id and drop repeated ids.
+    def _append(self, columns: Tensor) -> None:
+        """Take further rows, shape (K, B)."""
+        while columns.shape[1]:
+            at = self._n % BLOCK
+            if at == 0:
+                self._blocks.append(torch.empty(len(self.names), BLOCK, dtype=torch.float64))
+            fitting = columns[:, : BLOCK - at]
+            self._blocks[-1][:, at : at + fitting.shape[1]] = fitting
+            self._n += fitting.shape[1]
+            columns = columns[:, fitting.shape[1] :]
 
-        Returns:
-            The same on every rank. Of a repeated id (a sampler that pads to equal ranks) the first copy stays.
-        """
-        ids, order = dim_zero_cat(self.ids).sort(stable=True)
-        first = torch.ones_like(ids, dtype=torch.bool)  # of the equal ids, which now stand side by side
-        first[1:] = ids[1:] != ids[:-1]
+    def in_order(self) -> Self:
+        """The same rows by ascending id; itself, where they came so."""
+        ids, order = self.ids.sort(stable=True)
+        if torch.equal(order, torch.arange(self._n)):
+            return self
 
-        return Collected(ids[first], dim_zero_cat(self.scores)[order][first], int((~first).sum()))
+        ordered = type(self)(self.names)
+        for rows in order.split(BLOCK):
+            ordered._append(torch.stack([self.column(k)[rows] for k in range(len(self.names))]))
+        ordered._ids = [ids]
+        return ordered
 
-    def reset(self) -> None:
-        """Forget all scores."""
-        super().reset()
-        # torchmetrics 1.9 sends an empty list as 1-D float32 when it gathers: gloo then aborts on the int64 of others.
-        self.scores.append(torch.empty(0, len(self.names), dtype=torch.float64, device=self.device))
-        self.ids.append(torch.empty(0, dtype=torch.long, device=self.device))
+    def column(self, number: int, start: int = 0, stop: int | None = None) -> Tensor:
+        """Rows from `start` up to `stop` of one column, float64; all by default."""
+        stop = self._n if stop is None else stop
+        pieces = [torch.empty(0, dtype=torch.float64)]
+        for first in range(start - start % BLOCK, stop, BLOCK):
+            block = self._blocks[first // BLOCK]
+            pieces.append(block[number, max(start - first, 0) : min(stop - first, BLOCK)])
+
+        return torch.cat(pieces)

@@ -1,24 +1,24 @@
 """Scores every set with every detector in one pass, and measures how well ID and OOD come apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
-from torch import Tensor, nn
+from torch import Tensor
 
 from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
-from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.data.artifacts.scores import ABOUT, SetScores
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import SettingsError, ShardCountError
+from ood_lightning.errors import SettingsError
+from ood_lightning.evaluation.join import join_scores, remove_shares
 from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
@@ -30,6 +30,7 @@ from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
 from ood_lightning.label_sets.sources import as_source
 from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.metrics.base import Metric
+from ood_lightning.metrics.joined_scores import JoinedScores
 from ood_lightning.metrics.results import Result, evaluate, means
 from ood_lightning.metrics.score_collector import ScoreCollector
 from ood_lightning.metrics.shown_names import check_shown_names
@@ -41,6 +42,10 @@ NEAREST = ("top_positive", "top_negative")
 
 class DetectModule(L.LightningModule):
     """Label sets, detectors, and one collector of scores for each set.
+
+    Attributes:
+        results: rows of single sets; there after the test's last batch, on every rank.
+        scores: of each set; on rank 0 alone, and of several ranks only until the test ends.
 
     Args:
         encoder: the data module's, by a link.
@@ -125,9 +130,7 @@ class DetectModule(L.LightningModule):
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
 
-        self.collectors: Any = nn.ModuleList(  # whose items are Modules to type checkers, no ScoreCollectors
-            ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets
-        )
+        self.collectors = [ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets]
 
     def _prepare(self, device: torch.device) -> None:
         """Label sets, evidence, and the label set that explains the images."""
@@ -179,35 +182,24 @@ class DetectModule(L.LightningModule):
             for name, scorer in self.scorers.items()
         ]
 
-        # the nearest words travel beside the scores as numbers, exact in float64, so that one gathering does
+        # the nearest words are kept beside the scores as numbers, exact in float64, so that they go one way
         labels = self.evidence.labels(self.explained)
         scores += [_nearest(features["image"], texts) for texts in (labels.positives, labels.negatives)]
         self.collectors[dataloader_idx].update(torch.stack(scores, dim=1), batch["id"])  # (B, detectors + 2)
 
     def on_test_epoch_end(self) -> None:
-        """Gather, check that every image was scored once, and measure."""
-        sets = self.data.sets
-        self.scores: list[SetScores] = [self._gathered(index, one) for index, one in enumerate(sets)]
-        scored = list(zip(sets, self.scores, strict=True))
-        id_sets = [scores for one, scores in scored if one.role != "ood"]
-        ood_sets = [(one.group, scores) for one, scores in scored if one.role == "ood"]
+        """Rank 0 joins the scores, checks that every image was scored once, measures, and tells the others."""
+        joined = join_scores(self.trainer, self.collectors, self.data.sets)
+        results: list[Result] = []
 
-        self.results: list[Result] = [
-            evaluate(
-                name,
-                id_scores.name,
-                ood_scores.name,
-                id_scores.scores[:, column],
-                ood_scores.scores[:, column],
-                **self._provenance(name)._asdict(),
-                group=group,
-                metrics=self.metrics,
-            )
-            for column, name in enumerate(self.scorers)
-            for id_scores in id_sets
-            for group, ood_scores in ood_sets
-        ]
-        self.results += self._streamed()
+        if self.trainer.is_global_zero:
+            texts = self.evidence.label_sets[self.explained].texts
+            self.scores = [
+                SetScores(one.features.name, one.role, one.features.keys, one.features.label, scores, texts)
+                for one, scores in zip(self.data.sets, joined, strict=True)
+            ]
+            results = [*self._measured(joined), *self._streamed()]
+        self.results: list[Result] = self.trainer.strategy.broadcast(results)
 
         logged = {
             f"test/{mean.id_set}/{mean.detector}/{metric}": estimate.value
@@ -216,27 +208,55 @@ class DetectModule(L.LightningModule):
             for metric, estimate in mean.metrics.items()
             if metric in ("auroc", "fpr_ood@id_tpr95") or metric not in STANDARD
         }
-        # equal on every rank: the scores were gathered; sync_dist would only average equal numbers
+        # equal on every rank: rank 0 told all of them; sync_dist would only average equal numbers
         self.log_dict(logged, rank_zero_only=True)
 
-    def _streamed(self) -> list[Result]:
-        """Rank 0 streams, one defined order after another, and tells the others: all hold the same numbers."""
-        running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
-        results: list[Result] = []
+    def on_test_end(self) -> None:
+        """Remove what ranks exchanged, once callbacks have written what they want of it."""
+        remove_shares(self.trainer)
 
-        if running and self.trainer.is_global_zero:
-            results = _called(
-                "test streams",
-                evaluate_streams,
-                running,
-                self.evidence,
-                self.data.sets,
-                self.protocol,
-                self.trainer.strategy.root_device,
-                {name: self._provenance(name) for name in running},
-                self.metrics,
-            )
-        return self.trainer.strategy.broadcast(results)
+    def _measured(self, joined: Sequence[JoinedScores]) -> list[Result]:
+        """A row for each detector, ID set and OOD set; of the scores, one detector's are in memory at a time."""
+        sets = list(enumerate(self.data.sets))
+        pairs = [(i, k) for i, id_set in sets if id_set.role != "ood" for k, ood_set in sets if ood_set.role == "ood"]
+
+        results = []
+        for number, name in enumerate(self.scorers):
+            columns = [scores.column(number) for scores in joined]
+            results += [
+                evaluate(
+                    name,
+                    self.data.sets[i].features.name,
+                    self.data.sets[k].features.name,
+                    columns[i],
+                    columns[k],
+                    **self._provenance(name)._asdict(),
+                    group=self.data.sets[k].group,
+                    metrics=self.metrics,
+                )
+                for i, k in pairs
+            ]
+
+        return results
+
+    def _streamed(self) -> list[Result]:
+        """Rows of the detectors that learn from the stream, one defined order after another."""
+        running = {name: stream for name, stream in self.streams.items() if name not in self.not_run}
+        if not running:
+            return []
+
+        results: list[Result] = _called(
+            "test streams",
+            evaluate_streams,
+            running,
+            self.evidence,
+            self.data.sets,
+            self.protocol,
+            self.trainer.strategy.root_device,
+            {name: self._provenance(name) for name in running},
+            self.metrics,
+        )
+        return results
 
     def _provenance(self, name: str) -> Provenance:
         """Supervision of a detector, its own and that of its label set, and the hash of that set."""
@@ -245,27 +265,6 @@ class DetectModule(L.LightningModule):
             return Provenance(tuple(sorted(detector.supervision)), "")
         label_set = self.evidence.label_sets[detector.labels].label_set
         return Provenance(tuple(sorted(detector.supervision.union(label_set.supervision))), label_set.sha256)
-
-    def _gathered(self, index: int, eval_set: EvalSet) -> SetScores:
-        """All scores of one set, and the nearest words of each image."""
-        features = eval_set.features
-        collected = self.collectors[index].compute()
-        if len(collected.ids) != len(features) or collected.duplicates:
-            raise ShardCountError(
-                f"set {eval_set.manifest.name!r} ({collected.duplicates} scored twice)",
-                len(collected.ids),
-                len(features),
-            )
-
-        of_detectors, rows = collected.scores.cpu().split([len(self.scorers), len(NEAREST)], dim=1)
-        texts = self.evidence.label_sets[self.explained].texts
-        positives, negatives = (
-            [words[row] if row >= 0 else "" for row in nearest]
-            for words, nearest in zip(texts, rows.long().T.tolist(), strict=True)
-        )
-        return SetScores(
-            features.name, eval_set.role, features.keys, features.label, of_detectors, positives, negatives
-        )
 
 
 def _called(what: str, call: Callable[..., Any], *arguments: object) -> Any:

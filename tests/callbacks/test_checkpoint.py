@@ -1,14 +1,13 @@
 """What a checkpoint says that its fit depends on."""
 
-import errno
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from full_disk import full_disk
 from shard_files import MakeSet
 
 from ood_lightning.callbacks.checkpoint import (
@@ -123,19 +122,11 @@ def test_no_damaged_checkpoint_is_read(tmp_path: Path):
             read_checkpoint(file)
 
 
-def test_a_checkpoint_that_finds_no_room_names_its_place_and_leaves_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_checkpoint_that_finds_no_room_names_its_place_and_leaves_nothing_else(tmp_path: Path):
     file = tmp_path / "run" / LAST
     WholeFiles().save_checkpoint({"epoch": 1}, file)
-    original: Callable[..., int] = Path.write_bytes
-
-    def full_disk(self: Path, data: bytes) -> int:
-        original(self, data[:9])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(UnwritableError, match=r"run/last\.ckpt cannot be written: No space left on device\. Make room"):
+    words = r"run/last\.ckpt cannot be written: No space left on device\. Make room"
+    with full_disk(), pytest.raises(UnwritableError, match=words):
         WholeFiles().save_checkpoint({"epoch": 2}, file)
     assert [path.name for path in file.parent.iterdir()] == [LAST]
     assert read_checkpoint(file) == {"epoch": 1}

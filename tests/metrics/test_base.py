@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from score_tables import stored_table
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.scores import read_scores
 from ood_lightning.functional.roc import fpr_ood_at_id_tpr
 from ood_lightning.report.stored import read_results
 
@@ -54,7 +54,7 @@ def test_a_metric_in_a_file_of_ones_own_reaches_every_file_and_table(
 ):
     assert main(["test", "--config", str(further_yaml)]) == 0
     said = capsys.readouterr().out
-    detectors, scores = read_scores(Path("run/eval/scores.parquet"))
+    detectors, scores = stored_table(Path("run/eval/scores.parquet"))
     expected = {
         (detector, ood_set): float(fpr_ood_at_id_tpr(scores["id_test"][:, k], scores[ood_set][:, k], 0.6))
         for k, detector in enumerate(detectors)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from result_rows import RESULTS, result
+from score_tables import stored_table
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.scores import read_scores
 from ood_lightning.functional.conventions import CONVENTIONS
 from ood_lightning.metrics.intervals import bootstrap
 from ood_lightning.metrics.results import MEAN, single
@@ -35,7 +35,7 @@ def test_every_convention_is_computed_from_stored_scores_and_named(run: str, con
     assert f"ID set id_test: AUROC / FPR95 (%) by the convention '{convention}': {description}" in said
     assert "ID set shifted" in said
 
-    detectors, scores = read_scores(Path(run) / "scores.parquet")
+    detectors, scores = stored_table(Path(run) / "scores.parquet")
     fprs = [float(metric(scores["id_test"][:, 0], scores[name][:, 0], 0.95)) for name in ("blues", "greys")]
     lines = {line.split()[0]: line.split() for line in said.split("ID set shifted")[0].splitlines() if line.strip()}
 
@@ -59,7 +59,7 @@ def test_ours_is_what_test_printed(run: str, capsys: Said):
 
 def test_intervals_and_p_values_follow_from_stored_scores(run: str):
     results, comparisons = read_results(Path(run))
-    detectors, scores = read_scores(Path(run) / "scores.parquet")
+    detectors, scores = stored_table(Path(run) / "scores.parquet")
     assert bootstrap(single(results), scores, detectors) == (results, comparisons)
     assert {r.resamples for r in results} == {1000}
     assert any(r.ood_set == MEAN for r in results)
@@ -104,13 +104,13 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run: str, capsys: Said):
 def test_means_are_over_the_sets_of_their_group():
     metric = CONVENTIONS["rank"][0]
     draw = torch.Generator().manual_seed(4)
-    scores = {}
+    of_pairs = {}
     for row in RESULTS:
         pair = torch.randn(40, generator=draw) + 1, torch.randn(30, generator=draw)
-        scores[row.detector, row.id_set, row.ood_set] = pair
+        of_pairs[row.detector, row.id_set, row.ood_set] = float(metric(*pair, 0.95))
 
-    (table,) = convention_tables(RESULTS, scores, "rank")
-    fprs = [float(metric(*scores["MCM", "birds", name], 0.95)) for name in ("near1", "near2", "far1")]
+    (table,) = convention_tables(RESULTS, of_pairs, "rank")
+    fprs = [of_pairs["MCM", "birds", name] for name in ("near1", "near2", "far1")]
     expected = [*fprs, sum(fprs[:2]) / 2, fprs[2], sum(fprs) / 3]
     assert [line[1].split(" / ")[1] for line in table.lines[2:]] == [f"{100 * fpr:.2f}" for fpr in expected]
     assert len({*fprs, expected[3], expected[5]}) == 5
@@ -119,8 +119,7 @@ def test_means_are_over_the_sets_of_their_group():
 
 def test_streams_are_named_and_left_out():
     streamed = result("AdaNeg", "near1", 0.9, stream=True, orders=3)
-    pair = torch.tensor([1.0, 2.0]), torch.tensor([0.0])
-    scores = {(row.detector, row.id_set, row.ood_set): pair for row in RESULTS}
-    (table,) = convention_tables([streamed, *RESULTS], scores, "ours")
+    fprs = {(row.detector, row.id_set, row.ood_set): 0.5 for row in RESULTS}
+    (table,) = convention_tables([streamed, *RESULTS], fprs, "ours")
     assert table.note == "Without AdaNeg: the scores of test streams are not stored."
     assert "AdaNeg" not in str(table.lines)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from command_line import said
 from result_rows import BOUNDED, RESULTS
+from score_tables import set_scores
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.scores import SetScores, run_of_scores, write_scores
+from ood_lightning.data.artifacts.scores import run_of_scores, write_scores
 from ood_lightning.report.one_run import check_one_run, unfinished
 from ood_lightning.report.stored import read_results, write_results
 
@@ -25,7 +26,7 @@ def write_run(folder: Path, run: str) -> Path:
     (folder / "labels").mkdir(parents=True)
     stated: dict[str, Any] = {"run": run} if run else {}
     write_results(folder, BOUNDED, stated)
-    scores = SetScores("birds", "id", ["a"], torch.tensor([0]), torch.zeros(1, 1), ["x"], ["y"])
+    scores = set_scores("birds", "id", ["a"], torch.zeros(1, 1))
     write_scores(folder / "scores.parquet", ["MCM"], [scores], run)
     (folder / "labels" / "names.json").write_text(json.dumps(LABELS | stated))
     (folder / "DONE").write_text(f"{run}\n" if run else "")

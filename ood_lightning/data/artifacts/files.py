@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
-from ood_lightning.errors import SettingsError, UnwritableError
+from ood_lightning.errors import SettingsError, UnwritableError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -74,15 +75,30 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
         UnwritableError: the disk is full, or the folder may not be written to; an older file of that name stays as it
             was.
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """The same piece by piece: a file to write to, which gets its name once the block has ended without an error.
+
+    Raises:
+        UnwritableError: as of :func:`atomic_write`, also where writing within the block fails.
+    """
     make_folder(path.parent)
     # random, not the process id: two containers on two nodes often have the same one
     temporary = path.with_name(f".{path.name}.{token_hex(TOKEN)}")
 
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            yield file
         temporary.replace(path)
     except OSError as error:
-        # another process may have written the same file, finished, and swept this temporary one away: that is no error
+        # a person's error that happens to be one of files; or another process has written the same file, finished, and
+        # swept this temporary one away: that is no error
+        if isinstance(error, UserError):
+            raise
         if not (isinstance(error, FileNotFoundError) and path.is_file()):
             raise UnwritableError(path, error.strerror or str(error)) from None
     finally:

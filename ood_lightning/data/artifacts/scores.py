@@ -1,25 +1,41 @@
-"""Scores on disk: one Parquet file per run, one row per picture, one column per detector (higher = more ID)."""
+"""Scores on disk: one Parquet file per run, one row per picture, one column per detector (higher = more ID).
+
+Written and read in row groups, so that memory does not grow with the rows: a set begins a row group of its own. Files
+of earlier versions, with one large group, are read alike.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.files import atomic_file
 from ood_lightning.errors import SourceError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ABOUT = ("key", "dataset", "role", "label", "top_positive", "top_negative")
+REPEATED = ["dataset", "role", "label", "top_positive", "top_negative"]  # stored as numbers of distinct values
 RUN = "run"  # key of the hash in the file's metadata
 COLUMNS = "columns"  # key of the columns' names, once more: Parquet's checksums are of pages alone
+ROWS = 65_536  # of a row group; with 20 detectors it takes 20 MB
+BUFFER = 1 << 18  # bytes of a column read at once
+
+
+class ScoreRows(Protocol):
+    """Columns of scores of which some rows are read at a time."""
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Rows from `start` up to `stop`, float64, shape ``(K, stop - start)``."""
 
 
 @dataclass(frozen=True)
@@ -27,43 +43,65 @@ class SetScores:
     """Scores of one set, in its order.
 
     Args:
-        scores: (n, K) float64, a column per detector.
+        name: of the set.
+        role: what its images stand for.
+        keys: of its n images.
         label: (n,) int64, -1 where unknown.
-        top_positive: nearest positive of each picture.
-        top_negative: nearest negative; empty where the label set has none.
+        scores: a column per detector, then the rows of each image's nearest positive and negative in `texts`; a row is
+            -1 where there are none.
+        texts: positives and negatives of the label set that explains the images.
     """
 
     name: str
     role: str
-    keys: list[str]
+    keys: Sequence[str]
     label: Tensor
-    scores: Tensor
-    top_positive: list[str]
-    top_negative: list[str]
+    scores: ScoreRows
+    texts: tuple[Sequence[str], Sequence[str]]
 
 
-def write_scores(path: Path, detectors: list[str], sets: list[SetScores], run: str = "") -> None:
-    """Write all sets of a run into one Parquet file, with the run's hash."""
-    tables = [
-        pa.table(
-            {
-                "key": scored.keys,
-                "dataset": [scored.name] * len(scored.keys),
-                "role": [scored.role] * len(scored.keys),
-                "label": scored.label.tolist(),
-                "top_positive": scored.top_positive,
-                "top_negative": scored.top_negative,
-                **{name: scored.scores[:, i].numpy() for i, name in enumerate(detectors)},
-            }
-        )
-        for scored in sets
-    ]
+def write_scores(path: Path, detectors: Sequence[str], sets: Sequence[SetScores], run: str = "") -> None:
+    """Write all sets of a run into one Parquet file, with the run's hash; the same content gives the same bytes.
 
-    table = pa.concat_tables(tables)
-    stated = {RUN: run, COLUMNS: json.dumps(table.column_names)}
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(stated), sink, write_page_checksum=True)
-    atomic_write(path, sink.getvalue().to_pybytes())
+    Raises:
+        UnwritableError: the disk is full, or the folder may not be written to.
+    """
+    strings = dict.fromkeys(ABOUT, pa.string()) | {"label": pa.int64()}
+    columns = {**strings, **dict.fromkeys(detectors, pa.float64())}
+    schema = pa.schema(list(columns.items()), {RUN: run, COLUMNS: json.dumps(list(columns))})
+
+    # of scores and keys hardly two are equal: a dictionary would cost time and save nothing
+    with (
+        atomic_file(path) as file,
+        pq.ParquetWriter(file, schema, use_dictionary=REPEATED, write_page_checksum=True) as writer,
+    ):
+        for scored in sets:
+            for arrays in _row_groups(scored):
+                writer.write_table(pa.table(arrays, schema), ROWS)
+
+
+def _row_groups(scored: SetScores) -> Iterator[list[pa.Array]]:
+    """The columns of a set, some rows at a time."""
+    texts = [pa.array(of_side, pa.string()) for of_side in scored.texts]
+    n = len(scored.keys)
+
+    for start in range(0, n, ROWS):
+        stop = min(start + ROWS, n)
+        *scores, positives, negatives = scored.scores.rows(start, stop)
+        yield [
+            pa.array(scored.keys[start:stop], pa.string()),
+            pa.repeat(scored.name, stop - start),
+            pa.repeat(scored.role, stop - start),
+            pa.array(scored.label[start:stop].numpy()),
+            *(_taken(of_side, rows) for of_side, rows in zip(texts, (positives, negatives), strict=True)),
+            *(pa.array(column.numpy()) for column in scores),
+        ]
+
+
+def _taken(texts: pa.Array, rows: Tensor) -> pa.Array:
+    """The texts of some rows; "" for row -1."""
+    numbers = rows.int().numpy()
+    return texts.take(pa.array(numbers, mask=numbers < 0)).fill_null("")
 
 
 def run_of_scores(path: Path) -> str:
@@ -82,28 +120,74 @@ def _damaged(path: Path, error: Exception) -> SourceError:
     return SourceError(f"{path} is no whole file of scores ({first_line(error)}): run `test` again")
 
 
-def read_scores(path: Path) -> tuple[list[str], dict[str, Tensor]]:
-    """Detector names, and the (n, K) float64 scores of each set.
+class StoredScores:
+    """Scores of a run on disk, of which a column is read at a time.
+
+    Args:
+        path: the file; what is read of it is compared with its checksums.
+
+    Attributes:
+        detectors: names of the columns.
 
     Raises:
-        SourceError: there is no such file, or it is damaged: its pages are compared with their checksums.
+        SourceError: there is no such file, or it is damaged.
     """
-    if not path.is_file():
-        raise SourceError(f"there is no {path}: run `test` first")
 
-    import torch
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise SourceError(f"there is no {path}: run `test` first")
 
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        names = (table.schema.metadata or {}).get(COLUMNS.encode())
-        if names is not None and json.loads(names) != table.column_names:
-            raise ValueError("its columns are not those that were written")
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, error) from None
-    detectors = [name for name in table.column_names if name not in ABOUT]
-    return detectors, {
-        name: torch.tensor(
-            [*table.filter(pc.field("dataset") == name).select(detectors).to_pydict().values()], dtype=torch.float64
-        ).T
-        for name in table["dataset"].unique().to_pylist()
-    }
+        self._path = path
+        self._runs: list[tuple[str, int]] = []  # the sets in the order of their rows, with the number of these
+        with self._read() as file:
+            schema = file.schema_arrow
+            names = (schema.metadata or {}).get(COLUMNS.encode())
+            if names is not None and json.loads(names) != schema.names:
+                raise ValueError("its columns are not those that were written")
+
+            self.detectors = [name for name in schema.names if name not in ABOUT]
+            for of_sets in _pieces(file, "dataset"):
+                encoded = pc.run_end_encode(of_sets)
+                ends = encoded.run_ends.to_pylist()
+                lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+                self._runs += zip(encoded.values.to_pylist(), lengths, strict=True)
+
+    def column(self, detector: str) -> dict[str, Tensor]:
+        """One detector's scores of each set, by its name, float64, shape ``(n,)``; 8 bytes a row in all.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        import torch
+
+        values = torch.empty(sum(n for _, n in self._runs), dtype=torch.float64)
+        at = 0
+        with self._read() as file:
+            for piece in _pieces(file, detector):
+                values.numpy()[at : at + len(piece)] = piece.to_numpy(zero_copy_only=False)
+                at += len(piece)
+            if at < len(values):
+                raise ValueError(f"{at} rows of {detector}, {len(values)} of sets")
+
+        by_set: dict[str, list[Tensor]] = {}
+        for (name, _), of_set in zip(self._runs, values.split([n for _, n in self._runs]), strict=True):
+            by_set.setdefault(name, []).append(of_set)
+        return {name: parts[0] if len(parts) == 1 else torch.cat(parts) for name, parts in by_set.items()}
+
+    @contextmanager
+    def _read(self) -> Iterator[pq.ParquetFile]:
+        """The file, open; what is wrong with it is told as an error of a person's."""
+        try:
+            # without buffering ahead, which would hold whole row groups
+            with pq.ParquetFile(
+                self._path, page_checksum_verification=True, pre_buffer=False, buffer_size=BUFFER
+            ) as file:
+                yield file
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(self._path, error) from None
+
+
+def _pieces(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:
+    """A column, some rows at a time."""
+    for batch in file.iter_batches(ROWS, columns=[column], use_threads=False):
+        yield batch.column(column)  # by name: with `MCM`, Parquet hands over `MCM.5` too

@@ -2,33 +2,46 @@
 
 import errno
 import fcntl
-from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 from waiting import HANG_S
 
 from ood_lightning.data.artifacts import files
-from ood_lightning.data.artifacts.files import atomic_write, sole_writer
-from ood_lightning.errors import SettingsError, UnwritableError
+from ood_lightning.data.artifacts.files import atomic_file, atomic_write, sole_writer
+from ood_lightning.errors import SettingsError, SourceError, UnwritableError
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     target = tmp_path / "sub" / "x.bin"
     atomic_write(target, b"old")
-    original: Callable[..., int] = Path.write_bytes
-
-    def full_disk(self: Path, data: bytes) -> int:
-        original(self, data[:1])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
     words = r"x\.bin cannot be written: No space left on device\. Make room, or name another place.*goes on"
-    with pytest.raises(UnwritableError, match=words):
+    with full_disk(), pytest.raises(UnwritableError, match=words):
         atomic_write(target, b"new")
     assert target.read_bytes() == b"old"
     assert [p.name for p in target.parent.iterdir()] == ["x.bin"]
+
+
+def test_a_file_written_in_pieces_is_there_once_all_of_them_are(tmp_path: Path):
+    target = tmp_path / "sub" / "x.bin"
+    with atomic_file(target) as file:
+        file.write(b"a")
+        assert not target.exists()
+        file.write(b"b")
+    assert target.read_bytes() == b"ab"
+
+    def cut_short(error: Exception) -> None:
+        with atomic_file(target) as file:
+            file.write(b"c")
+            raise error
+
+    for error in (ValueError("half"), SourceError("half")):  # the latter is an OSError too, and not of this file
+        with pytest.raises(type(error), match="half"):
+            cut_short(error)
+    assert target.read_bytes() == b"ab"
+    assert [path.name for path in target.parent.iterdir()] == ["x.bin"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
