@@ -1,11 +1,11 @@
 """Kernels of an accelerator that join several passes over memory, where they can be made."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from ood_lightning.errors import first_line
 
@@ -35,9 +35,11 @@ def fused(function: Callable[Arguments, Result], device_type: str) -> Callable[A
             return function(*args, **kwargs)
         try:
             return compiled(*args, **kwargs)
-        except (torch._dynamo.exc.TorchDynamoException, ImportError) as cause:
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ImportError) as cause:  # what torch.compile raises is a RuntimeError
             failed = True
-            rank_zero_info(f"torch.compile failed, plain kernels are used: {first_line(cause)}")
+            warnings.warn(f"torch.compile failed, plain kernels are used: {first_line(cause)}", stacklevel=2)
             return function(*args, **kwargs)
 
     return call

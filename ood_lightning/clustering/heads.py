@@ -71,7 +71,7 @@ def last_weights_gradient(direction: Tensor, gain: Tensor, gradient: Tensor) -> 
     """Gradient by the gains, (h, C, 1); `gradient`, that by the weights, becomes the one by the directions in place."""
     length = direction.norm(dim=-1, keepdim=True)
     unit = direction / length
-    by_gain = torch.linalg.vecdot(gradient, unit)[..., None]
+    by_gain: Tensor = torch.linalg.vecdot(gradient, unit)[..., None]
     gradient.addcmul_(unit, by_gain, value=-1).mul_(gain / length)
     return by_gain
 

@@ -182,7 +182,8 @@ class TEMIModule(L.LightningModule):
             temperature=self.hp.student_temperature,
         )
         losses, *gradients = self._over_ranks([losses, *gradients])
-        torch._foreach_div_(gradients, self.hp.n_heads * self._n_slices)  # of the mean over heads and slices
+        for gradient in gradients:
+            gradient.div_(self.hp.n_heads * self._n_slices)  # of the mean over heads and slices
         self._step(by_parameters(self.student, gradients))
         self._epoch_losses.append(losses / self._n_slices)
 
@@ -204,7 +205,7 @@ class TEMIModule(L.LightningModule):
         strategy = self.trainer.strategy
         if world_size == 2 or not self._in_order:  # a + b is b + a: two have but one order
             return [cast("Tensor", strategy.reduce(one, reduce_op="sum")) for one in sums]
-        return [_in_tree_order(cast("Tensor", strategy.all_gather(one))) for one in sums]
+        return [_in_tree_order(strategy.all_gather(one)) for one in sums]
 
     def _step(self, gradients: Sequence[Tensor]) -> None:
         """Move the student by AdamW at this step's rate, and the teacher towards the student.
@@ -230,7 +231,8 @@ class TEMIModule(L.LightningModule):
 
         momentum = cosine(step, total=total, start=self.hp.teacher_momentum, end=self.hp.max_teacher_momentum)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.teacher.parameters()), list(self.student.parameters()), 1 - momentum)
+            for average, parameter in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+                average.lerp_(parameter, 1 - momentum)
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses and log how the clusters fare."""
