@@ -110,6 +110,7 @@ def _scored(
     """One row a picture, in order; one that cannot be decoded keeps its row and says why."""
     import torch
 
+    from ood_lightning.data.artifacts.unit_vectors import check_directions
     from ood_lightning.progress import bar
 
     rows: list[dict[str, Any]] = []
@@ -120,6 +121,7 @@ def _scored(
             if readable:
                 images = torch.stack([image for _, image in readable])  # (b, 3, H, W)
                 features = encoder.encode_columns(images, [name for name in columns if name != "image"])
+                check_directions(features, f"pictures up to {files[start + len(batch) - 1]}")
                 scores = scorer(*(features[name] for name in columns)).tolist()
                 named = _nearest_words(features["image"], ready, concepts)
                 for (row, _), score, words in zip(readable, scores, named, strict=True):

@@ -112,6 +112,8 @@ class Encoder(Ranged, ABC):
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:
         """Features by column, all float32 and from one forward; `image` is always among them.
 
+        Nothing here waits for the device, so vectors without a direction are not refused: they are NaN.
+
         Args:
             image: pictures (B, 3, H, W).
             extra_features: `tower`, the pooled output before the visual projection, not normalised, (B, D_pre);

@@ -23,7 +23,7 @@ from ood_lightning.encoders.huggingface_text import TextBatches
 from ood_lightning.encoders.preprocess import of_processor
 from ood_lightning.encoders.tokens import WORDS, check_words, report_cut
 from ood_lightning.errors import EncoderError, first_line
-from ood_lightning.functional.similarity import unit
+from ood_lightning.functional.similarity import directions, unit
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded
 from ood_lightning.ranges import Range
@@ -182,9 +182,18 @@ class HuggingFace(Encoder):
         return self._towers.logit_scale
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
+        return unit(self._projected(image))
+
+    def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
+        if extra_features:
+            return super().encode_columns(image, extra_features)  # which refuses them
+        return {"image": directions(self._projected(image))}
+
+    def _projected(self, image: Tensor) -> Tensor:
+        """Image features of any length, (B, D) float32."""
         model = self._towers.model
         with torch.inference_mode():
-            return unit(self._vectors(model.get_image_features(pixel_values=image.to(model.device, model.dtype))))
+            return self._vectors(model.get_image_features(pixel_values=image.to(model.device, model.dtype)))
 
     @property
     def folds_case(self) -> bool:  # noqa: D102

@@ -33,7 +33,7 @@ from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fas
 from ood_lightning.encoders.tokens import WORDS, check_words
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError, first_line
-from ood_lightning.functional.similarity import unit
+from ood_lightning.functional.similarity import directions, unit
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded, locate
 from ood_lightning.ranges import Range
@@ -233,15 +233,14 @@ class OpenClip(Encoder):
             return cast(Tensor, model.encode_image(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
-        if not extra_features:
-            return {"image": self.encode_image(image)}
-
         inside = [name for name in extra_features if name != "length"]  # of the tower
         with capture_intermediate(self._towers.model.visual, inside, self.name) as captured:
             projected = self._projected(image)
 
-        columns = {"image": unit(projected), "length": projected.norm(dim=1, keepdim=True)}
-        columns |= {name: unit(captured[name]) if name == "patches" else captured[name].float() for name in inside}
+        columns = {"image": directions(projected), "length": projected.norm(dim=1, keepdim=True)}
+        columns |= {
+            name: directions(captured[name]) if name == "patches" else captured[name].float() for name in inside
+        }
         return {name: columns[name] for name in ("image", *extra_features)}
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102

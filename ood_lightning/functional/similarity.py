@@ -67,6 +67,24 @@ def unit(x: Tensor) -> Tensor:
     return x / norms
 
 
+def directions(x: Tensor) -> Tensor:
+    """What :func:`unit` gives, but vectors without a direction come back as NaN, in all of their numbers.
+
+    Looking for them would wait for a GPU; here nothing does.
+
+    Args:
+        x: vectors, shape ``(..., D)``, any float dtype.
+
+    Example:
+        >>> directions(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [   nan,    nan]])
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    norms: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
+    return x / norms.where(norms.isfinite() & (norms != 0), torch.nan)
+
+
 def cosines(features: Tensor, texts: Tensor) -> Tensor:
     """All products with a few texts, such as the ID names; holds ``B * V * 4`` bytes.
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from shard_files import encoded
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.encoders.openclip import OpenClip
 
 MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args": {"sharpness": 1.0}}
 POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
@@ -69,6 +71,17 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert [row["score"] for row in table] == [str(good["score"]), "", str(deep["score"])]
     assert table[0]["concepts"] == "|".join(good["concepts"])
     assert "higher score = more in-distribution" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow
+def test_predict_gives_no_score_to_features_without_a_direction(
+    config: Any, sets: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
+    monkeypatch.setattr(OpenClip, "_projected", lambda encoder, image: torch.full((len(image), 4), torch.inf))
+    assert main(["predict", *settings, "--images", str(pictures), "--out", "rows.csv"]) == 2
+    assert "the features are no unit vectors (row 0 of 2 " in capsys.readouterr().err
+    assert not Path("rows.csv").exists()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.similarity import log_mass, log_masses, neighbours, top_k, unit
+from ood_lightning.functional.similarity import directions, log_mass, log_masses, neighbours, top_k, unit
 
 
 def random_unit(n: int, dim: int = 24, seed: int = 0) -> Tensor:
@@ -229,3 +229,16 @@ def test_wrong_arguments_are_refused_in_words():
         neighbours(images, 2, rows=range(2, 5))
     with pytest.raises(ValueError, match="no nearest one"):
         top_k(images, torch.full((5, 24), math.nan), 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_directions_have_the_bits_of_unit_vectors_and_nan_where_those_are_refused(dtype: torch.dtype):
+    rows = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert torch.equal(directions(rows), unit(rows))
+    assert directions(rows).dtype == unit(rows).dtype
+
+    rows[0, 1], rows[2, 0, 3], rows[4, 4, 6] = 0, torch.inf, torch.nan
+    is_bad = torch.zeros(6, 5, dtype=torch.bool)
+    is_bad[0, 1] = is_bad[2, 0] = is_bad[4, 4] = True
+    assert torch.equal(directions(rows).isnan(), is_bad[..., None].expand(6, 5, 7))
+    assert torch.equal(directions(rows)[~is_bad], unit(rows[~is_bad]))

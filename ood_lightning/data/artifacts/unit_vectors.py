@@ -1,10 +1,13 @@
-"""Stored features are unit vectors: which are not."""
+"""Features that are stored or scored are unit vectors: which are not."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ood_lightning.errors import FeatureError
 
 TOLERANCE = 0.01  # of a length; rounding to float16 makes 0.0005
 
@@ -34,3 +37,21 @@ def not_unit(features: Tensor) -> NotUnit | None:
     if not math.isfinite(length):
         return NotUnit(wrong[0], "not finite", len(wrong))
     return NotUnit(wrong[0], f"of length {length:.3g}" if length else "zero", len(wrong))
+
+
+def check_directions(columns: Mapping[str, Tensor], where: str) -> None:
+    """Refuse columns of an encoder in which a vector without a direction came out as NaN.
+
+    Args:
+        columns: by name, (n, ..., D); the first number of each vector is looked at.
+        where: they come from.
+
+    Raises:
+        FeatureError: naming the first image.
+    """
+    for rows in columns.values():
+        if wrong := rows[..., 0].isnan().nonzero()[:, 0].unique().tolist():
+            raise FeatureError(
+                f"{where}: the features are no unit vectors (row {wrong[0]} of {len(rows)} is zero, or holds NaN or "
+                f"infinity; {len(wrong)} are bad). Use precision fp32."
+            )

@@ -89,17 +89,21 @@ class _Rest:
     """Division by 255, mean and deviation of the channels, in the order of `ToTensor` and `Normalize`."""
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
-        self.mean, self.std = mean[:, None, None], std[:, None, None]  # (3, 1, 1)
+        levels = torch.full((1,), 255.0)  # by a plain number, GPUs multiply with its rounded inverse
+        self.constants = (levels, mean[:, None, None], std[:, None, None])  # the last two (3, 1, 1)
         self.buffer = torch.empty(0)  # fresh memory for each batch takes longer than the arithmetic
 
     def __call__(self, images: Tensor) -> Tensor:
         device = images.device
-        if (self.buffer.device, self.buffer.shape[1:]) != (device, images.shape[1:]) or len(self.buffer) < len(images):
-            self.buffer = torch.empty(images.shape, device=device)
+        if self.buffer.device != device:
+            self.constants = tuple(constant.to(device) for constant in self.constants)  # once: it waits for the device
+        if self.buffer.device != device or self.buffer.shape[1:] != images.shape[1:] or len(self.buffer) < len(images):
+            # the layout that GPUs convolve in
+            layout = torch.contiguous_format if device.type == "cpu" else torch.channels_last
+            self.buffer = torch.empty(images.shape, device=device, memory_format=layout)
         out = self.buffer[: len(images)]
 
-        mean, std = self.mean.to(device), self.std.to(device)
-        levels = torch.full((1,), 255.0, device=device)  # by a plain number, GPUs multiply with its rounded inverse
+        levels, mean, std = self.constants
         step = 1 if device.type == "cpu" else len(images)  # one image stays in a processor's cache, a batch does not
         for rows, out_rows in zip(images.split(step), out.split(step), strict=True):
             torch.div(rows, levels, out=out_rows).sub_(mean).div_(std)

@@ -20,7 +20,7 @@ Nothing is lost in silence. The bytes of a shard are compared with its SHA-256, 
 manifest; images that cannot be decoded are listed in `bad`, and more of them than `max_bad_samples` are an error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
@@ -146,7 +146,7 @@ class ShardParts:
             )
 
 
-def loader(parts: ShardParts, num_workers: int) -> Iterator[ShardPart]:
+def loader(parts: ShardParts, num_workers: int) -> Generator[ShardPart]:
     """Parts through worker processes, each of which reads whole shards. Errors are those of the reader itself.
 
     Args:

@@ -1,6 +1,6 @@
 """Stored features: atomic, resumable, never taken for those of another encoder or set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,13 @@ def train(sets: Path) -> Manifest:
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of the batches that an encoder has seen."""
     seen: list[int] = []
-    original = OpenClip.encode_image
+    original = OpenClip.encode_columns
 
-    def spy(self: OpenClip, image: Tensor) -> Tensor:
+    def spy(self: OpenClip, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:
         seen.append(len(image))
-        return original(self, image)
+        return original(self, image, extra_features)
 
-    monkeypatch.setattr(OpenClip, "encode_image", spy)
+    monkeypatch.setattr(OpenClip, "encode_columns", spy)
     return seen
 
 
@@ -108,16 +108,16 @@ def test_an_interrupted_run_keeps_finished_shards_and_leaves_no_half_file(
     encoder: OpenClip, train: Manifest, monkeypatch: pytest.MonkeyPatch
 ):
     calls = 0
-    original = OpenClip.encode_image
+    original = OpenClip.encode_columns
 
-    def interrupted(self: OpenClip, image: Tensor) -> Tensor:
+    def interrupted(self: OpenClip, image: Tensor, extra_features: Sequence[str]) -> dict[str, Tensor]:
         nonlocal calls
         calls += 1
         if calls == 6:  # the second shard, 20 pictures in four batches, is under way
             raise KeyboardInterrupt
-        return original(self, image)
+        return original(self, image, extra_features)
 
-    monkeypatch.setattr(OpenClip, "encode_image", interrupted)
+    monkeypatch.setattr(OpenClip, "encode_columns", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(encoder, train, batch_size=5)
     folder = FeatureFolder("cache", train, encoder.fingerprint)
@@ -175,7 +175,7 @@ def test_a_tower_that_overflows_is_an_error_that_names_the_set(
 ):
     encoder.load(CPU)
     monkeypatch.setattr(encoder._towers[0], "encode_image", lambda image: torch.full((len(image), 4), torch.nan))
-    with pytest.raises(FeatureError, match=r"train.*NaN or infinity.*fp32"):
+    with pytest.raises(FeatureError, match=r"'train'.*row 0 of 20 is zero, or holds NaN or infinity; 20 are bad.*fp32"):
         run(encoder, train)
 
 

@@ -31,13 +31,13 @@ def train(sets: Path) -> Manifest:
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Precision and size of every batch."""
     seen: list[tuple[str, int]] = []
-    original = OpenClip.encode_image
+    original = OpenClip._projected
 
     def spy(self: OpenClip, image: Tensor) -> Tensor:
         seen.append((self.precision, len(image)))
         return original(self, image)
 
-    monkeypatch.setattr(OpenClip, "encode_image", spy)
+    monkeypatch.setattr(OpenClip, "_projected", spy)
     return seen
 
 
@@ -130,10 +130,10 @@ def test_one_of_many_processes_measures_and_no_set_in_float32(
 
 def test_features_that_overflow_are_told_as_ever(tiny_model: Path, train: Manifest, monkeypatch: pytest.MonkeyPatch):
     def overflowing(self: OpenClip, image: Tensor) -> Tensor:
-        raise ValueError("inf in row 0")
+        return torch.full((len(image), 4), torch.inf)
 
-    monkeypatch.setattr(OpenClip, "encode_image", overflowing)
-    with pytest.raises(FeatureError, match=r"the features are no unit vectors \(inf in row 0\)\. Use precision fp32"):
+    monkeypatch.setattr(OpenClip, "_projected", overflowing)
+    with pytest.raises(FeatureError, match=r"the features are no unit vectors \(row 0 of 20 .* Use precision fp32"):
         run(of(tiny_model, precision="fp16"), train)
 
 
