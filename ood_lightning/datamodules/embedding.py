@@ -14,7 +14,7 @@ from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.reader import ShardPart, ShardParts, killed_workers, loader
 from ood_lightning.datamodules.in_flight import Copies, Finish, in_flight
-from ood_lightning.datamodules.precision import state_precision
+from ood_lightning.datamodules.precision import say_in_other_precision, state_precision
 from ood_lightning.datamodules.shard_writer import GatheredShard, ShardWriter
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import MORE_FILES, EncoderError, FeatureError, check_least
@@ -81,6 +81,7 @@ def embed(
     missing = set(folder.missing())
     todo = [shard for shard in plan(manifest.shards, world_size)[rank] if shard in missing]
     if todo:
+        say_in_other_precision(encoder, manifest, cache_dir, extra_features)
         make_folder(folder.path)  # before minutes are spent on a shard that nobody can store
         encoder.load(device)
         largest = plan(manifest.shards, 1)[0][0]

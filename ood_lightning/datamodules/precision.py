@@ -1,11 +1,16 @@
 """The price of 16-bit towers, measured on some pictures of a set before they are embedded."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.precision import FILE, FromFP32
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.pixels import split
@@ -13,6 +18,8 @@ from ood_lightning.data.shards.reader import ShardParts, loader
 from ood_lightning.encoders.base import Encoder
 
 PICTURES = 64
+
+log = logging.getLogger(__name__)
 
 
 def state_precision(
@@ -58,7 +65,29 @@ def state_precision(
     except torch.OutOfMemoryError:  # no reason to end a run
         exact.load(torch.device("cpu"))
         reference = _features(exact, batches)
-    FromFP32.of(computed, reference, stored_as, encoder.precision, device.type).write(folder)
+    FromFP32.of(computed, reference, stored_as, encoder.tower_precision, device.type).write(folder)
+
+
+def say_in_other_precision(
+    encoder: Encoder, manifest: Manifest, cache_dir: str | Path, extra_features: Sequence[str]
+) -> None:
+    """Log where a set's features lie whole in the precision that `auto` stands for on other machines.
+
+    Such as on a machine without a GPU, after one with a GPU embedded the set: nobody shall embed it twice unaware.
+    """
+    if encoder.precision != "auto":
+        return
+
+    here = encoder.tower_precision
+    elsewhere = "fp32" if here == "bf16" else "bf16"
+    other = replace(cast(Any, encoder), precision=elsewhere)
+    folder = FeatureFolder(cache_dir, manifest, other.fingerprint, extra_features)
+    if folder.path.is_dir() and not folder.missing():
+        log.warning(
+            "%s is embedded in %s, as precision: auto means here; its features in %s lie in %s, and precision: %s "
+            "takes them",
+            *(manifest.name, here, elsewhere, folder.path, elsewhere),
+        )
 
 
 def _first_images(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Column = Literal["tower", "patches", "length"]
+TowerPrecision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 BLANK = "$"  # of texts that hold a vector
 
 
@@ -24,12 +26,12 @@ class Encoder(Ranged, ABC):
     """A frozen image-text pair of towers. Building one is cheap; :meth:`load` brings the weights.
 
     Attributes:
-        precision: of the towers.
+        precision: of the towers, as it was set; `auto` is bf16 on a GPU and fp32 elsewhere.
         feature_dtype: in which image features are stored.
         extra_features: columns that a run stores beside the image features, for detectors that read them.
     """
 
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     feature_dtype: Literal["float16", "float32"] = "float16"
     extra_features: tuple[Column, ...] = ()
 
@@ -96,10 +98,25 @@ class Encoder(Ranged, ABC):
             f"reads the end-of-text token, such as CLIP's own"
         )
 
+    @property
+    def tower_precision(self) -> TowerPrecision:
+        """What the towers compute in: `auto` is bf16 where this process has a GPU that computes in it, else fp32.
+
+        Features of the two have other fingerprints, and how far they are from each other is measured for every set.
+        """
+        if self.precision != "auto":
+            return self.precision
+
+        import torch
+
+        # GPUs before Ampere only emulate it
+        is_fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if is_fast else "fp32"
+
     def in_fp32(self) -> Encoder:
         """The same encoder with its towers in float32: itself if they are, else another one, not loaded yet."""
         # encoders with a choice of precision are dataclasses
-        return self if self.precision == "fp32" else replace(cast(Any, self), precision="fp32")
+        return self if self.tower_precision == "fp32" else replace(cast(Any, self), precision="fp32")
 
     @abstractmethod
     def load(self, device: torch.device) -> None:

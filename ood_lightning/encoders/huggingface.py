@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.base import Encoder, Precision
 from ood_lightning.encoders.hub import commit_of
 from ood_lightning.encoders.huggingface_text import TextBatches
 from ood_lightning.encoders.preprocess import of_processor
@@ -46,7 +46,8 @@ class HuggingFace(Encoder):
         model: id on the hub (`openai/clip-vit-base-patch16`), or a local folder.
         revision: branch, tag or commit of the hub's repository. Of a branch or tag, the commit that the cache holds is
             taken, else the newest; it is part of the fingerprint.
-        precision: of the towers. Scores are computed in float32 and float64 whatever is chosen here.
+        precision: of the towers; `auto` is bf16 on a GPU that computes in it, else fp32. Scores are computed in float32
+            and float64 whatever is chosen here.
         feature_dtype: in which image features are stored.
         text_batch: texts in a batch.
         cache_dir: where the hub's files are kept; the hub's default if None.
@@ -54,7 +55,7 @@ class HuggingFace(Encoder):
 
     model: str
     revision: str | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "auto"
     feature_dtype: Literal["float16", "float32"] = "float16"
     text_batch: Annotated[int, Range(1, 65_536)] = 512
     cache_dir: str | None = None
@@ -91,7 +92,12 @@ class HuggingFace(Encoder):
             files = sorted(path for path in self._folder.iterdir() if path.suffix in READ and path.is_file())
             name = json.dumps([(path.name, sha256_of(path)) for path in files])
 
-        parts = {"name": name, "precision": self.precision, "feature_dtype": self.feature_dtype, "by": "transformers"}
+        parts = {
+            "name": name,
+            "precision": self.tower_precision,
+            "feature_dtype": self.feature_dtype,
+            "by": "transformers",
+        }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def load(self, device: torch.device) -> None:  # noqa: D102
@@ -109,7 +115,7 @@ class HuggingFace(Encoder):
         if model.config.model_type == "aimv2":
             # transformers 5.23: with SDPA, aimv2's texts are causal only in batches with padding
             model.set_attn_implementation("eager")
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.tower_precision]
 
         return _Towers(model.to(dtype), of_processor(processor, self.name), TextBatches(tokenizer, config), scale)
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.encoders.base import Column, Encoder, SoftTokenTemplates
+from ood_lightning.encoders.base import Column, Encoder, Precision, SoftTokenTemplates
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
 from ood_lightning.encoders.hub import check_at_hand, commit_of, fetched
 from ood_lightning.encoders.openclip_tags import (
@@ -58,7 +58,8 @@ class OpenClip(Encoder):
             `hf-hub:org/name` the commit that the hub's cache holds is taken, else the newest; of
             `hf-hub:org/name@revision` that branch, tag or commit. The commit is part of the fingerprint.
         pretrained: open_clip's tag or a checkpoint file; a hub id or folder brings its own weights.
-        precision: of the towers. Scores are computed in float32 and float64 whatever is chosen here.
+        precision: of the towers; `auto` is bf16 on a GPU that computes in it, else fp32. Scores are computed in float32
+            and float64 whatever is chosen here.
         feature_dtype: in which image features are stored.
         text_batch: texts in a batch.
         cache_dir: where the hub's files are kept; the hub's default if None.
@@ -68,17 +69,20 @@ class OpenClip(Encoder):
             `legacy-bilinear224` (NegLabel, CSP, MCM, GL-MCM) or `openood-256` (OpenOOD, InterNeg, ANTS).
         resize: `exact` is Pillow's, as published. `fast` is torchvision's: 1.4 to 1.7 times as many pictures in the
             same CPU time, and 0.4 % of the values differ by one level of 255. Features of the two are stored apart.
+        compile: the image tower by `torch.compile`, which takes some time at the start of each process and rounds in
+            another order: its features are stored apart. A tower that gives `tower` or `patches` is run as it is.
     """
 
     model: str
     pretrained: str | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "auto"
     feature_dtype: Literal["float16", "float32"] = "float16"
     text_batch: Annotated[int, Range(1, 65_536)] = 512
     cache_dir: str | None = None
     extra_features: tuple[Column, ...] = ()
     preprocess: Preset = "model"
     resize: Resizing = "exact"
+    compile: bool = False
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -107,13 +111,15 @@ class OpenClip(Encoder):
         parts = {
             "name": self.model,
             "pretrained": self.pretrained,
-            "precision": self.precision,
+            "precision": self.tower_precision,
             "feature_dtype": self.feature_dtype,
         }
         if self.preprocess != "model":
             parts["preprocess"] = self.preprocess
         if self.resize != "exact":
             parts["resize"] = self.resize
+        if self.compile:
+            parts["compile"] = "image tower"
 
         name = self._name_for_factory
         if name.startswith(LOCAL):  # by its content: the folder of this name may hold other weights later
@@ -143,7 +149,9 @@ class OpenClip(Encoder):
         return super().widths() | ({} if self._repository else widths(self._name_for_factory))
 
     def load(self, device: torch.device) -> None:  # noqa: D102
-        self._towers.model.to(device)
+        # the layout that GPUs convolve in; a processor's features keep their bits
+        layout = torch.preserve_format if device.type == "cpu" else torch.channels_last
+        self._towers.model.to(device, memory_format=layout)
 
     @cached_property
     def _towers(self) -> Towers:
@@ -171,7 +179,7 @@ class OpenClip(Encoder):
             # not create_model_and_transforms: without weights it warns and goes on with random ones
             with numbers_allowed():
                 model, transform = open_clip.create_model_from_pretrained(
-                    name, pretrained=weights, precision=self.precision, cache_dir=self.cache_dir
+                    name, pretrained=weights, precision=self.tower_precision, cache_dir=self.cache_dir
                 )
         except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
             hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
@@ -202,11 +210,11 @@ class OpenClip(Encoder):
         try:
             yield
         except RuntimeError as error:
-            if self.precision == "fp32" or "dtype" not in str(error):
+            if self.tower_precision == "fp32" or "dtype" not in str(error):
                 raise
             raise EncoderError(
-                f"encoder {self.name!r}: open_clip cannot compute it in {self.precision} ({first_line(error)}). Use "
-                f"precision: fp32"
+                f"encoder {self.name!r}: open_clip cannot compute it in {self.tower_precision} ({first_line(error)}). "
+                f"Use precision: fp32"
             ) from error
 
     @property
@@ -222,20 +230,31 @@ class OpenClip(Encoder):
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
         return unit(self._projected(image))
 
-    def _projected(self, image: Tensor) -> Tensor:
-        """Image features of any length, (B, D) float32."""
+    @cached_property
+    def _compiled(self) -> Callable[[Tensor], Tensor]:
+        """The image tower, compiled when it first sees a batch of some size."""
+        return cast(Callable[[Tensor], Tensor], torch.compile(self._towers.model.encode_image))
+
+    def _projected(self, image: Tensor, *, hooked: bool = False) -> Tensor:
+        """Image features of any length, (B, D) float32.
+
+        Args:
+            image: pictures (B, 3, H, W).
+            hooked: parts of the tower have hooks, which a compiled one would pass over.
+        """
         model = self._towers.model
+        forward = self._compiled if self.compile and not hooked else model.encode_image
         device = next(model.parameters()).device
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
-        dtype = open_clip.get_input_dtype(self.precision) or torch.float32
+        dtype = open_clip.get_input_dtype(self.tower_precision) or torch.float32
 
         with torch.inference_mode(), self._precision_errors():
-            return cast(Tensor, model.encode_image(image.to(device, dtype)).float())
+            return cast(Tensor, forward(image.to(device, dtype)).float())
 
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
         inside = [name for name in extra_features if name != "length"]  # of the tower
         with capture_intermediate(self._towers.model.visual, inside, self.name) as captured:
-            projected = self._projected(image)
+            projected = self._projected(image, hooked=bool(inside))
 
         columns = {"image": directions(projected), "length": projected.norm(dim=1, keepdim=True)}
         columns |= {

@@ -78,7 +78,7 @@ def test_predict_gives_no_score_to_features_without_a_direction(
     config: Any, sets: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     settings = config("encoder", "corpus", label_set=mined(config, sets), detector=MASS)
-    monkeypatch.setattr(OpenClip, "_projected", lambda encoder, image: torch.full((len(image), 4), torch.inf))
+    monkeypatch.setattr(OpenClip, "_projected", lambda _, image, **__: torch.full((len(image), 4), torch.inf))
     assert main(["predict", *settings, "--images", str(pictures), "--out", "rows.csv"]) == 2
     assert "the features are no unit vectors (row 0 of 2 " in capsys.readouterr().err
     assert not Path("rows.csv").exists()

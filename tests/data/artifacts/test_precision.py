@@ -33,9 +33,9 @@ def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     seen: list[tuple[str, int]] = []
     original = OpenClip._projected
 
-    def spy(self: OpenClip, image: Tensor) -> Tensor:
-        seen.append((self.precision, len(image)))
-        return original(self, image)
+    def spy(self: OpenClip, image: Tensor, *, hooked: bool = False) -> Tensor:
+        seen.append((self.tower_precision, len(image)))
+        return original(self, image, hooked=hooked)
 
     monkeypatch.setattr(OpenClip, "_projected", spy)
     return seen
@@ -129,7 +129,7 @@ def test_one_of_many_processes_measures_and_no_set_in_float32(
 
 
 def test_features_that_overflow_are_told_as_ever(tiny_model: Path, train: Manifest, monkeypatch: pytest.MonkeyPatch):
-    def overflowing(self: OpenClip, image: Tensor) -> Tensor:
+    def overflowing(self: OpenClip, image: Tensor, **_: bool) -> Tensor:
         return torch.full((len(image), 4), torch.inf)
 
     monkeypatch.setattr(OpenClip, "_projected", overflowing)
@@ -143,7 +143,7 @@ def test_without_room_for_float32_it_is_measured_on_the_cpu(
     original, loads = OpenClip.load, []
 
     def crowded(self: OpenClip, device: torch.device) -> None:
-        loads.append((self.precision, device.type))
+        loads.append((self.tower_precision, device.type))
         if loads == [("bf16", "cpu"), ("fp32", "cpu")]:
             raise torch.OutOfMemoryError("no room")
         original(self, device)
