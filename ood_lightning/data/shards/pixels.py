@@ -96,7 +96,8 @@ class _Rest:
     def __call__(self, images: Tensor) -> Tensor:
         device = images.device
         if self.buffer.device != device:
-            self.constants = tuple(constant.to(device) for constant in self.constants)  # once: it waits for the device
+            levels, mean, std = self.constants
+            self.constants = levels.to(device), mean.to(device), std.to(device)  # once: it waits for the device
         if self.buffer.device != device or self.buffer.shape[1:] != images.shape[1:] or len(self.buffer) < len(images):
             # the layout that GPUs convolve in
             layout = torch.contiguous_format if device.type == "cpu" else torch.channels_last
