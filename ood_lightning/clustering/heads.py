@@ -42,9 +42,9 @@ class TEMIHeads(nn.Module):
 
     def forward(self, features: Tensor, head: int | None = None) -> Tensor:
         """Logits, shape (H, B, C), of features of shape (B, D); of one head, shape (1, B, C), if `head` is given."""
-        some = slice(None) if head is None else slice(head, head + 1)
-        last = last_weights(self.last_direction[some], self.last_gain[some])
-        return codes(features, *(parameter[some] for parameter in self.first_layers())) @ last.mT
+        chosen = slice(None) if head is None else slice(head, head + 1)
+        last = last_weights(self.last_direction[chosen], self.last_gain[chosen])
+        return codes(features, *(parameter[chosen] for parameter in self.first_layers())) @ last.mT
 
     def first_layers(self) -> list[nn.Parameter]:
         """What :func:`codes` takes."""

@@ -145,6 +145,6 @@ def by_parameters(student: TEMIHeads, gradients: list[Tensor]) -> list[Tensor]:
 def _blocks(heads: TEMIHeads, n_rows: int) -> list[slice]:
     """Heads that are computed together; the same for any number of processes and threads."""
     n_heads, n_clusters = heads.last_direction.shape[:2]
-    most = MOST_LOGITS["cpu" if heads.last_direction.device.type == "cpu" else "accelerator"]
-    size = max(1, most // (n_rows * n_clusters))
+    largest = MOST_LOGITS["cpu" if heads.last_direction.device.type == "cpu" else "accelerator"]
+    size = max(1, largest // (n_rows * n_clusters))
     return [slice(start, start + size) for start in range(0, n_heads, size)]

@@ -154,10 +154,12 @@ def test_checkpoints_come_at_epochs_ends_no_sooner_than_minutes_allow(
         strategy=SimpleNamespace(broadcast=lambda value: value),
         save_checkpoint=lambda path, weights_only: written.append(trainer.current_epoch + 1),
     )
+
     callback = RunCheckpoint(**settings)
     callback.setup(trainer, SimpleNamespace(), "fit")  # type: ignore[arg-type]
     for epoch in range(7):
         clock[0] += 120
         trainer.current_epoch = epoch
         callback.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+
     assert written == saved

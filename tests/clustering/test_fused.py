@@ -38,11 +38,11 @@ def test_compiled_kernels_give_the_numbers_of_plain_ones():
     student, teacher = (5 * torch.randn(3, 14, 33, generator=draw) for _ in range(2))
     plain = teaching(teacher.clone())
     compiled = fused(teaching, "cuda")(teacher.clone())  # compiled for the device of its tensors, a processor here
-    for found, expected in zip(compiled, plain, strict=True):
-        torch.testing.assert_close(found, expected)
+    for value, expected in zip(compiled, plain, strict=True):
+        torch.testing.assert_close(value, expected)
 
     arguments = student, plain.log_probabilities, plain.agreement / 3, torch.full((3, 33), -3.5), 0.6
-    for found, expected in zip(
+    for value, expected in zip(
         fused(losses_and_gradient, "cuda")(*arguments), losses_and_gradient(*arguments), strict=True
     ):
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(value, expected, atol=1e-6, rtol=1e-5)

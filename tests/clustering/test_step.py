@@ -39,11 +39,11 @@ def ours(student: TEMIHeads, teacher: TEMIHeads, slices: list[Tensor], prior: Te
 def plain(student: TEMIHeads, teacher: TEMIHeads, slices: list[Tensor], prior: Tensor) -> tuple[Tensor, ...]:
     mass, losses = 0, 0
     for features in slices:
-        told = teacher(features)
-        mass = mass + (told / T_TEACHER).softmax(dim=-1).mean(dim=1)
+        of_teacher = teacher(features)
+        mass = mass + (of_teacher / T_TEACHER).softmax(dim=-1).mean(dim=1)
         losses = losses + head_losses(
             *student(features).chunk(2, dim=1),
-            *told.chunk(2, dim=1),
+            *of_teacher.chunk(2, dim=1),
             prior,
             beta=BETA,
             student_temperature=T_STUDENT,
@@ -61,8 +61,8 @@ def test_losses_mass_and_gradients_are_those_of_the_formula(shape: tuple[int, in
     slices = slices_of(n_slices, n_pairs, shape[1])
     prior = torch.rand(shape[0], shape[2], dtype=torch.float64).softmax(-1)
     names = ["mass", "losses", *dict(student.named_parameters())]
-    found, expected = ours(student, teacher, slices, prior), plain(student, teacher, slices, prior)
-    for name, value, correct in zip(names, found, expected, strict=True):
+    values, expected = ours(student, teacher, slices, prior), plain(student, teacher, slices, prior)
+    for name, value, correct in zip(names, values, expected, strict=True):
         torch.testing.assert_close(value, correct, atol=1e-12, rtol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
 
 
@@ -75,8 +75,8 @@ def test_blocks_of_heads_change_rounding_only(heads_at_once: int, monkeypatch: p
 
     blocks = [slice(start, start + heads_at_once) for start in range(0, 4, heads_at_once)]
     monkeypatch.setattr(step, "_blocks", lambda heads, n_rows: blocks)
-    for found, expected in zip(ours(student, teacher, slices, prior), one_by_one, strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-14, rtol=1e-12)
+    for values, expected in zip(ours(student, teacher, slices, prior), one_by_one, strict=True):
+        torch.testing.assert_close(values, expected, atol=1e-14, rtol=1e-12)
 
 
 def test_a_block_holds_as_many_heads_as_fit():
@@ -104,7 +104,7 @@ def test_the_last_layers_gradient_is_that_through_its_weight_norm():
     by_direction, by_gain = torch.autograd.grad(last_weights(*leaves), leaves, gradient)
 
     changed = gradient.clone()
-    found = last_weights_gradient(direction.detach(), gain.detach(), changed)
-    torch.testing.assert_close(found, by_gain)
+    values = last_weights_gradient(direction.detach(), gain.detach(), changed)
+    torch.testing.assert_close(values, by_gain)
     torch.testing.assert_close(changed, by_direction)
     torch.testing.assert_close(last_weights(direction, gain).norm(dim=-1, keepdim=True), gain.abs())
