@@ -32,15 +32,19 @@ MAX_DEPTH = 50  # of lists and mappings in each other
 MAX_VALUES = 1_000_000  # of one file; aliases can make more of a few lines than any memory holds
 
 
-def check_files(words: Sequence[str]) -> None:
+def check_files(words: Sequence[str]) -> list[dict[Any, Any]]:
     """Refuse a command whose YAML files, or those that they name, cannot be read as YAML.
 
     Args:
         words: of the command line.
 
+    Returns:
+        What the configs among them hold, in their order.
+
     Raises:
         SettingsError: names file and line.
     """
+    configs: list[dict[Any, Any]] = []
     seen: set[Path] = set()
     for previous, word in zip(["", *words], words, strict=False):
         option, equals, value = word.partition("=")
@@ -50,9 +54,14 @@ def check_files(words: Sequence[str]) -> None:
             raise SettingsError(f"there is no config {path}{similar_names(str(path), 'config')}")
         if (is_config or path.suffix in ENDINGS) and path.is_file():
             content = _check(path, seen)
-            if is_config and not isinstance(content, dict):
+            if not is_config:
+                continue
+            if not isinstance(content, dict):
                 what = "is empty" if content is None else f"holds a {type(content).__name__}"
                 raise SettingsError(f"the config {path} {what}: expected lines `KEY: VALUE`")
+            configs.append(content)
+
+    return configs
 
 
 def _check(path: Path, seen: set[Path]) -> Any:

@@ -3,12 +3,14 @@
 import errno
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
 
 from ood_lightning import __version__
+from ood_lightning.cli.quick_imports import in_one_go, without_optional
 from ood_lightning.errors import MORE_FILES, UserError
 from ood_lightning.masking import masked
 from ood_lightning.plain_output import plain_output
@@ -135,9 +137,14 @@ def _run(words: list[str], from_process: bool) -> int:
 
     if command in TRAINER:
         from ood_lightning.cli.config_files import check_files
+        from ood_lightning.cli.trainer_keys import check_top_keys
 
-        check_files(words)  # before torch and Lightning are imported, which takes seconds
-        from ood_lightning.cli.trainer import run
+        check_top_keys(command, rest, check_files(words))  # before torch and Lightning are imported: seconds
+        with ExitStack() as quick:
+            quick.enter_context(in_one_go())
+            if from_process and rest in (["-h"], ["--help"]):
+                quick.enter_context(without_optional())
+            from ood_lightning.cli.trainer import run
 
         # Lightning reads sys.argv itself, and starts further ranks with it
         return run(None if from_process else words)
@@ -147,8 +154,9 @@ def _run(words: list[str], from_process: bool) -> int:
 
         name = [command] if command in STEPS else [command, step]
         file = f"ood_lightning.cli.{'_'.join(name)}"
-        # a group's step has a file of its own, or lies in its group's
-        module = import_module(file if find_spec(file) else f"ood_lightning.cli.{command}")
+        with in_one_go():
+            # a group's step has a file of its own, or lies in its group's
+            module = import_module(file if find_spec(file) else f"ood_lightning.cli.{command}")
         return run_step(getattr(module, name[-1]), words[len(name) :], " ".join(name))
 
     if command in GROUPS and rest in ([], ["-h"], ["--help"]):

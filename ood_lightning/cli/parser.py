@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from ood_lightning.cli.config_files import check_files
 from ood_lightning.cli.parser_messages import FORMS, known_keys, plain
+from ood_lightning.cli.quick_imports import in_one_go
 from ood_lightning.cli.yaml_names import use_for_all_parsers
 from ood_lightning.errors import UserError
 from ood_lightning.masking import masked
@@ -86,7 +87,8 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
 
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
     check_files(argv)
-    settings = parser.parse_args(_joined(argv, list_options))
+    with in_one_go():  # the classes that settings name are imported here
+        settings = parser.parse_args(_joined(argv, list_options))
     settings.pop("config", None)
     for group in (option.name for option in parameters if is_dataclass(option.default)):
         if not isinstance(settings[group], Namespace):

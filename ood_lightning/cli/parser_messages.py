@@ -5,13 +5,17 @@ them stands here, as release 4.53 has it; `tests/cli/test_parser_messages.py` pr
 that is installed.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-
-from jsonargparse import ArgumentParser
+from typing import TYPE_CHECKING
 
 from ood_lightning.cli.config_files import ENDINGS, similar_names
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 SETS_NOTHING = ("h", "help", "c", "config", "print_config", "print_shtab")  # options that are no settings
 N_LISTED = 9  # keys that an error lists
@@ -53,12 +57,22 @@ def _unknown(match: re.Match[str], keys: list[str]) -> str:
     wrong, group = match["key"], match.groupdict().get("group")
     if group and not wrong.startswith(f"{group}."):
         wrong = f"{group}.{wrong}"
-    nearest = _nearest(wrong, keys)
+    return unknown_key(wrong, keys)
 
+
+def unknown_key(wrong: str, keys: list[str]) -> str:
+    """The refusal of a key that does not exist, with the nearest right one.
+
+    Args:
+        wrong: the key, with those above it.
+        keys: all that there are.
+    """
     first = wrong.partition(".")[0]
-    if not nearest and first not in {part for key in keys for part in key.split(".")}:
-        nearest = _nearest(first, keys)  # a misspelt key that was given keys below it
+    known_parts = {part for key in keys for part in key.split(".")}
+    names = [wrong] if first in known_parts else [wrong, first]  # a misspelt key may have been given keys below it
+    similar = [like(name, keys) for like in (_like_whole, _like_last_part) for name in names]
 
+    nearest = next(filter(None, similar), None)
     hint = f"; did you mean {nearest!r}?" if nearest else ""
     return f"{NO_KEY} {wrong!r}{hint}"
 
@@ -134,12 +148,14 @@ def plain(message: str, known: Iterable[str]) -> str:
     return (f"{key[1]}: " if key else "") + "\n".join(lines)
 
 
-def _nearest(wrong: str, keys: list[str]) -> str | None:
-    """The key most like a wrong one, as a whole or by its last part."""
+def _like_whole(wrong: str, keys: list[str]) -> str | None:
+    return next(iter(get_close_matches(wrong, keys, n=1, cutoff=0.8)), None)
+
+
+def _like_last_part(wrong: str, keys: list[str]) -> str | None:
     by_last_part = {key.rpartition(".")[2]: key for key in keys}
-    whole = get_close_matches(wrong, keys, n=1, cutoff=0.8)
-    last_part = get_close_matches(wrong.rpartition(".")[2], by_last_part, n=1)
-    return next(iter([*whole, *(by_last_part[part] for part in last_part)]), None)
+    similar = get_close_matches(wrong.rpartition(".")[2], by_last_part, n=1)
+    return by_last_part[similar[0]] if similar else None
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:

@@ -1,7 +1,5 @@
 """`predict`: a score and the nearest concepts for a person's own pictures."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out, expanded
 from ood_lightning.report.console import console, table
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # in quotes below: where all annotations are texts, jsonargparse imports these to read them
     from torch import Tensor
 
     from ood_lightning.detectors.base import Scorer
@@ -101,9 +99,9 @@ def predict(
 def _scored(
     files: Sequence[Path],
     encoder: Encoder,
-    scorer: Scorer,
+    scorer: "Scorer",
     columns: Sequence[str],
-    ready: ReadyLabelSet,
+    ready: "ReadyLabelSet",
     concepts: int,
     batch_size: int,
 ) -> list[dict[str, Any]]:
@@ -131,7 +129,7 @@ def _scored(
     return rows
 
 
-def _decoded(path: Path, encoder: Encoder) -> tuple[dict[str, Any], Tensor | None]:
+def _decoded(path: Path, encoder: Encoder) -> "tuple[dict[str, Any], Tensor | None]":
     """The row of a picture, without a score yet, and its pixels (3, H, W); no pixels where it cannot be decoded."""
     from ood_lightning.data.shards.decode import decode
 
@@ -142,7 +140,7 @@ def _decoded(path: Path, encoder: Encoder) -> tuple[dict[str, Any], Tensor | Non
         return {**row, "error": f"cannot be decoded: {error}"}, None
 
 
-def _nearest_words(features: Tensor, ready: ReadyLabelSet, concepts: int) -> list[dict[str, Any]]:
+def _nearest_words(features: "Tensor", ready: "ReadyLabelSet", concepts: int) -> list[dict[str, Any]]:
     """The nearest positives and the nearest negative of each image, as parts of its row.
 
     Args:

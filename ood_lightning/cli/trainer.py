@@ -22,6 +22,7 @@ from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, rea
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.checks import Check, before_work, folder_check
 from ood_lightning.cli.parser import PlainErrors
+from ood_lightning.cli.quick_imports import in_one_go
 from ood_lightning.cli.trainer_settings import check_epochs, check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.errors import SOME_UNREAD, SettingsError, UnwritableError, UserError, first_line
@@ -93,6 +94,10 @@ class OODCLI(LightningCLI):
             help="what to do where names are given that are not those of the ID set: refuse, or warn and go on",
         )
         parser.link_arguments("data.encoder", "model.init_args.encoder", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: D102
+        with in_one_go():  # the classes that a config names are imported here
+            super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
         """Refuse a checkpoint that is not there or is damaged: Lightning reads settings from it, and passes it over."""

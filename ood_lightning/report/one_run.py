@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.data.artifacts.scores import run_of_scores
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.errors import SettingsError, SourceError, UserError
 from ood_lightning.report.stored import RUN, read_results, read_sheet
@@ -97,6 +96,8 @@ def _run_of(file: Path) -> str:
     if file.name == DONE:
         return file.read_bytes().decode("utf-8", "backslashreplace").strip()
     if file.suffix == ".parquet":
+        from ood_lightning.data.artifacts.scores import run_of_scores  # pyarrow takes its time
+
         return run_of_scores(file)
 
     if file.suffix == ".csv":

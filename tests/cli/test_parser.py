@@ -201,6 +201,7 @@ def imports(*argv: str) -> set[str]:
         f"try: main({list(argv)!r})\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'torchmetrics', 'open_clip', 'torchvision', 'webdataset', 'wandb', 'PIL'}\n"
+        "heavy |= {'numpy', 'pyarrow', 'scipy', 'transformers', 'nltk'}\n"
         "print(*sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -217,7 +218,15 @@ def imports(*argv: str) -> set[str]:
         ["fti"],
         ["embed", "--help"],
         ["filter", "--help"],
+        ["mine", "--help"],
+        ["predict", "--help"],
+        ["predict", "--nix", "x"],
+        ["labels", "show", "--help"],
+        ["data", "list", "--help"],
         ["fit", "--config", "none.yaml"],
+        ["fit", "--config", f"{CONFIGS}/embed.yaml"],  # has keys that `fit` has not
+        ["fit", "--modell", "x"],
+        ["test", "--config", f"{CONFIGS}/eval.yaml", "--trainr.max_epochs", "1"],
         ["validate", "test", "--config", "none.yaml"],
     ],
     ids=" ".join,
