@@ -196,6 +196,7 @@ WHOLE = {
     "fuzz",
     "masking",
     "golden",
+    "gpu",
     "hashes",
     "interrupt",
     "killed",
