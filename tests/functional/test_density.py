@@ -6,7 +6,13 @@ from random_features import random_unit
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.functional.density import fit_gaussians, mahalanobis, nearest_neighbours, relative_mahalanobis
+from ood_lightning.functional.density import (
+    Gaussians,
+    fit_gaussians,
+    mahalanobis,
+    nearest_neighbours,
+    relative_mahalanobis,
+)
 
 
 @pytest.fixture
@@ -38,6 +44,40 @@ def test_equals_explicit_inverses(images):
     plain, relative = _oracle(features, labels, queries)
     torch.testing.assert_close(mahalanobis(queries, fitted), plain)
     torch.testing.assert_close(relative_mahalanobis(queries, fitted), relative)
+
+
+def _by_differences(fitted: Gaussians, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Both scores, one image and one class at a time, with nothing but differences."""
+    plain, relative = [], []
+    for x in queries.double():
+        nearest = min(((x - mean) @ fitted.whitener).square().sum() for mean in fitted.means)
+        plain.append(-nearest)
+        relative.append(((x - fitted.mean) @ fitted.global_whitener).square().sum() - nearest)
+    return torch.stack(plain), torch.stack(relative)
+
+
+@pytest.mark.parametrize("far", [0.0, 1e4], ids=["centred", "far from zero"])
+@pytest.mark.parametrize("flat", [1.0, 1e-5], ids=["round", "nearly flat"])
+def test_one_product_finds_what_differences_say(images, far: float, flat: float):
+    features, labels, queries = images
+    fitted = fit_gaussians(features * torch.tensor([1.0, 1.0, flat, 1.0]) + far, labels)
+    queries = torch.cat([queries * torch.tensor([1.0, 1.0, flat, 1.0]) + far, fitted.means])
+    for queried in (queries, queries.float()):
+        plain, relative = _by_differences(fitted, queried)
+        torch.testing.assert_close(mahalanobis(queried, fitted), plain, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(relative_mahalanobis(queried, fitted), relative, rtol=1e-9, atol=1e-9)
+
+
+def test_an_image_on_a_mean_has_distance_zero_also_where_two_means_are_one(images):
+    features, labels, _ = images
+    twins = fit_gaussians(torch.cat([features, features[labels == 2]]), torch.cat([labels, torch.full((20,), 3)]))
+    assert (mahalanobis(twins.means, twins) > -1e-25).all()
+
+
+def test_no_image_has_no_score(images):
+    fitted = fit_gaussians(*images[:2])
+    for score in (mahalanobis, relative_mahalanobis):
+        assert score(images[2][:0], fitted).shape == (0,)
 
 
 def test_ignores_an_invertible_affine_map_of_the_features(images):
