@@ -24,7 +24,6 @@ Expected: ImageNet, ViT-B/16, mean AUROC / FPR95 over iNaturalist, SUN, Places, 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -34,14 +33,15 @@ from torch.nn.functional import logsigmoid, pad
 
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.detectors.image_memory import ImageMemory
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.grouping import group_members, mean_share_log_odds
 from ood_lightning.functional.half import half, half_logits, half_mean_share, half_proxy_logits
-from ood_lightning.functional.similarity import cosines, top_k, unit
+from ood_lightning.functional.similarity import cosines, nearest
 from ood_lightning.ranges import Count, NotNegative, Positive, Range, Seed, Share
 
-_PIECE = 2**22  # float64 numbers held at once: 32 MiB
+_CACHED = 2**18  # float64 numbers that stay in a processor's cache: 2 MiB
 
 
 @dataclass(frozen=True)
@@ -117,45 +117,51 @@ class Proxies:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), after the batch's confident images were stored."""
-        to_positives = cosines(features, self.positives)  # (b, P)
-        to_negatives = cosines(features, self.negatives)  # (b, N)
+        to_texts = cosines(features, self.memory.texts)  # (b, P + N)
+        to_positives, to_negatives = self._sides(to_texts)
         static = self._log_odds(to_positives, to_negatives)  # (b,)
 
-        nearest = [top_k(features, texts, 1).indices[:, 0] for texts in (self.positives, self.negatives)]
-        unsure = [-negative_entropy(self.scale * to_texts.double()) for to_texts in (to_positives, to_negatives)]
-        self._store(features, static.sigmoid(), nearest, unsure)
+        is_id, is_ood = self._sure(static.sigmoid())
+        rows = torch.zeros(len(features), dtype=torch.int64, device=features.device)
+        entropies = torch.zeros_like(static)
+        for images, first, texts, to_side in (
+            (is_id, 0, self.positives, to_positives),
+            (is_ood, len(self.positives), self.negatives, to_negatives),
+        ):
+            products = to_side[images]
+            rows[images] = first + nearest(features[images], texts, products)
+            entropies[images] = -negative_entropy(self.scale * products.double())
 
-        to_proxies = (
-            self.memory.adaptive_cosines(features, self.settings.beta)
-            if self.settings.sample_adaptive
-            else cosines(features, self.memory.proxies)
-        )
-        adaptive = self._log_odds(*to_proxies.split([len(self.positives), len(self.negatives)], dim=1))
+        sure = is_id | is_ood
+        self.memory.add(features[sure], rows[sure], entropies[sure])
 
+        beta = self.settings.beta if self.settings.sample_adaptive else None
+        adaptive = self._log_odds(*self._sides(self.memory.cosines(features, to_texts, beta)))
         return _sum_log_odds(adaptive, static, self.settings.weight)
+
+    def _sides(self, to_labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Views of the positives' columns and of the negatives'."""
+        return to_labels[:, : len(self.positives)], to_labels[:, len(self.positives) :]
 
     def _log_odds(self, to_positives: Tensor, to_negatives: Tensor) -> Tensor:
         """Log-odds of the grouped share of the positives, (b,), from cosines (b, P) and (b, N)."""
-        mass = (self.scale * to_positives.double()).logsumexp(dim=1)
-        masses = (self.scale * to_negatives.double())[:, self.members].logsumexp(dim=2)  # (b, G, n) -> (b, G)
-        return mean_share_log_odds(mass[:, None] - masses)
+        grouped = to_negatives.index_select(1, self.members.flatten()).unflatten(1, self.members.shape)  # (b, G, n)
+        odds = self._log_sum_exp(to_positives)[:, None] - self._log_sum_exp(grouped)
+        return mean_share_log_odds(odds)
 
-    def _store(self, features: Tensor, share: Tensor, nearest: Sequence[Tensor], unsure: Sequence[Tensor]) -> None:
-        """Store the images whose static share is far enough from gamma.
+    def _log_sum_exp(self, cosines: Tensor) -> Tensor:
+        """``log sum exp(scale * cosines)`` over the last dimension, float64; few rows at a time stay in a cache."""
+        parts = cosines.split(max(1, _CACHED // math.prod(cosines.shape[1:])))
+        return torch.cat([part.double().mul_(self.scale).logsumexp(dim=-1) for part in parts])
+
+    def _sure(self, share: Tensor) -> tuple[Tensor, Tensor]:
+        """Which images lie far enough from gamma to be stored, as ID and as OOD ones; both (b,).
 
         Args:
-            features: unit vectors, shape (b, D).
             share: static, shape (b,).
-            nearest: rows of the nearest positive and of the nearest negative, each (b,).
-            unsure: entropies over the positives and over the negatives, each (b,).
         """
         gamma, gap = self.settings.gamma, self.settings.gap
-        is_id = share > gamma + gap * (1 - gamma)
-        is_ood = share < gamma - gap * gamma
-        sure = is_id | is_ood
-
-        rows = torch.where(is_id, nearest[0], nearest[1] + len(self.positives))
-        self.memory.add(features[sure], rows[sure], torch.where(is_id, *unsure)[sure])
+        return share > gamma + gap * (1 - gamma), share < gamma - gap * gamma
 
 
 class HalfProxies(Proxies):
@@ -165,8 +171,10 @@ class HalfProxies(Proxies):
         """Scores, shape (b,), after the batch's confident images were stored."""
         sides = [half_logits(features, texts, self.scale) for texts in (self.positives, self.negatives)]
         static = half_mean_share(sides[0], sides[1], self.members)
-        no_number = torch.full_like(static, math.nan)
-        self._store(features, static, [side.argmax(dim=1) for side in sides], [no_number, no_number])
+        is_id, is_ood = self._sure(static)
+        rows = torch.where(is_id, sides[0].argmax(dim=1), sides[1].argmax(dim=1) + len(self.positives))
+        sure = is_id | is_ood
+        self.memory.add(features[sure], rows[sure], torch.full_like(static, math.nan)[sure])
 
         # as many slots as the code has, since their mean is rounded
         empty = self.settings.images_per_label - self.memory.size
@@ -177,77 +185,6 @@ class HalfProxies(Proxies):
 
         adaptive = half_mean_share(to_proxies[:, :n], to_proxies[:, n:], self.members)
         return half(adaptive + half(self.settings.weight * static))
-
-
-class ImageMemory:
-    """Slot 0 of every label is its text and stays; the other slots hold the images of smallest entropy.
-
-    Args:
-        texts: unit vectors, shape (V, D).
-        size: images per label, at least 1.
-        replacement: whether a label without a free slot takes surer images.
-
-    Attributes:
-        proxies: unit mean of each label's slots, shape (V, D); the texts while no image is kept.
-        images: shape (V, size, D); zero in empty slots.
-        entropies: of the images of each label that has at least one, slot by slot.
-    """
-
-    def __init__(self, texts: Tensor, size: int, replacement: bool = True) -> None:
-        self.texts, self.size, self.replacement = texts, size, replacement
-        self.proxies = texts.clone()
-        self.images = texts.new_zeros(len(texts), size, texts.shape[1])
-        self.entropies: dict[int, list[float]] = {}  # of the images of each label, slot by slot
-
-    def add(self, features: Tensor, rows: Tensor, entropies: Tensor) -> None:
-        """Store images one by one, in their order.
-
-        Where a label has no free slot, an image replaces the image of largest entropy (of equally large ones the one in
-        the first slot) if its own entropy is smaller, and is left out otherwise; without replacement it is left out.
-
-        Args:
-            features: unit vectors, shape (b, D).
-            rows: label of each image, int64, shape (b,).
-            entropies: how unsure each image is, shape (b,).
-        """
-        stored: dict[tuple[int, int], int] = {}  # (label, slot): the last image of the batch that took it
-        for image, (row, entropy) in enumerate(zip(rows.tolist(), entropies.tolist(), strict=True)):
-            kept = self.entropies.setdefault(row, [])
-            slot = len(kept) if len(kept) < self.size else kept.index(max(kept))
-            if slot == len(kept) or (self.replacement and entropy < kept[slot]):
-                kept[slot : slot + 1] = [entropy]  # a free slot is taken, a full one changes its image
-                stored[row, slot] = image
-
-        if not stored:
-            return
-
-        label, slot_of = torch.tensor(list(stored), device=self.images.device).unbind(dim=1)
-        self.images[label, slot_of] = features[torch.tensor(list(stored.values()), device=features.device)]
-
-        changed = label.unique()
-        total = self.texts[changed].double() + self.images[changed].double().sum(dim=1)  # (v, D)
-        self.proxies[changed] = unit(total).to(self.proxies.dtype)
-
-    def adaptive_cosines(self, features: Tensor, beta: float) -> Tensor:
-        """Cosines to ``unit(sum_l exp(-beta (1 - h.F_l)) F_l)``, float64, shape (b, V).
-
-        Every image has proxies of its own, (b, V, D) numbers that would not fit. They are not needed: with the weights
-        w and the Gram matrix G of a label's S slots, the cosine is ``w.(h.F) / sqrt(w' G w)``. Empty slots are zero
-        vectors and add nothing.
-        """
-        result = cosines(features, self.texts).double()  # right for labels without an image
-
-        with_images = torch.tensor(list(self.entropies), dtype=torch.int64, device=features.device)
-        per_label = (self.size + 1) * (len(features) + self.texts.shape[1]) + 1  # numbers held for one label
-        for rows in with_images.split(max(1, _PIECE // per_label)):
-            members = torch.cat([self.texts[rows, None], self.images[rows]], dim=1).double()  # (v, S, D)
-            similarity = torch.einsum("bd,vsd->vbs", features.double(), members)
-            weights = (-beta * (1 - similarity)).exp()  # (v, b, S)
-
-            squared_length = (weights @ (members @ members.mT) * weights).sum(dim=2)  # w' G w, (v, b)
-            result[:, rows] = ((weights * similarity).sum(dim=2) / squared_length.sqrt()).T
-
-        return result
 
 
 def _sum_log_odds(adaptive: Tensor, static: Tensor, weight: float) -> Tensor:

@@ -24,7 +24,7 @@ from torch.nn.functional import logsigmoid, one_hot
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.confidence import log_max_softmax
-from ood_lightning.functional.similarity import cosines, log_mass, top_k
+from ood_lightning.functional.similarity import cosines, log_mass, nearest
 from ood_lightning.ranges import Positive
 
 
@@ -63,10 +63,11 @@ class ClassCounts:
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), each with the counts after all earlier images; the batch is counted afterwards."""
         positives, negatives, _ = self.labels
-        log_share = log_max_softmax(cosines(features, positives).double() * self.scale)
+        to_positives = cosines(features, positives)
+        log_share = log_max_softmax(to_positives.double() * self.scale)
         log_odds = log_mass(features, positives, self.scale) - log_mass(features, negatives, self.scale)
 
-        predicted = top_k(features, positives, 1).indices[:, 0]
+        predicted = nearest(features, positives, to_positives)
         votes = one_hot(predicted, len(positives))  # (b, P)
         earlier = votes.cumsum(dim=0) - votes  # predictions of the images before each one in the batch
         class_count = self.counts[predicted] + earlier.gather(1, predicted[:, None])[:, 0]

@@ -34,14 +34,15 @@ from ood_lightning.functional.tanl import noise_images, otsu_threshold
 from ood_lightning.ranges import Count, CountOrZero, Positive, Range, Seed, Share
 
 NOISE_OF_A_KIND = 3
-_PIECE = 256  # texts whose logits over all negatives are held at once
+_PIECE = 256  # texts whose cosines to all negatives are held at once
+_CACHED, _HELD = 2**19, 2**24  # float64 numbers of a piece: those that stay in a processor's cache; on other devices
 
 
 @dataclass(frozen=True)
 class TANL(StreamDetector):
     """Log-odds of the positives' share, averaged over prefixes of the most activated negatives; in nats.
 
-    Memory: 2 * queue * N * 4 bytes, and about 4 * b * N * 8 for a batch of b images.
+    Memory: 9 * queue * N bytes, and about 8 * b * N for a batch of b images.
 
     Args:
         labels: name of a label set with negatives; the paper uses a whole corpus.
@@ -102,52 +103,116 @@ class Activations:
         texts, noise = (
             side[torch.randperm(len(side), generator=draw).to(side.device)] for side in (labels.positives, noise)
         )
-        self.id_queue, self.ood_queue = (  # both (queue, N)
-            self._activations(*self._logits(side[-settings.queue :])) for side in (texts, noise)
+        self.id_queue, self.ood_queue = (
+            ActivationQueue(settings.queue, len(labels.negatives), labels.negatives.device) for _ in range(2)
         )
+        for queue, side in ((self.id_queue, texts), (self.ood_queue, noise)):
+            for part in side[-settings.queue :].split(_PIECE):
+                queue.push(self._activations(*self._compared(part)))
 
-        activated = _mean(self.ood_queue) - _mean(self.id_queue)  # (N,)
+        activated = self.ood_queue.mean() - self.id_queue.mean()  # (N,)
         parts = torch.cat([texts, noise]).split(_PIECE)
-        log_odds = torch.cat([self._log_odds(*self._logits(part), activated) for part in parts])
+        log_odds = torch.cat([self._log_odds(*self._compared(part), activated) for part in parts])
         self.shares = log_odds.sigmoid()[-settings.scores :]
 
     def __call__(self, features: Tensor) -> Tensor:
         """Scores, shape (b,), with the negatives ranked anew by the batch's confident images."""
-        mass, logits = self._logits(features)
-        id_mean, ood_mean = _mean(self.id_queue), _mean(self.ood_queue)  # (N,)
+        mass, to_negatives = self._compared(features)
+        id_mean, ood_mean = self.id_queue.mean(), self.ood_queue.mean()  # (N,)
 
-        provisional = self._log_odds(mass, logits, ood_mean - id_mean).sigmoid()  # (b,)
+        provisional = self._log_odds(mass, to_negatives, ood_mean - id_mean).sigmoid()  # (b,)
         self.shares = torch.cat([self.shares, provisional])[-self.settings.scores :]
         threshold = otsu_threshold(self.shares)
 
-        activations = self._activations(mass, logits)  # (b, N)
-        of_id = activations[provisional > threshold + self.settings.gap * (1 - threshold)]
-        of_ood = activations[provisional < threshold - self.settings.gap * threshold]
+        is_id = provisional > threshold + self.settings.gap * (1 - threshold)
+        is_ood = provisional < threshold - self.settings.gap * threshold
+        of_id, of_ood = (self._activations(mass[rows], to_negatives[rows]) for rows in (is_id, is_ood))
         activated = self._blend(ood_mean, of_ood) - self._blend(id_mean, of_id)
 
-        self.id_queue = torch.cat([self.id_queue, of_id])[-self.settings.queue :]
-        self.ood_queue = torch.cat([self.ood_queue, of_ood])[-self.settings.queue :]
-        return self._log_odds(mass, logits, activated)
+        self.id_queue.push(of_id)
+        self.ood_queue.push(of_ood)
+        return self._log_odds(mass, to_negatives, activated)
 
-    def _logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mass of the positives (b,), and logits of all negatives (b, N), float64."""
+    def _compared(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mass of the positives (b,), float64, and cosines to all negatives (b, N), float32."""
         mass = (self.scale * cosines(features, self.labels.positives).double()).logsumexp(dim=1)
-        return mass, self.scale * cosines(features, self.labels.negatives).double()
+        return mass, cosines(features, self.labels.negatives)
 
-    def _activations(self, mass: Tensor, logits: Tensor) -> Tensor:
+    def _activations(self, mass: Tensor, to_negatives: Tensor) -> Tensor:
         """Probabilities of the negatives in the softmax over all labels, float32, (b, N)."""
-        total = torch.logaddexp(mass, logits.logsumexp(dim=1))  # (b,)
-        return (logits - total[:, None]).exp().float()
+        numbers = _CACHED if to_negatives.device.type == "cpu" else _HELD
+        rows_at_once = max(1, numbers // to_negatives.shape[1])
+
+        result = to_negatives.new_empty(to_negatives.shape, dtype=torch.float32)
+        sides = (side.split(rows_at_once) for side in (result, mass, to_negatives))
+        for part, part_mass, part_cosines in zip(*sides, strict=True):
+            logits = self.scale * part_cosines.double()
+            total = torch.logaddexp(part_mass, logits.logsumexp(dim=1))
+            part.copy_(logits.sub_(total[:, None]).exp_())
+        return result
 
     def _blend(self, queue_mean: Tensor, of_batch: Tensor) -> Tensor:
         """``history * queue_mean + (1 - history) * mean of the batch``; the former where the batch adds nothing."""
         return torch.lerp(_mean(of_batch), queue_mean, self.settings.history) if len(of_batch) else queue_mean
 
-    def _log_odds(self, mass: Tensor, logits: Tensor, activated: Tensor) -> Tensor:
+    def _log_odds(self, mass: Tensor, to_negatives: Tensor, activated: Tensor) -> Tensor:
         """Log-odds of S, shape (b,), with the negatives ranked by their activation (N,)."""
-        chosen = activated.argsort(descending=True, stable=True)[: self.prefixes[-1]]
-        masses = logits[:, chosen].logcumsumexp(dim=1)  # of the 1, 2, ... most activated negatives, (b, B)
+        chosen = _first_of_ranking(activated, int(self.prefixes[-1]))
+        logits = self.scale * to_negatives[:, chosen].double()
+        masses = logits.logcumsumexp(dim=1)  # of the 1, 2, ... most activated negatives, (b, B)
         return mean_share_log_odds(mass[:, None] - masses[:, self.prefixes - 1])
+
+
+class ActivationQueue:
+    """The latest images' activations, and their mean without adding all of them anew.
+
+    They lie in a ring whose places are cut into blocks, each with its sum: new images change the sums of the blocks
+    that they come into, and the mean adds these sums. A running sum, from which the oldest would be subtracted, would
+    keep the rounding of what has left: 1e-17 beside an activation of 1, which is more than most negatives have.
+
+    Args:
+        size: images kept.
+        n: negatives, N.
+        device: of all of it.
+    """
+
+    BLOCK = 16  # about the root of the usual size, so that both steps add about as many rows
+
+    def __init__(self, size: int, n: int, device: torch.device) -> None:
+        self._ring = torch.zeros(size, n, device=device)
+        self._sums = torch.zeros(-(-size // self.BLOCK), n, dtype=torch.float64, device=device)
+        self._pushed = 0
+
+    def __len__(self) -> int:
+        return min(self._pushed, len(self._ring))
+
+    def push(self, activations: Tensor) -> None:
+        """Add images, float32 (b, N), in their order; the oldest leave."""
+        size = len(self._ring)
+        latest = activations[-size:]
+        first = self._pushed + len(activations) - len(latest)
+        places = torch.arange(first, first + len(latest)) % size
+        self._ring[places.to(self._ring.device)] = latest
+        self._pushed += len(activations)
+
+        for block in (places // self.BLOCK).unique().tolist():
+            rows = slice(block * self.BLOCK, (block + 1) * self.BLOCK)
+            self._sums[block] = self._ring[rows].double().sum(dim=0)
+
+    def mean(self) -> Tensor:
+        """Over the images kept, float64 (N,); zero where there are none."""
+        used = -(-len(self) // self.BLOCK)
+        return self._sums[:used].sum(dim=0) / max(1, len(self))
+
+
+def _first_of_ranking(values: Tensor, count: int) -> Tensor:
+    """Indices of the `count` largest values, descending; of equal ones the first index comes first.
+
+    As a stable sort of all of them, of which only those that reach the last place are sorted.
+    """
+    last = values.topk(count, sorted=False).values.amin()
+    reach = (values >= last).nonzero()[:, 0]
+    return reach[values[reach].argsort(descending=True, stable=True)[:count]]
 
 
 def _mean(activations: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from bare_evidence import evidence_of
 from random_features import random_unit
 from torch import Tensor
 
-from ood_lightning.detectors.adaneg import AdaNeg, ImageMemory, Proxies
+from ood_lightning.detectors.adaneg import AdaNeg, Proxies
 from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.image_memory import ImageMemory
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
@@ -249,6 +250,22 @@ def test_the_memory_equals_a_loop_that_breaks_ties_as_stated():
 
         for label, members in kept.items():
             assert torch.equal(memory.images[label, : len(members)], images[members])
+
+
+@pytest.mark.parametrize("beta", [None, 5.5])
+@pytest.mark.parametrize("n_filled", [0, 1, 3, 4, 7])
+def test_cosines_to_the_proxies_are_the_same_however_many_labels_have_an_image(n_filled: int, beta: float | None):
+    memory, queries = ImageMemory(random_unit(7, 5, seed=0), size=2), random_unit(6, 5, seed=1)
+    memory.add(random_unit(n_filled, 5, seed=2), torch.randperm(7)[:n_filled], torch.zeros(n_filled))
+
+    slots = torch.cat([memory.texts[:, None], memory.images], dim=1).double()  # (V, S, D)
+    similarity = torch.einsum("bd,vsd->bvs", queries.double(), slots)
+    weights = torch.ones_like(similarity) if beta is None else (-beta * (1 - similarity)).exp()
+    proxies = unit(torch.einsum("bvs,vsd->bvd", weights, slots))
+
+    to_proxies = memory.cosines(queries, queries @ memory.texts.T, beta)
+    expected = torch.einsum("bd,bvd->bv", queries.double(), proxies)
+    torch.testing.assert_close(to_proxies.double(), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ood_lightning.detectors.evidence import Evidence, ImageTower, LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
-from ood_lightning.detectors.tanl import TANL, Activations
+from ood_lightning.detectors.tanl import TANL, ActivationQueue, Activations, _first_of_ranking
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
 from ood_lightning.functional.tanl import noise_images
@@ -138,6 +138,27 @@ def test_confident_images_fill_the_queues_and_the_oldest_leave(labels: LabelFeat
     for batch in images.split(8):
         stream(batch)
     assert (len(stream.id_queue), len(stream.ood_queue), len(stream.shares)) == (5, 5, 30)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
+def test_a_queue_holds_the_latest_and_its_mean_keeps_no_rounding_of_what_has_left(size: int):
+    draw = torch.Generator().manual_seed(size)
+    queue, kept = ActivationQueue(size, 3, torch.device("cpu")), torch.zeros(0, 3)
+    for b in (0, 1, 5, 16, 0, 33, 2, 90, *[1] * 40):
+        rows = torch.rand(b, 3, generator=draw) * torch.tensor([1.0, 1e-30, 1.0])
+        rows[:, 2] *= 1e-25 if b == 1 else 1.0  # a large activation among small ones, which leaves
+        queue.push(rows)
+        kept = torch.cat([kept, rows])[-size:]
+        assert len(queue) == len(kept)
+        expected = [math.fsum(column.tolist()) / max(1, len(kept)) for column in kept.T]
+        torch.testing.assert_close(queue.mean(), torch.tensor(expected, dtype=torch.float64), rtol=1e-14, atol=0)
+
+
+def test_the_first_of_a_ranking_are_those_of_a_stable_sort():
+    values = torch.randint(0, 5, (60,), generator=torch.Generator().manual_seed(0)).double()  # most of them tie
+    for count in (1, 2, 13, 59, 60):
+        expected = values.argsort(descending=True, stable=True)[:count]
+        assert torch.equal(_first_of_ranking(values, count), expected)
 
 
 def test_prefixes_score_at_least_as_high_as_all_at_once(labels: LabelFeatures, images: Tensor):
