@@ -40,7 +40,7 @@ def main() -> None:
             save_model(open_clip.create_model(options.model), weights)
         encoder = OpenClip(options.model, weights)
         encoder.load(torch.device("cpu"))
-    model, _, tokenizer = encoder._loaded()
+    model, _, tokenizer = encoder._towers
     every = WordNet().load().words
     texts = [f"a photo of a {word}." for word in every[:: max(len(every) // options.words, 1)][: options.words]]
     tokens = tokenizer(texts)

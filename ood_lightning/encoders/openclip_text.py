@@ -1,6 +1,7 @@
-"""Texts of open_clip's models: their tokenizers, batches of similar length, and a forward that takes fewer tokens."""
+"""Texts of open_clip's models: their tokenizers, batches of similar length, and forwards that take fewer tokens."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import open_clip
@@ -10,6 +11,8 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor
 
 from ood_lightning.encoders.openclip_tags import LOCAL
+from ood_lightning.encoders.quick_tokens import quick
+from ood_lightning.encoders.shared_beginnings import can_share, outputs_at_ends
 from ood_lightning.encoders.tokens import cut, report_cut
 from ood_lightning.errors import EncoderError, first_line
 
@@ -37,7 +40,7 @@ def tokenizer_of(name: str, repository: tuple[str, str] | None, cache_dir: str |
                 f"tokenizer (hf_tokenizer_name in text_cfg): open_clip would take CLIP's. Name its own, such as "
                 f"timm/ViT-B-16-SigLIP, and for a folder put its files beside the weights"
             )
-        return open_clip.get_tokenizer(name, cache_dir=cache_dir)
+        return quick(open_clip.get_tokenizer(name, cache_dir=cache_dir))
 
     try:
         if not repository:
@@ -74,47 +77,64 @@ def encode_texts(
         encoder: its name, for the log.
         on_progress: called after each batch with its number of texts.
     """
-    device = next(model.parameters()).device
-    causal = causal_forward(model)
-    forward = causal or model.encode_text
     empty_text = tokenizer([""])  # (1, context)
     padding, context = int(empty_text[0, -1]), empty_text.shape[1]
+    in_batches = batches_of(model)
 
     parts: list[tuple[Tensor, Tensor]] = []
     too_long: list[int] = []
-    for rows, tokens in by_length(texts, tokenizer, size):
-        # a causal tower never looks past the end-of-text token, so shorter rows give the same features
-        length = int(tokens.argmax(1).max()) + 1 if causal else context
-        parts.append((rows, forward(tokens[:, :length].to(device)).float().cpu()))
+    order = sorted(range(len(texts)), key=lambda row: (texts[row], row))  # those that begin alike follow each other
+    for start in range(0, len(order), CHUNK * size):
+        chunk = order[start : start + CHUNK * size]
+        of_chunk = [texts[row] for row in chunk]
+        tokens = tokenizer(of_chunk)
+        too_long += [chunk[i] for i in cut(of_chunk, tokens, tokenizer, padding)]
 
-        too_long += rows[cut([texts[row] for row in rows.tolist()], tokens, tokenizer, padding)].tolist()
-        on_progress(len(tokens))
+        for rows, features in in_batches(tokens, size):
+            parts.append((torch.tensor(chunk)[rows], features.float().cpu()))
+            on_progress(len(rows))
 
     report_cut(texts, too_long, context, encoder)
-    order, features = (torch.cat(column) for column in zip(*parts, strict=True))
-    return torch.empty_like(features).index_copy_(0, order, features)
+    places, features = (torch.cat(column) for column in zip(*parts, strict=True))
+    return torch.empty_like(features).index_copy_(0, places, features)
 
 
-def by_length(texts: Sequence[str], tokenizer: Any, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of texts of similar length: row numbers (B,) and tokens (B, context).
-
-    The order is a function of the texts alone.
-    """
-    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), row))
-    for start in range(0, len(order), CHUNK * size):
-        rows = order[start : start + CHUNK * size]
-        tokens = tokenizer([texts[row] for row in rows])
-        by_tokens = tokens.argmax(1).argsort(stable=True)  # the end-of-text token has the largest id
-
-        for batch in by_tokens.split(size):
-            yield torch.tensor(rows)[batch], tokens[batch]
+Batches = Iterator[tuple[Tensor, Tensor]]  # rows of the tokens (B,) and their features (B, D), on the tower's device
 
 
-def causal_forward(model: Any) -> Callable[..., Tensor] | None:
-    """A text forward, token ids (B, L) to features (B, D), that takes rows without padding, and vectors for tokens.
+def batches_of(model: Any) -> Callable[[Tensor, int], Batches]:
+    """The fastest way that is exact for this model: token ids (n, context) and a batch's size to features."""
+    tower = causal_tower(model)
+    if tower is None:
+        return partial(_whole, model.encode_text, device=next(model.parameters()).device)
+    if can_share(tower):
+        return partial(_own_tokens, tower)
+    return partial(_trimmed, causal_forward(model), device=tower.token_embedding.weight.device)
 
-    None for towers that need their padding, as SigLIP's: leaving it out is exact where a text's features depend on its
-    tokens up to the end-of-text token alone.
+
+def _whole(forward: Callable[[Tensor], Tensor], tokens: Tensor, size: int, *, device: torch.device) -> Batches:
+    """With all their padding."""
+    for rows in torch.arange(len(tokens)).split(size):
+        yield rows, forward(tokens[rows].to(device))
+
+
+def _trimmed(forward: Callable[[Tensor], Tensor], tokens: Tensor, size: int, *, device: torch.device) -> Batches:
+    """Cut to the longest of a batch: a causal tower never looks past the end-of-text token."""
+    ends = tokens.argmax(dim=1)  # the end-of-text token has the largest id
+    for rows in ends.argsort(descending=True, stable=True).split(size):
+        yield rows, forward(tokens[rows, : int(ends[rows].max()) + 1].to(device))
+
+
+def _own_tokens(tower: Any, tokens: Tensor, size: int) -> Batches:
+    """Beginnings that texts share once, and then each text's own tokens."""
+    for rows, ends in outputs_at_ends(tower, tokens, size):
+        yield rows, _project(tower, tower.ln_final(ends))
+
+
+def causal_tower(model: Any) -> Any:
+    """A model's text tower if a text's features depend on its tokens up to the end-of-text token alone, else None.
+
+    Leaving out the padding is exact for such towers. SigLIP's need theirs.
     """
     tower = model if isinstance(model, CLIP) else getattr(model, "text", None)
     if not isinstance(tower, CLIP | TextTransformer) or tower.attn_mask is None:
@@ -122,6 +142,17 @@ def causal_forward(model: Any) -> Callable[..., Tensor] | None:
 
     pool = tower.text_pool_type if isinstance(tower, CLIP) else tower.pool_type
     if pool != "argmax" or getattr(tower, "cls_emb", None) is not None:
+        return None
+    return tower
+
+
+def causal_forward(model: Any) -> Callable[..., Tensor] | None:
+    """A text forward, token ids (B, L) to features (B, D), that takes rows without padding, and vectors for tokens.
+
+    None for towers that are no :func:`causal_tower`.
+    """
+    tower = causal_tower(model)
+    if tower is None:
         return None
 
     def forward(tokens: Tensor, positions: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
@@ -138,11 +169,14 @@ def causal_forward(model: Any) -> Callable[..., Tensor] | None:
 
         x = x + tower.positional_embedding[:length].to(dtype)
         x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:length, :length]))
-        pooled: Tensor = text_global_pool(x, tokens, pool)  # (B, width)
-
-        projection = tower.text_projection
-        if projection is None:
-            return pooled
-        return cast(Tensor, projection(pooled) if callable(projection) else pooled @ projection)
+        return _project(tower, text_global_pool(x, tokens, "argmax"))  # of (B, width)
 
     return forward
+
+
+def _project(tower: Any, pooled: Tensor) -> Tensor:
+    """(B, width) to (B, D), where the tower has a projection."""
+    projection = tower.text_projection
+    if projection is None:
+        return pooled
+    return cast(Tensor, projection(pooled) if callable(projection) else pooled @ projection)

@@ -28,17 +28,18 @@ TEXTS = [
 ]
 
 
-def lengths(encoder: OpenClip, monkeypatch: pytest.MonkeyPatch, module: Any) -> list[int]:
-    """Numbers of tokens that a text transformer is given."""
+def lengths(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[int]:
+    """Numbers of tokens that the first layer of a text tower is given."""
+    first = getattr(model, "text", model).transformer.resblocks[0].ln_1
     seen: list[int] = []
-    original = module.forward
+    original = first.forward
 
-    def spy(x: Tensor, *args: Any, **options: Any) -> Tensor:
+    def spy(x: Tensor) -> Tensor:
         seen.append(x.shape[1])
-        features: Tensor = original(x, *args, **options)
-        return features
+        normed: Tensor = original(x)
+        return normed
 
-    monkeypatch.setattr(module, "forward", spy)
+    monkeypatch.setattr(first, "forward", spy)
     return seen
 
 
@@ -52,7 +53,7 @@ def tiny(tiny_model: Path) -> OpenClip:
 @pytest.mark.parametrize("text_batch", [1, 2, 4, 512])
 def test_a_causal_tower_gives_the_same_features_for_trimmed_texts(monkeypatch: pytest.MonkeyPatch, text_batch: int):
     encoder = encoder_of(CLIP(**TINY), text_batch)
-    seen = lengths(encoder, monkeypatch, encoder._towers[0].transformer)
+    seen = lengths(monkeypatch, encoder._towers[0])
     features = encoder.encode_text(TEXTS)
     assert max(seen) <= 16
     if text_batch < 512:
@@ -60,7 +61,10 @@ def test_a_causal_tower_gives_the_same_features_for_trimmed_texts(monkeypatch: p
     torch.testing.assert_close(features, at_full_context(encoder, TEXTS), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("change", [{"proj_bias": True}, {"proj_type": "none", "width": 16}])
+@pytest.mark.parametrize(
+    "change",
+    [{"proj_bias": True}, {"proj_type": "none", "width": 16}, {"ls_init_value": 0.5}, {"block_type": "custom"}],
+)
 def test_other_projections_of_a_plain_tower(change: dict[str, object]):
     encoder = encoder_of(CLIP(**{**TINY, "text_cfg": {**TINY["text_cfg"], **change}}))
     torch.testing.assert_close(encoder.encode_text(TEXTS), at_full_context(encoder, TEXTS), atol=1e-5, rtol=1e-5)
@@ -82,8 +86,7 @@ def test_only_causal_towers_that_read_the_end_are_trimmed(
     monkeypatch: pytest.MonkeyPatch, kind: Any, change: dict[str, object], trimmed: bool
 ):
     encoder = encoder_of(kind(**{**TINY, "text_cfg": {**TINY["text_cfg"], **change}}))
-    model = encoder._towers[0]
-    seen = lengths(encoder, monkeypatch, model.transformer if kind is CLIP else model.text.transformer)
+    seen = lengths(monkeypatch, encoder._towers[0])
     features = encoder.encode_text(TEXTS)
     assert (min(seen) < 16) == trimmed
     torch.testing.assert_close(features, at_full_context(encoder, TEXTS), atol=1e-5, rtol=1e-5)
