@@ -40,6 +40,8 @@ FURTHER_DOORS = {
     "open_clip": [
         "encoders/openclip_tags.py",  # its tables alone, no model
         "encoders/openclip_text.py",  # the parts of its text towers
+        "encoders/quick_tokens.py",  # its tokenizer
+        "encoders/shared_beginnings.py",  # the layers of its text towers
     ],
     "pyarrow": ["data/pack/parquet.py"],  # pictures in tables, read without torch
     "transformers": ["filtering/judges/transformers.py"],  # chat models, not towers

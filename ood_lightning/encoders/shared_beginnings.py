@@ -9,8 +9,8 @@ texts that begin with these words. They are computed once, in every layer, and e
 A text shares as many of its first tokens as saves it the most of them: with ``n`` texts that begin with the same ``l``
 tokens, each saves ``l - l / n``. In the last layer only the end-of-text token asks, since its output alone is read.
 
-Features equal those of the tower's own forward up to rounding. Beginnings hold 256 MiB at most, and a batch of B texts a
-copy of its own ones in one layer.
+Features equal those of the tower's own forward up to rounding. Beginnings hold 256 MiB at most, and a batch of texts
+copies those that it needs, layer by layer.
 """
 
 from collections.abc import Iterator, Sequence
