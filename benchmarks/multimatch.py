@@ -42,7 +42,7 @@ def main() -> None:
         features = []
         for name in ("id_test", "plants"):
             folder = embed(encoder, read_manifest(f"{SETS}/{name}"), cache, device=torch.device("cpu"))
-            features.append(folder.read().image)
+            features.append(folder.read().image.to("cpu"))
         images = unit(torch.cat(features))
         images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))][: options.images]
         positive_texts, negative_texts = bank.encode(names, prompts), bank.encode(negatives, prompts)

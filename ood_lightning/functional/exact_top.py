@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ood_lightning.functional.products import common_dtype, exact_products, longest, norms, product, rounding
-from ood_lightning.functional.rows import Rows
+from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.functional.running_best import RunningBest
 
 _SPARE = 8  # candidates beyond k in the first round
@@ -36,8 +36,8 @@ _MOST_CANDIDATES = 2**21  # of the queries of a pass together: 72 MiB
 
 
 def exact_top(
-    queries: Rows,
-    bank: Rows,
+    queries: FeatureRows,
+    bank: FeatureRows,
     k: int,
     block: int,
     row_blocks: Sequence[Tensor],
@@ -126,7 +126,7 @@ def _passes(blocks: Sequence[_Block], width: int) -> Iterator[list[_Block]]:
     yield together
 
 
-def _candidates(queries: Sequence[Tensor], bank: Rows, width: int, block: int) -> list[tuple[Tensor, Tensor]]:
+def _candidates(queries: Sequence[Tensor], bank: FeatureRows, width: int, block: int) -> list[tuple[Tensor, Tensor]]:
     """For blocks of queries, the ``width`` largest float32 products of each, in no order, and their rows; (n, W)."""
     best = [RunningBest(len(one), width, one) for one in queries]
 
@@ -139,7 +139,7 @@ def _candidates(queries: Sequence[Tensor], bank: Rows, width: int, block: int) -
 
 
 def _in_order(
-    queries: Tensor, bank: Rows, coarse: Tensor, candidates: Tensor, slack: Tensor, k: int
+    queries: Tensor, bank: FeatureRows, coarse: Tensor, candidates: Tensor, slack: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
     """Candidates with the first k in their true order, of equal ones the lowest row first.
 

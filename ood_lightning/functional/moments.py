@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.rows import Rows
+from ood_lightning.functional.rows import FeatureRows
 
 _BLOCK = 2**20  # numbers of a block: 8 MiB in float64
 
@@ -30,13 +30,14 @@ class Moments(NamedTuple):
         return (self.squares / (self.n - 1 or float("nan"))).sqrt()
 
 
-def moments(features: Rows) -> Moments:
+def moments(features: FeatureRows, rows: range | None = None) -> Moments:
     """Mean and squared distances from it, equal to the last bit for every number of threads.
 
     Holds 16 MiB beside the features: a block at a time is brought to float64.
 
     Args:
         features: shape (n, D), any float dtype; at least one row.
+        rows: of which; all of them if None.
 
     Source: Chan et al., The American Statistician 37 (1983), for blocks that are put together.
 
@@ -45,7 +46,9 @@ def moments(features: Rows) -> Moments:
         >>> of_three.mean, of_three.deviation
         (tensor([3.], dtype=torch.float64), tensor([2.6458], dtype=torch.float64))
     """
-    return merged(_of_block(block.double()) for block in features.split(rows_of_block(features.shape[1])))
+    rows, size = range(len(features)) if rows is None else rows, rows_of_block(features.shape[1])
+    starts = range(rows.start, rows.stop, size)
+    return merged(_of_block(features[start : min(start + size, rows.stop)].double()) for start in starts)
 
 
 def merged(parts: Iterable[Moments]) -> Moments:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.rows import Rows
+from ood_lightning.functional.rows import FeatureRows
 
 _PIECE = 2**18  # float64 products held at once: 2 MiB, which stay in a processor's cache
 _PIECE_ON_A_GPU = 2**24
@@ -36,7 +36,7 @@ def product(features: Tensor, texts: Tensor) -> Tensor:
         return features @ texts.T
 
 
-def common_dtype(queries: Rows, bank: Rows, block: int) -> torch.dtype:
+def common_dtype(queries: FeatureRows, bank: FeatureRows, block: int) -> torch.dtype:
     """The wider of two float types, float32 at least.
 
     Args:
@@ -87,7 +87,7 @@ def rounding(dim: int) -> float:
     return dim * 2.0**-24 + 2 * of_input
 
 
-def exact_products(queries: Tensor, bank: Rows, candidates: Tensor) -> Tensor:
+def exact_products(queries: Tensor, bank: FeatureRows, candidates: Tensor) -> Tensor:
     """Products of query i with rows ``candidates[i]``, float64, shape ``(n, W)``.
 
     The product of two float32 numbers has 48 bits and is exact in float64's 53. Only the additions round, and their

@@ -85,9 +85,9 @@ class JoinedRows:
         return out
 
 
-Rows: TypeAlias = Tensor | JoinedRows
+FeatureRows: TypeAlias = Tensor | JoinedRows
 
 
-def joined(parts: Sequence[Tensor]) -> Rows:
+def joined(parts: Sequence[Tensor]) -> FeatureRows:
     """A single part as it is, several as :class:`JoinedRows`."""
     return parts[0] if len(parts) == 1 else JoinedRows(parts)

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from ood_lightning.functional.exact_top import exact_top
 from ood_lightning.functional.products import product, same_precision
-from ood_lightning.functional.rows import Rows
+from ood_lightning.functional.rows import FeatureRows
 
 _BLOCKS = 1024, 2048  # rows and columns of a product on a processor: 8 MiB, which stay in its cache
 _BLOCKS_ON_A_GPU = 4096, 16384  # 256 MiB
@@ -197,7 +197,12 @@ def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 2048, row_blo
 
 
 def neighbours(
-    features: Rows, k: int, *, block: int | None = None, row_block: int | None = None, rows: range | None = None
+    features: FeatureRows,
+    k: int,
+    *,
+    block: int | None = None,
+    row_block: int | None = None,
+    rows: range | Tensor | None = None,
 ) -> Tensor:
     """The k nearest other images by cosine, exact as :func:`top_k`; two copies of one image are neighbours.
 
@@ -206,10 +211,10 @@ def neighbours(
         k: neighbours of each image, less than ``n_all``.
         block: features per product on the side that is searched; None: what the device does best.
         row_block: features per product on the side whose neighbours are searched; None: alike.
-        rows: images whose neighbours are searched, so that ranks can share the work; all of them if None.
+        rows: images whose neighbours are searched, a range or int64, so that ranks can share the work; all if None.
 
     Returns:
-        Rows of ``features``, int64, shape ``(n, k)``, nearest first.
+        FeatureRows of ``features``, int64, shape ``(n, k)``, nearest first.
 
     Raises:
         ValueError: if k is not in 1..n_all - 1, rows lie outside, or a value is not finite.
@@ -221,11 +226,13 @@ def neighbours(
     if not 1 <= k < len(features):
         raise ValueError(f"k is {k}, expected 1 to {len(features) - 1} (one less than the number of images)")
     rows = range(len(features)) if rows is None else rows
-    if len(rows) and (min(rows) < 0 or max(rows) >= len(features)):
-        raise ValueError(f"rows {rows} lie outside the {len(features)} images")
+    if isinstance(rows, range):
+        rows = torch.arange(rows.start, rows.stop, rows.step)
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(features):
+        raise ValueError(f"rows {int(rows.min())} to {int(rows.max())} lie outside the {len(features)} images")
 
     best_rows, best_columns = _BLOCKS if features.device.type == "cpu" else _BLOCKS_ON_A_GPU
-    row_blocks = torch.arange(rows.start, rows.stop, rows.step).split(row_block or best_rows)
+    row_blocks = rows.split(row_block or best_rows)
     return exact_top(features, features, k, block or best_columns, row_blocks, exclude_self=True, with_values=False)[1]
 
 
