@@ -52,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
         stored = written(Path(folder), options.images, options.dim)
-        image = stored.read().image.view(torch.uint8).flatten().numpy().data
+        image = stored.read().image.to("cpu").view(torch.uint8).flatten().numpy().data
 
         hashing = seconds(lambda: xxh3_128(image).hexdigest(), options.repeats)
         reading = seconds(stored.read, options.repeats)

@@ -133,6 +133,8 @@ class LabelSetWriter(L.Callback):
         data, device = data_of(trainer, NeighbourData, self), trainer.strategy.root_device
         temi = {name: value for name, value in module.settings.items() if name != "slices"}  # these change nothing
         temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
+        if data.neighbour_search != "exact":
+            temi["neighbour_search"] = data.neighbour_search
         if data.self_neighbour:
             temi["self_neighbour"] = True
 

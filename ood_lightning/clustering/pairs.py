@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ood_lightning.data.shards.epoch_order import EpochBatches
+from ood_lightning.functional.rows import FeatureRows
 
 
 class EpochPairs(EpochBatches):
@@ -51,14 +52,14 @@ class PairFeatures(Dataset[dict[str, Tensor]]):
 
     Args:
         image: (N, D) features in any float dtype.
-        neighbours: (N, k) int64.
+        neighbours: (N, k), int32 or int64.
     """
 
-    def __init__(self, image: Tensor, neighbours: Tensor) -> None:
+    def __init__(self, image: FeatureRows, neighbours: FeatureRows) -> None:
         self.image, self.neighbours = image, neighbours
 
     def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
         """Features of the images and of their neighbours, each (b, D) float32."""
         images, columns = rows.unbind(1)
-        neighbours = self.neighbours[images, columns]
+        neighbours = self.neighbours[images].gather(1, columns[:, None])[:, 0].long()  # (b, k) -> (b,)
         return {"image": self.image[images].float(), "neighbour": self.image[neighbours].float()}

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ood_lightning.data.artifacts.features import Features
+from ood_lightning.functional.rows import FeatureRows
 
 
 class Blocks(Dataset[dict[str, Tensor]]):
@@ -50,7 +51,7 @@ class Rows(Dataset[dict[str, Tensor]]):
         prepare: of the features of a batch.
     """
 
-    image: Tensor
+    image: FeatureRows
     target: Tensor
     prepare: Callable[[Tensor], Tensor] = Tensor.float
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ood_lightning.data.artifacts.features import EvalSet, Features, FeatureSet
     from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.encoders.base import Encoder
+    from ood_lightning.functional.moments import Moments
+    from ood_lightning.functional.rows import FeatureRows
 
 
 class PairData(Protocol):
@@ -29,10 +31,12 @@ class PairData(Protocol):
 
     Attributes:
         features: of the set.
+        moments: mean and deviation of its features, equal in every process.
         batch_size: pairs in a batch, over all ranks together.
     """
 
     features: Features
+    moments: Moments
     batch_size: int
 
 
@@ -44,6 +48,7 @@ class NeighbourData(PairData, Protocol):
         encoder: of its features; encodes words.
         cache_dir: folder of all features.
         n_neighbours: of which one is drawn for each image and epoch.
+        neighbour_search: how they were found, `exact` or `approximate`.
         self_neighbour: whether each image is the first of its own neighbours.
         seed: of the draws.
     """
@@ -52,6 +57,7 @@ class NeighbourData(PairData, Protocol):
     encoder: Encoder
     cache_dir: str
     n_neighbours: int
+    neighbour_search: str
     self_neighbour: bool
     seed: int
 
@@ -82,7 +88,7 @@ class TargetData(Protocol):
     manifests: list[Manifest]
     features: Features
 
-    def train_on(self, image: Tensor, targets: Tensor) -> None:
+    def train_on(self, image: FeatureRows, targets: Tensor) -> None:
         """Let the loader show rows of these features (n, D) with their classes (n,)."""
 
 

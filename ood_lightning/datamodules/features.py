@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
-import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ood_lightning.checks import Check
+from ood_lightning.clustering.approximate import check_faiss
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
-from ood_lightning.data.artifacts.features import EvalSet, FeatureFolder, Features, FeatureSet
+from ood_lightning.data.artifacts.features import EvalSet, Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.checks import SetToEmbed, check_no_shared_shards
+from ood_lightning.datamodules.neighbourhood import Search, moments_of_set, neighbours_of_set, with_itself_first
 from ood_lightning.encoders.base import Encoder
-from ood_lightning.errors import FeatureError, ManifestError, SettingsError
-from ood_lightning.functional.similarity import neighbours
+from ood_lightning.errors import ManifestError, SettingsError
+from ood_lightning.functional.moments import Moments
+from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.masking import masked
 from ood_lightning.metrics.shown_names import check_set_names
 from ood_lightning.places import FEATURES
@@ -41,10 +41,18 @@ class TrainFeatures(FeatureData):
         max_bad_samples: undecodable pictures allowed.
         self_neighbour: each image is the first of its own k neighbours, as in TEMI's code for more than 80,000 images.
             Only to compare with its numbers.
+        neighbour_search: `exact`, or `approximate` for sets of more than 10 million images: an inverted file of faiss,
+            of which as many lists are searched as a measured recall of 0.95 takes. Needs the extra `faiss`.
+
+    Attributes:
+        features: of the set; there after `setup`, as the others.
+        moments: mean and deviation of the features.
+        neighbours: rows of each image's k nearest images, (n, k) int32, mapped from their files.
     """
 
-    features: Features  # there after setup, as the neighbours
-    neighbours: Tensor  # rows of each image's k nearest images, (n, k)
+    features: Features
+    moments: Moments
+    neighbours: FeatureRows
 
     @in_range
     def __init__(
@@ -59,10 +67,11 @@ class TrainFeatures(FeatureData):
         num_workers: Annotated[int, Range(0, 1024)] = 2,
         max_bad_samples: CountOrZero = 0,
         self_neighbour: bool = False,
+        neighbour_search: Search = "exact",
     ) -> None:
         super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
         self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
-        self.self_neighbour = self_neighbour
+        self.self_neighbour, self.neighbour_search = self_neighbour, neighbour_search
 
     @property
     def manifest(self) -> Manifest:
@@ -74,7 +83,8 @@ class TrainFeatures(FeatureData):
 
     def checks(self) -> list[Check]:
         """As of every data module, and whether there are enough pictures."""
-        return [*super().checks(), Check("pictures of a batch", self._check_counts)]
+        checks = [*super().checks(), Check("pictures of a batch", self._check_counts)]
+        return [*checks, Check("faiss", check_faiss)] if self.neighbour_search == "approximate" else checks
 
     def _check_counts(self) -> str:
         if is_counted_by_fetching(self.id_shards):
@@ -97,6 +107,7 @@ class TrainFeatures(FeatureData):
             "id_set": self.manifest.fingerprint,  # other shards may lie at the same path now
             "n_neighbours": self.n_neighbours,
             "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
+            "neighbour_search": self.neighbour_search if self.neighbour_search != "exact" else None,
             "batch_size": self.batch_size,
             "data.seed": self.seed,
             "encoder": self.encoder.fingerprint,
@@ -112,28 +123,10 @@ class TrainFeatures(FeatureData):
         if self.batch_size % world_size:
             raise SettingsError(f"batch_size {self.batch_size} does not divide over {world_size} processes")
 
-        self.neighbours = self._neighbours(folder)
-
-    def _neighbours(self, folder: FeatureFolder) -> Tensor:
-        """Exact cosine neighbours (n, k), found by rank 0 and read by all."""
-        trainer, k, n = self.trainer, self.n_neighbours, len(self.features.image)
-        if folder.read_neighbours(k, n) is not None:
-            rank_zero_info(f"reusing the {k} nearest neighbours of {folder.manifest.name}")
-
-        trainer.strategy.barrier("before neighbours")
-        if trainer.is_global_zero and folder.read_neighbours(k, n) is None:
-            image = self.features.image.to(trainer.strategy.root_device)
-            folder.write_neighbours(k, neighbours(image, k).cpu())
-        trainer.strategy.barrier("neighbours")
-
-        stored = folder.read_neighbours(k, n)
-        if stored is None:
-            raise FeatureError(
-                f"rank {trainer.global_rank} does not see the neighbours that rank 0 has written to {folder.path}: "
-                f"all ranks need one cache_dir"
-            )
-        itself = torch.arange(len(stored))[:, None]
-        return torch.cat([itself, stored[:, :-1]], dim=1) if self.self_neighbour else stored
+        image, search = self.features.image, self.neighbour_search
+        self.moments = moments_of_set(self.trainer, folder, image)
+        stored = neighbours_of_set(self.trainer, folder, image, self.n_neighbours, search, self.seed)
+        self.neighbours = with_itself_first(stored) if self.self_neighbour else stored
 
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's share of every batch."""

@@ -13,6 +13,7 @@ from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Rows
 from ood_lightning.datamodules.checks import SetToEmbed
 from ood_lightning.encoders.base import Encoder
+from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.masking import masked
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
@@ -70,7 +71,7 @@ class TargetFeatures(FeatureData):
         (folder,) = self._embedded(self.manifests, not_patches(self.encoder.extra_features))
         self.features = self._read(folder)
 
-    def train_on(self, image: Tensor, targets: Tensor) -> None:
+    def train_on(self, image: FeatureRows, targets: Tensor) -> None:
         """Let the loader show rows of these features with their classes.
 
         Args:

@@ -104,7 +104,7 @@ def evaluate_streams(
     for name, detector in streams.items():
         with bar(n_images, f"stream {name}", "img", delay_s=3) as progress_bar:
             for (id_set, ood_set), of_pair in zip(pairs, orders, strict=True):
-                images = (id_set.features.image, ood_set.features.image)
+                images = (id_set.features.image.to("cpu"), ood_set.features.image.to("cpu"))
                 row = partial(
                     evaluate,
                     name,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ood_lightning.functional.moments import class_blocks, class_sums
 from ood_lightning.functional.similarity import log_mass, top_k
 
 
@@ -64,6 +65,8 @@ def fit_gaussians(features: Tensor, labels: Tensor, ridge: float = 0.0) -> Gauss
     Covariances are unbiased (n - 1). Classes with fewer than two images have none and are left out of the means and of
     the shared covariance; images without a label (-1) are left out altogether.
 
+    Memory beside the features does not grow with n: a block of them, 8 MiB, at a time is brought to float64.
+
     Args:
         features: shape (n, D), any float dtype; computed in float64.
         labels: class of each image, int64, shape (n,).
@@ -80,24 +83,30 @@ def fit_gaussians(features: Tensor, labels: Tensor, ridge: float = 0.0) -> Gauss
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"features {tuple(features.shape)} and labels {tuple(labels.shape)} must be (n, D) and (n,)")
 
-    labelled = labels >= 0
-    features, labels = features[labelled].double(), labels[labelled]
-    classes, counts = labels.unique(return_counts=True)
-    classes = classes[counts > 1]
-    if not len(classes):
+    names, counts = labels[labels >= 0].unique(return_counts=True)
+    if not (counts > 1).any():
         raise ValueError("no class has two labelled images: a covariance needs them")
 
+    # a class's place among those that there are; labels of -1 are below all of them
+    classes = torch.where(labels >= 0, torch.searchsorted(names, labels), -1)  # (n,)
+    sums = class_sums(features, classes, len(names))  # (K_all, D)
+    means, mean = sums / counts[:, None], sums.sum(dim=0) / counts.sum()
+
+    # each image weighs 1 / (n - 1) in the shared covariance, by the size n of its class; single ones nothing
+    weights = torch.where(counts > 1, 1 / (counts - 1).double(), 0.0).sqrt()
     dim = features.shape[1]
+    shared, scatter = sums.new_zeros(dim, dim), sums.new_zeros(dim, dim)
+    for block, of_class in class_blocks(features, classes, len(names)):
+        weighted = (block - means[of_class]) * weights[of_class, None]
+        shared.addmm_(weighted.T, weighted)
+        centred = block - mean
+        scatter.addmm_(centred.T, centred)
+
+    several = counts > 1
     diagonal = ridge * torch.eye(dim, dtype=torch.float64, device=features.device)
-
-    means = torch.stack([features[labels == c].mean(dim=0) for c in classes])  # (K, D)
-    covariances = (_covariance(features[labels == c], mean) for c, mean in zip(classes, means, strict=True))
-    shared = sum(covariances, start=features.new_zeros(dim, dim))
-    whitener = _whitener(shared / len(classes) + diagonal, "mean of the class covariances")
-
-    mean = features.mean(dim=0)  # (D,)
-    global_whitener = _whitener(_covariance(features, mean) + diagonal, "global covariance")
-    return Gaussians(means, whitener, mean, global_whitener)
+    whitener = _whitener(shared / several.sum() + diagonal, "mean of the class covariances")
+    global_whitener = _whitener(scatter / (counts.sum() - 1) + diagonal, "global covariance")
+    return Gaussians(means[several], whitener, mean, global_whitener)
 
 
 def mahalanobis(features: Tensor, fitted: Gaussians) -> Tensor:
@@ -206,12 +215,6 @@ def _nearest(coordinates: Tensor, axes: Axes) -> Tensor:
     """
     nearest = torch.addmm(axes.half_squares, coordinates, axes.means.T, alpha=-1).argmin(dim=1)  # of (B, K)
     return (coordinates - axes.means[nearest]).square().sum(dim=1)
-
-
-def _covariance(features: Tensor, mean: Tensor) -> Tensor:
-    """Unbiased covariance, (D, D)."""
-    centred = features - mean
-    return centred.T @ centred / (len(centred) - 1)
 
 
 def _whitener(covariance: Tensor, what: str) -> Tensor:

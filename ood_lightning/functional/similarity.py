@@ -32,8 +32,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ood_lightning.functional.exact_top import exact_top, product, same_precision
+from ood_lightning.functional.exact_top import exact_top
+from ood_lightning.functional.products import product, same_precision
+from ood_lightning.functional.rows import FeatureRows
 
+_BLOCKS = 1024, 2048  # rows and columns of a product on a processor: 8 MiB, which stay in its cache
+_BLOCKS_ON_A_GPU = 4096, 16384  # 256 MiB
 _SURELY_FARTHER = 0.02  # cosines that differ by more are in order: bfloat16's products err by less than 0.01
 _CACHED = 2**19  # float64 numbers that stay in a processor's cache: 4 MiB
 
@@ -197,7 +201,7 @@ def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor,
     return torch.cat([_log_sum_exp(part, scale) for part in products], dim=1)
 
 
-def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_block: int = 1024) -> Top:
+def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 2048, row_block: int = 1024) -> Top:
     """The k texts of highest cosine, the same for every block size, thread count and device.
 
     Peak memory beside the inputs: about ``row_block * block * 4`` bytes, and 64 MiB.
@@ -223,19 +227,24 @@ def top_k(features: Tensor, texts: Tensor, k: int, *, block: int = 8192, row_blo
 
 
 def neighbours(
-    features: Tensor, k: int, *, block: int = 8192, row_block: int = 1024, rows: range | None = None
+    features: FeatureRows,
+    k: int,
+    *,
+    block: int | None = None,
+    row_block: int | None = None,
+    rows: range | Tensor | None = None,
 ) -> Tensor:
     """The k nearest other images by cosine, exact as :func:`top_k`; two copies of one image are neighbours.
 
     Args:
-        features: unit features, shape ``(n_all, D)``.
+        features: unit features, shape ``(n_all, D)``, any float type; in float32 there is only a block of them.
         k: neighbours of each image, less than ``n_all``.
-        block: features per product on the side that is searched.
-        row_block: features per product on the side whose neighbours are searched.
-        rows: images whose neighbours are searched, so that ranks can share the work; all of them if None.
+        block: features per product on the side that is searched; None: what the device does best.
+        row_block: features per product on the side whose neighbours are searched; None: alike.
+        rows: images whose neighbours are searched, a range or int64, so that ranks can share the work; all if None.
 
     Returns:
-        Rows of ``features``, int64, shape ``(n, k)``, nearest first.
+        FeatureRows of ``features``, int64, shape ``(n, k)``, nearest first.
 
     Raises:
         ValueError: if k is not in 1..n_all - 1, rows lie outside, or a value is not finite.
@@ -247,11 +256,14 @@ def neighbours(
     if not 1 <= k < len(features):
         raise ValueError(f"k is {k}, expected 1 to {len(features) - 1} (one less than the number of images)")
     rows = range(len(features)) if rows is None else rows
-    if len(rows) and (min(rows) < 0 or max(rows) >= len(features)):
-        raise ValueError(f"rows {rows} lie outside the {len(features)} images")
+    if isinstance(rows, range):
+        rows = torch.arange(rows.start, rows.stop, rows.step)
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(features):
+        raise ValueError(f"rows {int(rows.min())} to {int(rows.max())} lie outside the {len(features)} images")
 
-    row_blocks = torch.tensor(rows, dtype=torch.long).split(row_block)
-    return exact_top(features, features, k, block, row_blocks, exclude_self=True)[1]
+    best_rows, best_columns = _BLOCKS if features.device.type == "cpu" else _BLOCKS_ON_A_GPU
+    row_blocks = rows.split(row_block or best_rows)
+    return exact_top(features, features, k, block or best_columns, row_blocks, exclude_self=True, with_values=False)[1]
 
 
 def _log_sum_exp(products: Tensor, scale: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.votes import count_votes, read_votes
 from ood_lightning.detectors.evidence import IDFeatures, IDLabels, Input, Inputs, TowerFeatures
+from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.functional.similarity import Top, top_k, unit
 from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.places import expanded
@@ -91,7 +92,7 @@ def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[st
     """
     features = images.features
     available = Inputs.of(IDTrainingSet(images, device, fit_settings or {}))
-    available = available.offering(IDFeatures, lambda: IDFeatures(unit(features.image.float()).to(device)))
+    available = available.offering(IDFeatures, lambda: IDFeatures(_unit_float32(features.image, device)))
     if (features.label >= 0).any():
         available = available.offering(IDLabels, lambda: IDLabels(features.label.to(device)))
     if "tower" in features.columns:
@@ -101,7 +102,15 @@ def inputs_of(images: FeatureSet, device: torch.device, fit_settings: Mapping[st
     return available
 
 
-def nearest_words(image: Tensor, word_features: Tensor, device: torch.device) -> Top:
+def _unit_float32(image: FeatureRows, device: torch.device) -> Tensor:
+    """Features (n, D) at length one on a device, brought there a block at a time: beside them there is only a block."""
+    held = torch.empty(image.shape, device=device)
+    for block, rows in zip(image.split(ROWS), held.split(ROWS), strict=True):
+        rows.copy_(unit(block.float()))
+    return held
+
+
+def nearest_words(image: FeatureRows, word_features: Tensor, device: torch.device) -> Top:
     """Nearest word of each image and the cosine to it, each of shape (N,), on the CPU.
 
     Args:
@@ -112,7 +121,7 @@ def nearest_words(image: Tensor, word_features: Tensor, device: torch.device) ->
     words = word_features.to(device)
     tops = []
     with bar(len(image), f"match with {len(words):,} words", "img") as progress_bar:
-        for block in torch.split(image, ROWS):
+        for block in image.split(ROWS):
             tops.append(top_k(unit(block.to(device)), words, 1))
             progress_bar.update(len(block))
     return Top(*(torch.cat(column)[:, 0].cpu() for column in zip(*tops, strict=True)))

@@ -21,6 +21,7 @@ from ood_lightning.datamodules.contracts import TargetData, data_of
 from ood_lightning.detectors.plp import names_sha256
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.moments import moments
 from ood_lightning.functional.temi import warmup_cosine
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
@@ -87,9 +88,9 @@ class ProbeModule(LabelSetTraining):
         features = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
         data.train_on(features, targets)
 
-        deviation, mean = torch.std_mean(features.double(), dim=0)
-        self.register_buffer("feature_mean", mean.float())
-        self.register_buffer("feature_std", deviation.clamp_min(1e-12).float())  # a constant dimension would give NaN
+        of_set = moments(features)
+        self.register_buffer("feature_mean", of_set.mean.float())
+        self.register_buffer("feature_std", of_set.deviation.clamp_min(1e-12).float())  # a constant would give NaN
         self.probe = self._fresh_probe(features.shape[1], len(names))
 
     def _fresh_probe(self, dim: int, n_classes: int) -> nn.Linear:

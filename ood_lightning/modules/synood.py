@@ -125,13 +125,13 @@ class SynOODModule(LabelSetTraining):
 
         # each synthetic image stands for its nearest negative; only the negatives in use are tuned
         positives, negatives, self.logit_scale = ready.features
-        synthetic, device = data.synthetic.image, negatives.device
+        synthetic, device = data.synthetic.image.to("cpu"), negatives.device
         self.used, of_used = (part.cpu() for part in nearest_used(unit(synthetic).to(device), negatives, BLOCK))
         rank_zero_info(f"{len(synthetic):,} synthetic pictures use {len(self.used):,} of {len(negatives):,} negatives")
 
         # classes of the image side: P names, then the used negatives
         classes = torch.cat([self._id_classes(id_set, positives), len(positives) + of_used])
-        image = torch.cat([data.id.image, synthetic])
+        image = torch.cat([data.id.image.to("cpu"), synthetic])
         if self.own_length:
             image = unit(image) * torch.cat([_lengths(one) for one in (data.id, data.synthetic)])
         image_side = Side(self.image_epochs, image, classes, unit_norm=not self.own_length)

@@ -120,9 +120,8 @@ class TEMIModule(L.LightningModule):
         self._batch_size, image = data.batch_size, data.features.image
         self._build(image.shape[1])
         if self.settings["standardise"]:
-            deviation, mean = torch.std_mean(image.double(), dim=0)
-            self.feature_mean.copy_(mean)
-            self.feature_std.copy_(deviation.clamp_min(1e-12))  # a constant dimension would give NaN
+            self.feature_mean.copy_(data.moments.mean)
+            self.feature_std.copy_(data.moments.deviation.clamp_min(1e-12))  # a constant dimension would give NaN
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the heads before their weights come."""

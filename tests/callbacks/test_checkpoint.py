@@ -54,6 +54,7 @@ def test_the_settings_of_temi_are_those_of_checkpoints_written_before(make_set: 
         "id_set": read_manifest("shards/x").fingerprint,
         "n_neighbours": 20,
         "self_neighbour": None,
+        "neighbour_search": None,
         "batch_size": 256,
         "data.seed": 0,
         "encoder": "f",

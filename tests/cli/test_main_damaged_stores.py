@@ -20,9 +20,10 @@ MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args
 POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
 CLUSTERMINE = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}
 
-SHARDS, NEIGHBOURS, TEXT = "*/train-*/*.tar.safetensors", "*/train-*/neighbours*", "*/text/*"
+SHARDS, TEXT = "*/train-*/*.tar.safetensors", "*/text/*"
+NEIGHBOURS, MOMENTS = "*/train-*/neighbours*/*", "*/train-*/moments/*"
 FLIPS = (0.0, 0.001, 0.02, 0.05, 0.1, 0.3, 0.5, 2 / 3, 0.9, 1.0)
-TENSOR_OF = {SHARDS: "image", NEIGHBOURS: "neighbours", TEXT: "text", "votes": "cluster"}
+TENSOR_OF = {SHARDS: "image", NEIGHBOURS: "neighbours", MOMENTS: "squares", TEXT: "text", "votes": "cluster"}
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "permuted": lambda rows: rows.roll(1, 0),
     "short": lambda rows: rows[1:],
@@ -106,7 +107,7 @@ def test_no_damage_of_a_store_changes_what_a_step_writes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [SHARDS, NEIGHBOURS, TEXT])
+@pytest.mark.parametrize("kind", [SHARDS, NEIGHBOURS, MOMENTS, TEXT])
 def test_no_damage_of_a_store_changes_what_a_fit_writes(kind: str, fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
     arguments = ["fit", "--config", str(fit_yaml)]
     assert main(arguments) == 0
@@ -154,7 +155,7 @@ def test_a_file_in_the_place_of_another_is_named(fit_yaml: Path, capsys: pytest.
     (other,) = (folder for folder in Path("cache").iterdir() if folder != here)
     shard, second, _ = sorted(here.glob("train-*/*.tar.safetensors"))
     (text,) = here.glob("text/*")
-    neighbours, five = sorted(here.glob("train-*/neighbours*"))
+    neighbours, five = sorted(here.glob("train-*/neighbours*/*"))
     capsys.readouterr()
 
     for file, source, what in (

@@ -2,8 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import torch
@@ -11,11 +9,7 @@ import yaml
 from safetensors.torch import load_file
 
 from ood_lightning.cli.main import main
-from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.data.artifacts.label_set import LabelSet
-from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.datamodules.features import TrainFeatures
-from ood_lightning.functional.similarity import unit
 
 pytestmark = pytest.mark.slow  # whole commands
 
@@ -92,22 +86,6 @@ def test_a_preset_replaces_what_the_other_config_said(
     assert recipe["prompts"] == {name: value for name, value in prompts.items() if value is not None}
 
 
-@pytest.mark.parametrize("self_neighbour", [False, True])
-def test_each_image_is_its_own_first_neighbour_if_asked(self_neighbour: bool, tmp_path: Path):
-    image = unit(torch.randn(9, 5, generator=torch.Generator().manual_seed(0))).half()
-    data = TrainFeatures(cast(Any, None), "x", n_neighbours=3, self_neighbour=self_neighbour)
-    strategy = SimpleNamespace(barrier=lambda name: None, root_device=torch.device("cpu"))
-    data.trainer = cast(Any, SimpleNamespace(strategy=strategy, is_global_zero=True))
-    data.features = cast(Any, SimpleNamespace(image=image))
-
-    folder = FeatureFolder(tmp_path, Manifest("x", "id", ()), "f" * 16)
-    cosines = unit(image.float()).double() @ unit(image.float()).double().T
-    others = [[int(j) for j in row.argsort(descending=True) if j != i][:3] for i, row in enumerate(cosines)]
-    expected = [[i, *nearest[:2]] for i, nearest in enumerate(others)] if self_neighbour else others
-    for _ in range(2):  # computed, then read from the folder
-        assert data._neighbours(folder).tolist() == expected
-
-
 def test_a_fit_says_that_images_were_their_own_neighbours(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
     command = ["fit", "--config", str(fit_yaml), "--data.self_neighbour", "true"]
@@ -117,6 +95,6 @@ def test_a_fit_says_that_images_were_their_own_neighbours(fit_yaml: Path, capsys
 
     plain, with_self = (LabelSet.read(f"run/{run}/labels.json").recipe["temi"] for run in ("fit", "self"))
     assert with_self == {**plain, "self_neighbour": True}
-    (file,) = Path("cache").rglob("neighbours-4.safetensors")
+    (file,) = Path("cache").rglob("neighbours-4/*.safetensors")
     true = load_file(file)["neighbours"]
     assert not (true == torch.arange(len(true))[:, None]).any()  # the stored ones stay as they are

@@ -36,9 +36,9 @@ def test_our_data_modules_have_what_is_asked_of_them_before_any_setup(kind: Any,
 
 def test_what_a_kind_extends_is_asked_for_too():
     class NoPairs(SimpleNamespace):
-        manifest = encoder = cache_dir = n_neighbours = self_neighbour = seed = None
+        manifest = encoder = cache_dir = n_neighbours = neighbour_search = self_neighbour = seed = None
 
-    with pytest.raises(ValueError, match="which has no features, no batch_size: name another"):
+    with pytest.raises(ValueError, match="which has no features, no moments, no batch_size: name another"):
         ask(NoPairs(), NeighbourData)
 
 

@@ -6,6 +6,7 @@ from random_features import random_unit
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ood_lightning.functional import moments
 from ood_lightning.functional.density import (
     Gaussians,
     fit_gaussians,
@@ -131,3 +132,23 @@ def test_nearest_neighbours_equal_a_loop_and_an_image_of_the_bank_scores_one_ove
     torch.testing.assert_close(of_bank, torch.full_like(of_bank, 50.0), rtol=1e-6, atol=0)
     with pytest.raises(ValueError, match="temperature is 0"):
         nearest_neighbours(queries, bank, 1, 0)
+
+
+@pytest.mark.parametrize("block", [1, 50, 2**20])
+def test_gaussians_of_classes_of_any_size_are_those_of_a_loop_over_classes(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(moments, "_BLOCK", block)
+    draw = torch.Generator().manual_seed(3)
+    labels = torch.randint(40, (300,), generator=draw).square() - 1  # uneven, with gaps, and some of no class
+    features = torch.randn(300, 6, generator=draw, dtype=torch.float64) + labels[:, None] / 100
+
+    groups = [features[labels == c] for c in labels.unique() if c >= 0]
+    several = [group for group in groups if len(group) > 1]
+    assert len(several) < len(groups)
+    shared = torch.stack([torch.cov(group.T) for group in several]).mean(0)
+    together = torch.cat(groups)
+
+    got = fit_gaussians(features, labels)
+    torch.testing.assert_close(got.means, torch.stack([group.mean(0) for group in several]), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(got.mean, together.mean(0), rtol=1e-12, atol=1e-14)
+    for whitener, covariance in ((got.whitener, shared), (got.global_whitener, torch.cov(together.T))):
+        torch.testing.assert_close(whitener @ whitener.T, torch.linalg.inv(covariance), rtol=1e-11, atol=1e-12)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ood_lightning.functional.rows import JoinedRows
 from ood_lightning.functional.similarity import (
     cosines,
     directions,
@@ -106,7 +107,7 @@ def test_each_group_has_its_own_log_mass(block: int):
 @pytest.mark.parametrize("block", [1, 5, 8])
 def test_no_product_holds_more_texts_than_a_block(monkeypatch: pytest.MonkeyPatch, block: int):
     from ood_lightning.functional import exact_top, similarity
-    from ood_lightning.functional.exact_top import product
+    from ood_lightning.functional.products import product
 
     sizes: list[int] = []
 
@@ -266,3 +267,19 @@ def test_directions_have_the_bits_of_unit_vectors_and_nan_where_those_are_refuse
     is_bad[0, 1] = is_bad[2, 0] = is_bad[4, 4] = True
     assert torch.equal(directions(rows).isnan(), is_bad[..., None].expand(6, 5, 7))
     assert torch.equal(directions(rows)[~is_bad], unit(rows[~is_bad]))
+
+
+@pytest.mark.parametrize("dim", [3, 24])
+def test_neighbours_of_mapped_half_precision_shards_are_those_of_one_float32_tensor(dim: int):
+    images = random_unit(230, dim=dim).half()
+    images[200:] = images[:30]
+    parts = JoinedRows(list(images.split([100, 1, 99, 30])))
+    expected = neighbours(images.float(), 20, block=230)
+    for block, row_block in ((7, 3), (64, 100), (None, None)):
+        assert torch.equal(neighbours(parts, 20, block=block, row_block=row_block, rows=range(4, 229)), expected[4:229])
+
+
+def test_neighbours_are_ordered_exactly_where_float32_leaves_the_order_open():
+    images = unit(torch.ones(1, 32) + 1e-4 * random_unit(150, dim=32))  # closer than float32 products can tell
+    got = neighbours(images, 9, block=40)
+    assert got.tolist() == [[other for other in ranked(row, images) if other != i][:9] for i, row in enumerate(images)]

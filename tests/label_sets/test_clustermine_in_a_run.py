@@ -81,4 +81,6 @@ def test_a_data_module_of_another_kind_is_refused_in_one_line(fit_yaml: Path, ca
     fit_yaml.write_text(yaml.safe_dump(settings))
     assert main(["fit", "--config", str(fit_yaml)]) == 2
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert "LabelSetWriter reads data of the kind NeighbourData, and the config names TargetFeatures" in error
+    assert (
+        "TEMIModule reads data of the kind PairData, and the config names TargetFeatures, which has no moments" in error
+    )

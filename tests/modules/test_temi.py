@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.moments import moments
 from ood_lightning.functional.similarity import neighbours, unit
 from ood_lightning.modules.temi import TEMIModule
 
@@ -33,6 +34,7 @@ class Blobs(L.LightningDataModule):
     def __init__(self, image: Tensor, batch_size: int = BATCH) -> None:
         super().__init__()
         self.features = type("Features", (), {"image": image})
+        self.moments = moments(image)
         self.batch_size = batch_size
 
     def train_dataloader(self) -> Any:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 import torch
@@ -17,14 +18,14 @@ from torch import Tensor
 from ood_lightning.data.artifacts.columns import EMBED_AGAIN, StoredColumn
 from ood_lightning.data.artifacts.files import sweep
 from ood_lightning.data.artifacts.packed_texts import PackedTexts
+from ood_lightning.data.artifacts.row_chunks import RowChunks
 from ood_lightning.data.artifacts.store import is_stored, opened, write_store
 from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.data.artifacts.unit_vectors import not_unit
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import FeatureError
+from ood_lightning.functional.rows import FeatureRows, joined
 from ood_lightning.places import expanded
-
-RUN_AGAIN = "remove it and run again"
 
 
 def _as_bytes(texts: list[str]) -> Tensor:
@@ -39,12 +40,16 @@ def _as_texts(raw: Tensor, where: str) -> list[str]:
     )
 
 
+MOST_SHARDS = 60_000  # of the 65,530 maps that Linux allows a process
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of one set, or of one of its shards, in their order.
 
     Args:
-        image: unit-norm, shape (n, D), in the stored dtype (fp16 unless chosen otherwise).
+        image: unit-norm, shape (n, D), in the stored dtype (fp16 unless chosen otherwise); those of several shards
+            are mapped from their files and joined only where somebody needs them all.
         label: (n,) int64, -1 where unknown.
         keys: n keys, unique within a shard; those that were read are packed, 33 bytes where a list takes 82.
         bad: samples that could not be decoded, as `shard key: reason`.
@@ -52,7 +57,7 @@ class Features:
     """
 
     name: str
-    image: Tensor
+    image: FeatureRows
     label: Tensor
     keys: Sequence[str]
     bad: list[str]
@@ -157,15 +162,26 @@ class FeatureFolder:
         write_store(self.file(shard), tensors, self._shard_provenance(shard))
 
     def read(self, max_bad_samples: int = 0) -> Features:
-        """All image features of the set, in memory: n * D * 2 bytes at fp16; further columns stay on disk.
+        """All image features of the set, checked and mapped from their files; further columns are not read yet.
+
+        Checking brings n * D * 2 bytes (at fp16) through memory, which the system shares between the processes of a
+        machine and takes back when it is short.
 
         Raises:
             FeatureError: a shard's file is missing, damaged or one of another shard, rows are missing, a feature is no
                 unit vector, or more samples than `max_bad_samples` could not be decoded.
         """
+        if len(self.manifest.shards) > MOST_SHARDS:
+            raise FeatureError(
+                f"set {self.manifest.name!r} has {len(self.manifest.shards):,} shards: a process can map the files of "
+                f"{MOST_SHARDS:,} (vm.max_map_count). Pack it into larger shards"
+            )
+
         parts = [self._read_shard(shard) for shard in self.manifest.shards]
         files = tuple((self.file(shard), len(part)) for shard, part in zip(self.manifest.shards, parts, strict=True))
-        images = [part.image for part in parts if len(part)]  # without pictures, a shard's features have no width
+        images = [
+            cast("Tensor", part.image) for part in parts if len(part)
+        ]  # without pictures, a shard's features have no width
         bad = [reason for part in parts for reason in part.bad]
 
         self._refuse_too_many(bad, max_bad_samples)
@@ -173,17 +189,21 @@ class FeatureFolder:
             cannot = f" that can be decoded ({len(bad)} cannot)" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{cannot}")
 
-        dim = images[0].shape[1]
+        dim, dtype = images[0].shape[1], images[0].dtype
         for (file, _), part in zip(files, parts, strict=True):
             if len(part) and part.image.shape[1] != dim:
                 raise FeatureError(
                     f"{file} holds features of {part.image.shape[1]} dimensions, the shards before it {dim}: remove "
                     f"it and embed again"
                 )
+            if len(part) and part.image.dtype != dtype:
+                raise FeatureError(
+                    f"{file} holds {part.image.dtype} features, the shards before it {dtype}: remove it and embed again"
+                )
 
         return Features(
             name=self.manifest.name,
-            image=torch.cat(images),
+            image=joined(images),
             label=torch.cat([part.label for part in parts]),
             keys=PackedTexts.joined([part.keys for part in parts]),
             bad=bad,
@@ -212,29 +232,14 @@ class FeatureFolder:
                 f"max_bad_samples: {'; '.join(bad[:3])}"
             )
 
-    def _neighbours(self, k: int) -> Path:
-        return self.path / f"neighbours-{k}.safetensors"
+    def neighbours(self, k: int, n_images: int, search: str = "exact") -> RowChunks:
+        """Where the k nearest neighbours of the set's images are stored, found by one kind of search or another."""
+        folder = self.path / f"neighbours-{k}{'' if search == 'exact' else f'-{search}'}"
+        return RowChunks(folder, {**self._provenance, "n_neighbours": k, "search": search}, n_images)
 
-    def write_neighbours(self, k: int, neighbours: Tensor) -> None:
-        """Store the nearest neighbours (N, k) of the set's images."""
-        provenance = {**self._provenance, "n_neighbours": k}
-        write_store(self._neighbours(k), {"neighbours": neighbours.to(torch.int32)}, provenance)
-
-    def read_neighbours(self, k: int, n_images: int) -> Tensor | None:
-        """The stored neighbours, (N, k) int64, or None.
-
-        Raises:
-            FeatureError: the file is damaged, or holds other than k rows of the set for each of its N images.
-        """
-        file = self._neighbours(k)
-        if not is_stored(file):
-            return None
-
-        with opened(file, {**self._provenance, "n_neighbours": k}, RUN_AGAIN) as store:
-            neighbours = store.tensor("neighbours", (n_images, k), torch.int32)
-            if wrong := neighbours[(neighbours < 0) | (neighbours >= n_images)].tolist():
-                raise FeatureError(f"{file} names image {wrong[0]} of {n_images}: {RUN_AGAIN}")
-            return neighbours.long()
+    def moments(self, n_images: int) -> RowChunks:
+        """Where the mean and deviation of the set's features are stored."""
+        return RowChunks(self.path / "moments", self._provenance, n_images)
 
     def _read_shard(self, shard: Shard) -> Features:
         file = self.file(shard)

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ood_lightning.data.artifacts.features import RUN_AGAIN
+from ood_lightning.data.artifacts.row_chunks import RUN_AGAIN
 from ood_lightning.data.artifacts.store import is_stored, opened, write_store
 from ood_lightning.data.artifacts.unit_vectors import not_unit
 from ood_lightning.errors import FeatureError

@@ -81,11 +81,12 @@ def near_duplicates(query: Features, reference: Features, min_cosine: float) -> 
         reference: such as the ID set; features of shape (R, D).
         min_cosine: in (0, 1].
     """
-    top = top_k(query.image, reference.image, 1)
+    of_query, of_reference = query.image.to("cpu"), reference.image.to("cpu")
+    top = top_k(of_query, of_reference, 1)
     nearest = top.indices[:, 0]  # (Q,)
 
     # as they are stored, in half precision, their lengths are 1 to three digits
-    lengths = query.image.double().norm(dim=1) * reference.image[nearest].double().norm(dim=1)
+    lengths = of_query.double().norm(dim=1) * of_reference[nearest].double().norm(dim=1)
     cosines = (top.values[:, 0] / lengths).clamp(max=1)  # (Q,)
 
     rows = (cosines >= min_cosine).nonzero()[:, 0].tolist()

@@ -17,6 +17,7 @@ from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import FeatureError, ShardContentError
+from ood_lightning.functional.rows import JoinedRows
 from ood_lightning.hashes import sha256_of
 
 CPU = torch.device("cpu")
@@ -67,7 +68,7 @@ def with_bad(tmp_path: Path, shards: list[str]) -> Manifest:
 def test_features_are_unit_vectors_in_the_order_of_the_shards(encoder: OpenClip, train: Manifest):
     features = run(encoder, train, batch_size=7).read()
     assert features.image.dtype == torch.float16
-    torch.testing.assert_close(features.image.float().norm(dim=1), torch.ones(48), atol=2e-3, rtol=0)
+    torch.testing.assert_close(features.image.to("cpu").float().norm(dim=1), torch.ones(48), atol=2e-3, rtol=0)
     assert features.keys == [f"train{i:04d}" for i in range(48)]
     assert features.label.tolist() == [-1] * 48
     assert (features.name, features.bad, len(features)) == ("train", [], 48)
@@ -101,7 +102,7 @@ def test_a_second_run_encodes_only_the_shard_that_is_missing(encoder: OpenClip, 
         folder.read()
     run(encoder, train)
     assert encodings == [8]
-    torch.testing.assert_close(folder.read().image, first.image, atol=0, rtol=0)
+    torch.testing.assert_close(folder.read().image.to("cpu"), first.image.to("cpu"), atol=0, rtol=0)
 
 
 def test_an_interrupted_run_keeps_finished_shards_and_leaves_no_half_file(
@@ -230,18 +231,35 @@ def test_keys_with_newlines_and_unicode_survive(train: Manifest):
     assert features.label.tolist() == [3, -1, 5]
 
 
-def test_neighbours_are_stored_by_their_number(train: Manifest):
+def test_features_of_several_shards_stay_in_their_files_and_are_read_as_one(train: Manifest):
     folder = FeatureFolder("cache", train, "e")
-    assert folder.read_neighbours(2, 3) is None
-    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2], [1, 0]]))
-    neighbours = folder.read_neighbours(2, 3)
-    assert neighbours is not None
-    assert neighbours.dtype == torch.int64
-    assert neighbours.tolist() == [[1, 2], [0, 2], [1, 0]]
-    assert folder.read_neighbours(3, 3) is None
-    next(folder.path.iterdir()).write_bytes(b"cut")
-    with pytest.raises(FeatureError, match=r"neighbours-2\.safetensors is missing or damaged"):
-        folder.read_neighbours(2, 3)
+    whole = torch.nn.functional.normalize(torch.randn(train.n_samples, 4), dim=1).half()
+    parts = whole.split([shard.samples for shard in train.shards])
+    for shard, part in zip(train.shards, parts, strict=True):
+        keys = [f"{shard.path}{i}" for i in range(len(part))]
+        folder.write(shard, part, torch.zeros(len(part), dtype=torch.int64), keys, [])
+
+    image = folder.read().image
+    assert isinstance(image, JoinedRows)
+    assert torch.equal(image.to("cpu"), whole)
+    rows = torch.randperm(len(whole))
+    assert torch.equal(image[rows], whole[rows])
+
+
+def test_shards_of_two_precisions_are_named(train: Manifest):
+    folder = FeatureFolder("cache", train, "e")
+    for shard, dtype in zip(train.shards, [torch.float16, *[torch.float32] * 9], strict=False):
+        n = shard.samples
+        image = torch.eye(4, dtype=dtype)[torch.arange(n) % 4]
+        folder.write(shard, image, torch.zeros(n, dtype=torch.int64), [str(i) for i in range(n)], [])
+    with pytest.raises(FeatureError, match=r"holds torch\.float32 features, the shards before it torch\.float16"):
+        folder.read()
+
+
+def test_more_shards_than_a_process_can_map_are_refused_before_any_is_read(train: Manifest):
+    folder = FeatureFolder("cache", replace(train, shards=train.shards[:1] * 60_001), "e")
+    with pytest.raises(FeatureError, match="60,001 shards: a process can map the files of 60,000"):
+        folder.read()
 
 
 @pytest.mark.parametrize(
@@ -269,25 +287,6 @@ def test_what_no_shard_can_hold_is_named_also_where_checksums_fit(
     rewrite(folder.file(manifest.shards[0]), name, change)
     with pytest.raises(FeatureError, match=rf"s\.tar\.safetensors.*{words}.*[Rr]emove (it|the file) and embed again"):
         folder.read()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda rows: rows - 3, "names image -2 of 3"),
-        (lambda rows: rows + 1, "names image 3 of 3"),
-        (Tensor.float, "neighbours is float32"),
-        (lambda rows: rows[:, 1:], r"expected int32 \[3, 2\]"),
-        (lambda rows: rows[1:], r"expected int32 \[3, 2\]"),
-    ],
-)
-def test_neighbours_outside_the_set_are_named(train: Manifest, change: Callable[[Tensor], Tensor], words: str):
-    folder = FeatureFolder("cache", train, "e")
-    folder.write_neighbours(2, torch.tensor([[1, 2], [0, 2], [1, 0]]))
-    (file,) = folder.path.iterdir()
-    rewrite(file, "neighbours", change)
-    with pytest.raises(FeatureError, match=rf"neighbours-2\.safetensors .*{words}.*: remove it and run again"):
-        folder.read_neighbours(2, 3)
 
 
 def test_what_another_process_is_writing_is_not_swept_up(train: Manifest):
