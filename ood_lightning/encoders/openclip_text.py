@@ -109,7 +109,8 @@ def batches_of(model: Any) -> Callable[[Tensor, int], Batches]:
         return partial(_whole, model.encode_text, device=next(model.parameters()).device)
     if can_share(tower):
         return partial(_own_tokens, tower)
-    return partial(_trimmed, causal_forward(model), device=tower.token_embedding.weight.device)
+    forward = cast("Callable[[Tensor], Tensor]", causal_forward(model))  # there, since the tower is
+    return partial(_trimmed, forward, device=tower.token_embedding.weight.device)
 
 
 def _whole(forward: Callable[[Tensor], Tensor], tokens: Tensor, size: int, *, device: torch.device) -> Batches:

@@ -97,9 +97,9 @@ def _groups(tokens: Tensor, ends: Tensor, bytes_per_token: int) -> Iterator[_Gro
 
     for start in range(0, len(beginnings), at_once):
         rows = ((beginning_of >= start) & (beginning_of < start + at_once)).nonzero()[:, 0]
-        some = slice(start, start + at_once)
-        width = int(lengths[some].max())
-        yield _Group(rows, beginning_of[rows] - start, beginnings[some, :width].clamp_min(0), lengths[some])
+        of_group = slice(start, start + at_once)
+        width = int(lengths[of_group].max())
+        yield _Group(rows, beginning_of[rows] - start, beginnings[of_group, :width].clamp_min(0), lengths[of_group])
 
 
 def outputs_at_ends(tower: Any, tokens: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -164,10 +164,10 @@ def _continued(
         ends: places of the end-of-text tokens among the own ones, (B,).
     """
     n_texts, n_own = tokens.shape
-    own = torch.arange(n_own, device=tokens.device)
+    place = torch.arange(n_own, device=tokens.device)
     sees_kept = torch.arange(kept[0].keys.shape[2], device=tokens.device) < lengths[:, None]  # (B, l)
     sees = torch.cat([
-        sees_kept[:, None].expand(-1, n_own, -1), (own <= own[:, None]).expand(n_texts, -1, -1)
+        sees_kept[:, None].expand(-1, n_own, -1), (place <= place[:, None]).expand(n_texts, -1, -1)
     ], dim=2)[:, None]  # (B, 1, m, l + m)  # fmt: skip
 
     x, at_ends = _embedded(tower, tokens, places), torch.arange(n_texts, device=tokens.device)

@@ -258,10 +258,10 @@ def test_cosines_to_the_proxies_are_the_same_however_many_labels_have_an_image(n
     memory, queries = ImageMemory(random_unit(7, 5, seed=0), size=2), random_unit(6, 5, seed=1)
     memory.add(random_unit(n_filled, 5, seed=2), torch.randperm(7)[:n_filled], torch.zeros(n_filled))
 
-    slots = torch.cat([memory.texts[:, None], memory.images], dim=1).double()  # (V, S, D)
-    similarity = torch.einsum("bd,vsd->bvs", queries.double(), slots)
+    stored = torch.cat([memory.texts[:, None], memory.images], dim=1).double()  # (V, S, D)
+    similarity = torch.einsum("bd,vsd->bvs", queries.double(), stored)
     weights = torch.ones_like(similarity) if beta is None else (-beta * (1 - similarity)).exp()
-    proxies = unit(torch.einsum("bvs,vsd->bvd", weights, slots))
+    proxies = unit(torch.einsum("bvs,vsd->bvd", weights, stored))
 
     to_proxies = memory.cosines(queries, queries @ memory.texts.T, beta)
     expected = torch.einsum("bd,bvd->bv", queries.double(), proxies)

@@ -28,10 +28,10 @@ TEXTS = [
 def test_tokens_are_open_clips_own(context: int | None):
     draw = random.Random(0)
     ascii_texts = ["".join(draw.choices(string.printable, k=draw.randint(0, 120))) for _ in range(300)]
-    own = SimpleTokenizer()
+    published = SimpleTokenizer()
     texts = TEXTS + ascii_texts
     for _ in range(2):  # the second time from memory
-        assert torch.equal(quick(SimpleTokenizer())(texts, context), own(texts, context))
+        assert torch.equal(quick(SimpleTokenizer())(texts, context), published(texts, context))
     assert quick(own)([], context).shape == (0, context or 77)
 
 

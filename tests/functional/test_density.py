@@ -71,8 +71,8 @@ def test_one_product_finds_what_differences_say(images, far: float, flat: float)
 
 def test_an_image_on_a_mean_has_distance_zero_also_where_two_means_are_one(images):
     features, labels, _ = images
-    twins = fit_gaussians(torch.cat([features, features[labels == 2]]), torch.cat([labels, torch.full((20,), 3)]))
-    assert (mahalanobis(twins.means, twins) > -1e-25).all()
+    fitted = fit_gaussians(torch.cat([features, features[labels == 2]]), torch.cat([labels, torch.full((20,), 3)]))
+    assert (mahalanobis(fitted.means, fitted) > -1e-25).all()
 
 
 def test_no_image_has_no_score(images):
