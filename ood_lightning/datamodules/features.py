@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from ood_lightning.checks import Check
 from ood_lightning.clustering.approximate import check_faiss
-from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
+from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
 from ood_lightning.data.artifacts.features import EvalSet, Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
@@ -134,7 +134,8 @@ class TrainFeatures(FeatureData):
         pairs = EpochPairs(
             len(self.features), self.n_neighbours, self.batch_size, self.seed, trainer.global_rank, trainer.world_size
         )
-        return DataLoader(PairFeatures(self.features.image, self.neighbours), sampler=pairs, batch_size=None)
+        held = resident(self.features.image, self.neighbours, trainer.strategy.root_device)
+        return DataLoader(PairFeatures(*held), sampler=pairs, batch_size=None)
 
 
 class EvalFeatures(FeatureData):

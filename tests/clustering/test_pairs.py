@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ood_lightning.clustering.pairs import EpochPairs, PairFeatures
+from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
 
 
 def epoch(
@@ -73,3 +73,18 @@ def test_features_of_pairs_are_those_of_image_and_neighbour():
     assert pairs["image"].dtype == pairs["neighbour"].dtype == torch.float32
     torch.testing.assert_close(pairs["image"], image[[3, 0]].float())
     torch.testing.assert_close(pairs["neighbour"], image[[1, 1]].float())
+
+
+@pytest.mark.parametrize(("free", "moved"), [(10**6, True), (2 * (6 * 4 * 4 + 6 * 2 * 4), True), (200, False)])
+def test_features_go_to_a_gpu_where_they_fit_in_half_of_what_is_free(
+    free: int, moved: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """96 bytes of features and 48 of neighbours; `meta` stands in for the GPU."""
+    image, neighbours = torch.randn(6, 4), torch.zeros(6, 2, dtype=torch.int32)
+    assert resident(image, neighbours, torch.device("cpu")) == (image, neighbours)
+
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, device: ("moved", self))
+    held = resident(image, neighbours, gpu)
+    assert [isinstance(one, tuple) for one in held] == [moved, moved]

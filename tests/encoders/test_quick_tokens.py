@@ -32,7 +32,7 @@ def test_tokens_are_open_clips_own(context: int | None):
     texts = TEXTS + ascii_texts
     for _ in range(2):  # the second time from memory
         assert torch.equal(quick(SimpleTokenizer())(texts, context), published(texts, context))
-    assert quick(own)([], context).shape == (0, context or 77)
+    assert quick(published)([], context).shape == (0, context or 77)
 
 
 def test_only_tokenizers_that_are_known_are_replaced():
