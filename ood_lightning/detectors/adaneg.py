@@ -38,7 +38,8 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.functional.confidence import negative_entropy
 from ood_lightning.functional.grouping import group_members, mean_share_log_odds
 from ood_lightning.functional.half import half, half_logits, half_mean_share, half_proxy_logits
-from ood_lightning.functional.similarity import cosines, nearest
+from ood_lightning.functional.nearest import nearest
+from ood_lightning.functional.similarity import cosines
 from ood_lightning.ranges import Count, NotNegative, Positive, Range, Seed, Share
 
 _CACHED = 2**18  # float64 numbers that stay in a processor's cache: 2 MiB

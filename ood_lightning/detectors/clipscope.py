@@ -24,7 +24,8 @@ from torch.nn.functional import logsigmoid, one_hot
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.confidence import log_max_softmax
-from ood_lightning.functional.similarity import cosines, log_mass, nearest
+from ood_lightning.functional.nearest import nearest
+from ood_lightning.functional.similarity import cosines, log_mass
 from ood_lightning.ranges import Positive
 
 

@@ -109,8 +109,7 @@ def batches_of(model: Any) -> Callable[[Tensor, int], Batches]:
         return partial(_whole, model.encode_text, device=next(model.parameters()).device)
     if can_share(tower):
         return partial(_own_tokens, tower)
-    forward = cast("Callable[[Tensor], Tensor]", causal_forward(model))  # there, since the tower is
-    return partial(_trimmed, forward, device=tower.token_embedding.weight.device)
+    return partial(_trimmed, _forward_of(tower), device=tower.token_embedding.weight.device)
 
 
 def _whole(forward: Callable[[Tensor], Tensor], tokens: Tensor, size: int, *, device: torch.device) -> Batches:
@@ -153,8 +152,11 @@ def causal_forward(model: Any) -> Callable[..., Tensor] | None:
     None for towers that are no :func:`causal_tower`.
     """
     tower = causal_tower(model)
-    if tower is None:
-        return None
+    return None if tower is None else _forward_of(tower)
+
+
+def _forward_of(tower: Any) -> Callable[..., Tensor]:
+    """The forward of a causal tower."""
 
     def forward(tokens: Tensor, positions: Tensor | None = None, vectors: Tensor | None = None) -> Tensor:
         """The tower's own forward, but with positions and mask of as many tokens as there are.

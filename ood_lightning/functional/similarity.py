@@ -38,7 +38,6 @@ from ood_lightning.functional.rows import FeatureRows
 
 _BLOCKS = 1024, 2048  # rows and columns of a product on a processor: 8 MiB, which stay in its cache
 _BLOCKS_ON_A_GPU = 4096, 16384  # 256 MiB
-_SURELY_FARTHER = 0.02  # cosines that differ by more are in order: bfloat16's products err by less than 0.01
 _CACHED = 2**19  # float64 numbers that stay in a processor's cache: 4 MiB
 
 
@@ -106,35 +105,6 @@ def cosines(features: Tensor, texts: Tensor) -> Tensor:
         ValueError: if there are no texts or the dimensions differ.
     """
     return product(*same_precision(features, texts))
-
-
-def nearest(features: Tensor, texts: Tensor, products: Tensor) -> Tensor:
-    """The text of highest cosine, as :func:`top_k` finds it, where the products of both are known already.
-
-    Args:
-        features: unit vectors, shape ``(B, D)``.
-        texts: unit vectors, shape ``(V, D)``.
-        products: their cosines, shape ``(B, V)``, in the precision of the device, bfloat16's at least.
-
-    Returns:
-        Rows of the texts, int64, shape ``(B,)``; of equal cosines the lowest.
-
-    Raises:
-        ValueError: as :func:`top_k`.
-
-    Example:
-        >>> image, texts = torch.eye(2)[:1], torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
-        >>> nearest(image, texts, cosines(image, texts))
-        tensor([1])
-    """
-    if not len(features):
-        return products.new_empty(0, dtype=torch.int64)
-
-    is_far = (
-        products < products.amax(dim=1, keepdim=True) - _SURELY_FARTHER
-    )  # not where one is NaN, which top_k refuses
-    rows = (~is_far).any(dim=0).nonzero()[:, 0]  # ascending, so that of equal cosines the lowest row stays the first
-    return rows[top_k(features, texts[rows], 1).indices[:, 0]]
 
 
 def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192) -> Tensor:

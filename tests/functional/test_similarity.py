@@ -8,11 +8,9 @@ from torch import Tensor
 
 from ood_lightning.functional.rows import JoinedRows
 from ood_lightning.functional.similarity import (
-    cosines,
     directions,
     log_mass,
     log_masses,
-    nearest,
     neighbours,
     top_k,
     unit,
@@ -136,21 +134,6 @@ def test_grouping_never_lowers_the_mean_score_and_order_inside_a_group_is_free()
     four = mean_share(torch.arange(12).view(4, 3))
     assert (four > mean_share(torch.arange(12).view(1, 12))).all()
     torch.testing.assert_close(mean_share(torch.arange(12).view(4, 3).flip(1)), four, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_the_nearest_by_known_products_is_the_nearest_also_of_coarse_ones_and_ties(dtype: torch.dtype):
-    images = random_unit(9)
-    texts = torch.cat([random_unit(40, seed=1), images[:4] + 1e-4, images[2:6], images[2:6]])
-    products = cosines(images, unit(texts)).to(dtype)
-    assert torch.equal(nearest(images, unit(texts), products), top_k(images, unit(texts), 1).indices[:, 0])
-
-
-def test_the_nearest_of_no_image_and_of_one_that_is_no_number():
-    texts = random_unit(5)
-    assert nearest(texts[:0], texts, cosines(texts[:0], texts)).shape == (0,)
-    with pytest.raises(ValueError, match="NaN"):
-        nearest(texts * torch.nan, texts, texts @ texts.T * torch.nan)
 
 
 @pytest.mark.parametrize(("block", "row_block"), [(1, 1), (3, 2), (16, 5), (1000, 1000)])
