@@ -44,17 +44,18 @@ def _fits(work: Callable[[int, int], None], start: int, stop: int) -> bool:
     return True
 
 
-def in_cached_rows(work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """``work(rows)``, on a processor a few rows at a time, so that float64 copies of them stay in its cache.
+def in_cached_rows(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    """``work(*rows)``, on a processor a few rows at a time, so that float64 copies of them stay in its cache.
 
     Args:
         work: of rows (n, K) to results of length n, each of its own row alone.
-        rows: shape (B, K).
+        rows: one tensor or several of one shape (B, K).
 
     Returns:
         Results of length B.
     """
-    at_once = max(1, _CACHED // max(1, rows[:1].numel()))
-    if rows.device.type != "cpu" or at_once >= len(rows):
-        return work(rows)
-    return torch.cat([work(part) for part in rows.split(at_once)])
+    first = rows[0]
+    at_once = max(1, _CACHED // max(1, first[:1].numel()))
+    if first.device.type != "cpu" or at_once >= len(first):
+        return work(*rows)
+    return torch.cat([work(*parts) for parts in zip(*(one.split(at_once) for one in rows), strict=True)])

@@ -1,11 +1,14 @@
 """The logarithm of a sum of exponentials, in float64, at little more than the price of the exponentials."""
 
+import math
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from ood_lightning.functional.blocks import in_cached_rows
+
+_LOG2_E = 1 / math.log(2)
 
 
 def log_sum_exp(products: Tensor, scale: float) -> Tensor:
@@ -37,9 +40,19 @@ def check_scale(scale: float) -> None:
 def powers_below_one(products: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """``exp(scale * (products - largest))``, in (0, 1], and the largest, both float64, (..., n) and (..., 1)."""
     largest = products.amax(dim=-1, keepdim=True).double()
-    return products.to(torch.float64, copy=True).sub_(largest).mul_(scale).exp_(), largest
+    return _exp(products.to(torch.float64, copy=True).sub_(largest), scale), largest
+
+
+def powers(products: Tensor, scale: float) -> Tensor:
+    """``exp(scale * products)``, float64; for products that are known not to make it overflow or vanish."""
+    return _exp(products.to(torch.float64, copy=True), scale)
+
+
+def _exp(products: Tensor, scale: float) -> Tensor:
+    """In place; a power of 2 takes three quarters of the time of one of e."""
+    return products.mul_(scale * _LOG2_E).exp2_()
 
 
 def _log_sum_exp(products: Tensor, scale: float) -> Tensor:
-    powers, largest = powers_below_one(products, scale)
-    return powers.sum(dim=-1).log() + scale * largest[..., 0]
+    below_one, largest = powers_below_one(products, scale)
+    return below_one.sum(dim=-1).log() + scale * largest[..., 0]

@@ -21,12 +21,13 @@ from torch import Tensor
 
 from ood_lightning.functional.blocks import in_blocks, in_cached_rows
 from ood_lightning.functional.exact_nearest import Best, nearer
-from ood_lightning.functional.log_sum_exp import check_scale, powers_below_one
+from ood_lightning.functional.log_sum_exp import check_scale, powers, powers_below_one
 from ood_lightning.functional.products import longest as longest_of
 from ood_lightning.functional.products import norms, product, rounding, same_precision
 
-_SAFE_SCALE = 300.0  # exp(scale * (-1 - 1)) is a normal number of float64 up to here
+_SAFE_NATS = 300.0  # exp(-300), exp(300) and sums of billions of them are normal numbers of float64
 _LOST = 1e-250  # a sum below may lack terms that were too small for float64
+_FEW = 1 / 8  # of a block: below it copying the columns that count is faster than a sum over all
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,7 @@ def compare(
     nearest: Sequence[Selection],
     *,
     longest: float | None = None,
-    block: int = 8192,
+    block: int = 4096,
 ) -> Answers:
     """Masses and nearest texts of selections; see the module's docstring.
 
@@ -116,13 +117,14 @@ def compare(
     """
     features, texts = same_precision(features, texts, block)
     longest = longest_of(texts) if longest is None else longest
-    slack = rounding(texts.shape[1]) * longest * norms(features)
+    lengths = norms(features)  # (B,)
+    slack = rounding(texts.shape[1]) * longest * lengths
+    bound = longest * float(lengths.max()) if len(features) else 0.0  # of all cosines
 
     scales = list(dict.fromkeys(mass.scale for mass in masses))
     for scale in scales:
         check_scale(scale)
-    empty = torch.full((len(features),), -torch.inf, dtype=torch.float64, device=features.device)
-    totals = [empty for _ in masses]
+    totals = [features.new_full((len(features),), -torch.inf, dtype=torch.float64) for _ in masses]
     bests = [Best.none_yet(len(features), features.device) for _ in nearest]
 
     def add(start: int, stop: int) -> None:
@@ -130,58 +132,90 @@ def compare(
         part = texts[start:stop]
         products = product(features, part)  # (B, block)
 
-        added = [empty for _ in masses]
+        more = list(totals)
         for scale in scales:
             at_scale = [i for i, mass in enumerate(masses) if mass.scale == scale]
-            counts = [masses[i].selection.of_block(start, stop).counts for i in at_scale]
-            columns = in_cached_rows(partial(_masses, counts=counts, scale=scale), products).unbind(dim=1)
-            for i, column in zip(at_scale, columns, strict=True):
-                added[i] = column
+            weights = [_Weights.of(masses[i].selection.counts[start:stop]) for i in at_scale]
+            sums = partial(_masses, weights=weights, scale=scale, safe=scale * bound <= _SAFE_NATS)
+            for i, added in zip(at_scale, in_cached_rows(sums, products).unbind(dim=1), strict=True):
+                more[i] = torch.logaddexp(totals[i], added)
 
-        after = [
-            _nearer(best, features, part, products, selection.of_block(start, stop), slack)
-            for best, selection in zip(bests, nearest, strict=True)
-        ]
-        totals = [torch.logaddexp(total, more) for total, more in zip(totals, added, strict=True)]
-        bests = after
+        selections = [selection.of_block(start, stop) for selection in nearest]
+        bests = _nearer_of_each(bests, features, part, products, selections, slack)
+        totals = more
 
     in_blocks(len(texts), block, add)
     return Answers(totals, [best.position for best in bests])
 
 
-def _masses(products: Tensor, counts: Sequence[Tensor], scale: float) -> Tensor:
-    """Log-masses of a block's products (n, w) under several counts (w,), float64, (n, selections)."""
-    powers, largest = powers_below_one(products, scale)
-    masses = []
+class _Weights(NamedTuple):
+    """How often each column of a block counts.
 
-    for count in counts:
-        sums = powers @ count  # (n,)
-        mass = sums.log() + scale * largest[:, 0]
+    Attributes:
+        columns: that count at all, int64, (n,); None: all columns are read.
+        counts: of these columns, float64, (n,) or (w,).
+    """
 
-        # A selection far from the nearest text of all: exp(1000 * (0.1 - 0.9)) is 0 in float64.
-        if scale > _SAFE_SCALE and (lost := sums < _LOST).any() and count.any():
-            alone = products[lost].masked_fill(count == 0, -torch.inf)
-            own_powers, own_largest = powers_below_one(alone, scale)
-            mass[lost] = (own_powers @ count).log() + scale * own_largest[:, 0]
+    columns: Tensor | None
+    counts: Tensor
 
-        masses.append(mass)
-    return torch.stack(masses, dim=1)
+    @classmethod
+    def of(cls, counts: Tensor) -> Self:
+        """Of the counts (w,) of all columns."""
+        columns = counts.nonzero()[:, 0]
+        return cls(columns, counts[columns]) if len(columns) < _FEW * len(counts) else cls(None, counts)
+
+    def sum(self, powers: Tensor) -> Tensor:
+        """Weighted sums of the rows (n, w), shape (n,)."""
+        return (powers if self.columns is None else powers.index_select(1, self.columns)) @ self.counts
+
+    def alone(self, products: Tensor) -> Tensor:
+        """The products (n, w) of columns that count; -inf in the place of others."""
+        if self.columns is not None:
+            return products.index_select(1, self.columns)
+        return products.masked_fill(self.counts == 0, -torch.inf)
 
 
-def _nearer(best: Best, features: Tensor, texts: Tensor, products: Tensor, selection: Selection, slack: Tensor) -> Best:
-    """The nearest texts after one more block, of which some rows are selected; see :func:`nearer`."""
-    selected = selection.counts > 0  # (w,)
+def _masses(products: Tensor, weights: Sequence[_Weights], scale: float, safe: bool) -> Tensor:
+    """Log-masses of a block's products (n, w) under several weights, float64, (n, selections)."""
+    if safe:
+        every = powers(products, scale)
+        return torch.stack([one.sum(every) for one in weights], dim=1).log_()
 
-    if 2 * int(selected.sum()) < len(selected):
-        columns = selected.nonzero()[:, 0]
-        if not len(columns):
-            return best
-        few = products.index_select(1, columns)  # indexing with a slice takes six times as long
-        return nearer(best, features, texts[columns], few, selection.positions[columns], slack)
+    every, largest = powers_below_one(products, scale)
+    sums = torch.stack([one.sum(every) for one in weights], dim=1)
+    masses = sums.log() + scale * largest
 
-    columns = (~selected).nonzero()[:, 0]
-    kept = products.index_select(1, columns)
-    products.index_fill_(1, columns, -torch.inf)  # in position, since a copy would take as much memory again
-    best = nearer(best, features, texts, products, selection.positions, slack)
-    products.index_copy_(1, columns, kept)
-    return best
+    # a selection far from the nearest text of all: exp(1000 * (0.1 - 0.9)) is 0 in float64
+    for column, one in enumerate(weights):
+        lost = sums[:, column] < _LOST
+        if lost.any() and one.counts.any():
+            its_own, largest = powers_below_one(one.alone(products[lost]), scale)
+            masses[lost, column] = (its_own @ one.counts).log() + scale * largest[:, 0]
+    return masses
+
+
+def _nearer_of_each(
+    bests: list[Best], features: Tensor, texts: Tensor, products: Tensor, selections: Sequence[Selection], slack: Tensor
+) -> list[Best]:
+    """The nearest texts of each selection after one more block, whose products are overwritten; see :func:`nearer`."""
+    after = list(bests)
+    of_most = []
+
+    for i, selection in enumerate(selections):
+        columns = selection.counts.nonzero()[:, 0]
+        if 2 * len(columns) > len(texts):
+            of_most.append(i)
+        elif len(columns):
+            few = products.index_select(1, columns)  # indexing with a slice takes six times as long
+            after[i] = nearer(bests[i], features, texts[columns], few, selection.positions[columns], slack)
+
+    for i in of_most:  # in place, since a copy would take as much memory as the products
+        left_out = (selections[i].counts == 0).nonzero()[:, 0]
+        kept = products.index_select(1, left_out) if i != of_most[-1] else None
+        products.index_fill_(1, left_out, -torch.inf)
+        after[i] = nearer(bests[i], features, texts, products, selections[i].positions, slack)
+        if kept is not None:
+            products.index_copy_(1, left_out, kept)
+
+    return after

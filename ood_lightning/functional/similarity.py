@@ -139,7 +139,7 @@ def nearest(features: Tensor, texts: Tensor, products: Tensor) -> Tensor:
     return rows[top_k(features, texts[rows], 1).indices[:, 0]]
 
 
-def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192) -> Tensor:
+def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 4096) -> Tensor:
     """Log of the softmax mass that texts receive: ``log sum_v exp(scale * cosine_v)``.
 
     Peak memory beside the inputs: ``B * block * 4`` bytes and 4 MiB on a processor, five times the former on a GPU;
@@ -175,7 +175,7 @@ def log_mass(features: Tensor, texts: Tensor, scale: float, *, block: int = 8192
     return total
 
 
-def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor, block: int = 8192) -> Tensor:
+def log_masses(features: Tensor, texts: Tensor, scale: float, *, groups: Tensor, block: int = 4096) -> Tensor:
     """Log-mass of each group of texts; see :func:`log_mass`, also for precision and memory.
 
     Args:

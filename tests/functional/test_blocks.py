@@ -60,3 +60,10 @@ def test_rows_come_back_in_order(cached: int, monkeypatch: pytest.MonkeyPatch):
     assert torch.equal(in_cached_rows(work, rows), rows.sum(dim=1))
     assert max(seen) <= max(6, cached)
     assert in_cached_rows(work, rows[:0]).shape == (0,)
+
+
+def test_rows_of_several_tensors_stay_together(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(blocks, "_CACHED", 13)
+    one, other = torch.arange(60.0).view(10, 6), torch.arange(60.0).view(10, 6).flip(0)
+    got = in_cached_rows(lambda a, b: (a * b).sum(dim=1), one, other)
+    assert torch.equal(got, (one * other).sum(dim=1))
