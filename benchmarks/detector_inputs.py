@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.detectors.compared_texts import OwnTexts
 from ood_lightning.detectors.evidence import (
     Evidence,
     IDFeatures,
     IDLabels,
     ImageTower,
     Inputs,
-    LabelFeatures,
     ReadyLabelSet,
     Texts,
 )
@@ -69,7 +69,9 @@ def evidence(sizes: Sizes, draw: torch.Generator) -> Evidence:
 def _ready(positives: Tensor, negatives: Tensor, known: Tensor) -> ReadyLabelSet:
     return ReadyLabelSet(
         LabelSet((Positive("random"),), (), {}),
-        LabelFeatures(positives, negatives, 100.0),
+        OwnTexts(positives),
+        OwnTexts(negatives),
+        100.0,
         Texts([f"p{i}" for i in range(len(positives))], [f"n{i}" for i in range(len(negatives))]),
         prompts="random",
         encode=partial(_encoded, known),

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
+from ood_lightning.detectors.compared_texts import OwnTexts
 from ood_lightning.detectors.evidence import Evidence, ImageTower, Input, Inputs, LabelFeatures, ReadyLabelSet, Texts
 
 
@@ -25,7 +26,8 @@ def ready(
     positives_under: Callable[[Any], Tensor] = unexpected,
 ) -> ReadyLabelSet:
     words = LabelSet((Positive("a word"),), (), {})
-    return ReadyLabelSet(words, features, Texts(*texts), prompts, encode, positives_under)
+    sides = OwnTexts(features.positives), OwnTexts(features.negatives)
+    return ReadyLabelSet(words, *sides, features.logit_scale, Texts(*texts), prompts, encode, positives_under)
 
 
 def evidence_of(

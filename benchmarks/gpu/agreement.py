@@ -15,6 +15,7 @@ from benchmarks.gpu.offered import LARGE, SMALL, Offered, Sizes, every_detector,
 from benchmarks.gpu.temi import all_weights
 from benchmarks.gpu.towers import pictures, random_model, tokens
 from ood_lightning.detectors.base import Detector, StreamDetector
+from ood_lightning.detectors.compared_texts import ComparedTexts, CorpusProducts
 from ood_lightning.functional.density import Gaussians, fit_gaussians, mahalanobis, relative_mahalanobis
 from ood_lightning.functional.similarity import log_mass, neighbours, top_k, unit
 
@@ -80,9 +81,25 @@ def similarity(sizes: Sizes, device: torch.device) -> Iterator[tuple[str, Check]
     there = (image.to(device), texts.to(device))
 
     yield "log_mass", lambda: agreement(log_mass(image, texts, 100.0), log_mass(*there, 100.0), **NATS)
+    yield "one product, masses", lambda: agreement(*(_masses(*side) for side in ((image, texts), there)), **NATS)
+    yield "one product, nearest", lambda: same_rows(*(_nearest(*side) for side in ((image, texts), there)))
     yield "top_k, cosines", lambda: agreement(top_k(image, texts, 3).values, top_k(*there, 3).values, **COSINES)
     yield "top_k, rows", lambda: same_rows(top_k(image, texts, 3).indices, top_k(*there, 3).indices)
     yield "neighbours", lambda: same_rows(neighbours(bank, 5), neighbours(bank.to(device), 5))
+
+
+def _sides(texts: Tensor) -> list[ComparedTexts]:
+    """Every fifth text, and the rest, as a label set mined from a corpus has them."""
+    rows, corpus = torch.arange(len(texts)), CorpusProducts(texts)
+    return [corpus.rows(rows[rows % 5 == 0]), corpus.rows(rows[rows % 5 != 0])]
+
+
+def _masses(image: Tensor, texts: Tensor) -> Tensor:
+    return torch.stack([side.log_mass(scale)(image) for side in _sides(texts) for scale in (100.0, 1000.0)])
+
+
+def _nearest(image: Tensor, texts: Tensor) -> Tensor:
+    return torch.stack([side.nearest()(image) for side in _sides(texts)])
 
 
 def gaussians(sizes: Sizes, device: torch.device) -> Iterator[tuple[str, Check]]:

@@ -13,6 +13,7 @@ from ood_lightning.detectors.adaneg import AdaNeg
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
+from ood_lightning.detectors.compared_texts import OwnTexts
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
 from ood_lightning.detectors.evidence import (
@@ -22,7 +23,6 @@ from ood_lightning.detectors.evidence import (
     IDLabels,
     ImageTower,
     Inputs,
-    LabelFeatures,
     ReadyLabelSet,
     SoftTokens,
     Texts,
@@ -135,7 +135,9 @@ def _ready(positives: Tensor, negatives: Tensor, known: Tensor) -> ReadyLabelSet
 
     return ReadyLabelSet(
         cast(Any, None),  # no detector reads how its set was made
-        LabelFeatures(positives, negatives, 100.0),
+        OwnTexts(positives),
+        OwnTexts(negatives),
+        100.0,
         texts,
         PROMPTS,
         encode,

@@ -111,6 +111,7 @@ def _scored(
     from ood_lightning.data.artifacts.unit_vectors import check_directions
     from ood_lightning.progress import bar
 
+    nearest_negative = ready.negatives.nearest()
     rows: list[dict[str, Any]] = []
     with bar(len(files), "score", "img") as progress_bar:
         for start in range(0, len(files), batch_size):
@@ -121,7 +122,7 @@ def _scored(
                 features = encoder.encode_columns(images, [name for name in columns if name != "image"])
                 check_directions(features, f"pictures up to {files[start + len(batch) - 1]}")
                 scores = scorer(*(features[name] for name in columns)).tolist()
-                named = _nearest_words(features["image"], ready, concepts)
+                named = _nearest_words(features["image"], ready, concepts, nearest_negative(features["image"]))
                 for (row, _), score, words in zip(readable, scores, named, strict=True):
                     row |= {"score": score, **words}
             rows += [row for row, _ in batch]
@@ -140,24 +141,24 @@ def _decoded(path: Path, encoder: Encoder) -> "tuple[dict[str, Any], Tensor | No
         return {**row, "error": f"cannot be decoded: {error}"}, None
 
 
-def _nearest_words(features: "Tensor", ready: "ReadyLabelSet", concepts: int) -> list[dict[str, Any]]:
+def _nearest_words(
+    features: "Tensor", ready: "ReadyLabelSet", concepts: int, negatives: "Tensor"
+) -> list[dict[str, Any]]:
     """The nearest positives and the nearest negative of each image, as parts of its row.
 
     Args:
         features: unit-norm, shape (b, D).
         ready: whose words are named.
         concepts: positives for each image, at most.
+        negatives: position of the nearest negative, shape (b,); -1 where there is none.
     """
     from ood_lightning.functional.similarity import top_k
 
-    texts, labels = ready.texts, ready.features
-    positives = top_k(features, labels.positives, min(concepts, len(texts.positives))).indices.tolist()
-    negatives = [""] * len(features)
-    if len(texts.negatives):
-        negatives = [texts.negatives[i] for i in top_k(features, labels.negatives, 1).indices[:, 0].tolist()]
+    texts = ready.texts
+    positives = top_k(features, ready.positives.features, min(concepts, len(texts.positives))).indices.tolist()
     return [
-        {"concepts": [texts.positives[i] for i in row], "nearest_negative": negative}
-        for row, negative in zip(positives, negatives, strict=True)
+        {"concepts": [texts.positives[i] for i in row], "nearest_negative": texts.negatives[at] if at >= 0 else ""}
+        for row, at in zip(positives, negatives.tolist(), strict=True)
     ]
 
 

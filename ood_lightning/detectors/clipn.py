@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from torch import Tensor
+
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.encoders.clipn import NoTexts
+from ood_lightning.functional.blocks import in_cached_rows
 from ood_lightning.functional.confidence import agreeing_to_differ, competing_to_win
 from ood_lightning.functional.similarity import cosines
 
@@ -50,4 +53,7 @@ class CLIPN(Detector):
         no = ready.positives_under(partial(NoTexts, checkpoint=self.checkpoint)).to(yes)  # (K, D)
         formula = agreeing_to_differ if self.score == "atd" else competing_to_win
 
-        return lambda features: formula(*(scale * cosines(features, texts).double() for texts in (yes, no)))
+        def of_logits(*products: Tensor) -> Tensor:
+            return formula(*(scale * one.double() for one in products))
+
+        return lambda features: in_cached_rows(of_logits, cosines(features, yes), cosines(features, no))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from ood_lightning.errors import SettingsError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.detectors.compared_texts import ComparedTexts
     from ood_lightning.encoders.base import Encoder, SoftTokenTemplates
     from ood_lightning.functional.intermodal import ClassBounds
 
@@ -68,7 +69,9 @@ class ReadyLabelSet:
 
     Args:
         label_set: its content, with the recipe that made it.
-        features: of its words, on the device where detectors compute.
+        positives: what images can be compared with, on the device where detectors compute.
+        negatives: the same of the other side; of length 0 where the set has none.
+        logit_scale: CLIP's multiplier, read from the encoder.
         texts: its words.
         prompts: fingerprint of the prompts around each word.
         encode: unit-norm features (n, D) of further texts under the same encoder and prompts, all taken for nouns.
@@ -77,11 +80,18 @@ class ReadyLabelSet:
     """
 
     label_set: LabelSet
-    features: LabelFeatures
+    positives: ComparedTexts
+    negatives: ComparedTexts
+    logit_scale: float
     texts: Texts
     prompts: str
     encode: Callable[[Sequence[str]], Tensor]
     positives_under: Callable[[Callable[[Encoder], Encoder]], Tensor]
+
+    @cached_property
+    def features(self) -> LabelFeatures:
+        """Text features of both sides; of a shared corpus they are copies, made when somebody first asks for them."""
+        return LabelFeatures(self.positives.features, self.negatives.features, self.logit_scale)
 
 
 class ImageTower(NamedTuple):

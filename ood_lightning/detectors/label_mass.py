@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.similarity import log_mass
 from ood_lightning.ranges import Positive
 
@@ -35,6 +35,13 @@ class LabelMass(LabelDetector):
 
     labels: str = "clustermine"
     sharpness: Positive = 10.0
+
+    def bind(self, evidence: Evidence) -> Scorer:
+        """The score on the label set that `labels` names; sets of one corpus share its product with the images."""
+        ready = evidence.label_sets[self.labels]
+        scale = self.sharpness * ready.logit_scale
+        positives, negatives = ready.positives.log_mass(scale), ready.negatives.log_mass(scale)
+        return lambda features: positives(features) - negatives(features)
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

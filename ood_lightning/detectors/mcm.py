@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import LabelDetector
 from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.functional.blocks import in_cached_rows
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines
 from ood_lightning.ranges import Positive
@@ -36,4 +37,6 @@ class MCM(LabelDetector):
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""
         temperature = 1 / labels.logit_scale if self.temperature is None else self.temperature
-        return self.formula(cosines(features, labels.positives).double() / temperature)
+        return in_cached_rows(
+            lambda products: self.formula(products.double().div_(temperature)), cosines(features, labels.positives)
+        )

@@ -23,6 +23,7 @@ from ood_lightning.data.artifacts.store import opened
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.blocks import in_cached_rows
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.places import expanded
 
@@ -88,6 +89,7 @@ class PLP(Detector):
 
         def score(features: Tensor) -> Tensor:
             standardised = (features.float() - mean.to(features.device)) / std.to(features.device)  # (B, D)
-            return log_max_softmax(standardised @ weight.T.to(features.device) + bias.to(features.device))
+            logits = standardised @ weight.T.to(features.device) + bias.to(features.device)  # (B, P)
+            return in_cached_rows(log_max_softmax, logits)
 
         return score

@@ -28,7 +28,7 @@ from ood_lightning.errors import FeatureError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.checks import no_negatives
-from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets, none_made
+from ood_lightning.label_sets.ready import MadeLabelSet, lacking, make_label_sets, none_made, ready_label_sets
 
 
 class Prepared(NamedTuple):
@@ -82,7 +82,7 @@ def prepare(
         rank_zero_info(f"WARNING: {remark}")
 
     evidence = Evidence(
-        {name: one.ready(device) for name, one in made.items()},
+        ready_label_sets(made, device),
         bank.encoder.fingerprint,
         ImageTower(bank.encoder.image_shape, bank.encoder.encode_image),
         _with_further_inputs(available, made, bank.encoder, device),
@@ -102,7 +102,7 @@ def why_not(name: str, detector: Detector | StreamDetector, evidence: Evidence, 
     Raises:
         SettingsError: it needs negatives, and its label set has none.
     """
-    if detector.needs_negatives and not len(evidence.labels(detector.labels).negatives):
+    if detector.needs_negatives and not len(evidence.label_sets[detector.labels].negatives):
         raise no_negatives(name, detector.labels)
     if missing := detector.missing():
         return f"needs {missing.replace('<name>', name)}"

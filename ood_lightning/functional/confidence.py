@@ -12,10 +12,14 @@ Differs: these two return the log-odds of the paper's probability, in float64: t
 where it rounds to 1.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ood_lightning.functional.blocks import in_cached_rows
+from ood_lightning.functional.log_sum_exp import powers_below_one
 from ood_lightning.functional.similarity import cosines, unit
 
 
@@ -23,7 +27,7 @@ def log_max_softmax(logits: Tensor) -> Tensor:
     """``log max_k p_k`` with ``p = softmax(logits)``, at most 0; does not tie where the probability rounds to 1.
 
     With the largest logit subtracted this is ``-log(1 + sum of the others' exponentials)``. Once that sum falls below
-    1e-16, adding it to 1 would lose it, so ``log1p`` takes the sum alone.
+    1e-16, adding it to 1 would lose it, so the largest's own 1 is left out and ``log1p`` takes the sum alone.
 
     Args:
         logits: cosines divided by the temperature, shape (B, K).
@@ -38,9 +42,10 @@ def log_max_softmax(logits: Tensor) -> Tensor:
         >>> log_max_softmax(torch.tensor([[0.0, 0.0], [99.0, 0.0]])).exp()
         tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    ranked = _as_float64_logits(logits).sort(dim=1, descending=True).values
-    others = (ranked[:, 1:] - ranked[:, :1]).exp().sum(dim=1)
-    return -others.log1p()
+    logits = _as_float64_logits(logits)
+    largest, at = logits.max(dim=1, keepdim=True)  # of equal ones one alone is left out
+    others = (logits - largest).exp_().scatter_(1, at, 0.0)
+    return -others.sum(dim=1).log1p()
 
 
 def negative_entropy(logits: Tensor) -> Tensor:
@@ -79,8 +84,8 @@ def softmax_variance(logits: Tensor) -> Tensor:
 def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, block: int = 4096) -> Tensor:
     """GL-MCM: ``max_p max_k softmax_k(c(patch p, name k) / T)``.
 
-    The softmax runs over the names, separately for each patch. Peak memory beside the inputs: about ``block * K * 24``
-    and ``block * D * 12`` bytes.
+    The softmax runs over the names, separately for each patch. Peak memory beside the inputs: about ``block * K * 4``
+    (on a GPU ``block * K * 20``) and ``block * D * 12`` bytes.
 
     Args:
         patches: local features of the L patches of each image, shape (B, L, D), any float dtype; normalised here,
@@ -110,8 +115,7 @@ def local_match(patches: Tensor, names: Tensor, temperature: float = 1.0, *, blo
     # One result, allocated beforehand: small results between large temporary ones would keep malloc from reusing these.
     best = torch.empty(len(flat), dtype=torch.float64, device=patches.device)
     for part, result in zip(flat.split(block), best.split(block), strict=True):
-        logits = cosines(unit(part), names).double() / temperature  # (n, K)
-        result.copy_((logits - logits.amax(dim=1, keepdim=True)).exp_().sum(dim=1).reciprocal())  # the largest share
+        result.copy_(in_cached_rows(partial(_largest_share, scale=1 / temperature), cosines(unit(part), names)))
     return best.view(patches.shape[:2]).amax(dim=1)
 
 
@@ -141,7 +145,8 @@ def agreeing_to_differ(yes: Tensor, no: Tensor) -> Tensor:
     """Log-odds of ``sum_k p_k q_k``, the mean 'yes' probability under the softmax over names.
 
     ``sum_k p_k q_k`` and its complement ``sum_k p_k (1 - q_k)`` ('none of them') are summed separately, in log space:
-    1 minus the former would lose a complement below 1e-16.
+    1 minus the former would lose a complement below 1e-16. The softmax's denominator is in both and cancels, and
+    ``yes_k + log(1 - q_k)`` is ``no_k + log q_k``.
 
     Args:
         yes: logits of the names, ``logit_scale * cosines``, shape (B, K).
@@ -159,9 +164,8 @@ def agreeing_to_differ(yes: Tensor, no: Tensor) -> Tensor:
         >>> agreeing_to_differ(torch.zeros(1, 4), torch.full((1, 4), -50.0))  # the mean itself would round to 1
         tensor([50.], dtype=torch.float64)
     """
-    odds = _odds(yes, no)
-    log_p = yes.double().log_softmax(dim=1)  # (B, K)
-    return (log_p + logsigmoid(odds)).logsumexp(dim=1) - (log_p + logsigmoid(-odds)).logsumexp(dim=1)
+    log_q = logsigmoid(_odds(yes, no))  # (B, K)
+    return (yes.double() + log_q).logsumexp(dim=1) - (no.double() + log_q).logsumexp(dim=1)
 
 
 def multi_match(features: Tensor, pairs: Tensor, negatives: Tensor, scale: float) -> Tensor:
@@ -201,6 +205,12 @@ def multi_match(features: Tensor, pairs: Tensor, negatives: Tensor, scale: float
     joint = (pairs.double() @ h[:, None, :, None])[..., 0]  # (B, I, J, D) @ (B, 1, D, 1) -> (B, I, J)
     alone = (negatives.double() @ h[:, :, None])[..., 0]  # (B, J, D) @ (B, D, 1) -> (B, J)
     return (scale * (joint - alone[:, None])).flatten(1).amax(dim=1).sigmoid()
+
+
+def _largest_share(products: Tensor, scale: float) -> Tensor:
+    """``max_k softmax_k(scale * products)``, shape (n,): the largest power is 1."""
+    powers, _ = powers_below_one(products, scale)
+    return powers.sum(dim=1).reciprocal()
 
 
 def _as_float64_logits(logits: Tensor) -> Tensor:

@@ -5,7 +5,7 @@
 Shapes: with P positives, N negatives and D dimensions, a ready set holds (P, D) and (N, D) unit vectors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.detectors.compared_texts import ComparedTexts, CorpusProducts, OwnTexts
 from ood_lightning.detectors.evidence import Inputs, LabelFeatures, ReadyLabelSet, Texts, needed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError, UserError
@@ -57,9 +58,21 @@ class MadeLabelSet:
 
     def ready(self, device: torch.device) -> ReadyLabelSet:
         """The set with its words and their features on a device."""
+        return ready_label_sets({"": self}, device)[""]
+
+    def over(self, corpus: CorpusProducts, device: torch.device) -> ReadyLabelSet:
+        """The set with its words and their features on a device.
+
+        Args:
+            corpus: of the vocabulary's words, shared with other label sets.
+            device: of the corpus.
+        """
+        positives, negatives = _sides(self.label_set, self.vocabulary, corpus, device)
         return ReadyLabelSet(
             self.label_set,
-            label_features(self.label_set, self.vocabulary, device),
+            positives,
+            negatives,
+            self.vocabulary.bank.encoder.logit_scale,
             texts_of(self.label_set, self.vocabulary),
             self.vocabulary.prompts.fingerprint,
             encode=partial(self.vocabulary.bank.encode, prompts=self.vocabulary.prompts),
@@ -71,6 +84,13 @@ class MadeLabelSet:
         bank, prompts = self.vocabulary.bank, self.vocabulary.prompts.without_adjectives()
         tower = make(bank.encoder)
         return TextBank(tower, bank.cache_dir).features(self.label_set.words, prompts, f"positives under {tower.name}")
+
+
+def ready_label_sets(made: Mapping[str, MadeLabelSet], device: torch.device) -> dict[str, ReadyLabelSet]:
+    """All sets with their words and their features on a device; sets of one vocabulary share its features there."""
+    vocabularies = {one.vocabulary.key: one.vocabulary for one in made.values()}
+    corpora = {key: CorpusProducts(one.features.to(device)) for key, one in vocabularies.items()}
+    return {name: one.over(corpora[one.vocabulary.key], device) for name, one in made.items()}
 
 
 def lacking(sources: Mapping[str, LabelSource], available: Inputs) -> dict[str, str]:
@@ -181,15 +201,30 @@ def label_features(label_set: LabelSet, vocabulary: Vocabulary, device: torch.de
     Negatives that are the rest of the corpus come as often as the corpus has them; positives once, listed negatives as
     often as they are listed.
     """
+    positives, negatives = _sides(label_set, vocabulary, CorpusProducts(vocabulary.features.to(device)), device)
+    return LabelFeatures(positives.features, negatives.features, vocabulary.bank.encoder.logit_scale)
+
+
+def _sides(
+    label_set: LabelSet, vocabulary: Vocabulary, corpus: CorpusProducts, device: torch.device
+) -> tuple[ComparedTexts, ComparedTexts]:
+    """Positives and negatives: rows of the corpus where the negatives are the rest of it, else texts of their own."""
     adjectives = label_set.recipe.get("adjectives", {})
-    positives = vocabulary.encode(label_set.words, "positives", adjectives.get("positives", ()))
-    if label_set.negatives is None:
-        negatives = vocabulary.features[_rest(label_set, vocabulary)]
-    elif label_set.negatives:
-        negatives = vocabulary.encode(label_set.negatives, "negatives", adjectives.get("negatives", ()))
-    else:
-        negatives = positives[:0]
-    return LabelFeatures(positives.to(device), negatives.to(device), vocabulary.bank.encoder.logit_scale)
+
+    def encoded(texts: Sequence[str], side: str) -> OwnTexts:
+        return OwnTexts(vocabulary.encode(texts, side, adjectives.get(side, ())).to(device))
+
+    if label_set.negatives is not None:
+        positives = encoded(label_set.words, "positives")
+        none = OwnTexts(positives.features[:0])
+        return positives, encoded(label_set.negatives, "negatives") if label_set.negatives else none
+
+    rows = vocabulary.rows(label_set.words, adjectives.get("positives", ()))
+    in_corpus = bool((rows >= 0).all())  # names need not be
+    return (
+        corpus.rows(rows) if in_corpus else encoded(label_set.words, "positives"),
+        corpus.rows(_rest(label_set, vocabulary)),
+    )
 
 
 def texts_of(label_set: LabelSet, vocabulary: Vocabulary) -> Texts:

@@ -59,17 +59,9 @@ class Vocabulary:
             what: their name on the progress bar.
             adjectives: those that take the templates for adjectives.
         """
-        import torch
-
-        by_part = self.prompts.adjectives is not None
-        in_corpus = self.words.adjectives if by_part else frozenset()
-        marked = frozenset(adjectives) if by_part else frozenset()
-
-        # A row of the corpus serves a text only if both take the same templates.
-        row = {word: i for i, word in enumerate(self.words.words)} if len(self.features) else {}
-        rows = [row.get(text, -1) if (text in in_corpus) == (text in marked) else -1 for text in texts]
-        known = torch.tensor(rows, dtype=torch.int64)
-        missing = [text for text, at in zip(texts, rows, strict=True) if at < 0]
+        known = self.rows(texts, adjectives)
+        marked = self._marked(adjectives)
+        missing = [text for text, row in zip(texts, known.tolist(), strict=True) if row < 0]
         if not missing:
             return self.features[known]
 
@@ -82,6 +74,22 @@ class Vocabulary:
         if len(missing) < len(texts):
             features[known >= 0] = self.features[known[known >= 0]]
         return features
+
+    def rows(self, texts: Sequence[str], adjectives: Collection[str] = ()) -> Tensor:
+        """Row of the corpus for each text, int64; -1 where it has none whose features serve; see :meth:`encode`."""
+        import torch
+
+        in_corpus = self._marked(self.words.adjectives)
+        marked = self._marked(adjectives)
+
+        # A row of the corpus serves a text only if both take the same templates.
+        row = {word: i for i, word in enumerate(self.words.words)} if len(self.features) else {}
+        rows = [row.get(text, -1) if (text in in_corpus) == (text in marked) else -1 for text in texts]
+        return torch.tensor(rows, dtype=torch.int64)
+
+    def _marked(self, adjectives: Collection[str]) -> frozenset[str]:
+        """Those texts that take templates of their own, as adjectives do where the prompts have some."""
+        return frozenset(adjectives if self.prompts.adjectives is not None else ())
 
     def recipe(self, id_set: Manifest | None = None, **settings: Any) -> dict[str, Any]:
         """What a label set of these words is made from, as plain data.

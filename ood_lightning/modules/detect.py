@@ -23,7 +23,7 @@ from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
 from ood_lightning.evaluation.streams import Provenance, evaluate_streams
 from ood_lightning.file_names import check_names
-from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.checks import inputs_to_come, label_set_checks
 from ood_lightning.label_sets.id_names import NamesCheck, with_id_names
@@ -150,7 +150,7 @@ class DetectModule(L.LightningModule):
             rank_zero_info(f"pictures are explained by label set {self.explained!r}: {self.explain!r} {reason}")
 
         images = [one.features for one in (*self.data.sets, id_train) if one is not None]
-        check_dimensions(images, label_sets[self.explained].features.positives.shape[1], self.encoder.name)
+        check_dimensions(images, label_sets[self.explained].positives.features.shape[1], self.encoder.name)
 
     def _bind(self) -> None:
         """Bind every detector that can run, list the others as not run, and ask the data for the columns they read."""
@@ -167,6 +167,8 @@ class DetectModule(L.LightningModule):
         self.scorers: dict[str, Scorer] = {
             name: _called(f"detector {name!r}", detector.bind, self.evidence) for name, detector in running.items()
         }
+        explained = self.evidence.label_sets[self.explained]
+        self.nearest = explained.positives.nearest(), explained.negatives.nearest()
         columns = {column for detector in running.values() for column in detector.columns}
         self.data.read_columns(sorted(columns - {"image"}))
 
@@ -183,8 +185,7 @@ class DetectModule(L.LightningModule):
         ]
 
         # the nearest words are kept beside the scores as numbers, exact in float64, so that they go one way
-        labels = self.evidence.labels(self.explained)
-        scores += [_nearest(features["image"], texts) for texts in (labels.positives, labels.negatives)]
+        scores += [nearest(features["image"]).double() for nearest in self.nearest]
         self.collectors[dataloader_idx].update(torch.stack(scores, dim=1), batch["id"])  # (B, detectors + 2)
 
     def on_test_epoch_end(self) -> None:
@@ -273,10 +274,3 @@ def _called(what: str, call: Callable[..., Any], *arguments: object) -> Any:
         return call(*arguments)
     except ValueError as error:
         raise SettingsError(f"{what}: {error}") from error
-
-
-def _nearest(features: Tensor, texts: Tensor) -> Tensor:
-    """Row of the nearest text, -1 where there are none, as float64."""
-    if not len(texts):
-        return torch.full((len(features),), -1.0, dtype=torch.float64, device=features.device)
-    return top_k(features, texts, 1).indices[:, 0].double()

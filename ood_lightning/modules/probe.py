@@ -83,7 +83,7 @@ class ProbeModule(LabelSetTraining):
         image, (manifest,) = data.features.image, data.manifests
 
         ready = self._read_label_set(FeatureSet(manifest, data.features), data.manifests)
-        names = ready.features.positives  # (P, D)
+        names = ready.positives.features  # (P, D)
         targets = nearest_words(image, names, names.device).indices
         features = image if self.features == "image" else data.features.columns[self.features].rows(0, len(image))
         data.train_on(features, targets)

@@ -44,6 +44,20 @@ def test_sure_pictures_do_not_tie_where_the_probability_rounds_to_one():
     assert sure < more_sure < 0
 
 
+@pytest.mark.parametrize("score", [log_max_softmax, negative_entropy, softmax_variance])
+def test_the_order_of_names_moves_no_more_than_the_last_bits(score):
+    draw = torch.Generator().manual_seed(1)
+    logits = 20 * torch.randn(50, 1000, generator=draw, dtype=torch.float64)
+    turned = logits[:, torch.randperm(1000, generator=draw)]
+    torch.testing.assert_close(score(turned), score(logits), rtol=1e-13, atol=1e-13)
+
+
+def test_of_two_equal_largest_names_one_alone_is_left_out():
+    equal = torch.tensor([[5.0, 1.0, 5.0], [5.0, 5.0, 5.0]], dtype=torch.float64)
+    expected = [-math.log(2 + math.exp(-4)), -math.log(3)]
+    torch.testing.assert_close(log_max_softmax(equal), torch.tensor(expected, dtype=torch.float64), rtol=1e-15, atol=0)
+
+
 def test_one_name_gives_probability_one_always():
     assert log_max_softmax(torch.tensor([[0.1], [0.9]])).tolist() == [0, 0]
 

@@ -266,3 +266,18 @@ def test_neighbours_are_ordered_exactly_where_float32_leaves_the_order_open():
     images = unit(torch.ones(1, 32) + 1e-4 * random_unit(150, dim=32))  # closer than float32 products can tell
     got = neighbours(images, 9, block=40)
     assert got.tolist() == [[other for other in ranked(row, images) if other != i][:9] for i, row in enumerate(images)]
+
+
+def test_log_mass_goes_on_with_half_the_block_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch):
+    from ood_lightning.functional import similarity
+    from ood_lightning.functional.products import product
+
+    def short(features: Tensor, texts: Tensor) -> Tensor:
+        if len(texts) > 7:
+            raise torch.cuda.OutOfMemoryError
+        return product(features, texts)
+
+    images, texts = random_unit(4), random_unit(50, seed=1)
+    expected = log_mass(images, texts, 100.0, block=6)
+    monkeypatch.setattr(similarity, "product", short)
+    assert torch.equal(log_mass(images, texts, 100.0, block=24), expected)
