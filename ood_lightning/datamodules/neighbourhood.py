@@ -12,12 +12,14 @@ from torch import Tensor
 from ood_lightning.clustering.approximate import ApproximateNeighbours
 from ood_lightning.data.artifacts.features import FeatureFolder
 from ood_lightning.datamodules.shared_rows import compute_missing
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional.moments import Moments, moments
 from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.functional.similarity import neighbours
 
 Search: TypeAlias = Literal["exact", "approximate"]
 
+MOST = 2**31 - 1  # images whose rows are int32
 MANY = 10_000_000  # images; at D 1,024 the products of their pairs take an hour at 57 TFLOP/s
 
 
@@ -51,8 +53,12 @@ def neighbours_of_set(
 
     Raises:
         FeatureError: another process has ended or is too late, or a stored file is damaged.
-        SettingsError: an approximate search lacks faiss.
+        SettingsError: there are too many images, or an approximate search lacks faiss.
     """
+    if len(image) > MOST:
+        raise SettingsError(
+            f"set {folder.manifest.name!r} has {len(image):,} images, expected {MOST:,} or fewer: rows are int32"
+        )
     name, chunks = folder.manifest.name, folder.neighbours(k, len(image), search)
     if not chunks.missing():
         rank_zero_info(f"reusing the {k} nearest neighbours of {name}")
@@ -83,8 +89,19 @@ def _exact(image: FeatureRows, k: int, device: torch.device) -> Callable[[range]
             f"exact neighbours of {len(image):,} images are {flop / 1e15:,.0f} PFLOP: if that takes too long, set "
             f"data.neighbour_search to approximate"
         )
-    held = image if device.type == "cpu" else image.to(device)  # mapped, or on the GPU as a whole
+    held = image if device.type == "cpu" else _on_gpu(image, device)  # mapped, or copied there as a whole
     return lambda rows: neighbours(held, k, rows=rows)
+
+
+def _on_gpu(image: FeatureRows, device: torch.device) -> Tensor:
+    try:
+        return image.to(device)
+    except torch.OutOfMemoryError:
+        size = len(image) * image.shape[1] * image.dtype.itemsize
+        raise SettingsError(
+            f"the features of {len(image):,} images take {size / 1e9:,.0f} GB, more than the GPU has left: search "
+            f"their neighbours with trainer.accelerator cpu, which maps them, or with data.neighbour_search approximate"
+        ) from None
 
 
 def _approximate(image: FeatureRows, k: int, seed: int) -> Callable[[range], Tensor]:

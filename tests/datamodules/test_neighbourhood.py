@@ -99,6 +99,24 @@ def test_a_search_that_is_too_long_says_how_long(monkeypatch: pytest.MonkeyPatch
     assert "exact neighbours of 50 images are 0 PFLOP: if that takes too long, set data.neighbour_search" in said[0]
 
 
+def test_what_does_not_fit_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    class Large:
+        shape, dtype = (10**9, 512), torch.float16
+
+        def __len__(self) -> int:
+            return self.shape[0]
+
+        def to(self, device: torch.device) -> torch.Tensor:
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(SettingsError, match="1,000,000,000 images take 1,024 GB, more than the GPU has left"):
+        neighbourhood._on_gpu(Large(), torch.device("cuda"))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(neighbourhood, "MOST", 49)
+    with pytest.raises(SettingsError, match="has 50 images, expected 49 or fewer: rows are int32"):
+        neighbours_of_set(trainer(), folder(tmp_path), IMAGE, 5, "exact", 0)
+
+
 def test_an_approximate_search_without_faiss_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     with pytest.raises(SettingsError, match=r"pip install 'ood-lightning\[faiss\]'"):
