@@ -164,10 +164,10 @@ def _continued(
         ends: places of the end-of-text tokens among the own ones, (B,).
     """
     n_texts, n_own = tokens.shape
-    place = torch.arange(n_own, device=tokens.device)
+    position = torch.arange(n_own, device=tokens.device)
     sees_kept = torch.arange(kept[0].keys.shape[2], device=tokens.device) < lengths[:, None]  # (B, l)
     sees = torch.cat([
-        sees_kept[:, None].expand(-1, n_own, -1), (place <= place[:, None]).expand(n_texts, -1, -1)
+        sees_kept[:, None].expand(-1, n_own, -1), (position <= position[:, None]).expand(n_texts, -1, -1)
     ], dim=2)[:, None]  # (B, 1, m, l + m)  # fmt: skip
 
     x, at_ends = _embedded(tower, tokens, places), torch.arange(n_texts, device=tokens.device)
