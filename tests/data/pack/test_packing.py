@@ -249,7 +249,7 @@ def test_a_packed_set_has_the_features_of_its_loose_files(folder: Path, tmp_path
     files = {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*") if p.suffix != ".txt"}
     encoder.load(torch.device("cpu"))
     loose = [encoder.transform(decode(files[key].read_bytes())) for key in features.keys]
-    torch.testing.assert_close(features.image, encoder.encode_columns(torch.stack(loose), ())["image"].cpu())
+    torch.testing.assert_close(features.image.to("cpu"), encoder.encode_columns(torch.stack(loose), ())["image"].cpu())
     assert features.label.tolist() == [1, 1, 1, 1, 0, 0, 0]
 
 
