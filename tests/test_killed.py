@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import RLock
 
 import pytest
+from half_written import write_in_halves
 from plain_encoder import PlainEncoder
 from tqdm import tqdm
 
@@ -43,14 +44,6 @@ def die_at(moment: Moment) -> None:
         if name == kind and os.getpid() == process_id and next(counts[name]) == n:
             os.kill(process_id, signal.SIGKILL)
 
-    def write_bytes(path: Path, data: bytes) -> int:
-        half = len(data) // 2
-        with path.open("wb") as file:
-            file.write(data[:half])
-            file.flush()
-            reached("half")
-            return file.write(data[half:])
-
     def replaced(path: Path, target: Path) -> Path:
         reached("written")
         renamed = replace(path, target)
@@ -61,7 +54,8 @@ def die_at(moment: Moment) -> None:
         if kind == "call":
             sys.setprofile(lambda *_: reached("call"))
 
-    Path.write_bytes, Path.replace = write_bytes, replaced  # type: ignore[assignment,method-assign]
+    write_in_halves(lambda _: reached("half"))
+    Path.replace = replaced  # type: ignore[assignment,method-assign]
     PlainEncoder.load = count_calls  # type: ignore[assignment,method-assign]
 
 
