@@ -210,6 +210,7 @@ WHOLE = {
     "retries",
     "rooms",
     "scale",
+    "scale_features",
     "slurm",
     "slurm_lines",
     "spelling",

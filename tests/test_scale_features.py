@@ -1,0 +1,86 @@
+"""`fit`, `mine` and `test` on the features of 200,000 images, in memory that is bounded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_configs
+from stored_features import write_set
+
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
+
+IMAGES = 200_000
+MOST_MIB = 1536
+# prints by how much resident memory rose at its highest above what the imports hold, in MiB
+MEASURED = """
+import sys
+from pathlib import Path
+from ood_lightning.cli.main import main
+import lightning.pytorch, open_clip, ood_lightning.callbacks.label_sets, ood_lightning.datamodules.features
+import ood_lightning.callbacks.results, ood_lightning.label_sets.posmine, ood_lightning.modules.detect
+import ood_lightning.modules.temi, ood_lightning.detectors.mahalanobis
+def mib(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) // 1024
+Path("/proc/self/clear_refs").write_text("5")
+imported = mib("VmRSS")
+status = main(sys.argv[1:])
+print("peak", mib("VmHWM") - imported)
+sys.exit(status)
+"""
+ENCODER = {"class_path": "stored_features.RandomEncoder"}
+
+
+def peak_mib(*arguments: str) -> int:
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    peak = int(done.stdout.split("peak ")[1])
+    print(arguments[0], peak, "MiB")
+    return peak
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as on Linux")
+def test_two_hundred_thousand_images_are_fitted_mined_and_scored_in_bounded_memory(tmp_path: Path):
+    cache = tmp_path / "cache"
+    train = write_set(tmp_path, cache, "train", "id", IMAGES, kind=0)
+    more = write_set(tmp_path, cache, "more", "id", IMAGES // 2, kind=0)
+    far = write_set(tmp_path, cache, "far", "ood", IMAGES // 2, kind=1)
+    (tmp_path / "words.txt").write_text("\n".join(f"word{i}" for i in range(3000)) + "\n")
+    words = {"class_path": "ood_lightning.corpora.words.WordFile", "init_args": {"path": str(tmp_path / "words.txt")}}
+
+    fit = tiny_configs.fit(tmp_path, ENCODER, words)
+    fit["trainer"]["max_epochs"] = 1
+    fit["model"]["init_args"] |= {"n_clusters": 500, "slices": 2}
+    fit["data"]["init_args"] |= {"id_shards": str(train), "n_neighbours": 50, "batch_size": 1024}
+    assert peak_mib("fit", "--config", str(tiny_configs.write(tmp_path / "fit.yaml", fit))) <= MOST_MIB
+
+    mine = {"encoder": ENCODER, "id_shards": str(train), "corpus": words, "cache_dir": "cache", "out": "mined.json"}
+    mine["prompts"] = {"templates": ["{}"]}
+    mine |= {"source": "ood_lightning.label_sets.clustermine.ClusterMine", "votes": "run/fit/votes.safetensors"}
+    assert peak_mib("mine", "--config", str(tiny_configs.write(tmp_path / "mine.yaml", mine))) <= MOST_MIB
+
+    test = tiny_configs.evaluation(tmp_path, ENCODER, words)
+    detectors = "ood_lightning.detectors"
+    test["model"]["init_args"] |= {
+        "label_sets": {"mined": "mined.json"},
+        "detectors": {
+            "mass": {"class_path": f"{detectors}.label_mass.LabelMass", "init_args": {"labels": "mined"}},
+            "Mahalanobis": {"class_path": f"{detectors}.mahalanobis.Mahalanobis"},
+        },
+    }
+    test["data"]["init_args"] |= {
+        "id_shards": [str(more)],
+        "covariate_shards": None,
+        "ood_shards": {"far": [str(far)]},
+        "id_train_shards": str(train),
+        "batch_size": 4096,
+    }
+    assert peak_mib("test", "--config", str(tiny_configs.write(tmp_path / "test.yaml", test))) <= MOST_MIB
