@@ -95,7 +95,7 @@ def _sides(texts: Tensor) -> list[ComparedTexts]:
 
 
 def _masses(image: Tensor, texts: Tensor) -> Tensor:
-    return torch.stack([side.log_mass(scale)(image) for side in _sides(texts) for scale in (100.0, 1000.0)])
+    return torch.stack([side.log_mass(scale)(image) for side in _sides(texts) for scale in (100.0, 400.0)])
 
 
 def _nearest(image: Tensor, texts: Tensor) -> Tensor:
