@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ood_lightning.cli.main import main
-from ood_lightning.functional import exact_top, selection
+from ood_lightning.functional import exact_top, products, selection
 from ood_lightning.label_sets import negatives, training_images
 
 pytestmark = pytest.mark.slow  # whole commands
@@ -23,7 +23,7 @@ def test_two_fits_from_nothing_write_the_same_bytes_whatever_the_blocks(
     fit_yaml: Path, monkeypatch: pytest.MonkeyPatch
 ):
     first = fit(fit_yaml, "one")
-    monkeypatch.setattr(exact_top, "_PIECE", 64)
+    monkeypatch.setattr(products, "_PIECE", 64)
     monkeypatch.setattr(exact_top, "_SPARE", 1)
     monkeypatch.setattr(training_images, "top_k", functools.partial(training_images.top_k, block=3))
     monkeypatch.setattr(training_images, "ROWS", 5)

@@ -38,7 +38,8 @@ class RowChunks:
 
     def missing(self) -> list[range]:
         """Chunks without a finished file."""
-        return [rows for rows in self.chunks if not is_stored(self.file(rows))]
+        encoder = self.folder.parent.parent
+        return [rows for rows in self.chunks if not is_stored(self.file(rows), encoder)]
 
     def file(self, rows: range) -> Path:
         """Where a chunk lies."""

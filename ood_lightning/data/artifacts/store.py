@@ -135,11 +135,15 @@ def opened(
         raise error(f"{file} is missing or damaged ({first_line(cause)}): {to_do}") from None
 
 
-def is_stored(file: Path) -> bool:
+def is_stored(file: Path, encoder: Path | None = None) -> bool:
     """Whether there is a file that need not be made again.
 
     One without checksums, which an earlier version wrote, is as good as none; once for all features of an encoder this
     is said. A damaged one counts as stored: who reads it says so.
+
+    Args:
+        file: its path.
+        encoder: the folder of all features of its encoder. None: the one that the file's folder lies in.
     """
     if not file.is_file():
         return False
@@ -151,7 +155,7 @@ def is_stored(file: Path) -> bool:
         return True
 
     if not has_checksums:
-        _say_made_again(file.absolute().parent.parent)
+        _say_made_again((encoder or file.parent.parent).absolute())
     return has_checksums
 
 
