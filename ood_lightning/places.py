@@ -17,20 +17,45 @@ MAX_MEMBERS = 10_000_000  # of one brace list
 REMOTE = ("https:", "http:", "hf:", "s3:", "pipe:")
 
 
+def shipped(name: str) -> Path:
+    """A folder that the project ships: inside the package where a wheel brought it, else beside it in a checkout."""
+    package = Path(str(resources.files("ood_lightning")))
+    in_package = package / name
+    return in_package if in_package.is_dir() else package.parent / name
+
+
+def shipped_config(name: str) -> Path | None:
+    """A shipped config by its name; None where there is none.
+
+    Args:
+        name: `clustermine.yaml`, `encoders/pictograms.yaml`, or the same behind `configs/`.
+    """
+    configs = shipped("configs")
+    path = configs / name.removeprefix("configs/")
+    inside = Path(os.path.normpath(path)).is_relative_to(configs)
+    return path if inside and path.is_file() else None
+
+
 def assets_root() -> Path:
-    """Folder of the built-in benchmark: `$OOD_LIGHTNING_ASSETS`, else `assets/` of the checkout.
+    """Folder of the built-in benchmark: `$OOD_LIGHTNING_ASSETS`, else `assets/` of the wheel or the checkout."""
+    named = os.environ.get(ASSETS_VARIABLE)
+    return Path(named) if named else shipped("assets")
+
+
+def _builtin(name: str) -> Path:
+    """A part of the built-in benchmark.
 
     Raises:
-        SourceError: if neither exists; wheels do not carry the pictures.
+        SourceError: it is not there; wheels carry the drawing model and no pictures.
     """
-    named = os.environ.get(ASSETS_VARIABLE)
-    root = Path(named) if named else Path(str(resources.files("ood_lightning"))).parent / "assets"
-    if not root.is_dir():
+    root = assets_root()
+    path = root / name
+    if not path.parent.is_dir():
         raise SourceError(
-            f"the built-in benchmark is not at {root}: it comes with a checkout of the project, not with the wheel. "
-            f"Clone the project and set {ASSETS_VARIABLE} to its assets/ folder."
+            f"{BUILTIN}{name} is not in {root}: the built-in pictures come with a checkout of the project, not with "
+            f"the wheel. Clone the project and set {ASSETS_VARIABLE} to its assets/ folder."
         )
-    return root
+    return path
 
 
 def is_remote(source: str) -> bool:
@@ -41,7 +66,7 @@ def is_remote(source: str) -> bool:
 def locate(source: str) -> Path:
     """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, others are :func:`expanded`."""
     if source.startswith(BUILTIN):
-        return assets_root() / source.removeprefix(BUILTIN)
+        return _builtin(source.removeprefix(BUILTIN))
     scheme = re.match(r"[a-z][a-z0-9+]+:", source)
     if scheme and is_remote(source):
         raise SourceError(f"a {scheme[0]} source stands for shards, here only local paths and {BUILTIN} are read")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ood_lightning.errors import SettingsError, SourceError
-from ood_lightning.places import check_out, check_writable, expand, expanded, locate
+from ood_lightning.places import check_out, check_writable, expand, expanded, locate, shipped, shipped_config
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +63,17 @@ def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path: Path):
 def test_a_range_of_billions_is_refused_before_it_is_written_out():
     with pytest.raises(SourceError, match=r"'t-\{0\.\.99999999999\}\.tar' names more than 10,000,000 files"):
         expand("t-{0..99999999999}.tar")
+
+
+@pytest.mark.parametrize("name", ["clustermine.yaml", "configs/clustermine.yaml", "./encoders/../clustermine.yaml"])
+def test_a_shipped_config_is_found_by_name(name: str):
+    path = shipped_config(name)
+    assert path is not None
+    assert path.samefile(shipped("configs") / "clustermine.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["none.yaml", "encoders", "../pyproject.toml", "/etc/passwd", "", "configs/../../x.yaml"]
+)
+def test_nothing_else_is_shipped(name: str):
+    assert shipped_config(name) is None

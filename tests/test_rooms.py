@@ -1,12 +1,9 @@
 """The plan of the rooms: imports go one way and in no circle, and a heavy guest comes in by one door."""
 
 import ast
-import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -216,6 +213,7 @@ WHOLE = {
     "spelling",
     "text_files",
     "two_processes",
+    "wheel",
 }  # of the whole
 
 
@@ -228,28 +226,3 @@ def test_tests_lie_as_the_files_that_they_test():
         else:
             tested = [p.stem for home in (PACKAGE, ROOT) for p in (home / folder).glob("*.py")]
             assert any(stem == file or stem.startswith(f"{file}_") for file in tested), path
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_the_package_and_the_word_lists_and_no_pictures(tmp_path: Path):
-    if find_spec("build") is None or find_spec("hatchling") is None:
-        pytest.skip("build and hatchling are not installed: pip install -e .[dev] hatchling")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as opened:
-        held = set(opened.namelist())
-
-    expected = {"ood_lightning/py.typed"}
-    expected |= {str(path.relative_to(ROOT)) for path in FILES}
-    expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
-    expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*")}
-    assert expected <= held
-    assert any(path.endswith("entry_points.txt") for path in held)
-
-    outside = {path.split("/")[0] for path in held} - {"ood_lightning"}
-    assert all(folder.endswith(".dist-info") for folder in outside)
-    assert not [path for path in held if path.endswith((".png", ".tar", ".safetensors", ".jpg", ".pyc"))]
-    assert wheel.stat().st_size < 5e6

@@ -14,9 +14,11 @@ from typing import Any
 import yaml
 
 from ood_lightning.errors import SettingsError
+from ood_lightning.places import shipped, shipped_config
 from ood_lightning.text_files import read_text
 
 ENDINGS = (".yaml", ".yml")
+CONFIG_OPTIONS = ("-c", "--config")
 PARTS = {  # last part of a key: the folder of shipped parts of its kind
     "encoder": "encoders",
     "corpus": "corpora",
@@ -49,7 +51,7 @@ def check_files(words: Sequence[str]) -> list[dict[Any, Any]]:
     for previous, word in zip(["", *words], words, strict=False):
         option, equals, value = word.partition("=")
         path = Path(os.path.expanduser(value if equals and option.startswith("-") else word))
-        is_config = (option if equals else previous) in ("-c", "--config")
+        is_config = (option if equals else previous) in CONFIG_OPTIONS
         if is_config and not path.exists():
             raise SettingsError(f"there is no config {path}{similar_names(str(path), 'config')}")
         if (is_config or path.suffix in ENDINGS) and path.is_file():
@@ -126,9 +128,9 @@ def similar_names(wrong: str, key: str) -> str:
         key: of the setting; `config` for a config itself.
     """
     kind = PARTS.get(key.rpartition(".")[2], PARTS.get(key.split(".")[-2] if "." in key else "", ""))
-    shipped = _shipped() / kind
+    of_kind = _configs() / kind
     beside = Path(wrong).parent
-    folders = [folder for folder in (beside if beside != Path() else None, shipped) if folder and folder.is_dir()]
+    folders = [folder for folder in (beside if beside != Path() else None, of_kind) if folder and folder.is_dir()]
     files = {path.stem.lower(): str(path) for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
     classes = {} if key == "config" else _classes()
 
@@ -136,14 +138,29 @@ def similar_names(wrong: str, key: str) -> str:
     known = {**classes, **files} if wrong.endswith(ENDINGS) or "." not in wrong else classes
     similar = list(dict.fromkeys(known[name] for name in get_close_matches(stem, known, n=N_NEAR, cutoff=0.6)))
     hint = f"; near ones: {', '.join(similar)}" if similar else ""
-    all_are = [*([f"{shipped}/"] if shipped.is_dir() else []), *(["docs/"] if kind else [])]
+    all_are = [*([f"{of_kind}/"] if of_kind.is_dir() else []), *(["docs/"] if kind else [])]
     return f"{hint}. All are in {' and '.join(all_are)}" if all_are else hint
 
 
-def _shipped() -> Path:
-    """The folder of shipped configs: of the current folder, else of the checkout."""
+def with_shipped(words: Sequence[str]) -> list[str]:
+    """A command line in which configs that are shipped have their paths: `--config clustermine.yaml`.
+
+    A file at the path that is given wins.
+    """
+    resolved: list[str] = []
+    for previous, word in zip(["", *words], words, strict=False):
+        option, equals, value = word.partition("=")
+        name = value if equals and option in CONFIG_OPTIONS else word
+        is_config = name is not word or previous in CONFIG_OPTIONS
+        path = None if not is_config or os.path.exists(os.path.expanduser(name)) else shipped_config(name)
+        resolved.append(word if path is None else word.removesuffix(name) + str(path))
+    return resolved
+
+
+def _configs() -> Path:
+    """The folder of shipped configs: of the current folder, else the project's."""
     here = Path("configs")
-    return here if here.is_dir() else Path(str(resources.files("ood_lightning"))).parent / "configs"
+    return here if here.is_dir() else shipped("configs")
 
 
 @cache

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 
 from ood_lightning import __version__
+from ood_lightning.cli.config_files import check_files, with_shipped
 from ood_lightning.cli.quick_imports import in_one_go, without_optional
 from ood_lightning.errors import MORE_FILES, UserError
 from ood_lightning.masking import masked
@@ -81,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__ if words[0] == "--version" else usage())
         return 0
 
+    words = [words[0], *with_shipped(words[1:])]
+    if argv is None:
+        sys.argv[1:] = words  # Lightning reads it, and starts further ranks with it
+
     with plain_output():
         return _status(words, from_process=argv is None)
 
@@ -136,7 +141,6 @@ def _run(words: list[str], from_process: bool) -> int:
         return validate(rest, partial(_run, from_process=False))
 
     if command in TRAINER:
-        from ood_lightning.cli.config_files import check_files
         from ood_lightning.cli.trainer_keys import check_top_keys
 
         check_top_keys(command, rest, check_files(words))  # before torch and Lightning are imported: seconds
@@ -146,7 +150,6 @@ def _run(words: list[str], from_process: bool) -> int:
                 quick.enter_context(without_optional())
             from ood_lightning.cli.trainer import run
 
-        # Lightning reads sys.argv itself, and starts further ranks with it
         return run(None if from_process else words)
 
     if command in STEPS or step in GROUPS.get(command, ()):

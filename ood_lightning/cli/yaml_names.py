@@ -1,11 +1,17 @@
-"""YAML as our parsers read it: files are UTF-8, whatever the locale, and a key is the text that is written there."""
+"""YAML as our parsers read it: files are UTF-8, whatever the locale, and a key is the text that is written there.
+
+A file that is named and not there is looked for among the shipped configs: `encoder: encoders/pictograms.yaml` works in
+a config of one's own.
+"""
 
 from collections.abc import Hashable
 from typing import Any
 
 import yaml
-from jsonargparse import _paths, set_loader
+from jsonargparse import _paths, _util, set_loader
 from jsonargparse._loaders_dumpers import get_yaml_default_loader
+
+from ood_lightning.places import shipped_config
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
@@ -51,7 +57,21 @@ def _open(path: str, mode: str = "r") -> Any:
     return open(path, mode, encoding="utf-8-sig" if "r" in mode else "utf-8")
 
 
+class _ShippedPath(_paths.Path):
+    """A path to a part of a config, which is a shipped one where no file lies there."""
+
+    def __init__(self, path: Any, mode: str = "fr", **options: Any) -> None:
+        try:
+            super().__init__(path, mode=mode, **options)
+        except TypeError:
+            part = shipped_config(path) if isinstance(path, str) and path.endswith(".yaml") else None
+            if part is None:
+                raise
+            super().__init__(str(part), mode=mode, **options)
+
+
 def use_for_all_parsers() -> None:
     """Let every parser read YAML so."""
+    _util.Path = _ShippedPath
     _paths.open = _open  # type: ignore[attr-defined]
     set_loader("yaml", _load, exceptions=(yaml.YAMLError,))

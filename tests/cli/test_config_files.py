@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from command_line import CONFIGS
 
-from ood_lightning.cli.config_files import check_files, similar_names
+from ood_lightning.cli.config_files import check_files, similar_names, with_shipped
+from ood_lightning.cli.main import main
 from ood_lightning.errors import SettingsError
 
 Refused = Callable[[list[str], str], None]
@@ -77,3 +78,22 @@ def test_a_part_that_does_not_exist_comes_with_near_ones_and_their_place(
     said = similar_names(wrong, key)
     assert near_one in said.split(". All are in ")[0]
     assert folder in said
+
+
+def test_a_shipped_config_is_found_by_name_unless_a_file_is_there():
+    words = ["--config", "clustermine.yaml", "--config=configs/eval.yaml", "-c", "none.yaml", "eval.yaml"]
+    resolved = with_shipped(words)
+    files = [i for i, word in enumerate(resolved) if Path(word.removeprefix("--config=")).is_file()]
+    assert files == [1, 2]
+    assert resolved[4:] == words[4:]
+
+    Path("clustermine.yaml").write_text("a: 1\n")
+    assert with_shipped(words)[1] == "clustermine.yaml"
+
+
+def test_a_part_of_ones_own_config_may_be_a_shipped_one(capsys: pytest.CaptureFixture[str]):
+    Path("own.yaml").write_text("encoder: encoders/pictograms.yaml\nshards: [x]\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["embed", "--config", "own.yaml", "--print_config"])
+    assert ended.value.code == 0
+    assert "model: builtin:pictograms/model" in capsys.readouterr().out

@@ -106,7 +106,7 @@ def test_the_fingerprint_of_a_checkpoint_file_is_that_of_its_bytes(tmp_path: Pat
 
 def test_a_missing_builtin_model_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("OOD_LIGHTNING_ASSETS", str(tmp_path / "none"))
-    with pytest.raises(SourceError, match="comes with a checkout"):
+    with pytest.raises(SourceError, match="come with a checkout"):
         _ = OpenClip("builtin:pictograms/model").fingerprint
 
 

@@ -261,9 +261,10 @@ def test_another_scheme_says_how_it_could_be_read():
 
 def test_builtin_lies_below_the_folder_that_the_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OOD_LIGHTNING_ASSETS", str(tmp_path))
+    (tmp_path / "a").mkdir()
     assert locate("builtin:a/b") == tmp_path / "a" / "b"
     monkeypatch.setenv("OOD_LIGHTNING_ASSETS", str(tmp_path / "none"))
-    with pytest.raises(SourceError, match="comes with a checkout"):
+    with pytest.raises(SourceError, match="come with a checkout"):
         locate("builtin:a/b")
 
 
