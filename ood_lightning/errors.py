@@ -98,7 +98,7 @@ class SettingsError(UserError, ValueError):
     """Settings that contradict one another or what lies on disk."""
 
 
-def check_least(minimum: int, **settings: int) -> None:
+def check_least(minimum: float, **settings: float) -> None:
     """Refuse settings below a minimum, by their names."""
     for name, value in settings.items():
         if value < minimum:

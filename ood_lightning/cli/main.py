@@ -42,6 +42,10 @@ GROUPS = {
         "check": "damage, duplicates and wrong labels in sets",
         "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",
     },
+    "cache": {
+        "list": "what stored features and texts take on disk",
+        "clean": "remove the oldest of them until no more than some gigabytes are left",
+    },
 }
 REFUSED = 2  # settings, or what lies on disk
 INTERRUPTED = 130  # what shells report for Ctrl-C
