@@ -80,9 +80,13 @@ def check_at_hand(repository: str, files: Sequence[str], revision: str | None, c
     Raises:
         EncoderError: neither.
     """
+    from huggingface_hub import constants
+
     try:
         if _cached(repository, files, revision, cache_dir):
             return "in the hub's cache"
+        if constants.HF_HUB_OFFLINE:
+            raise UnreachableError("HF_HUB_OFFLINE is set")
         _check_hub()
     except (OSError, ValueError, UnreachableError) as error:
         raise _not_there(repository, files, revision, f"{error}.") from None

@@ -79,6 +79,11 @@ def widths(name: str) -> dict[str, int]:
     return {"image": dim, "tower": width, "patches": (size // patch) ** 2 * dim}
 
 
+def is_model(name: str) -> bool:
+    """Whether open_clip has a model of that name."""
+    return name in open_clip.list_models()
+
+
 def is_file(name: str) -> bool:
     """Whether a `pretrained` value names a file rather than one of open_clip's tags."""
     return "/" in name or "." in name  # no tag of open_clip has either

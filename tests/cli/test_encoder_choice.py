@@ -1,0 +1,75 @@
+"""The encoder of a name, or of the machine, and what its licence asks."""
+
+from pathlib import Path
+
+import pytest
+
+from ood_lightning.cli.encoder_choice import choose_encoder, offered
+from ood_lightning.encoders.huggingface import HuggingFace
+from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.errors import EncoderError, SettingsError
+from ood_lightning.places import shipped
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A hub whose cache is empty, and that is not asked."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def test_the_table_names_every_shipped_encoder_and_one_for_each_device():
+    configs = {path.stem for path in (shipped("configs") / "encoders").glob("*.yaml")}
+    assert {one.name for one in offered()} == configs
+    assert sorted(one.default for one in offered() if one.default) == ["cpu", "cuda"]
+    assert all(one.free for one in offered() if one.default)
+
+
+def test_a_shipped_name_is_its_config():
+    choice = choose_encoder("pictograms", "cpu", accept_license=False)
+    assert isinstance(choice.encoder, OpenClip)
+    assert choice.encoder.model == "builtin:pictograms/model"
+    assert choice.reason == "pictograms (licence: Apache-2.0)"
+
+
+def test_a_folder_of_ones_own_needs_no_licence(tiny_model: Path):
+    choice = choose_encoder(f"local-dir:{tiny_model}", "cpu", accept_license=False)
+    assert isinstance(choice.encoder, OpenClip)
+    assert "one's own folder" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "vit_h14_dfn5b",
+            r"is Apple Machine Learning Research \(apple-amlr\), for research\. Read it, then",
+        ),
+        ("ViT-B-16/some_tag", "its weights is not known here. Read it"),
+        ("some/model", "its weights is not known here"),
+    ],
+)
+def test_weights_that_are_not_free_wait_for_an_answer(name: str, words: str):
+    with pytest.raises(SettingsError, match=words):
+        choose_encoder(name, "cpu", accept_license=False)
+
+
+def test_a_name_that_nobody_knows_comes_with_the_right_one():
+    with pytest.raises(SettingsError, match=r"no encoder 'pictogram': did you mean 'pictograms'\? Shipped are"):
+        choose_encoder("pictogram", "cpu", accept_license=True)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("name", [None, "vit_b16_openai", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K"])
+def test_without_a_network_both_ways_out_are_said(name: str | None):
+    with pytest.raises(EncoderError, match=r"(?s)local-dir:FOLDER.*--encoder pictograms.*for drawings only"):
+        choose_encoder(name, "cpu", accept_license=True)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("ViT-B-16/laion2b_s34b_b88k", OpenClip), ("org/name", HuggingFace)])
+def test_other_names_are_those_of_open_clip_and_transformers(name: str, kind: type, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kind, "check", lambda encoder: "")
+    choice = choose_encoder(name, "cuda", accept_license=True)
+    assert type(choice.encoder) is kind
+    assert choice.encoder.name == name
+    assert choice.reason == f"{name} (licence: accepted unseen)"
