@@ -30,6 +30,19 @@ def name_fault(name: str) -> str:
     return ""
 
 
+def safe_name(name: str, fallback: str) -> str:
+    r"""A text without what :func:`name_fault` refuses, as the name of a file or folder.
+
+    >>> safe_name("Urlaub 2024", "x"), safe_name("..a\tb", "x"), safe_name("/", "x")
+    ('Urlaub 2024', 'a-b', '-')
+    """
+    plain = _CONTROL.sub("-", re.sub(r"[/\\]", "-", name))
+    plain = re.sub(r"^[\s.]+", "", plain)
+    while len(plain.encode()) > LONGEST:
+        plain = plain[:-1]
+    return plain.rstrip() or fallback
+
+
 def check_names(kind: str, names: Iterable[str]) -> None:
     """Refuse names that a config gives and that cannot name files.
 

@@ -1,6 +1,7 @@
 """Places that settings name: sources of sets and files, and files to be written.
 
-Sources are local paths, brace lists, `builtin:` for the benchmark of a checkout, and remote ones.
+Sources are local paths, brace lists, `folder:` for pictures, `builtin:` for the benchmark of a checkout, and remote
+ones.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from ood_lightning.errors import SettingsError, SourceError
 
 BUILTIN = "builtin:"
+FOLDER = "folder:"  # before a folder of pictures, where it holds a set too
 ASSETS_VARIABLE = "OOD_LIGHTNING_ASSETS"
 FEATURES = ".cache/features"  # where all runs keep features, unless a config says otherwise
 MAX_MEMBERS = 10_000_000  # of one brace list
@@ -65,6 +67,7 @@ def is_remote(source: str) -> bool:
 
 def locate(source: str) -> Path:
     """Local path behind `source`; `builtin:x/y` lies below :func:`assets_root`, others are :func:`expanded`."""
+    source = source.removeprefix(FOLDER)
     if source.startswith(BUILTIN):
         return _builtin(source.removeprefix(BUILTIN))
     scheme = re.match(r"[a-z][a-z0-9+]+:", source)

@@ -85,7 +85,7 @@ def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Ima
         end = start + shard.samples - len(bad_here)
 
         if not rows.isdisjoint(range(start, end)):
-            samples = read_samples(manifest.path(shard))
+            samples = read_samples(manifest.container(shard))
             sound = (s for s in samples if not any(b.startswith(f"{shard.path} {s.key}: ") for b in bad_here))
             images |= {
                 row: decode(sample.data, upright=manifest.upright)

@@ -14,6 +14,7 @@ from ood_lightning.data.shards.manifest import Manifest, Role
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import SettingsError, check_least
 from ood_lightning.places import check_out, expanded
+from ood_lightning.plurals import listed
 from ood_lightning.report.checked import as_json, print_check
 
 
@@ -29,7 +30,7 @@ def check(
     """Damage, counts, labels, undecodable pictures and duplicates of sets; ends with 1 if anything is wrong.
 
     Args:
-        sets: folders with manifests, or tars by brace lists.
+        sets: folders with manifests or of pictures, or tars by brace lists.
         ood: sets that are OOD here, whatever their manifests say.
         features: feature cache with all these sets under one encoder, to find OOD pictures that are nearly ID ones.
         near: cosine of the features of two pictures from which on they count as near; depends on the encoder.
@@ -70,6 +71,9 @@ def check(
     problems += [Problem(contents[0].manifest.name, "card", "set", line.text) for line in from_card if line.certain]
 
     print_check(contents, problems)
+    for manifest in manifests:
+        if manifest.passed_over:
+            print(f"{manifest.name}: no pictures by name: {listed(manifest.passed_over)}")
     if encoder is None and len({*roles}) > 1 and "ood" in roles:
         print("OOD pictures that are nearly ID ones were not looked for: that takes --features")
     for line in from_card:

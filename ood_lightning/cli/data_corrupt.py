@@ -26,7 +26,7 @@ def corrupt(
     """Draw pictures of a set and corrupt them as ImageNet-C does: 224 x 224, JPEG of quality 85.
 
     Args:
-        shards: the set: a folder with a manifest, or tars by a brace list.
+        shards: the set: a folder with a manifest or of pictures, or tars by a brace list.
         out: folder of the new shards; an unfinished one of the same set is continued.
         name: of the new set; the old one's with `_c` if None.
         severity: a number, a range `1-5`, or several `1,3`; 1 to 5.

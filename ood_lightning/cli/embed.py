@@ -7,6 +7,7 @@ from ood_lightning.checks import before_work
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, check_least
 from ood_lightning.places import FEATURES
+from ood_lightning.plurals import listed
 
 
 def share() -> tuple[int, int]:
@@ -52,7 +53,7 @@ def embed(
 
     Args:
         encoder: frozen image-text towers; their `extra_features` names further columns to store.
-        shards: folders with manifests, or tars by brace lists.
+        shards: folders with manifests or of pictures, or tars by brace lists.
         cache_dir: folder of all features.
         embed_batch_size: pictures in a batch of the encoder.
         num_workers: processes that decode pictures.
@@ -66,7 +67,7 @@ def embed(
 
     if not shards:
         raise SettingsError(
-            "shards names no set: expected a folder with a manifest or tars by a brace list, or several"
+            "shards names no set: expected a folder with a manifest or pictures, or tars by a brace list; or several"
         )
 
     check_least(1, embed_batch_size=embed_batch_size)
@@ -98,6 +99,8 @@ def embed(
         bad = folder.bad(max_bad_samples)  # of the whole set; `embed_set` holds only each shard to this number
         undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
+        if manifest.passed_over:
+            print(f"{manifest.name}: no pictures by name: {listed(manifest.passed_over)}")
 
         n_unread += len(bad)
         if not missing and len(bad) == manifest.n_samples:

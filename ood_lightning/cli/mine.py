@@ -26,7 +26,7 @@ def mine(
 
     Args:
         encoder: whose features the set has; missing ones are made.
-        id_shards: folder with a manifest, or tars by a brace list.
+        id_shards: folder with a manifest or of pictures, or tars by a brace list.
         source: how to mine, such as ood_lightning.label_sets.clustermine.ClusterMine.
         corpus: words to mine from.
         out: `labels.json` to write.

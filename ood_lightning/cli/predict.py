@@ -16,6 +16,7 @@ from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, 
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import FEATURES, check_out, expanded
+from ood_lightning.plurals import listed
 from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:  # in quotes below: where all annotations are texts, jsonargparse imports these to read them
@@ -85,7 +86,7 @@ def predict(
     rows = _scored(files, encoder, scorer, detector.columns, evidence.label_sets[name], concepts, batch_size)
     _print(rows)
     if passed_over:
-        print("no pictures by name: " + ", ".join(f"{n} {ending}" for ending, n in sorted(passed_over.items())))
+        print(f"no pictures by name: {listed(passed_over)}")
     if out is not None:
         _write(expanded(out), rows)
         print(f"{len(rows)} rows: {out}")

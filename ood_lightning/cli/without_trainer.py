@@ -85,7 +85,7 @@ def begin(
     Args:
         encoder: loaded afterwards.
         cache_dir: folder of all features.
-        id_shards: folder with a manifest, or tars by a brace list; missing features are made.
+        id_shards: folder with a manifest or of pictures, or tars by a brace list; missing features are made.
         names_check: what to do where a label set is given names that are not those of the set's manifest.
         max_bad_samples: undecodable pictures that the set may have.
         extra_features: columns to store beside the image features; those of patches are left out.

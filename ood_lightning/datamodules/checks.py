@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
 from typing import NamedTuple
 
 from ood_lightning.checks import Check, folder_check, space_check
@@ -10,7 +11,7 @@ from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError
-from ood_lightning.plurals import many
+from ood_lightning.plurals import listed, many
 
 BYTES = {"float16": 2, "float32": 4}
 COLUMN_BYTES = {"patches": 2, "tower": 4, "length": 4}
@@ -36,10 +37,10 @@ def readable(sets: Sequence[SetToEmbed]) -> list[Manifest]:
 
 
 def check_no_shared_shards(manifests: Sequence[Manifest]) -> None:
-    """Refuse sets of an evaluation that hold the same shard, as far as manifests have hashes.
+    """Refuse sets of an evaluation that hold the same shard, as far as manifests have hashes, or the same folder.
 
     Raises:
-        ManifestError: two do, such as copies of one set under two names.
+        ManifestError: two do, such as copies of one set under two names, or a folder of pictures within another.
     """
     known: dict[str, str] = {}  # SHA-256 of a shard -> name of its set
     for manifest in manifests:
@@ -49,6 +50,18 @@ def check_no_shared_shards(manifests: Sequence[Manifest]) -> None:
                     f"sets {first!r} and {manifest.name!r} share pictures: {shard.path} of the second is a copy of a "
                     f"shard of the first. Leave one of the sets out"
                 )
+    _check_no_folder_within_another(manifests)
+
+
+def _check_no_folder_within_another(manifests: Sequence[Manifest]) -> None:
+    """Refuse folders of pictures of which one lies in another, whose pictures would be of both sets."""
+    folders = [manifest.root.resolve() for manifest in manifests if any(shard.files for shard in manifest.shards)]
+    for inner, outer in permutations(folders, 2):
+        if inner.is_relative_to(outer):
+            raise ManifestError(
+                f"the folder of pictures {inner} lies in {outer}, which is another set: its pictures would count on "
+                f"both sides. Move one of them out of the other"
+            )
 
 
 def set_checks(encoder: Encoder, cache_dir: str, sets: Sequence[SetToEmbed]) -> list[Check]:
@@ -75,7 +88,8 @@ def _described(one: SetToEmbed) -> str:
     manifest = one.read()
     check_not_empty(manifest)
     counts = f"{many(manifest.n_samples, 'picture')} in {many(len(manifest.shards), 'shard')}"
-    return f"{counts}, called {manifest.name!r}"
+    others = f"; passed over: {listed(manifest.passed_over)}" if manifest.passed_over else ""
+    return f"{counts}, called {manifest.name!r}{others}"
 
 
 def check_not_empty(manifest: Manifest) -> None:

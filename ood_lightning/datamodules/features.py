@@ -31,7 +31,7 @@ class TrainFeatures(FeatureData):
 
     Args:
         encoder: frozen image-text towers.
-        id_shards: folder with a manifest, or tars by a brace list.
+        id_shards: folder with a manifest or of pictures, or tars by a brace list.
         cache_dir: folder of all features.
         n_neighbours: k, of which one is drawn per image and epoch.
         batch_size: pairs in a batch, over all ranks together.
@@ -207,7 +207,9 @@ class EvalFeatures(FeatureData):
         names = [manifest.name for manifest in manifests]
         check_set_names(names, [group for role, group, _ in sources if role == "ood"])
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ManifestError(f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest")
+            raise ManifestError(
+                f"two sets are called {', '.join(sorted(twice))}: rename one in its manifest, or the folder of pictures"
+            )
         check_no_shared_shards(manifests)
         return f"all {len(names)} differ"
 

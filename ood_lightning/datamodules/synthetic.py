@@ -32,7 +32,7 @@ class SyntheticFeatures(FeatureData):
 
     Args:
         encoder: frozen image-text towers.
-        id_shards: folder with a manifest, or tars by a brace list.
+        id_shards: folder with a manifest or of pictures, or tars by a brace list.
         synthetic_shards: the same, of the synthetic pictures; making them is no part of this package.
         cache_dir: folder of all features.
         batch_size: pictures in a batch; the last, partial one is kept.

@@ -24,7 +24,7 @@ class TargetFeatures(FeatureData):
 
     Args:
         encoder: frozen image-text towers.
-        id_shards: folder with a manifest, or tars by a brace list.
+        id_shards: folder with a manifest or of pictures, or tars by a brace list.
         cache_dir: folder of all features.
         batch_size: pictures in a batch; 8,192 in PLP's ImageNet recipe.
         seed: of the orders, each a function of seed and epoch; 42 in PLP's code.

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ood_lightning.data.cards.compare import matching
@@ -15,7 +15,8 @@ from ood_lightning.data.check.labels import label_problems
 from ood_lightning.data.shards.decode import suffix_of
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.processes import parallel_map
-from ood_lightning.data.shards.tars import Fault, Located, examined, label_of
+from ood_lightning.data.shards.samples import examined
+from ood_lightning.data.shards.tars import Fault, Located, label_of
 from ood_lightning.hashes import sha256_of
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
@@ -101,7 +102,8 @@ def content(sets: Sequence[tuple[Manifest, Role]], workers: int) -> list[SetCont
         sets: with the role that each has here.
         workers: processes.
     """
-    tasks = [(manifest, shard) for manifest, _ in sets for shard in manifest.shards]
+    # each with its own shard alone: a folder's list of files is not sent with every one of its shards
+    tasks = [(replace(manifest, shards=(shard,)), shard) for manifest, _ in sets for shard in manifest.shards]
     with bar(sum(shard.samples for _, shard in tasks), "check", "img") as progress_bar:
         shards = iter(parallel_map(_read_shard, tasks, workers, progress_bar))
     contents = [SetContent(manifest, role, [next(shards) for _ in manifest.shards]) for manifest, role in sets]
@@ -120,13 +122,13 @@ def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], objec
     """Compare a shard's file with the manifest, then look at each image in it."""
     manifest, shard = task
     of_shard = ShardContent(shard.path)
-    path = manifest.path(shard)
+    container = manifest.container(shard)
 
     def report(kind: str, where: str, what: str) -> None:
         of_shard.problems.append(Problem(manifest.name, kind, where, what))
 
     try:
-        difference = _difference(path, shard)
+        difference = _difference(container, shard) if isinstance(container, Path) else ""
     except OSError as error:
         report(
             "shard",
@@ -138,18 +140,18 @@ def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], objec
         report("shard", shard.path, difference)
 
     digests = bytearray()
-    for image in examined(path):
+    for image in examined(container):
         if isinstance(image, Fault):
             report("key" if image.where else "shard", f"{shard.path} {image.where}".strip(), image.what)
             continue
 
         where = f"{shard.path} {image.key}"
-        data = f"{path} {image.key}".encode()  # stands for bytes that cannot be read: no other image has the same
+        data = f"{container} {image.key}".encode()  # stands for bytes that cannot be read: no other image has the same
         try:
             data = image.picture.read()
             suffix_of(data)
         except (ValueError, OSError) as error:
-            report("picture", where, f"cannot be decoded: {error}")
+            report("picture", where, f"cannot be decoded: {getattr(error, 'strerror', None) or error}")
         try:
             _count_label(of_shard, image)
         except (ValueError, OSError) as error:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ood_lightning.data.check.content import DIGEST, SetContent
-from ood_lightning.data.shards.tars import Located, examined
+from ood_lightning.data.shards.samples import examined
+from ood_lightning.data.shards.tars import Located
 
 Place = tuple[int, int, int]  # an image: number of its set, of the shard in the set, and of the image in the shard
 
@@ -49,7 +50,7 @@ def key_at(contents: Sequence[SetContent], places: Sequence[Place]) -> dict[Plac
     for (i, j), positions in positions_in.items():
         manifest = contents[i].manifest
         shard = manifest.shards[j]
-        parts = examined(manifest.path(shard))
+        parts = examined(manifest.container(shard))
         images = islice((part for part in parts if isinstance(part, Located)), max(positions) + 1)  # no more are needed
         keys |= {(i, j, k): f"{shard.path} {image.key}" for k, image in enumerate(images) if k in positions}
     return keys

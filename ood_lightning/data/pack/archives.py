@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, image_names, stamp_of
-from ood_lightning.data.shards.decode import MAX_BYTES
+from ood_lightning.data.pack.listings import TOO_LARGE, Entry, Listing, Location, Refused, stamp_of
+from ood_lightning.data.shards.formats import MAX_BYTES, image_names
 from ood_lightning.data.shards.tars import Slice, tar_members
 from ood_lightning.errors import SourceError
 

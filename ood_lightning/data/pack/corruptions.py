@@ -22,7 +22,8 @@ from ood_lightning.data.pack.keys import keys_of
 from ood_lightning.data.pack.tar_writer import PackedImage, SkippedImage
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.tars import Slice, label_of, located
+from ood_lightning.data.shards.samples import located
+from ood_lightning.data.shards.tars import Slice, label_of
 from ood_lightning.errors import SettingsError
 
 PACKAGE = "imagecorruptions-imaug"
@@ -85,7 +86,7 @@ def drawn(
     Raises:
         ShardContentError: a shard is damaged.
     """
-    images = [(shard.path, image) for shard in manifest.shards for image in located(manifest.path(shard))]
+    images = [(shard.path, image) for shard in manifest.shards for image in located(manifest.container(shard))]
     kinds = [(corruption, severity) for corruption in corruptions for severity in severities]
     n_all = len(images) * len(kinds)
     numbers = sorted(Random(seed).sample(range(n_all), min(samples, n_all)))

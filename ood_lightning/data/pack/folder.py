@@ -1,11 +1,10 @@
 """Folders with all their subfolders: those to pack, and a person's own pictures."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-from ood_lightning.data.pack.listings import Listing, file_entry, image_names
+from ood_lightning.data.pack.listings import Listing, file_entry
+from ood_lightning.data.shards.folder_files import picture_names
 from ood_lightning.data.shards.formats import PICTURE_ENDINGS
 from ood_lightning.errors import SourceError
 from ood_lightning.places import locate
@@ -19,10 +18,9 @@ def folder_listing(path: Path) -> Listing:
         SourceError: a folder may not be read.
     """
     listing = Listing([], foldered=True)
-    names = (file.relative_to(path).as_posix() for file in files_below(path))
 
     with bar(None, f"list {path.name}", "img", delay_s=2) as progress_bar:  # a network may need minutes for a million
-        for name in image_names(names, listing.passed_over):
+        for name in picture_names(path, listing.passed_over, hidden=True):
             listing.entries.append(file_entry(name, path / name))
             progress_bar.update()
 
@@ -35,7 +33,7 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
 
     Args:
         source: a file, or a folder.
-        passed_over: takes the endings of the other files, and what else is no picture.
+        passed_over: takes the endings of the other files, and what else is no picture, such as hidden files.
 
     Raises:
         SourceError: nothing lies there, or nothing that is a picture by its suffix.
@@ -47,8 +45,7 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
         raise SourceError(f"{path} is no plain file" if path.exists() else f"there is no file or folder {path}")
 
     others = Counter[str]()
-    names = image_names((file.relative_to(path).as_posix() for file in files_below(path)), others)
-    named = sorted(path / name for name in names)
+    named = sorted(path / name for name in picture_names(path, others))
     pictures = [file for file in named if file.is_file()]  # a broken link is none
     others.update({"no plain file": len(named) - len(pictures)})
     if passed_over is not None:
@@ -57,25 +54,3 @@ def find_pictures(source: str, passed_over: Counter[str] | None = None) -> list[
         endings = ", ".join(sorted(PICTURE_ENDINGS))
         raise SourceError(f"{path} holds no pictures (looked for {endings} in it and its subfolders)")
     return pictures
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Everything below a folder; `rglob` would pass over linked folders in silence.
-
-    Raises:
-        SourceError: a folder may not be read.
-    """
-    seen = set()
-    for path, subfolders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        subfolders.sort()
-        real = os.path.realpath(path)
-        if real in seen:  # a link back up, or a second way to a folder
-            subfolders.clear()
-            continue
-
-        seen.add(real)
-        yield from (Path(path, name) for name in names)
-
-
-def _refuse(error: OSError) -> None:
-    raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}")

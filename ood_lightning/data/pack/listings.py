@@ -5,15 +5,13 @@ Nothing is decoded here. Each kind of source has a reader in a file of its own: 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import stat_result
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
-from ood_lightning.data.shards.decode import MAX_BYTES
-from ood_lightning.data.shards.formats import PICTURE_ENDINGS, is_fork
+from ood_lightning.data.shards.formats import MAX_BYTES
 
 TOO_LARGE = f"larger than {MAX_BYTES >> 20} MiB"
 
@@ -95,18 +93,6 @@ class Listing:
     origin: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
     fetched: str = ""
-
-
-def image_names(names: Iterable[str], passed_over: Counter[str]) -> Iterator[str]:
-    """Names that may be those of pictures; the others are counted in `passed_over`."""
-    for name in names:
-        ending = PurePosixPath(name).suffix.lower()
-        if ending.lstrip(".") not in PICTURE_ENDINGS:
-            passed_over[ending or "no ending"] += 1
-        elif is_fork(name):
-            passed_over["resource forks of macOS"] += 1
-        else:
-            yield name
 
 
 def file_entry(name: str, path: Path, label: int | str | None = None) -> Entry:

@@ -11,11 +11,10 @@ from importlib import import_module
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from ood_lightning.data.shards.formats import ENDINGS
+from ood_lightning.data.shards.formats import ENDINGS, MAX_BYTES
 
 SUFFIXES = {"MPO": "jpg", **{name: endings[0] for name, endings in ENDINGS.items()}}  # MPO: a JPEG with more behind it
 MAX_ASPECT = 500  # of a line of 1 x 65,535 pixels, its shorter side scaled to 224, the picture would have 13 GB
-MAX_BYTES = 2**28  # of one encoded image; photographs have a hundredth of it
 # what Pillow raises for damaged, cut and hostile files; a RuntimeError comes from AVIF's decoder
 _REFUSED = (
     OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning, struct.error, IndexError,

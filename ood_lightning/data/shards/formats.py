@@ -1,5 +1,9 @@
 """The one list of picture formats, for packing, shards and folders alike. Needs neither torch nor Pillow."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
 # formats by Pillow's names, with the endings of their files; `data pack` writes the first
 ENDINGS = {
     "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
@@ -14,6 +18,7 @@ ENDINGS = {
 # nothing here reads these, but whoever has such files takes them for pictures: they are named, not passed over
 UNREAD = ("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "jxl", "jxr", "ico", "svg", "tga", "pcx", "exr")
 PICTURE_ENDINGS = frozenset(UNREAD).union(*ENDINGS.values())
+MAX_BYTES = 2**28  # of one encoded image; photographs have a hundredth of it
 
 
 def ending_of(name: str) -> str:
@@ -38,3 +43,15 @@ def is_fork(name: str) -> bool:
 def may_be_picture(name: str) -> bool:
     """Whether a file is one by its name; whether it can be read is for its content to say."""
     return ending_of(name) in PICTURE_ENDINGS and not is_fork(name)
+
+
+def image_names(names: Iterable[str], passed_over: Counter[str]) -> Iterator[str]:
+    """Names that may be those of pictures; the others are counted in `passed_over`."""
+    for name in names:
+        ending = PurePosixPath(name).suffix.lower()
+        if ending.lstrip(".") not in PICTURE_ENDINGS:
+            passed_over[ending or "no ending"] += 1
+        elif is_fork(name):
+            passed_over["resource forks of macOS"] += 1
+        else:
+            yield name

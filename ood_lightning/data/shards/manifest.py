@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count
 from ood_lightning.data.remote import fetch as remote
+from ood_lightning.data.shards.folder_files import FolderFiles
 from ood_lightning.data.shards.tars import scanned
 
 Role = Literal["id", "covariate", "ood"]
@@ -41,13 +42,15 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class Shard(ShardEntry):
-    """One tar, as this machine knows it.
+    """One tar, as this machine knows it; or a virtual one, of files in a folder.
 
     Args:
         members: hash of its members' names, sizes and times where no SHA-256 is known; not written.
+        files: of a virtual one, its members; not written.
     """
 
     members: str = field(default="", compare=False)
+    files: FolderFiles | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,14 @@ class Manifest(ManifestEntries):
     Args:
         root: folder that the shards' paths start from; not written.
         origins: of a remote set, where each shard comes from, by its path; not written.
+        passed_over: of a folder of pictures, what else it holds, counted by ending; not written.
     """
 
     shards: tuple[Shard, ...]
     class_names: tuple[str, ...] = ()
     root: Path = field(default=Path(), compare=False)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    passed_over: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def n_samples(self) -> int:
@@ -109,8 +114,12 @@ class Manifest(ManifestEntries):
         """Whether pictures are turned as their EXIF says."""
         return self.orientation == "exif"
 
+    def container(self, shard: Shard) -> Path | FolderFiles:
+        """What a shard's samples are read from, see :mod:`ood_lightning.data.shards.samples`: its tar, or files."""
+        return self.path(shard) if shard.files is None else shard.files
+
     def path(self, shard: Shard) -> Path:
-        """Where a shard lies on this machine; a remote one is fetched first, unless it was before."""
+        """Where a tar lies on this machine; a remote one is fetched first, unless it was before."""
         if shard.path not in self.origins:
             return self.root / shard.path
         return remote.fetch(self.origins[shard.path], scanned, shard.bytes, shard.sha256)
@@ -119,7 +128,7 @@ class Manifest(ManifestEntries):
         """Write `manifest.json` into `folder`."""
         entries = asdict(self)
         for shard in entries["shards"]:
-            del shard["members"]
+            del shard["members"], shard["files"]
 
         order = ("name", "role", "licence", "source", "protocol", "orientation", "class_names", "shards")
         write_json(folder / "manifest.json", {key: entries[key] for key in order}, indent=2)

@@ -1,6 +1,6 @@
 """The set behind a folder, a `manifest.json`, a brace list of tars, or a remote source.
 
-A set without a manifest is counted from its tars' headers.
+Tars without a manifest are counted from their headers; a folder of pictures is listed.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ from ood_lightning.data.plain_names import plain_names
 from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.counted_once import refuse_copies, refuse_equal, refuse_one_file, refuse_twice
+from ood_lightning.data.shards.folders import bare_folder_set, folder_set
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
 from ood_lightning.data.shards.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
 from ood_lightning.file_names import name_fault, path_fault
-from ood_lightning.places import expand, is_remote, locate
+from ood_lightning.places import FOLDER, expand, is_remote, locate
 from ood_lightning.progress import bar
 
 COMPRESSED_NAMES = (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -26,16 +27,20 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     """The set behind `source`.
 
     Args:
-        source: a folder that holds `manifest.json`, that file itself, or tars by a brace list (`train-{000..146}.tar`),
-            whose samples are then counted. `builtin:` paths are allowed, and remote ones (`data.remote`); of a remote
-            set with a manifest nothing else is fetched yet, remote tars without one are fetched to be counted.
-        role: of tars without a manifest; a manifest says its own.
+        source: a folder that holds `manifest.json`, that file itself, tars by a brace list (`train-{000..146}.tar`),
+            whose samples are then counted, or a folder of pictures, which `folder:` before it insists on. `builtin:`
+            paths are allowed, and remote ones (`data.remote`); of a remote set with a manifest nothing else is
+            fetched yet, remote tars without one are fetched to be counted.
+        role: of pictures, and of tars without a manifest; a manifest says its own.
         whole: refuse a manifest whose shards are missing or of another size.
 
     Raises:
-        SourceError: nothing lies there, or a shard is missing.
+        SourceError: nothing lies there, a shard is missing, or a folder holds no pictures.
         ManifestError: the manifest is unreadable, or says other sizes than the shards have.
     """
+    if source.startswith(FOLDER):
+        return folder_set(source, role)
+
     if is_remote(source):
         if addresses.file_name(source).lower().endswith(COMPRESSED_NAMES):
             raise SourceError(
@@ -46,16 +51,18 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
 
     path = locate(source)
     if path.is_dir():
+        if not (path / "manifest.json").is_file():
+            return bare_folder_set(path, source, role)
         path = path / "manifest.json"
-        if not path.is_file():
-            raise SourceError(f"{path.parent} holds no manifest.json{_instead(path.parent, source)}")
 
     if path.name == "manifest.json":
         return _local_set(path, whole)
 
     paths = [locate(part) for part in expand(source)]
     if paths == [path] and path.suffix.lower() != ".tar" and not path.exists():
-        raise SourceError(f"there is no set {path}: expected a folder with a manifest.json, or tars by a brace list")
+        raise SourceError(
+            f"there is no set {path}: expected a folder with a manifest.json or pictures, or tars by a brace list"
+        )
     if not paths:
         raise SourceError(f"{source!r} names no tar: its range runs backwards")
     return index(paths, role=role)
@@ -74,15 +81,6 @@ def _local_set(path: Path, whole: bool) -> Manifest:
     if whole:
         _check_sizes(manifest)
     return manifest
-
-
-def _instead(folder: Path, source: str) -> str:
-    """What to do with a folder that has no manifest, as the end of an error."""
-    if (folder / ".pack").is_dir():
-        return ": its making has not ended. Give the same command again, which goes on, and mend what it names"
-    if any(folder.glob("*.tar")):
-        return f": name its tars, e.g. {source}/shard-{{000..009}}.tar"
-    return f" and no tars. To make shards of pictures: `data pack {source} --out ...`"
 
 
 def _remote_set(source: str) -> Manifest:

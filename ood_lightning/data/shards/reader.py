@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
+from ood_lightning.data.shards.folder_files import FolderFiles
 from ood_lightning.data.shards.manifest import Manifest, Shard, plan
 from ood_lightning.data.shards.prefetch import ReaderAlive, prefetch
 from ood_lightning.data.shards.samples import read_samples
@@ -102,19 +103,23 @@ class ShardParts:
 
     def of(self, share: list[Shard], alive: Callable[[], bool]) -> Iterator[ShardPart]:
         """Parts of some of the shards, as long as the reader is alive; the next shard is fetched meanwhile."""
-        for shard, path in prefetch(self.manifest.path, share, alive):
-            yield from self._read_shard(shard, path)
+        for shard, container in prefetch(self.manifest.container, share, alive):
+            yield from self._read_shard(shard, container)
 
-    def _read_shard(self, shard: Shard, path: Path) -> Iterator[ShardPart]:
-        where = f"set {self.manifest.name!r}, shard {path}"
-        self._check_hash(shard, path)
+    def _read_shard(self, shard: Shard, container: Path | FolderFiles) -> Iterator[ShardPart]:
+        where = f"set {self.manifest.name!r}, {'shard' if isinstance(container, Path) else 'folder'} {container}"
+        if isinstance(container, Path):
+            self._check_hash(shard, container)
+
         rows: list[tuple[Tensor, int, str]] = []
         bad: list[str] = []
         n_seen = n_bad = 0
 
-        for sample in read_samples(path):
+        for sample in read_samples(container):
             n_seen += 1
             try:
+                if sample.unread:
+                    raise ValueError(sample.unread)
                 image = self.read(sample.data)
             except ValueError as error:
                 n_bad += 1

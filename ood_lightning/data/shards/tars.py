@@ -42,7 +42,7 @@ class Slice(NamedTuple):
         file.seek(self.offset)
         data = file.read(self.size)
         if len(data) < self.size:
-            raise ValueError("the archive ends within it")
+            raise ValueError("the file ends within it")
         return data
 
 
@@ -130,15 +130,19 @@ def scanned(path: Path) -> tuple[int, str]:
     return n_samples, headers.hexdigest()
 
 
-def located(path: Path) -> Iterator[Located]:
-    """Samples of a tar, in order; those before a fault come first.
+def sound(shard: object, parts: Iterable[Located | Fault]) -> Iterator[Located]:
+    """Samples of a shard, in order; those before a fault come first.
+
+    Args:
+        shard: what names it in errors.
+        parts: of it, as :func:`examined` gives them.
 
     Raises:
-        ShardContentError: the first of the faults that :func:`examined` finds.
+        ShardContentError: the first of the faults.
     """
-    for part in examined(path):
+    for part in parts:
         if isinstance(part, Fault):
-            raise ShardContentError(f"{path}: {part.where!r} {part.what}" if part.where else f"{path} {part.what}")
+            raise ShardContentError(f"{shard}: {part.where!r} {part.what}" if part.where else f"{shard} {part.what}")
         yield part
 
 

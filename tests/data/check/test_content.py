@@ -16,8 +16,8 @@ from ood_lightning.data.cards.cards import read_card
 from ood_lightning.data.cards.compare import matching
 from ood_lightning.data.check.content import content
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.data.shards.samples import read_samples
-from ood_lightning.data.shards.tars import SCATTERED, Slice, located
+from ood_lightning.data.shards.samples import located, read_samples
+from ood_lightning.data.shards.tars import SCATTERED, Slice
 from ood_lightning.hashes import sha256_of
 
 
@@ -160,7 +160,7 @@ def test_headers_alone_find_the_samples_that_are_read(sets: Path):
         for shard in manifest.shards:
             path = manifest.path(shard)
             images = [(s.key, s.picture.read(), int(s.label.read()) if s.label else -1) for s in located(path)]
-            assert images == [tuple(sample) for sample in read_samples(path)]
+            assert images == [tuple(sample)[:3] for sample in read_samples(path)]
 
 
 def test_the_protocols_with_the_counts_of_a_set_are_named(

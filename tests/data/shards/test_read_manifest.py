@@ -182,7 +182,7 @@ def test_another_number_of_bytes_is_noticed(tmp_path: Path, tar: Path, change: C
 
 
 def test_a_folder_without_manifest_says_how_to_name_its_tars(tmp_path: Path):
-    for name, words in (("", "and no tars. To make shards"), ("a.tar", "name its tars"), (".pack", "has not ended")):
+    for name, words in (("", "no tars and no pictures"), ("a.tar", "name its tars"), (".pack", "has not ended")):
         if name:
             (tmp_path / name).mkdir()
         with pytest.raises(SourceError, match=rf"holds no manifest\.json.*{words}"):
