@@ -38,6 +38,10 @@ class NotFiniteScoresError(UserError, ValueError):
     """Scores that hold NaN or infinity."""
 
 
+class CalibrationError(UserError, ValueError):
+    """Calibration scores that promise nothing: none, NaN, or a file that holds something else."""
+
+
 class CorpusError(UserError, ValueError):
     """A word list or a prompt set that cannot be used."""
 

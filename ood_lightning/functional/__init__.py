@@ -1,1 +1,4 @@
-"""What the papers state, as functions of tensors: torch and the standard library, no I/O, no device moves, no seeds."""
+"""What the papers state, as functions of tensors: no I/O, no device moves, no seeds.
+
+Torch and the standard library; scipy in `conformal.py` alone, for quantiles of the Beta distribution.
+"""
