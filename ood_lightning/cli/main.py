@@ -21,6 +21,7 @@ TRAINER = {
     "test": "score ID, covariate-shifted and OOD sets with every detector, in one pass",
 }
 STEPS = {
+    "run": "from folders of one's own pictures to a detector with a threshold",
     "embed": "store the features of sets; any number of processes and array jobs may share the work",
     "mine": "make a label set again, with another corpus, prompts or count",
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ood_lightning.corpora.words import Part
+    from ood_lightning.data.artifacts.text_features import TextFile
     from ood_lightning.encoders.base import Encoder
 
 WORDS_AT_ONCE = 8192  # 8,192 words x 80 templates x 1,024 dimensions in float32 are 2.7 GB, x 7 templates 0.23 GB
@@ -47,17 +48,11 @@ class TextBank:
         """
         import torch
 
-        from ood_lightning.data.artifacts.text_features import TextFile
-
+        stored = self.file(words, prompts, parts)
         if prompts.adjectives is None or parts is None or "adj" not in parts:
             prompts = prompts.without_adjectives()
             parts = None
 
-        lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
-        # the words of a label set are as a person wrote them, and may hold a line feed: joined, two lists could be one
-        text = json.dumps(lines) if any("\n" in line for line in lines) else "\n".join(lines)
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        stored = TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
         if (cached := stored.read(len(words))) is not None:
             return cached
 
@@ -70,6 +65,20 @@ class TextBank:
 
         stored.write(features)
         return features
+
+    def file(self, words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None = None) -> TextFile:
+        """Where the features of a list of words lie, or will lie; the arguments are those of :meth:`features`."""
+        from ood_lightning.data.artifacts.text_features import TextFile
+
+        if prompts.adjectives is None or parts is None or "adj" not in parts:
+            prompts = prompts.without_adjectives()
+            parts = None
+
+        lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
+        # the words of a label set are as a person wrote them, and may hold a line feed: joined, two lists could be one
+        text = json.dumps(lines) if any("\n" in line for line in lines) else "\n".join(lines)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        return TextFile.at(self.cache_dir, self.encoder.fingerprint, fingerprint, prompts.fingerprint)
 
     def encode(
         self,

@@ -1,0 +1,199 @@
+"""`run`: from a folder of pictures to a detector with a threshold, in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ood_lightning.corpora.prompts import Prompts
+from ood_lightning.corpora.words import Corpus
+from ood_lightning.errors import SOME_UNREAD, SettingsError, check_least, percent_hint
+from ood_lightning.places import FEATURES, expanded
+
+if TYPE_CHECKING:
+    from ood_lightning.cli.encoder_choice import Choice
+    from ood_lightning.data.shards.manifest import Manifest
+    from ood_lightning.detectors.base import Detector
+    from ood_lightning.label_sets.base import LabelSource
+
+MINED, NAMED = "clustermine", "neglabel"  # shipped detectors, of mined and of given names
+SOURCE = "the same folders, set apart before anything was learned"
+LISTED = 10  # unreadable pictures on the terminal
+
+
+def run(
+    folders: list[str],
+    ood: list[str] | None = None,
+    out: str | None = None,
+    encoder: str | None = None,
+    accept_license: bool = False,
+    detector: str | None = None,
+    names: str | None = None,
+    clusters: int | None = None,
+    tpr: float = 0.95,
+    corpus: Corpus | None = None,
+    prompts: Prompts | None = None,
+    text_features: str | None = None,
+    cache_dir: str = FEATURES,
+    num_workers: int = 2,
+    seed: int = 0,
+) -> int:
+    """Make a detector of one's own unlabelled pictures, with a threshold and what it promises.
+
+    Args:
+        folders: folders of pictures, sets with manifests, or tars; `hf:` and `https:` too. All are in-distribution.
+        ood: further ones, which are scored with the finished detector; nothing is learned from them.
+        out: folder of the run; `runs/NAME` of the first folder's name if None.
+        encoder: name of a shipped config, such as `pictograms`; or any model of open_clip or transformers. None: by the
+            machine.
+        accept_license: the licence of an encoder that is not free to use was read and accepted.
+        detector: name of a shipped config in `configs/detectors`, or a YAML file; None: `clustermine`, or `neglabel`
+            where names are given.
+        names: a text file with one class name a line: then nothing is mined.
+        clusters: how many; None: chosen from the pictures.
+        tpr: share of new in-distribution pictures to accept.
+        corpus: words to mine from; None: WordNet's nouns and adjectives.
+        prompts: templates around each word; None: one on a processor, seven on a GPU.
+        text_features: file to read the words' features from, or to keep them in for other machines.
+        cache_dir: folder of all features.
+        num_workers: processes that decode pictures.
+        seed: of everything that is drawn.
+    """
+    from ood_lightning.cli.encoder_choice import choose_encoder
+    from ood_lightning.cli.without_trainer import pick_device
+    from ood_lightning.data.artifacts.files import sole_writer
+    from ood_lightning.data.shards.read_manifest import read_manifest
+
+    check_least(0, num_workers=num_workers, seed=seed)
+    check_least(1, **({} if clusters is None else {"clusters": clusters}))
+    if not 0 < tpr <= 1:
+        raise SettingsError(f"tpr is {tpr}: expected a share above 0 and up to 1{percent_hint(tpr)}")
+
+    manifests = [read_manifest(source, "id") for source in folders]
+    ood_manifests = [read_manifest(source, "ood") for source in ood or []]
+    _check_names_of_sets(manifests, ood_manifests)
+    device = pick_device()
+    choice = choose_encoder(encoder, device.type, accept_license)
+    score = _detector(detector or (NAMED if names else MINED))
+    source = None if names is None else _source_of(names, score)
+
+    folder = expanded(out) if out else Path("runs") / manifests[0].name
+    with sole_writer(folder):
+        return _made(
+            folder,
+            manifests,
+            ood_manifests,
+            choice,
+            score,
+            source,
+            {"clusters": clusters, "tpr": tpr, "corpus": corpus, "prompts": prompts, "text_features": text_features},
+            {"device": device, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed},
+        )
+
+
+def _made(
+    folder: Path,
+    manifests: list[Manifest],
+    ood_manifests: list[Manifest],
+    choice: Choice,
+    score: Detector,
+    source: LabelSource | None,
+    settings: dict[str, Any],
+    machine: dict[str, Any],
+) -> int:
+    """The steps, and what they print; returns the exit status."""
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.corpora.wordnet import WordNet
+    from ood_lightning.making import steps
+    from ood_lightning.making.scoring import Bound
+    from ood_lightning.making.summary import write_summary
+    from ood_lightning.making.words import default_prompts, encoded_vocabulary
+
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line)
+        lines.append(line)
+
+    say(f"encoder: {choice.reason}")
+    encoder = _with_columns(choice.encoder, score)
+    tools = steps.Tools(encoder, say=say, **machine)
+    encoder.load(tools.device)
+    pictures = steps.looked_at(manifests, tools)
+    parts = steps.set_apart(pictures, settings["tpr"], tools)
+
+    prompts = settings["prompts"] or default_prompts(encoder, tools.device.type)
+    bank = TextBank(encoder, tools.cache_dir)
+    vocabulary = encoded_vocabulary(settings["corpus"] or WordNet(), prompts, bank, settings["text_features"], say)
+    made, available, reason = steps.label_set_of(
+        pictures, parts, vocabulary, source, settings["clusters"], folder, tools
+    )
+
+    bound = Bound(score, made, available, tools.device)
+    scores = bound.scores(pictures.images)
+    calibration = steps.calibrated(
+        pictures, parts, scores, settings["tpr"], "the same folders, set apart before mining"
+    )
+    provenance = {
+        "images": {manifest.name: manifest.fingerprint for manifest in manifests},
+        "held_out": len(parts.calibration),
+        "seed": tools.seed,
+        "choice": reason,
+    }
+    detector = steps.saved(folder, score, made, available, calibration, provenance, tools.device)
+    for statement in calibration.statements():
+        say(statement)
+
+    held_out = pictures.part(parts.calibration, "held_out")
+    rows, results = steps.scored(
+        bound, type(score).__name__, held_out, scores[parts.calibration], ood_manifests, calibration, tools
+    )
+    write_summary(folder, lines, rows, results, encoder.name)
+    print(f"detector: {detector}")
+    for line in pictures.unreadable[:LISTED]:
+        print(f"cannot be read: {line}")
+    if len(pictures.unreadable) > LISTED:
+        print(f"... and {len(pictures.unreadable) - LISTED:,} more, all in {folder / 'summary.md'}")
+    return SOME_UNREAD if pictures.unreadable else 0
+
+
+def _check_names_of_sets(manifests: list[Manifest], ood_manifests: list[Manifest]) -> None:
+    """Refuse OOD sets that tables could not tell apart, and the same pictures on both sides."""
+    names = [manifest.name for manifest in ood_manifests]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SettingsError(f"two sets of --ood are called {', '.join(twice)}: rename a folder")
+    ids = {manifest.fingerprint for manifest in manifests}
+    if same := [manifest.name for manifest in ood_manifests if manifest.fingerprint in ids]:
+        raise SettingsError(f"--ood {', '.join(same)} holds the very pictures that are to be in-distribution")
+
+
+def _with_columns(encoder: Any, score: Detector) -> Any:
+    """The encoder, which also stores what the detector reads beside image features."""
+    from dataclasses import replace
+
+    further = tuple(name for name in score.columns if name != "image")
+    return replace(encoder, extra_features=further) if further else encoder
+
+
+def _detector(name: str) -> Detector:
+    """The detector of a shipped config's name, or of a YAML file."""
+    from ood_lightning.cli.parser import parsed
+
+    file = name if name.endswith((".yaml", ".yml")) else f"detectors/{name}.yaml"
+    return parsed(_takes_detector, ["--detector", file], "run")["detector"]  # type: ignore[no-any-return]
+
+
+def _takes_detector(detector: Detector) -> int:
+    """A function whose settings the parser reads.
+
+    Args:
+        detector: how to score.
+    """
+    return 0
+
+
+def _source_of(names: str, score: Detector) -> LabelSource:
+    """The label set of given names, with negatives mined from the corpus where the detector needs some."""
+    from ood_lightning.label_sets.sources import IDNames, MinedNegatives
+
+    return MinedNegatives(names) if score.needs_negatives else IDNames(names)

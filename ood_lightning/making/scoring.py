@@ -1,0 +1,92 @@
+"""A detector bound to a label set that was just made, the scores of sets under it, and how well they come apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ood_lightning.data.artifacts.features import FeatureSet
+from ood_lightning.detectors.base import Detector, Scorer
+from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs
+from ood_lightning.errors import SettingsError
+from ood_lightning.evaluation.prepare import why_not
+from ood_lightning.functional.similarity import top_k, unit
+from ood_lightning.label_sets.ready import MadeLabelSet
+from ood_lightning.metrics.intervals import bootstrap
+from ood_lightning.metrics.results import Result, evaluate
+
+if TYPE_CHECKING:
+    from ood_lightning.detectors.evidence import ReadyLabelSet
+
+ROWS = 1024  # images that are scored at once
+
+
+class Bound:
+    """A detector with its label set, on a device.
+
+    Args:
+        detector: how images are scored.
+        made: the label set that it reads, and whose words explain images.
+        available: what the ID training images offer.
+        device: where scores are computed.
+
+    Raises:
+        SettingsError: it needs something that is not there.
+    """
+
+    def __init__(self, detector: Detector, made: MadeLabelSet, available: Inputs, device: torch.device) -> None:
+        encoder, name = made.vocabulary.bank.encoder, type(detector).__name__
+        self.detector, self.device = detector, device
+        self.ready: ReadyLabelSet = made.ready(device)
+
+        tower = ImageTower(encoder.image_shape, encoder.encode_image)
+        evidence = Evidence({detector.labels: self.ready}, encoder.fingerprint, tower, available)
+        if why := why_not(name, detector, evidence, encoder.extra_features):
+            raise SettingsError(f"{name} {why.replace('data.', '')}, which `run` does not have: name another detector")
+        self._scorer: Scorer = detector.bind(evidence)
+
+    def scores(self, images: FeatureSet) -> Tensor:
+        """Scores of all images of a set, float64, shape (n,), on the CPU."""
+        features, n = images.features, len(images.features)
+        parts = []
+        for start in range(0, n, ROWS):
+            rows = slice(start, min(start + ROWS, n))
+            columns = {"image": unit(features.image[rows].to(self.device).float())}
+            for name in self.detector.columns:
+                if name != "image":
+                    columns[name] = features.columns[name].rows(rows.start, rows.stop).to(self.device).float()
+            parts.append(self._scorer(*(columns[name] for name in self.detector.columns)).cpu())
+        return torch.cat(parts)
+
+    def nearest_words(self, images: FeatureSet, count: int = 3) -> list[list[str]]:
+        """The nearest positives of each image, the nearest first."""
+        words, positives = self.ready.texts.positives, self.ready.positives.features
+        k = min(count, len(words))
+        named: list[list[str]] = []
+        for block in images.features.image[:].split(ROWS):
+            nearest = top_k(unit(block.to(self.device).float()), positives, k).indices.tolist()
+            named += [[words[i] for i in row] for row in nearest]
+        return named
+
+
+def compared(
+    detector: str, id_name: str, id_scores: Tensor, ood_scores: Mapping[str, Tensor], supervision: Sequence[str]
+) -> list[Result]:
+    """How well held-out ID images and each OOD set come apart, with 95 % bootstrap intervals, and the mean.
+
+    Args:
+        detector: its name.
+        id_name: of the held-out images.
+        id_scores: theirs, (n,).
+        ood_scores: of each OOD set, by its name.
+        supervision: what the detector was given.
+    """
+    rows = [
+        evaluate(detector, id_name, name, id_scores, scores, supervision=supervision)
+        for name, scores in ood_scores.items()
+    ]
+    scores = {id_name: id_scores[:, None], **{name: column[:, None] for name, column in ood_scores.items()}}
+    return bootstrap(rows, scores, [detector])[0]

@@ -1,0 +1,229 @@
+"""The steps from pictures to a detector folder, in a row. Each says what it did; what it found is kept and reused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ood_lightning.calibration.calibrate import calibrate_scores
+from ood_lightning.calibration.calibration import Calibration
+from ood_lightning.calibration.checks import overlap
+from ood_lightning.calibration.split import Split, split
+from ood_lightning.data.artifacts.features import FeatureSet
+from ood_lightning.data.shards.manifest import Manifest
+from ood_lightning.detector_folder.save import save_detector
+from ood_lightning.detectors.base import Detector
+from ood_lightning.errors import SettingsError
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.ready import MadeLabelSet
+from ood_lightning.label_sets.training_images import inputs_of
+from ood_lightning.label_sets.vocabulary import Vocabulary
+from ood_lightning.making.mining import Mined, mined
+from ood_lightning.making.pictures import Pictures, embedded, file_names, pictures
+from ood_lightning.making.scoring import Bound, compared
+from ood_lightning.metrics.results import Result
+from ood_lightning.plurals import many
+
+if TYPE_CHECKING:
+    from ood_lightning.detectors.evidence import Inputs
+    from ood_lightning.encoders.base import Encoder
+
+FEWEST = 5  # different pictures: three to learn from, two to hold out
+DETECTOR = "detector"  # the folder's name
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all steps work with.
+
+    Args:
+        encoder: loaded.
+        device: where is computed.
+        cache_dir: folder of all features.
+        num_workers: processes that decode pictures.
+        seed: of everything that is drawn.
+        say: takes what a step did.
+    """
+
+    encoder: Encoder
+    device: torch.device
+    cache_dir: str
+    num_workers: int
+    seed: int
+    say: Say
+
+
+def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
+    """Embed the pictures, and say which cannot be read or are nearly the same.
+
+    Raises:
+        SettingsError: too few are different.
+    """
+    encoder = tools.encoder
+    sets = [
+        embedded(encoder, manifest, tools.cache_dir, tools.device, tools.num_workers, encoder.extra_features)
+        for manifest in manifests
+    ]
+    everything = pictures(sets, tools.device)
+
+    n_alike = len(everything) - everything.n_different
+    parts = [many(len(everything), "picture")]
+    if everything.unreadable:
+        parts.append(f"{len(everything.unreadable):,} more cannot be read (listed below)")
+    if n_alike:
+        parts.append(f"{n_alike:,} are nearly the same as another one")
+    if everything.passed_over:
+        others = ", ".join(f"{n} {ending}" for ending, n in sorted(everything.passed_over.items()))
+        parts.append(f"no pictures by name: {others}")
+    tools.say("; ".join(parts))
+
+    if everything.n_different < FEWEST:
+        different = many(everything.n_different, "different picture")
+        raise SettingsError(
+            f"{different} among {len(everything):,}: at least {FEWEST} are needed, some to learn from and some to set a "
+            f"threshold on; a hundred and more make a good detector"
+        )
+    return everything
+
+
+def set_apart(everything: Pictures, tpr: float, tools: Tools) -> Split:
+    """Hold pictures out for the threshold before anything is learned from the others."""
+    parts = split(everything.groups, tools.seed, tpr)
+    unused = f"; {len(parts.unused):,} near-duplicates of these are not used" if len(parts.unused) else ""
+    tools.say(
+        f"{len(parts.mining):,} to learn from, {len(parts.calibration):,} set apart for the threshold, whole groups of "
+        f"near-duplicates at a time{unused}"
+    )
+    return parts
+
+
+def label_set_of(
+    everything: Pictures,
+    parts: Split,
+    vocabulary: Vocabulary,
+    source: LabelSource | None,
+    n_clusters: int | None,
+    folder: Path,
+    tools: Tools,
+) -> tuple[MadeLabelSet, Inputs, str]:
+    """The label set, what the images offer to detectors, and how it came about.
+
+    Args:
+        everything: all pictures.
+        parts: which of them may be learned from.
+        vocabulary: words with their features.
+        source: of names that are given; None: mined from the pictures.
+        n_clusters: that a person wants.
+        folder: of the run.
+        tools: of the run.
+    """
+    images = everything.part(parts.mining, "mining")
+    if source is None:
+        result: Mined = mined(images, vocabulary, tools.device, folder, tools.seed, n_clusters, tools.say)
+        made, available, reason = result.made, result.available, result.choice.reason
+    else:
+        available = inputs_of(images, tools.device)
+        made = MadeLabelSet(source.make(vocabulary, available), vocabulary, source.class_bounds(vocabulary, available))
+        reason = f"{type(source).__name__} of the names that were given"
+
+    words = made.label_set.words
+    tools.say(f"{many(len(words), 'positive')}: {', '.join(words[:12])}{', ...' if words[12:] else ''}")
+    return made, available, reason
+
+
+def calibrated(everything: Pictures, parts: Split, scores: Tensor, tpr: float, source: str) -> Calibration:
+    """The calibration of a detector by the scores of the pictures that were set apart.
+
+    Args:
+        everything: all pictures.
+        parts: which of them were set apart.
+        scores: of all pictures, shape (n,).
+        tpr: wanted true-positive rate.
+        source: where the pictures came from, in words.
+    """
+    image, held_out = everything.images.features.image[:], parts.calibration
+    remarks = overlap(image[held_out], image[parts.mining])
+    return calibrate_scores(scores[held_out], everything.groups[held_out], tpr, source, remarks=remarks)
+
+
+def saved(
+    folder: Path,
+    detector: Detector,
+    made: MadeLabelSet,
+    available: Inputs,
+    calibration: Calibration,
+    provenance: dict[str, Any],
+    device: torch.device,
+) -> Path:
+    """Write the detector's folder."""
+    return save_detector(
+        folder / DETECTOR,
+        detector,
+        made,
+        available,
+        calibration=calibration,
+        provenance=provenance,
+        device=device,
+    )
+
+
+def scored(
+    bound: Bound,
+    held_out: FeatureSet,
+    held_out_scores: Tensor,
+    ood: Sequence[Manifest],
+    calibration: Calibration,
+    tools: Tools,
+) -> tuple[list[dict[str, Any]], list[Result]]:
+    """Rows of the held-out images and of all OOD images, and how well they come apart.
+
+    Args:
+        bound: the detector.
+        held_out: the ID images that the threshold was set on.
+        held_out_scores: theirs.
+        ood: sets that are scored.
+        calibration: of the detector.
+        tools: of the run.
+    """
+    encoder = tools.encoder
+    sets = [
+        embedded(encoder, manifest, tools.cache_dir, tools.device, tools.num_workers, encoder.extra_features)
+        for manifest in ood
+    ]
+    of_sets = {one.manifest.name: bound.scores(one) for one in sets}
+    rows = rows_of(bound, held_out, held_out_scores, calibration)
+    for one in sets:
+        rows += rows_of(bound, one, of_sets[one.manifest.name], calibration)
+
+    given = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
+    name = type(bound.detector).__name__
+    results = compared(name, held_out.manifest.name, held_out_scores, of_sets, given) if sets else []
+    return rows, results
+
+
+def rows_of(bound: Bound, images: FeatureSet, scores: Tensor, calibration: Calibration) -> list[dict[str, Any]]:
+    """A row for each image of a set: its score, p-value, decision and nearest words."""
+    columns = (
+        file_names(images),
+        scores.tolist(),
+        calibration.p_values(scores).tolist(),
+        calibration.accepted(scores).tolist(),
+        bound.nearest_words(images),
+    )
+    return [
+        {
+            "set": images.manifest.name,
+            "path": path,
+            "score": score,
+            "p_value": p_value,
+            "accepted": accepted,
+            "concepts": words,
+        }
+        for path, score, p_value, accepted, words in zip(*columns, strict=True)
+    ]

@@ -1,0 +1,62 @@
+"""What a run leaves for people: `summary.md`, `decisions.csv` and the results' tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ood_lightning.data.artifacts.files import atomic_write
+from ood_lightning.data.artifacts.sheets import csv_bytes
+from ood_lightning.metrics.results import Result
+from ood_lightning.report.console import console, table
+from ood_lightning.report.stored import write_results
+
+DECISIONS, SUMMARY = "decisions.csv", "summary.md"
+
+
+def write_summary(
+    folder: Path, lines: Sequence[str], rows: Sequence[Mapping[str, Any]], results: Sequence[Result], encoder: str
+) -> None:
+    """Write the files, and print how many of each set are accepted.
+
+    Args:
+        folder: of the run.
+        lines: what the steps said.
+        rows: of all scored images, with `set`, `accepted` and what else a row has.
+        results: of the OOD sets, with their mean; none where no OOD set was given.
+        encoder: its name.
+    """
+    sets = {name: [row for row in rows if row["set"] == name] for name in dict.fromkeys(row["set"] for row in rows)}
+    of_set = {result.ood_set: result for result in results}
+    cells = [_cells(name, of_rows, of_set.get(name)) for name, of_rows in sets.items()]
+    columns = ("set", "images", "accepted", "AUROC", "fpr_ood@id_tpr95")
+    console().print(table("decisions (%)", columns, cells))
+
+    decisions = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    atomic_write(folder / DECISIONS, csv_bytes(decisions))
+    if results:
+        write_results(folder, list(results), {"encoder": encoder})
+
+    markdown = ["# What this run did", "", *(f"- {line}" for line in lines), ""]
+    markdown += ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
+    markdown += ["| " + " | ".join(row) + " |" for row in cells]
+    atomic_write(folder / SUMMARY, ("\n".join(markdown) + "\n").encode("utf-8", "backslashreplace"))
+    print(f"decisions: {folder / DECISIONS}, in words: {folder / SUMMARY}")
+
+
+def _cells(name: str, rows: Sequence[Mapping[str, Any]], result: Result | None) -> list[str]:
+    accepted = sum(bool(row["accepted"]) for row in rows)
+    measures = ["", ""] if result is None else [percent(result, "auroc"), percent(result, "fpr_ood@id_tpr95")]
+    return [name, f"{len(rows):,}", f"{accepted:,} ({100 * accepted / len(rows):.1f})", *measures]
+
+
+def percent(result: Result, metric: str) -> str:
+    """A metric with its interval, in percent."""
+    from ood_lightning.report.tables import percent as in_percent
+
+    return in_percent(result, metric, interval=True)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "|".join(value) if isinstance(value, list) else value
