@@ -47,6 +47,7 @@ FURTHER_DOORS = {
         "encoders/shared_beginnings.py",  # the layers of its text towers
     ],
     "pyarrow": ["data/pack/parquet.py"],  # pictures in tables, read without torch
+    "scipy": ["calibration/checks.py"],  # the two-sample test
     "transformers": ["filtering/judges/transformers.py"],  # chat models, not towers
 }
 

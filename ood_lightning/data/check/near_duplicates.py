@@ -85,17 +85,26 @@ def near_duplicates(query: Features, reference: Features, min_cosine: float) -> 
         reference: such as the ID set; features of shape (R, D).
         min_cosine: in (0, 1].
     """
-    of_query, of_reference = query.image.to("cpu"), reference.image.to("cpu")
-    top = top_k(of_query, of_reference, 1)
-    nearest = top.indices[:, 0]  # (Q,)
-
-    # as they are stored, in half precision, their lengths are 1 to three digits
-    lengths = of_query.double().norm(dim=1) * of_reference[nearest].double().norm(dim=1)
-    cosines = (top.values[:, 0] / lengths).clamp(max=1)  # (Q,)
+    cosines, rows_of_nearest = nearest(query.image.to("cpu"), reference.image.to("cpu"))
 
     rows = (cosines >= min_cosine).nonzero()[:, 0].tolist()
-    pairs = (NearDuplicate(query.keys[i], reference.keys[int(nearest[i])], float(cosines[i])) for i in rows)
+    pairs = (NearDuplicate(query.keys[i], reference.keys[int(rows_of_nearest[i])], float(cosines[i])) for i in rows)
     return sorted(pairs, key=lambda pair: (-pair.cosine, pair.key))
+
+
+def nearest(query: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine with the nearest row of `reference`, float64, and that row, int64, both of shape (Q,); exact.
+
+    Args:
+        query: features on the CPU, shape (Q, D).
+        reference: features on the CPU, shape (R, D), at least one.
+    """
+    top = top_k(query, reference, 1)
+    rows = top.indices[:, 0]  # (Q,)
+
+    # as they are stored, in half precision, their lengths are 1 to three digits
+    lengths = query.double().norm(dim=1) * reference[rows].double().norm(dim=1)
+    return (top.values[:, 0] / lengths).clamp(max=1), rows
 
 
 def duplicate_groups(
