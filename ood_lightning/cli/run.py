@@ -145,9 +145,8 @@ def _made(
         say(statement)
 
     held_out = pictures.part(parts.calibration, "held_out")
-    rows, results = steps.scored(
-        bound, type(score).__name__, held_out, scores[parts.calibration], ood_manifests, calibration, tools
-    )
+    held_out_scores = scores[parts.calibration]
+    rows, results = steps.scored(bound, held_out, held_out_scores, ood_manifests, calibration, tools)
     write_summary(folder, lines, rows, results, encoder.name)
     print(f"detector: {detector}")
     for line in pictures.unreadable[:LISTED]:
