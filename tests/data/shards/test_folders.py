@@ -9,14 +9,17 @@ import picture_folders
 import pytest
 import torch
 from noise_images import noise_image
+from PIL import ExifTags, Image
 from plain_encoder import PlainEncoder
 from shard_files import MakeSet, encoded
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.folders import PER_SHARD, folder_set
 from ood_lightning.data.shards.manifest import Manifest, plan
+from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts, loader
 from ood_lightning.data.shards.samples import read_samples
@@ -198,6 +201,17 @@ def test_two_ranks_read_every_file_once(tmp_path: Path, workers: int):
         for part in loader(ShardParts(manifest, share, size_of, 50), workers):
             seen.update(part["keys"])
     assert seen == Counter(f"{i // 100}/{i:04d}.png" for i in range(600))
+
+
+def test_pictures_are_read_upright(tmp_path: Path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a camera that was turned
+    (tmp_path / "x").mkdir()
+    Image.new("RGB", (20, 10)).save(tmp_path / "x" / "turned.jpg", exif=exif)
+    manifest = read_manifest(str(tmp_path / "x"))
+    first = split(pil_to_tensor, upright=manifest.upright).first
+    (part,) = ShardParts(manifest, list(manifest.shards), first, 2)
+    assert part["image"].shape == (1, 3, 20, 10)
 
 
 def test_features_are_those_of_the_packed_folder(tmp_path: Path):
