@@ -1,0 +1,1 @@
+"""From scores of held-out ID images to a threshold with a guarantee."""
