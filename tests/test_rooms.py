@@ -16,10 +16,15 @@ from source_files import PACKAGE_FILES as FILES
 LAYERS = [
     {"functional"},
     {"wordnet", "data", "encoders", "metrics"},
-    {"corpora", "clustering", "detectors"},  # a detector knows a label set as tensors, not where it comes from
+    {
+        "corpora",
+        "clustering",
+        "detectors",
+        "calibration",
+    },  # a detector knows a label set as tensors, not where it comes from
     {"label_sets", "filtering", "report"},
     {"evaluation", "datamodules"},
-    {"modules", "callbacks"},
+    {"modules", "callbacks", "detector_folder"},
     {"cli"},
 ]
 # may be imported from anywhere
@@ -43,7 +48,10 @@ FURTHER_DOORS = {
         "encoders/quick_tokens.py",  # its tokenizer
         "encoders/shared_beginnings.py",  # the layers of its text towers
     ],
-    "pyarrow": ["data/pack/parquet.py"],  # pictures in tables, read without torch
+    "pyarrow": [
+        "data/pack/parquet.py",  # pictures in tables, read without torch
+        "data/rows/parquet.py",  # rows of `predict`
+    ],
     "transformers": ["filtering/judges/transformers.py"],  # chat models, not towers
 }
 
