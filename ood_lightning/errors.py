@@ -98,6 +98,10 @@ class LabelSetError(UserError, ValueError):
     """A label set that cannot be read, is empty, or was made with another encoder."""
 
 
+class DetectorError(UserError, ValueError):
+    """A detector folder that is damaged, incomplete, of another version, or cannot be made."""
+
+
 class SettingsError(UserError, ValueError):
     """Settings that contradict one another or what lies on disk."""
 

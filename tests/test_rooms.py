@@ -21,7 +21,7 @@ LAYERS = [
     },  # a detector knows a label set as tensors, not where it comes from
     {"label_sets", "filtering", "report"},
     {"evaluation", "datamodules"},
-    {"modules", "callbacks"},
+    {"modules", "callbacks", "detector_folder"},
     {"cli"},
 ]
 # may be imported from anywhere
@@ -46,7 +46,10 @@ FURTHER_DOORS = {
         "encoders/quick_tokens.py",  # its tokenizer
         "encoders/shared_beginnings.py",  # the layers of its text towers
     ],
-    "pyarrow": ["data/pack/parquet.py"],  # pictures in tables, read without torch
+    "pyarrow": [
+        "data/pack/parquet.py",  # pictures in tables, read without torch
+        "data/rows/parquet.py",  # rows of `predict`
+    ],
     "scipy": ["calibration/checks.py"],  # the two-sample test
     "transformers": ["filtering/judges/transformers.py"],  # chat models, not towers
 }

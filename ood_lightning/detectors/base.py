@@ -58,7 +58,14 @@ class BaseDetector(Ranged):
 
 
 class Detector(BaseDetector, ABC):
-    """Image features to one score per image, higher = more in-distribution."""
+    """Image features to one score per image, higher = more in-distribution.
+
+    Attributes:
+        trained: the setting that names a checked store of trained tensors, which travels in a detector folder; "" if
+            it was not trained.
+    """
+
+    trained: ClassVar[str] = ""
 
     @property
     def columns(self) -> tuple[str, ...]:

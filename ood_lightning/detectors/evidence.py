@@ -8,15 +8,16 @@ runs have, such as ID training images, is an :class:`Input`, and each kind of in
 mypy knows the type of the answer, and sees a misspelt kind. A detector names in `required_inputs` the kinds that it
 cannot do without; where the run lacks one, the detector is listed as not run, with the kind's `how_to_provide`.
 
-A new kind of input is one subclass of :class:`Input` and one line where a run offers it.
+A new kind of input is one subclass of :class:`Input` and one line where a run offers it; of :class:`TensorInput`, if it
+is made of tensors: then detectors that read it can be carried in a detector folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from ood_lightning.errors import SettingsError
 
@@ -116,8 +117,21 @@ class Input:
     how_to_provide: ClassVar[str]
 
 
+class TensorInput(Input):
+    """An input that can travel in a detector folder, since its fields are tensors. Subclasses are dataclasses."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(cast(Any, self))}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """The input of these fields; the inverse of :meth:`tensors`."""
+        return cls(**tensors)
+
+
 @dataclass(frozen=True)
-class IDFeatures(Input):
+class IDFeatures(TensorInput):
     """Features of ID training images.
 
     Args:
@@ -130,7 +144,7 @@ class IDFeatures(Input):
 
 
 @dataclass(frozen=True)
-class IDLabels(Input):
+class IDLabels(TensorInput):
     """Classes of ID training images, in the order of their features.
 
     Args:
@@ -143,7 +157,7 @@ class IDLabels(Input):
 
 
 @dataclass(frozen=True)
-class TowerFeatures(Input):
+class TowerFeatures(TensorInput):
     """Outputs of the vision tower before the projection, for the same ID training images as :class:`IDFeatures`.
 
     Args:

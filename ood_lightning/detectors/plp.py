@@ -46,6 +46,7 @@ class PLP(Detector):
     """
 
     supervision: ClassVar[frozenset[str]] = frozenset({"id_images"})
+    trained: ClassVar[str] = "probe"
 
     labels: str = "names"
     probe: str = "runs/plp/probe.safetensors"

@@ -55,6 +55,7 @@ class SynOOD(Detector):
     """
 
     needs_negatives: ClassVar[bool] = True
+    trained: ClassVar[str] = "head"
 
     labels: str = "neglabel"
     head: str = ""

@@ -11,6 +11,7 @@ from ood_lightning.ranges import Ranged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import torch
     from PIL import Image
@@ -117,6 +118,19 @@ class Encoder(Ranged, ABC):
         """The same encoder with its towers in float32: itself if they are, else another one, not loaded yet."""
         # encoders with a choice of precision are dataclasses
         return self if self.tower_precision == "fp32" else replace(cast(Any, self), precision="fp32")
+
+    def pinned(self) -> Encoder:
+        """The same encoder, named alike from everywhere: no `auto`, no branch of a repository, no relative path."""
+        return replace(cast(Any, self), precision=self.tower_precision)
+
+    @property
+    def weights_folder(self) -> Path | None:
+        """The local folder that all its files are read from; None where they come from somewhere else."""
+        return None
+
+    def reading(self, folder: Path) -> Encoder:
+        """The same encoder of a copy of its :attr:`weights_folder`."""
+        raise EncoderError(f"encoder {self.name!r} is not read from a folder")
 
     @abstractmethod
     def load(self, device: torch.device) -> None:

@@ -8,7 +8,7 @@ only, and no code of a model's repository is run.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -99,6 +99,18 @@ class HuggingFace(Encoder):
             "by": "transformers",
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def pinned(self) -> Encoder:  # noqa: D102
+        if self._folder:
+            return replace(self, model=str(self._folder.absolute()), precision=self.tower_precision)
+        return replace(self, revision=self._commit, precision=self.tower_precision)
+
+    @property
+    def weights_folder(self) -> Path | None:  # noqa: D102
+        return self._folder
+
+    def reading(self, folder: Path) -> Encoder:  # noqa: D102
+        return replace(self, model=str(folder))
 
     def load(self, device: torch.device) -> None:  # noqa: D102
         self._towers.model.to(device)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
@@ -26,6 +26,7 @@ from ood_lightning.encoders.openclip_tags import (
     hub_files,
     is_file,
     name_for_factory,
+    pinned_name,
     widths,
 )
 from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
@@ -147,6 +148,19 @@ class OpenClip(Encoder):
 
     def widths(self) -> dict[str, int]:  # noqa: D102
         return super().widths() | ({} if self._repository else widths(self._name_for_factory))
+
+    def pinned(self) -> Encoder:  # noqa: D102
+        model = pinned_name(self.model, self._repository)
+        weights = str(self._file.absolute()) if self._file else self.pretrained
+        return replace(self, model=model, pretrained=weights, precision=self.tower_precision)
+
+    @property
+    def weights_folder(self) -> Path | None:  # noqa: D102
+        name = self._name_for_factory
+        return Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
+
+    def reading(self, folder: Path) -> Encoder:  # noqa: D102
+        return replace(self, model=f"{LOCAL}{folder}")
 
     def load(self, device: torch.device) -> None:  # noqa: D102
         # the layout that GPUs convolve in; a processor's features keep their bits

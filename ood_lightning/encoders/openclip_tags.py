@@ -46,6 +46,18 @@ def name_for_factory(model: str, pretrained: str | None) -> str:
     return model
 
 
+def pinned_name(model: str, repository: tuple[str, str] | None) -> str:
+    """The name under which the very same model is found from everywhere.
+
+    Args:
+        model: as of :func:`name_for_factory`.
+        repository: of the hub, and its commit; None for other models.
+    """
+    if repository is not None:
+        return HUB + "@".join(repository)
+    return f"{LOCAL}{locate(model.removeprefix(LOCAL)).absolute()}" if model.startswith(LOCAL) else model
+
+
 def hub_files(model: str, pretrained: str | None) -> tuple[str, list[str]] | None:
     """Repository of the hub that open_clip fetches a tag's weights from, and the files that it looks for, if any."""
     address = (open_clip.get_pretrained_cfg(model, pretrained) or {}).get("hf_hub") if pretrained else None

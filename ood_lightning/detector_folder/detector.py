@@ -1,0 +1,172 @@
+"""A detector from a folder: images in, scores, p-values, decisions and nearest words out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ood_lightning.data.artifacts.unit_vectors import check_directions
+from ood_lightning.data.shards.reader import killed_workers
+from ood_lightning.detector_folder.images import Images, Item, PixelReader, Pixels, batches_of, decoded, items, place_of
+from ood_lightning.detector_folder.load import Loaded, check_folder, load_folder
+from ood_lightning.errors import check_least
+from ood_lightning.functional.similarity import top_k
+from ood_lightning.places import expanded
+
+if TYPE_CHECKING:
+    from ood_lightning.calibration.calibration import Calibration
+    from ood_lightning.data.artifacts.label_set import LabelSet
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a detector says of an image.
+
+    Args:
+        path: of its file; None for an image in memory.
+        score: higher = more in-distribution; None where the image could not be read.
+        p_value: share of held-out ID images, this one among them, with no larger score; None without calibration.
+        accepted: it counts as in-distribution; None without calibration.
+        concepts: its nearest positives, the nearest first.
+        nearest_negative: "" where there is none.
+        error: why it could not be read; "" where it could.
+    """
+
+    path: str | None
+    score: float | None = None
+    p_value: float | None = None
+    accepted: bool | None = None
+    concepts: tuple[str, ...] = ()
+    nearest_negative: str = ""
+    error: str = ""
+
+
+class Detector:
+    """Scores images; :meth:`load` reads one from its folder.
+
+    Example:
+        >>> detector = Detector.load("runs/my_photos/detector")
+        >>> for result in detector("new_photos"):
+        ...     print(result.path, result.score, result.p_value, result.accepted, result.concepts)
+
+    Args:
+        loaded: a folder's content, on a device.
+        device: where images are encoded and scored.
+    """
+
+    def __init__(self, loaded: Loaded, device: torch.device) -> None:
+        self._loaded, self._device = loaded, device
+        verified = loaded.verified
+        self.label_set: LabelSet = verified.label_set
+        self.calibration: Calibration | None = verified.calibration
+        self.remarks: tuple[str, ...] = verified.remarks
+        self.supervision: tuple[str, ...] = verified.contents.supervision
+        self._reader = PixelReader(verified.encoder.transform)
+        self._positives = loaded.ready.positives.features  # (P, D)
+        self._nearest_negative = loaded.ready.negatives.nearest()
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], device: str | torch.device | None = None) -> Detector:
+        """A detector from its folder, all of whose files are compared with their hashes.
+
+        Args:
+            folder: that `run` or `save_detector` wrote.
+            device: such as `cuda:1`; None: a GPU where there is one, else the processor.
+
+        Raises:
+            DetectorError: a file is missing, damaged, of another folder or of a newer version, or the encoder of this
+                machine is another one.
+        """
+        return cls.of(load_folder(check_folder(expanded(os.fspath(folder))), device_of(device)), device_of(device))
+
+    @classmethod
+    def of(cls, loaded: Loaded, device: torch.device) -> Detector:
+        """A detector of what was loaded."""
+        return cls(loaded, device)
+
+    @property
+    def threshold(self) -> float | None:
+        """Images with a score above it are accepted; None without calibration."""
+        return None if self.calibration is None else self.calibration.threshold
+
+    def __call__(
+        self, images: Images, *, batch_size: int = 64, concepts: int = 3, num_workers: int = 0
+    ) -> Iterator[Result]:
+        """A result for each image, in order, as they are computed; one that cannot be read has an `error` and no score.
+
+        Args:
+            images: path of a picture or of a folder with all its subfolders; a PIL image; an array (H, W, 3) uint8; a
+                tensor (3, H, W), uint8 or float in [0, 1]; or an iterable of these. Arrays and tensors are RGB.
+                Pictures are turned as their EXIF says, and prepared as the encoder wants it.
+            batch_size: images that are encoded at once.
+            concepts: nearest positives to name.
+            num_workers: processes that decode; 0: this one.
+
+        Raises:
+            SourceError: a single path leads nowhere, or a folder holds no pictures.
+            SettingsError: an image is of another kind.
+        """
+        check_least(1, batch_size=batch_size, concepts=concepts)
+        check_least(0, num_workers=num_workers)
+        source = place_of(images) if isinstance(images, str | os.PathLike) else images
+        batches = self.results(batches_of(items(source), batch_size), concepts, num_workers)
+        return (result for batch in batches for result in batch)
+
+    def results(self, batches: Iterable[list[Item]], concepts: int, num_workers: int) -> Iterator[list[Result]]:
+        """The results of each batch, in order.
+
+        Args:
+            batches: paths and pictures; taken a few ahead where processes decode.
+            concepts: nearest positives to name.
+            num_workers: processes that decode; 0: this one.
+        """
+        with killed_workers():
+            for pixels in decoded(batches, self._reader, num_workers):
+                yield self._scored(pixels, concepts)
+
+    def _scored(self, pixels: Pixels, concepts: int) -> list[Result]:
+        """The results of a decoded batch."""
+        scored = iter(() if pixels.image is None else self._results(pixels, pixels.image, concepts))
+        return [
+            Result(path, error=error) if error else next(scored)
+            for path, error in zip(pixels.paths, pixels.errors, strict=True)
+        ]
+
+    def _results(self, pixels: Pixels, image: Tensor, concepts: int) -> Iterator[Result]:
+        """Results of the images that could be decoded."""
+        readable = [path for path, error in zip(pixels.paths, pixels.errors, strict=True) if not error]
+        verified, ready, scorer = self._loaded
+        columns = verified.detector.columns
+
+        image = image.to(self._device)
+        image = image if pixels.is_finished else self._reader.rest(image)
+        features = verified.encoder.encode_columns(image, [name for name in columns if name != "image"])
+        check_directions(features, f"{len(readable)} pictures up to {readable[-1] or 'one in memory'}")
+
+        scores = scorer(*(features[name] for name in columns)).cpu()  # (n,) float64
+        negatives = self._nearest_negative(features["image"]).tolist()
+        k = min(concepts, len(self._positives))
+        positives = top_k(features["image"], self._positives, k).indices.tolist()
+        if self.calibration is None:
+            p_values = accepted = [None] * len(readable)
+        else:
+            p_values = self.calibration.p_values(scores).tolist()
+            accepted = self.calibration.accepted(scores).tolist()
+
+        texts = ready.texts
+        for row, path in enumerate(readable):
+            nearest = texts.negatives[negatives[row]] if negatives[row] >= 0 else ""
+            words = tuple(texts.positives[i] for i in positives[row])
+            yield Result(path, float(scores[row]), p_values[row], accepted[row], words, nearest)
+
+
+def device_of(device: str | torch.device | None) -> torch.device:
+    """The device that a person names; None: a GPU where there is one, else the processor."""
+    if device is not None:
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
