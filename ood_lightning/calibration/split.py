@@ -103,4 +103,5 @@ def _numbered(groups: Tensor) -> Tensor:
         raise CalibrationError(
             f"groups are {groups.dtype} of shape {tuple(groups.shape)}: expected one integer for each image"
         )
-    return groups.cpu().unique(return_inverse=True)[1]
+    _, group = groups.cpu().unique(return_inverse=True)
+    return torch.as_tensor(group)

@@ -22,6 +22,7 @@ TRAINER = {
 }
 STEPS = {
     "run": "from folders of one's own pictures to a detector with a threshold",
+    "calibrate": "set a detector's threshold anew, from pictures that it has never seen",
     "embed": "store the features of sets; any number of processes and array jobs may share the work",
     "mine": "make a label set again, with another corpus, prompts or count",
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",

@@ -146,7 +146,8 @@ def _made(
 
     held_out = pictures.part(parts.calibration, "held_out")
     held_out_scores = scores[parts.calibration]
-    rows, results = steps.scored(bound, held_out, held_out_scores, ood_manifests, calibration, tools)
+    files = [pictures.files[row] for row in parts.calibration.tolist()]
+    rows, results = steps.scored(bound, held_out, files, held_out_scores, ood_manifests, calibration, tools)
     write_summary(folder, lines, rows, results, encoder.name)
     print(f"detector: {detector}")
     for line in pictures.unreadable[:LISTED]:

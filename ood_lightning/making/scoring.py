@@ -50,16 +50,7 @@ class Bound:
 
     def scores(self, images: FeatureSet) -> Tensor:
         """Scores of all images of a set, float64, shape (n,), on the CPU."""
-        features, n = images.features, len(images.features)
-        parts = []
-        for start in range(0, n, ROWS):
-            rows = slice(start, min(start + ROWS, n))
-            columns = {"image": unit(features.image[rows].to(self.device).float())}
-            for name in self.detector.columns:
-                if name != "image":
-                    columns[name] = features.columns[name].rows(rows.start, rows.stop).to(self.device).float()
-            parts.append(self._scorer(*(columns[name] for name in self.detector.columns)).cpu())
-        return torch.cat(parts)
+        return scores_of(self._scorer, self.detector, images, self.device)
 
     def nearest_words(self, images: FeatureSet, count: int = 3) -> list[list[str]]:
         """The nearest positives of each image, the nearest first."""
@@ -70,6 +61,27 @@ class Bound:
             nearest = top_k(unit(block.to(self.device).float()), positives, k).indices.tolist()
             named += [[words[i] for i in row] for row in nearest]
         return named
+
+
+def scores_of(scorer: Scorer, detector: Detector, images: FeatureSet, device: torch.device) -> Tensor:
+    """Scores of all images of a set, float64, shape (n,), on the CPU.
+
+    Args:
+        scorer: the detector, bound on the device.
+        detector: whose columns it takes.
+        images: the set, with these columns.
+        device: where scores are computed.
+    """
+    features, n = images.features, len(images.features)
+    parts = []
+    for start in range(0, n, ROWS):
+        rows = slice(start, min(start + ROWS, n))
+        columns = {"image": unit(features.image[rows].to(device).float())}
+        for name in detector.columns:
+            if name != "image":
+                columns[name] = features.columns[name].rows(rows.start, rows.stop).to(device).float()
+        parts.append(scorer(*(columns[name] for name in detector.columns)).cpu())
+    return torch.cat(parts)
 
 
 def compared(

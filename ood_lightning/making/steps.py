@@ -86,8 +86,8 @@ def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
     if everything.n_different < FEWEST:
         different = many(everything.n_different, "different picture")
         raise SettingsError(
-            f"{different} among {len(everything):,}: at least {FEWEST} are needed, some to learn from and some to set a "
-            f"threshold on; a hundred and more make a good detector"
+            f"{different} among {len(everything):,}: at least {FEWEST} are needed, some to learn from and some to set "
+            f"a threshold on; a hundred and more make a good detector"
         )
     return everything
 
@@ -176,6 +176,7 @@ def saved(
 def scored(
     bound: Bound,
     held_out: FeatureSet,
+    held_out_files: Sequence[str],
     held_out_scores: Tensor,
     ood: Sequence[Manifest],
     calibration: Calibration,
@@ -186,6 +187,7 @@ def scored(
     Args:
         bound: the detector.
         held_out: the ID images that the threshold was set on.
+        held_out_files: what a person calls each of them.
         held_out_scores: theirs.
         ood: sets that are scored.
         calibration: of the detector.
@@ -197,9 +199,9 @@ def scored(
         for manifest in ood
     ]
     of_sets = {one.manifest.name: bound.scores(one) for one in sets}
-    rows = rows_of(bound, held_out, held_out_scores, calibration)
+    rows = rows_of(bound, held_out, held_out_files, held_out_scores, calibration)
     for one in sets:
-        rows += rows_of(bound, one, of_sets[one.manifest.name], calibration)
+        rows += rows_of(bound, one, file_names(one), of_sets[one.manifest.name], calibration)
 
     given = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
     name = type(bound.detector).__name__
@@ -207,10 +209,12 @@ def scored(
     return rows, results
 
 
-def rows_of(bound: Bound, images: FeatureSet, scores: Tensor, calibration: Calibration) -> list[dict[str, Any]]:
+def rows_of(
+    bound: Bound, images: FeatureSet, files: Sequence[str], scores: Tensor, calibration: Calibration
+) -> list[dict[str, Any]]:
     """A row for each image of a set: its score, p-value, decision and nearest words."""
     columns = (
-        file_names(images),
+        files,
         scores.tolist(),
         calibration.p_values(scores).tolist(),
         calibration.accepted(scores).tolist(),
