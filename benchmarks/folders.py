@@ -18,7 +18,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.data.check.pictures import check_pictures
 from ood_lightning.data.shards.pixels import pixels
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.data.shards.reader import ShardParts
@@ -70,10 +69,6 @@ def main() -> None:
         start = process_time()
         n_images = sum(len(part["keys"]) for part in ShardParts(manifest, list(manifest.shards), pixels, 256))
         print(f"read: {process_time() - start:.2f} s for {n_images:,} pictures")
-
-        start = process_time()
-        result = check_pictures(manifest, workers=1)
-        print(f"check: {process_time() - start:.2f} s, {len(result.copies)} groups of copies")
 
     features: Tensor = torch.nn.functional.normalize(torch.randn(options.files, DIM), dim=1).half()
     start = process_time()

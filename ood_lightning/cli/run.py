@@ -124,7 +124,7 @@ def _made(
 
     prompts = settings["prompts"] or default_prompts(encoder, tools.device.type)
     bank = TextBank(encoder, tools.cache_dir)
-    vocabulary = encoded_vocabulary(settings["corpus"] or WordNet(), prompts, bank, settings["text_features"], say)
+    vocabulary = encoded_vocabulary(settings["corpus"] or WordNet(), prompts, bank, settings["text_features"], print)
     made, available, reason = steps.label_set_of(
         pictures, parts, vocabulary, source, settings["clusters"], folder, tools
     )

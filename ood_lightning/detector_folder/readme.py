@@ -21,7 +21,7 @@ def readme(contents: Contents, calibration: Calibration | None) -> str:
     held = {"detector.json", "labels.json", *(name.partition("/")[0] for name in contents.files)}
     supervision = ", ".join(contents.supervision) or "nothing but the encoder and the words"
     decision = (
-        [f"- {line}" for line in (*calibration.statements(), *calibration.remarks)]
+        [f"- {line}" for line in calibration.statements()]
         if calibration is not None
         else ["There is no calibration yet: images get scores, but neither p-values nor decisions."]
     )

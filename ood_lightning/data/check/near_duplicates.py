@@ -5,13 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureFolder, Features
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import FeatureError
-from ood_lightning.functional.near_groups import joined_groups, near_groups
 from ood_lightning.functional.similarity import top_k
 from ood_lightning.places import expanded
 
@@ -105,32 +103,3 @@ def nearest(query: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     # as they are stored, in half precision, their lengths are 1 to three digits
     lengths = query.double().norm(dim=1) * reference[rows].double().norm(dim=1)
     return (top.values[:, 0] / lengths).clamp(max=1), rows
-
-
-def duplicate_groups(
-    manifest: Manifest, features: Features, copies: Sequence[Sequence[str]], min_cosine: float
-) -> Tensor:
-    """Which images of a set are nearly the same: the group of each, exact.
-
-    A group holds every image that a chain of near-duplicates leads to, so that no two groups have near ones. Takes
-    n * n * D / 2 products: 20,000 images of 512 numbers some seconds, a million of them hours.
-
-    Args:
-        manifest: of the set.
-        features: of those of its images that can be decoded, n of them, as they are stored.
-        copies: images of the same bytes, as `shard key`, which share a group whatever their features say.
-        min_cosine: of two images that are near, in (0, 1].
-
-    Returns:
-        int64 of shape (n,): of each image the first row of its group.
-    """
-    group = near_groups(features.image, min_cosine)
-    if not copies:
-        return group
-
-    row_of = {key: row for row, key in enumerate(_with_shards(manifest, features).keys)}
-    pairs = [
-        (row_of[first], row_of[copy]) for first, *others in copies for copy in others if {first, copy} <= row_of.keys()
-    ]  # bytes that cannot be decoded have no features
-    one, other = torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T.to(group.device)
-    return joined_groups(group, one, other)

@@ -15,7 +15,7 @@ from shard_files import MakeSet, encoded
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.check import near_duplicates as near_duplicates_module
-from ood_lightning.data.check.near_duplicates import duplicate_groups, near_duplicates, stored
+from ood_lightning.data.check.near_duplicates import near_duplicates, stored
 from ood_lightning.data.shards.manifest import Manifest, Shard
 
 
@@ -70,17 +70,6 @@ def test_images_that_had_no_features_shift_no_name(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(near_duplicates_module, "FeatureFolder", lambda *_: Folder())
     (named,) = stored(Path("encoder"), [manifest], 1)
     assert named.keys == ["a 1", "a 3", "b 1", "b 2"]
-
-
-def test_groups_hold_copies_and_near_ones_and_leave_out_what_has_no_features():
-    """Shard `a` has three images, of which the second could not be decoded; shard `b` has two."""
-    manifest = Manifest("x", "id", (Shard("a", 3, 0), Shard("b", 2, 0)))
-    rows = torch.eye(4)
-    rows[3] = unit(torch.tensor([[0.0, 1.0, 0.05, 0.0]]))[0]
-    kept = replace(features("", rows), keys=["1", "3", "1", "2"], bad=["a 2: cut"])
-    assert duplicate_groups(manifest, kept, [], 0.99).tolist() == [0, 1, 2, 1]
-    assert duplicate_groups(manifest, kept, [("a 1", "b 1"), ("a 2", "a 3")], 0.99).tolist() == [0, 1, 0, 1]
-    assert duplicate_groups(manifest, kept, [("a 1", "a 2", "b 2")], 0.99).tolist() == [0, 0, 2, 0]
 
 
 def test_near_duplicates_come_from_the_cache(

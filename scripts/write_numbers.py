@@ -1,6 +1,6 @@
 """Make every number of the README and the docs anew.
 
-python scripts/numbers.py [PART ...] [--reuse]
+python scripts/write_numbers.py [PART ...] [--reuse]
 
 Parts: demo (two minutes), unseen, detectors, label_free (a quarter of an hour together), benchmarks, growth (an hour
 each; nothing else should run). Without a name all of them. Each runs the commands that its page shows, and writes what

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def numbers(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("numbers_of_docs", ROOT / "scripts/numbers.py")
+    spec = importlib.util.spec_from_file_location("numbers_of_docs", ROOT / "scripts/write_numbers.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -1,0 +1,152 @@
+"""`run`: from a folder of pictures to a detector with a threshold."""
+
+import csv
+import shutil
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from unpacked import unpack, words_file
+
+from ood_lightning.cli.main import main
+from ood_lightning.encoders.openclip import OpenClip
+
+pytestmark = pytest.mark.slow  # pictures are embedded
+
+Refused = Callable[[list[str], str], None]
+DRAWINGS = ("--encoder", "pictograms", "--num_workers", "0")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 60 animals, 20 of food, a corpus, and the features of all of them."""
+    folder = tmp_path_factory.mktemp("run")
+    unpack("id_test", folder / "animals", 60)
+    unpack("food", folder / "food", 20)
+    words_file(folder / "words.txt")
+    return folder
+
+
+@pytest.fixture
+def place(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same in the current folder; what is embedded there serves all tests of this file."""
+    for name in ("animals", "food"):
+        shutil.copytree(kept / name, tmp_path / name)
+    shutil.copy(kept / "words.txt", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(kept: Path, *words: str) -> list[str]:
+    corpus = ["--corpus", "ood_lightning.corpora.words.WordFile", "--corpus.path", "words.txt"]
+    return ["run", *words, *DRAWINGS, *corpus, "--cache_dir", str(kept / "cache")]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "decisions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_becomes_a_detector_that_decides(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(command(kept, "animals", "--ood", "food")) == 0
+    printed = capsys.readouterr().out
+    run = place / "runs" / "animals"
+    assert "encoder: pictograms (licence: Apache-2.0)" in printed
+    assert "60 pictures" in printed
+    assert "30 to learn from, 30 set apart for the threshold" in printed
+    assert "with 95 % confidence" in printed
+
+    decided = rows(run)
+    assert [row["set"] for row in decided].count("food") == 20
+    assert sum(row["path"].startswith("animals/") for row in decided) == 30  # those that were set apart
+    assert {row["accepted"] for row in decided} <= {"true", "false"}
+    means = {
+        name: statistics.mean(float(row["score"]) for row in decided if row["set"] == name)
+        for name in ("food", "animals-held_out")
+    }
+    assert means["food"] < means["animals-held_out"]
+    assert all(0 < float(row["p_value"]) <= 1 for row in decided)
+
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "steps.json"}
+    assert main(command(kept, "animals", "--ood", "food")) == 0  # all is reused, or comes out the same
+    assert {path: path.read_bytes() for path in files} == files
+    assert "embed" not in capsys.readouterr().err
+
+
+def test_words_are_encoded_once_and_passed_on(
+    kept: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert main([*command(kept, "animals"), "--text_features", "texts/words.safetensors"]) == 0
+    assert Path("texts/words.safetensors").is_file()
+    labels = Path("runs/animals/detector/labels.json").read_bytes()
+    capsys.readouterr()
+
+    shutil.rmtree("runs")
+    other = [*command(place, "animals"), "--text_features", "texts/words.safetensors"]  # another machine's cache
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a text is encoded")
+
+    monkeypatch.setattr(OpenClip, "encode_text", refuse)
+    assert main(other) == 0
+    assert "texts to encode" not in capsys.readouterr().out
+    assert Path("runs/animals/detector/labels.json").read_bytes() == labels
+
+
+def test_the_duration_is_said_before_texts_are_encoded(place: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(command(place, "animals")) == 0
+    assert "texts to encode, once for this encoder: about " in capsys.readouterr().out
+
+
+def test_pictures_that_cannot_be_read_are_listed(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+    Path("animals/broken.png").write_bytes(b"no picture")
+    Path("animals/notes.txt").write_text("none")
+    assert main(command(kept, "animals")) == 1
+    printed = capsys.readouterr().out
+    assert "1 more cannot be read" in printed
+    assert "no pictures by name: 1 .txt" in printed
+    assert "cannot be read: " in printed
+    assert "broken.png" in printed
+
+
+def test_names_that_are_given_take_the_place_of_mined_ones(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+    Path("names.txt").write_text("cat\ndog\nhorse\nwhale\nbird\n")
+    assert main([*command(kept, "animals", "--ood", "food"), "--names", "names.txt", "--detector", "mcm"]) == 0
+    assert "5 positives: cat, dog, horse, whale, bird" in capsys.readouterr().out
+    assert "id_names" in Path("runs/animals/detector/detector.json").read_text()
+
+
+def test_several_folders_are_one_set(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+    unpack("id_test", place / "more", 30, start=60)
+    assert main(command(kept, "animals", "more", "--out", "both")) == 0
+    assert "90 pictures" in capsys.readouterr().out
+    assert {Path(row["path"]).parent.name for row in rows(Path("both"))} == {"animals", "more"}
+
+
+def test_few_pictures_are_enough_for_a_detector_that_promises_little(
+    kept: Path, place: Path, capsys: pytest.CaptureFixture[str]
+):
+    unpack("id_test", place / "five", 5)
+    assert main(command(kept, "five")) == 0
+    printed = capsys.readouterr().out
+    assert "3 to learn from, 2 set apart" in printed
+    assert "PosMine" in printed
+
+
+def test_what_cannot_work_is_one_line(kept: Path, place: Path, refused: Refused):
+    same = place / "same"
+    same.mkdir()
+    for i in range(50):
+        shutil.copy("animals/0000.webp", same / f"{i}.webp")
+    refused(command(kept, "same"), "1 different picture among 50: at least 5 are needed")
+
+    (place / "empty").mkdir()
+    refused(command(kept, "empty"), "no pictures: name a folder with pictures")
+    refused(command(kept, "none"), "there is no ")
+    refused(command(kept, "animals", "--ood", "animals"), "--ood animals holds the very pictures")
+    shutil.copytree("food", "other/food")
+    refused(command(kept, "animals", "--ood", "food", "other/food"), "two sets of --ood are called food")
+    refused([*command(kept, "animals"), "--tpr", "95"], r"tpr is 95.*0\.95, not 95")
+    refused([*command(kept, "animals"), "--detector", "knn_"], "knn")
+    refused(["run", "animals", "--encoder", "vit_h14_dfn5b"], "its weights is Apple Machine Learning Research")
