@@ -114,7 +114,7 @@ def readme() -> list[str]:
 def readme_date() -> list[str]:
     """Under the README's table."""
     where = f"drawings of animals are ID; {made_with()}, no GPU"
-    return [f"What the first command below prints on the built-in pictures ({where})."]
+    return [f"Printed on the built-in pictures ({where})."]
 
 
 def vendors() -> list[str]:

@@ -13,15 +13,11 @@ from source_files import PACKAGE_FILES as FILES
 LAYERS = [
     {"functional"},
     {"wordnet", "data", "encoders", "metrics"},
-    {
-        "corpora",
-        "clustering",
-        "detectors",
-        "calibration",
-    },  # a detector knows a label set as tensors, not where it comes from
+    {"corpora", "clustering", "detectors", "calibration"},  # detectors know label sets as tensors, not their source
     {"label_sets", "filtering", "report"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
+    {"making"},
     {"cli"},
 ]
 # may be imported from anywhere

@@ -203,9 +203,9 @@ def scored(
     for one in sets:
         rows += rows_of(bound, one, file_names(one), of_sets[one.manifest.name], calibration)
 
-    given = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
+    supervision = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
     name = type(bound.detector).__name__
-    results = compared(name, held_out.manifest.name, held_out_scores, of_sets, given) if sets else []
+    results = compared(name, held_out.manifest.name, held_out_scores, of_sets, supervision) if sets else []
     return rows, results
 
 
@@ -220,6 +220,7 @@ def rows_of(
         calibration.accepted(scores).tolist(),
         bound.nearest_words(images),
     )
+
     return [
         {
             "set": images.manifest.name,

@@ -90,6 +90,7 @@ def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, 
         deterministic=True,
         log_every_n_steps=1,
     )
+
     try:
         trainer.fit(module, data, ckpt_path=checkpoint_of(trainer, module, data))
     except SystemExit as error:

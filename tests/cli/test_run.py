@@ -29,7 +29,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same in the current folder; what is embedded there serves all tests of this file."""
     for name in ("animals", "food"):
         shutil.copytree(kept / name, tmp_path / name)
@@ -48,10 +48,10 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_folder_becomes_a_detector_that_decides(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_becomes_a_detector_that_decides(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(command(kept, "animals", "--ood", "food")) == 0
     printed = capsys.readouterr().out
-    run = place / "runs" / "animals"
+    run = folder / "runs" / "animals"
     assert "encoder: pictograms (licence: Apache-2.0)" in printed
     assert "60 pictures" in printed
     assert "30 to learn from, 30 set apart for the threshold" in printed
@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_detector_that_decides(kept: Path, place: Path, capsy
 
 
 def test_words_are_encoded_once_and_passed_on(
-    kept: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kept: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     assert main([*command(kept, "animals"), "--text_features", "texts/words.safetensors"]) == 0
     assert Path("texts/words.safetensors").is_file()
@@ -83,7 +83,7 @@ def test_words_are_encoded_once_and_passed_on(
     capsys.readouterr()
 
     shutil.rmtree("runs")
-    other = [*command(place, "animals"), "--text_features", "texts/words.safetensors"]  # another machine's cache
+    other = [*command(folder, "animals"), "--text_features", "texts/words.safetensors"]  # another machine's cache
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("a text is encoded")
@@ -94,12 +94,12 @@ def test_words_are_encoded_once_and_passed_on(
     assert Path("runs/animals/detector/labels.json").read_bytes() == labels
 
 
-def test_the_duration_is_said_before_texts_are_encoded(place: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(command(place, "animals")) == 0
+def test_the_duration_is_said_before_texts_are_encoded(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(command(folder, "animals")) == 0
     assert "texts to encode, once for this encoder: about " in capsys.readouterr().out
 
 
-def test_pictures_that_cannot_be_read_are_listed(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+def test_pictures_that_cannot_be_read_are_listed(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     Path("animals/broken.png").write_bytes(b"no picture")
     Path("animals/notes.txt").write_text("none")
     assert main(command(kept, "animals")) == 1
@@ -110,38 +110,40 @@ def test_pictures_that_cannot_be_read_are_listed(kept: Path, place: Path, capsys
     assert "broken.png" in printed
 
 
-def test_names_that_are_given_take_the_place_of_mined_ones(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
+def test_names_that_are_given_take_the_place_of_mined_ones(
+    kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+):
     Path("names.txt").write_text("cat\ndog\nhorse\nwhale\nbird\n")
     assert main([*command(kept, "animals", "--ood", "food"), "--names", "names.txt", "--detector", "mcm"]) == 0
     assert "5 positives: cat, dog, horse, whale, bird" in capsys.readouterr().out
     assert "id_names" in Path("runs/animals/detector/detector.json").read_text()
 
 
-def test_several_folders_are_one_set(kept: Path, place: Path, capsys: pytest.CaptureFixture[str]):
-    unpack("id_test", place / "more", 30, start=60)
+def test_several_folders_are_one_set(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
+    unpack("id_test", folder / "more", 30, start=60)
     assert main(command(kept, "animals", "more", "--out", "both")) == 0
     assert "90 pictures" in capsys.readouterr().out
     assert {Path(row["path"]).parent.name for row in rows(Path("both"))} == {"animals", "more"}
 
 
 def test_few_pictures_are_enough_for_a_detector_that_promises_little(
-    kept: Path, place: Path, capsys: pytest.CaptureFixture[str]
+    kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
-    unpack("id_test", place / "five", 5)
+    unpack("id_test", folder / "five", 5)
     assert main(command(kept, "five")) == 0
     printed = capsys.readouterr().out
     assert "3 to learn from, 2 set apart" in printed
     assert "PosMine" in printed
 
 
-def test_what_cannot_work_is_one_line(kept: Path, place: Path, refused: Refused):
-    same = place / "same"
+def test_what_cannot_work_is_one_line(kept: Path, folder: Path, refused: Refused):
+    same = folder / "same"
     same.mkdir()
     for i in range(50):
         shutil.copy("animals/0000.webp", same / f"{i}.webp")
     refused(command(kept, "same"), "1 different picture among 50: at least 5 are needed")
 
-    (place / "empty").mkdir()
+    (folder / "empty").mkdir()
     refused(command(kept, "empty"), "no pictures: name a folder with pictures")
     refused(command(kept, "none"), "there is no ")
     refused(command(kept, "animals", "--ood", "animals"), "--ood animals holds the very pictures")
