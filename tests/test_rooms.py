@@ -26,6 +26,7 @@ LAYERS = [
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
     {"cli"},
+    {"front"},
 ]
 # may be imported from anywhere
 HALL = {
