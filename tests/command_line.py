@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -26,6 +27,12 @@ def command_of(path: Path) -> list[str]:
     command = re.fullmatch(r"# python -m ood_lightning (.+)", first)
     assert command, f"{path} does not begin with the command that runs it"
     return [word.replace("configs/", f"{CONFIGS}/") for word in shlex.split(command.group(1))]
+
+
+def detector_folder(settings: list[str], folder: str = "detector") -> list[str]:
+    """Make a detector folder by `save-detector` with these arguments; returns the option of `predict` that names it."""
+    assert main(["save-detector", *settings, "--out", folder]) == 0
+    return ["--detector", folder]
 
 
 def write_label_set(path: Path, **change: Any) -> str:

@@ -19,6 +19,7 @@ LAYERS = [
     {"modules", "callbacks", "detector_folder"},
     {"making"},
     {"cli"},
+    {"front"},
 ]
 # may be imported from anywhere
 HALL = {

@@ -26,9 +26,10 @@ STEPS = {
     "embed": "store the features of sets; any number of processes and array jobs may share the work",
     "mine": "make a label set again, with another corpus, prompts or count",
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
-    "predict": "score a folder of pictures: score and nearest concepts of each",
+    "save-detector": "make a detector folder of a label set and a way to score",
+    "predict": "score, p-value, decision and nearest concepts of any number of pictures",
     "report": "join the results of several runs into one table",
-    "validate": "the checks that fit, test, embed, mine, filter or predict begins with, and nothing else",
+    "validate": "the checks that a command begins with, and nothing else",
 }
 GROUPS = {
     "labels": {
@@ -64,7 +65,7 @@ def usage() -> str:
             "",
             "Zero-shot and label-free out-of-distribution detection with CLIP.",
             "",
-            *(f"  {name:<9}{does}" for name, does in {**TRAINER, **STEPS}.items()),
+            *(f"  {name:<14}{does}" for name, does in {**TRAINER, **STEPS}.items()),
             "",
             *(f"  {group} {name:<8}{does}" for group, steps in GROUPS.items() for name, does in steps.items()),
             "",
@@ -162,11 +163,11 @@ def _run(words: list[str], from_process: bool) -> int:
         from ood_lightning.cli.parser import run_step
 
         name = [command] if command in STEPS else [command, step]
-        file = f"ood_lightning.cli.{'_'.join(name)}"
+        file = f"ood_lightning.cli.{'_'.join(name)}".replace("-", "_")
         with in_one_go():
             # a group's step has a file of its own, or lies in its group's
             module = import_module(file if find_spec(file) else f"ood_lightning.cli.{command}")
-        return run_step(getattr(module, name[-1]), words[len(name) :], " ".join(name))
+        return run_step(getattr(module, name[-1].replace("-", "_")), words[len(name) :], " ".join(name))
 
     if command in GROUPS and rest in ([], ["-h"], ["--help"]):
         print(usage())

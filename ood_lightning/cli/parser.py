@@ -86,6 +86,7 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)
 
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
+    argv = _without_bare(argv, {option.name for option in parameters if option.annotation in (bool, "bool")})
     check_files(argv)
     with in_one_go():  # the classes that settings name are imported here
         settings = parser.parse_args(_joined(argv, list_options))
@@ -95,6 +96,20 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
             raise BadSettings(f"{group} is {settings[group]!r}: expected {FORMS['dict']}")
     built: dict[str, Any] = parser.instantiate_classes(settings).as_dict()
     return built
+
+
+def _without_bare(argv: list[str], switches: set[str]) -> list[str]:
+    """Write out switches, which are on where they are named: `--exit-code` as `--exit_code=true`.
+
+    >>> _without_bare(["x", "--exit-code", "y", "--verify", "false"], {"exit_code", "verify"})
+    ['x', '--exit_code=true', 'y', '--verify', 'false']
+    """
+    written = []
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
+        name = word.removeprefix("--").replace("-", "_")
+        is_bare = word.startswith("--") and name in switches and following.lower() not in ("true", "false", "yes", "no")
+        written.append(f"--{name}=true" if is_bare else word)
+    return written
 
 
 def _help_of(function: Callable[..., int | None], name: str) -> str:

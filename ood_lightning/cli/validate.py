@@ -13,9 +13,15 @@ from ood_lightning.cli.config_files import check_files
 from ood_lightning.errors import SettingsError
 
 # a key that only the settings of this command have
-TELLING = {"judge": "filter", "source": "mine", "detector": "predict", "shards": "embed"}
+TELLING = {
+    "judge": "filter",
+    "source": "mine",
+    "score": "save-detector",
+    "detector": "predict",
+    "shards": "embed",
+}
 CHECKED = ("fit", "test", *TELLING.values())
-USAGE = "usage: python -m ood_lightning validate [fit|test|embed|mine|filter|predict] --config FILE [--KEY VALUE ...]"
+USAGE = f"usage: python -m ood_lightning validate [{'|'.join(CHECKED)}] --config FILE [--KEY VALUE ...]"
 
 
 def validate(words: list[str], run: Callable[[list[str]], int]) -> int:

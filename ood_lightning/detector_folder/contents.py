@@ -19,6 +19,7 @@ VERSION = 1
 FORMAT = "ood_lightning/detector/"
 CONTENTS, TEXTS, EVIDENCE, TRAINED = "detector.json", "texts.safetensors", "evidence.safetensors", "trained.safetensors"
 CALIBRATION, README, WEIGHTS = "calibration.json", "README.md", "weights"
+UNDER = "positives_under"  # the tensor, in EVIDENCE, of positives under another text tower
 COPY_AGAIN = "copy the folder again, or make it anew"
 
 

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from ood_lightning.data.artifacts.unit_vectors import check_directions
-from ood_lightning.data.shards.reader import killed_workers
-from ood_lightning.detector_folder.images import Images, Item, PixelReader, Pixels, batches_of, decoded, items, place_of
-from ood_lightning.detector_folder.load import Loaded, check_folder, load_folder
-from ood_lightning.errors import check_least
-from ood_lightning.functional.similarity import top_k
+from ood_lightning.errors import NotFiniteScoresError, check_least
 from ood_lightning.places import expanded
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # at run time they are imported by those who use them: settings are read where torch is not wanted
+    import torch
+    from torch import Tensor
+
     from ood_lightning.calibration.calibration import Calibration
     from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.detector_folder.images import Images, Item, Pixels
+    from ood_lightning.detector_folder.load import Loaded
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,8 @@ class Detector:
     """
 
     def __init__(self, loaded: Loaded, device: torch.device) -> None:
+        from ood_lightning.detector_folder.images import PixelReader
+
         self._loaded, self._device = loaded, device
         verified = loaded.verified
         self.label_set: LabelSet = verified.label_set
@@ -82,12 +81,11 @@ class Detector:
             DetectorError: a file is missing, damaged, of another folder or of a newer version, or the encoder of this
                 machine is another one.
         """
-        return cls.of(load_folder(check_folder(expanded(os.fspath(folder))), device_of(device)), device_of(device))
+        from ood_lightning.detector_folder.load import check_folder, load_folder
 
-    @classmethod
-    def of(cls, loaded: Loaded, device: torch.device) -> Detector:
-        """A detector of what was loaded."""
-        return cls(loaded, device)
+        verified = check_folder(expanded(os.fspath(folder)))
+        chosen = device_of(device)
+        return cls(load_folder(verified, chosen), chosen)
 
     @property
     def threshold(self) -> float | None:
@@ -111,6 +109,8 @@ class Detector:
             SourceError: a single path leads nowhere, or a folder holds no pictures.
             SettingsError: an image is of another kind.
         """
+        from ood_lightning.detector_folder.images import batches_of, items, place_of
+
         check_least(1, batch_size=batch_size, concepts=concepts)
         check_least(0, num_workers=num_workers)
         source = place_of(images) if isinstance(images, str | os.PathLike) else images
@@ -125,6 +125,9 @@ class Detector:
             concepts: nearest positives to name.
             num_workers: processes that decode; 0: this one.
         """
+        from ood_lightning.data.shards.reader import killed_workers
+        from ood_lightning.detector_folder.images import decoded
+
         with killed_workers():
             for pixels in decoded(batches, self._reader, num_workers):
                 yield self._scored(pixels, concepts)
@@ -139,6 +142,9 @@ class Detector:
 
     def _results(self, pixels: Pixels, image: Tensor, concepts: int) -> Iterator[Result]:
         """Results of the images that could be decoded."""
+        from ood_lightning.data.artifacts.unit_vectors import check_directions
+        from ood_lightning.functional.similarity import top_k
+
         readable = [path for path, error in zip(pixels.paths, pixels.errors, strict=True) if not error]
         verified, ready, scorer = self._loaded
         columns = verified.detector.columns
@@ -158,6 +164,9 @@ class Detector:
             p_values = self.calibration.p_values(scores).tolist()
             accepted = self.calibration.accepted(scores).tolist()
 
+        if not scores.isfinite().all():
+            raise NotFiniteScoresError(f"{len(readable)} pictures up to {readable[-1]}: a score is not finite")
+
         texts = ready.texts
         for row, path in enumerate(readable):
             nearest = texts.negatives[negatives[row]] if negatives[row] >= 0 else ""
@@ -167,6 +176,8 @@ class Detector:
 
 def device_of(device: str | torch.device | None) -> torch.device:
     """The device that a person names; None: a GPU where there is one, else the processor."""
+    import torch
+
     if device is not None:
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -110,7 +110,7 @@ def files_at(path: Path, passed_over: Counter[str]) -> Iterator[str]:
     n_pictures = 0
     for file in _below(str(path), "", set(), passed_over):
         n_pictures += 1
-        yield file
+        yield file.removeprefix("./") if str(path) == "." else file
 
     if not n_pictures:
         endings = ", ".join(sorted(PICTURE_ENDINGS))

@@ -1,4 +1,4 @@
-"""A detector folder, verified and brought into memory."""
+"""A detector folder, checked and brought into memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,11 +20,11 @@ from ood_lightning.detector_folder.contents import (
     EVIDENCE,
     TEXTS,
     TRAINED,
+    UNDER,
     WEIGHTS,
     Contents,
 )
 from ood_lightning.detector_folder.plain_objects import build
-from ood_lightning.detector_folder.save import UNDER
 from ood_lightning.detector_folder.texts import read_texts
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, ImageTower, Input, Inputs, ReadyLabelSet, TensorInput
@@ -175,7 +175,7 @@ def _positives_under(verified: Verified, tensors: Mapping[str, Tensor]) -> Calla
 
 
 def _inputs(verified: Verified, tensors: Mapping[str, Tensor], device: torch.device) -> Inputs:
-    """The further carried that the detector reads."""
+    """The further inputs that the detector reads."""
     carried: list[Input] = []
     for kind in verified.detector.required_inputs:
         assert issubclass(kind, TensorInput)  # others are not saved

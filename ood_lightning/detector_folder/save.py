@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ood_lightning import __version__
@@ -25,6 +26,7 @@ from ood_lightning.detector_folder.contents import (
     README,
     TEXTS,
     TRAINED,
+    UNDER,
     VERSION,
     WEIGHTS,
     Contents,
@@ -34,7 +36,7 @@ from ood_lightning.detector_folder.contents import (
 from ood_lightning.detector_folder.plain_objects import as_plain
 from ood_lightning.detector_folder.readme import readme
 from ood_lightning.detector_folder.texts import write_texts
-from ood_lightning.detectors.base import Detector, StreamDetector
+from ood_lightning.detectors.base import Detector, Scorer, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs, TensorInput
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import DetectorError, UnwritableError, UserError
@@ -42,8 +44,6 @@ from ood_lightning.evaluation.prepare import why_not
 from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.vocabulary import corpus_recipe, prompts_recipe
 from ood_lightning.places import expanded
-
-UNDER = "positives_under"  # the tensor of positives under another text tower
 
 
 def save_detector(
@@ -173,7 +173,7 @@ def _write(
 def _write_evidence(
     folder: Path, detector: Detector, labels: MadeLabelSet, available: Inputs, device: torch.device
 ) -> None:
-    """Write what the detector needs beyond texts; binds it once, so that a detector that cannot work is not carried."""
+    """Write what the detector needs beyond texts; it scores an image first, so that what cannot work is not carried."""
     encoder, name = labels.vocabulary.bank.encoder, type(detector).__name__
     texts_under: list[Tensor] = []
     ready = labels.ready(device)
@@ -187,7 +187,7 @@ def _write_evidence(
     evidence = Evidence(label_sets, encoder.fingerprint, tower, available)
     if why := why_not(name, detector, evidence, encoder.extra_features):
         raise DetectorError(f"{name} {why.replace('data.', '')}, which is not there")
-    detector.bind(evidence)
+    _score_one(detector.bind(evidence), detector, encoder)
 
     tensors = {UNDER: texts_under[0]} if texts_under else {}
     for kind in detector.required_inputs:
@@ -203,6 +203,18 @@ def _write_evidence(
         write_store(folder / EVIDENCE, tensors, {"encoder": encoder.fingerprint})
     if detector.trained:
         shutil.copyfile(expanded(getattr(detector, detector.trained)), folder / TRAINED)
+
+
+def _score_one(scorer: Scorer, detector: Detector, encoder: Encoder) -> None:
+    """Score a grey image, and refuse a detector that cannot."""
+    image = encoder.transform(Image.new("RGB", (64, 64), "grey"))[None]
+    features = encoder.encode_columns(image, [name for name in detector.columns if name != "image"])
+    try:
+        scorer(*(features[name] for name in detector.columns))
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise DetectorError(f"{type(detector).__name__} cannot score: {error}") from error
 
 
 def _copy_weights(encoder: Encoder, target: Path) -> None:

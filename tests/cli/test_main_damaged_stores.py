@@ -10,7 +10,6 @@ import pytest
 import torch
 from command_line import said
 from damaged_stores import flip, forget_checksums, rewrite
-from shard_files import encoded
 from torch import Tensor
 
 from ood_lightning.cli.main import main
@@ -54,23 +53,21 @@ def damages(file: Path, tensor: str) -> Iterator[str]:
 @pytest.fixture
 def command(config: Any, sets: Path) -> Callable[[str], list[str]]:
     """Arguments of each step that reads stores."""
-    (Path("pictures")).mkdir()
-    (Path("pictures") / "a.png").write_bytes(encoded((200, 0, 0), 0))
     steps: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         "mine": (("encoder", "corpus", "prompts"), {"id_shards": str(sets / "train"), "source": POSMINE}),
         "mine votes": (
             ("encoder", "corpus", "prompts"),
             {"id_shards": str(sets / "train"), "source": CLUSTERMINE, "votes": "run/fit/votes.safetensors"},
         ),
-        "predict": (
+        "save-detector": (
             ("encoder", "corpus", "prompts"),
-            {"images": "pictures", "label_set": "run/fit/posmine.json", "detector": MASS},
+            {"label_set": "run/fit/posmine.json", "score": MASS},
         ),
     }
 
     def arguments(step: str) -> list[str]:
         keys, more = steps[step]
-        return [step.split()[0], *config(*keys, **more), "--out", "out.csv" if step == "predict" else "out.json"]
+        return [step.split()[0], *config(*keys, **more), "--out", "out" if step == "save-detector" else "out.json"]
 
     return arguments
 
@@ -89,7 +86,7 @@ def ends_well_or_names(arguments: list[str], file: Path, out: Path, capsys: pyte
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("step", "kind"), [("mine", SHARDS), ("mine", TEXT), ("mine votes", "votes"), ("predict", TEXT)]
+    ("step", "kind"), [("mine", SHARDS), ("mine", TEXT), ("mine votes", "votes"), ("save-detector", TEXT)]
 )
 def test_no_damage_of_a_store_changes_what_a_step_writes(
     step: str, kind: str, fit_yaml: Path, command: Any, capsys: pytest.CaptureFixture[str]
@@ -97,7 +94,7 @@ def test_no_damage_of_a_store_changes_what_a_step_writes(
     assert main(["fit", "--config", str(fit_yaml)]) == 0
     arguments = command(step)
     assert main(arguments) == 0
-    out = Path(arguments[-1])
+    out = Path(arguments[-1]) / "detector.json" if step == "save-detector" else Path(arguments[-1])
     file = Path("run/fit/votes.safetensors") if kind == "votes" else max(Path("cache").glob(kind))
 
     capsys.readouterr()

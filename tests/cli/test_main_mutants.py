@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import write_label_set
+from command_line import detector_folder, write_label_set
 from shard_files import encoded, write_tar
 
 from ood_lightning.cli.main import main
@@ -49,10 +49,11 @@ def world(
     configs = {
         "embed": {**shared, "shards": [str(copied / "blues")]},
         "mine": mine,
-        "predict": {**shared, **texts, "label_set": "labels.json", "detector": mcm, "images": "pictures"},
+        "save": {**shared, **texts, "label_set": "labels.json", "score": mcm},
     }
     for name, settings in configs.items():
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    detector_folder(["--config=save.yaml"])
     return tmp_path
 
 
@@ -61,7 +62,8 @@ SOUND: dict[str, Command] = {
     "test": ["test", "--config=eval.yaml"],
     "embed": ["embed", "--config=embed.yaml"],
     "mine": ["mine", "--config=mine.yaml"],
-    "predict": ["predict", "--config=predict.yaml", "--out=scores.csv"],
+    "save": ["save-detector", "--config=save.yaml", "--out=saved"],
+    "predict": ["predict", "pictures", "--detector=detector", "--out=scores.csv"],
     "check": ["data", "check", "sets/blues", "--workers=1"],
     "pack": ["data", "pack", "pictures", "--out=packed", "--name=own", "--role=ood", "--workers=1"],
     "show": ["labels", "show", "labels.json"],
@@ -136,9 +138,11 @@ MUTANTS: dict[str, tuple[str, Command, Callable[[], object], int]] = {
     "embed: cache is a file": ("embed", ["--cache_dir=labels.json"], nothing, 2),
     "mine: share of the impossible": ("mine", ["--source.init_args.min_images=999"], nothing, 2),
     "mine: unknown class": ("mine", ["--source=ood_lightning.label_sets.posmine.PosMin"], nothing, 2),
-    "predict: no label set": ("predict", ["--label_set=none.json"], nothing, 2),
-    "predict: label set of wrong types": ("predict", [], edit("labels.json", positives=7), 2),
-    "predict: label set is deep": ("predict", [], put("labels.json", b"[" * 100_000), 2),
+    "save: no label set": ("save", ["--label_set=none.json"], nothing, 2),
+    "save: label set of wrong types": ("save", [], edit("labels.json", positives=7), 2),
+    "save: label set is deep": ("save", [], put("labels.json", b"[" * 100_000), 2),
+    "predict: label set of wrong types": ("predict", [], edit("detector/labels.json", positives=7), 2),
+    "predict: detector is deep": ("predict", [], put("detector/detector.json", b"[" * 100_000), 2),
     "predict: one picture broken": ("predict", [], put("pictures/a.png", b"<html>"), 1),
     "predict: every picture broken": ("predict", [], no_pictures, 2),
     "predict: out cannot be written": ("predict", ["--out=labels.json/x.csv"], nothing, 2),

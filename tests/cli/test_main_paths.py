@@ -48,10 +48,11 @@ def test_commands_on_features_write_where_a_shell_would(home: Path, make_set: Ma
     assert main(["embed", *config("encoder", shards=["~/train"], num_workers=0, **here)]) == 0
     mine = config("encoder", "corpus", id_shards="~/train", source=POSMINE, **here)
     assert main(["mine", *mine, "--out=~/l.json"]) == 0
-    predict = config("encoder", "corpus", label_set="$WORK/l.json", detector=MASS, **here)
-    assert main(["predict", *predict, "--images=~/a.png", "--out=~/p.csv"]) == 0
+    save = config("encoder", "corpus", label_set="$WORK/l.json", score=MASS, **here)
+    assert main(["save-detector", *save, "--out=~/d"]) == 0
+    assert main(["predict", "~/a.png", "--detector=$WORK/d", "--out=~/p.csv"]) == 0
 
-    assert {path.name for path in home.iterdir()} == {"train", "a.png", "cache", "l.json", "p.csv"}
+    assert {path.name for path in home.iterdir()} == {"train", "a.png", "cache", "l.json", "d", "p.csv"}
     assert not list(Path.cwd().iterdir())
 
 

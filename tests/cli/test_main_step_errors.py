@@ -1,4 +1,4 @@
-"""What a person gets wrong with `mine` and `predict` is one message, before any work."""
+"""What a person gets wrong with `mine`, `save-detector` and `predict` is one message, before any work."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from command_line import write_label_set
+from command_line import detector_folder, write_label_set
 from safetensors.torch import save_file
 from shard_files import encoded
 
@@ -23,7 +23,7 @@ MCM, NEGLABEL, MASS = f"{DETECTORS}.mcm.MCM", f"{DETECTORS}.neglabel.NegLabel", 
 
 @pytest.fixture
 def step_yaml(tmp_path: Path, encoder_yaml: dict[str, Any], words_yaml: dict[str, Any]) -> Path:
-    """What `mine` and `predict` share."""
+    """What `mine` and `save-detector` share."""
     path = tmp_path / "step.yaml"
     path.write_text(yaml.safe_dump({"encoder": encoder_yaml, "corpus": words_yaml, "cache_dir": "cache"}))
     return path
@@ -53,18 +53,46 @@ def test_what_is_wrong_with_votes(step_yaml: Path, sets: Path, tmp_path: Path, r
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl"),
-        (["--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
-        (["--concepts", "-1"], r"concepts is -1: expected 1 or more"),
-        (["--images", "nowhere"], r"there is no file or folder nowhere"),
-        (["--images", "empty"], r"empty holds no pictures"),
         (["--label_set", "none.json"], r"there is no label set none\.json"),
         (
-            ["--label_set", "names.json", "--detector", MASS],
+            ["--label_set", "names.json", "--score", MASS],
             r"detector 'LabelMass' needs negatives, its label set '\w*' has none",
         ),
-        (["--detector", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
-        (["--detector", NEGLABEL], r"2 negatives do not fill 100 groups"),
+        (["--score", f"{DETECTORS}.knn.KNN"], r"needs ID training images"),
+        (["--score", NEGLABEL], r"2 negatives do not fill 100 groups"),
+    ],
+)
+def test_what_is_wrong_with_a_detector(
+    settings: list[str], words: str, step_yaml: Path, tmp_path: Path, refused: Callable[..., None]
+):
+    write_label_set(tmp_path / "l.json")
+    write_label_set(tmp_path / "names.json", negatives=())
+    command = [
+        "save-detector",
+        "--config",
+        str(step_yaml),
+        "--out",
+        "detector",
+        "--label_set",
+        "l.json",
+        "--score",
+        MCM,
+    ]
+    refused([*command, *settings], words)
+    assert not Path("detector").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["a.png", "--out", "x.xlsx"], r"out is 'x\.xlsx': expected a name ending in \.csv or \.jsonl or \.parquet"),
+        (["a.png", "--batch_size", "0"], r"batch_size is 0: expected 1 or more"),
+        (["a.png", "--concepts", "-1"], r"concepts is -1: expected 1 or more"),
+        (["a.png", "--num_workers", "-1"], r"num_workers is -1: expected 0 or more"),
+        (["nowhere"], r"there is no file or folder nowhere"),
+        (["a.png", "empty"], r"empty holds no pictures"),
+        (["a.png", "-"], r"- stands for paths from standard input: name nothing beside it"),
+        (["a.png", "--detector", "empty"], r"empty is no detector folder: .*No such file"),
     ],
 )
 def test_what_is_wrong_with_a_prediction(
@@ -72,7 +100,6 @@ def test_what_is_wrong_with_a_prediction(
 ):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))
-    write_label_set(tmp_path / "l.json")
-    write_label_set(tmp_path / "names.json", negatives=())
-    command = ["predict", "--config", str(step_yaml), "--images", "a.png", "--label_set", "l.json", "--detector", MCM]
-    refused([*command, *settings], words)
+    label_set = write_label_set(tmp_path / "l.json")
+    folder = detector_folder(["--config", str(step_yaml), "--label_set", label_set, "--score", MCM])
+    refused(["predict", *folder, *settings], words)

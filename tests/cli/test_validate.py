@@ -102,10 +102,11 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
     write_label_set(tmp_path / "l.json")
     (tmp_path / "a.png").write_bytes(encoded((9, 9, 9), 0))
     (tmp_path / "file").touch()
-    predict = config("encoder", "corpus", label_set="l.json", detector=MCM, images="a.png")
-    assert main(["validate", *predict]) == 0
-    refused(["validate", *predict, "--out", "file/x.csv"], "out is 'file/x.csv', which cannot be made in .*file")
-    refused(["predict", *predict, "--label_set", "none.json"], "there is no label set none.json")
+    save = config("encoder", "corpus", label_set="l.json", score=MCM, out="detector")
+    assert main(["validate", *save]) == 0
+    refused(["validate", *save, "--out", "file/x"], "out is 'file/x', which cannot be made in .*file")
+    refused(["save-detector", *save, "--label_set", "none.json"], "there is no label set none.json")
+    refused(["validate", "predict", "a.png", "--detector", "detector"], "detector is no detector folder")
 
     judge = {"class_path": "ood_lightning.filtering.judges.wordnet.WordNetJudge"}
     filtered = config("encoder", "corpus", label_set="l.json", judge=judge, out="filtered")

@@ -182,15 +182,15 @@ def test_predict_scores_single_images(
         "corpus": words_yaml,
         "prompts": {"templates": ["{}"]},
         "label_set": "labels.json",
-        "detector": detector,
-        "images": "pictures",
+        "score": detector,
         "cache_dir": "cache",
     }
 
     for path, code in ((str(checkpoint), 0), ("", 2)):
         detector["init_args"]["checkpoint"] = path
-        Path("predict.yaml").write_text(yaml.safe_dump(settings))
-        assert main(["predict", "--config", "predict.yaml"]) == code
+        Path("step.yaml").write_text(yaml.safe_dump(settings))
+        assert main(["save-detector", "--config", "step.yaml", "--out", "detector"]) == code
+    assert main(["predict", "pictures", "--detector", "detector"]) == 0
 
     said = capsys.readouterr()
     assert "a.png" in said.out

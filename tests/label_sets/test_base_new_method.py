@@ -129,8 +129,13 @@ def test_fit_writes_the_set_of_a_new_method_and_mine_makes_the_same(
     assert LabelSet.read("mined.json") == LabelSet.read("run/fit/similar.json")
 
 
-def test_test_and_predict_make_the_set_of_a_new_method_and_score_with_a_new_detector(
-    method: dict[str, Any], detector: dict[str, Any], eval_yaml: Path, sets: Path, tmp_path: Path
+def test_a_test_and_a_detector_folder_are_made_with_the_set_of_a_new_method(
+    method: dict[str, Any],
+    detector: dict[str, Any],
+    eval_yaml: Path,
+    sets: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
     settings = yaml.safe_load(eval_yaml.read_text())
     model = settings["model"]["init_args"]
@@ -145,20 +150,17 @@ def test_test_and_predict_make_the_set_of_a_new_method_and_score_with_a_new_dete
 
     (tmp_path / "p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
     step = {name: model[name] for name in ("corpus", "prompts", "cache_dir")}
-    step |= {"encoder": settings["data"]["init_args"]["encoder"], "label_set": method, "detector": detector}
-    command = ["predict", "--config", write("predict.yaml", step), "--images", "p.png", "--out", "rows.csv"]
-    assert main([*command, "--id_train_shards", str(sets / "train")]) == 0
+    step |= {"encoder": settings["data"]["init_args"]["encoder"], "label_set": method, "score": detector}
+    command = ["save-detector", "--config", write("step.yaml", step), "--id_train_shards", str(sets / "train")]
+    assert main([*command, "--out", "new"]) == 2  # a folder carries the detectors of the package alone
+    assert "is no detector of ood_lightning.detectors" in capsys.readouterr().err
+
+    mass = "ood_lightning.detectors.label_mass.LabelMass"
+    assert main([*command, "--score", mass, "--out", "detector"]) == 0
+    assert main(["predict", "p.png", "--detector", "detector", "--out", "rows.csv"]) == 0
     with Path("rows.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert float(row["score"]) == pytest.approx(score_of("blues0000"), abs=1e-4)
     assert set(row["concepts"].split("|")) <= set(made.words)
-
-
-def score_of(key: str) -> float:
-    import pyarrow.parquet as pq
-
-    (score,) = [entry["New"] for entry in pq.read_table("run/eval/scores.parquet").to_pylist() if entry["key"] == key]
-    return float(score)
 
 
 def test_where_no_images_are_at_hand_every_command_says_what_the_method_needs(

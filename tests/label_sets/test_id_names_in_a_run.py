@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny_configs
 import yaml
-from shard_files import MakeSet, encoded
+from shard_files import MakeSet
 from tiny_configs import Settings
 
 from ood_lightning.cli.main import main
@@ -119,7 +119,7 @@ def settings_of(tmp_path: Path, encoder: Settings, corpus: Settings, **more: Any
     return ["--config", str(tiny_configs.write(tmp_path / "step.yaml", step))]
 
 
-def test_mine_filter_and_predict_refuse_them_too_and_go_on_with_a_warning(
+def test_mine_filter_and_save_detector_refuse_them_too_and_go_on_with_a_warning(
     tmp_path: Path, sets: Path, encoder_yaml: Settings, words_yaml: Settings, capsys: pytest.CaptureFixture[str]
 ):
     source = {"class_path": f"{SOURCES}.MinedNegatives", "init_args": {"names": "foreign.txt", "count": 3}}
@@ -129,9 +129,8 @@ def test_mine_filter_and_predict_refuse_them_too_and_go_on_with_a_warning(
     commands = {
         "mine": {"source": source, "id_shards": known, "out": "mined.json"},
         "filter": {"label_set": source, "id_train_shards": known, "judge": judge, "out": "filtered"},
-        "predict": {"label_set": source, "id_train_shards": known, "detector": mass, "images": "a.png"},
+        "save-detector": {"label_set": source, "id_train_shards": known, "score": mass, "out": "detector"},
     }
-    Path("a.png").write_bytes(encoded((200, 0, 0), 0))
 
     for command, more in commands.items():
         settings = settings_of(*parts, **more)
@@ -140,7 +139,7 @@ def test_mine_filter_and_predict_refuse_them_too_and_go_on_with_a_warning(
         assert main([command, *settings, "--names_check", "warn"]) == 0
         assert "has 0 of the 2 class names of ID set 'id_test'" in "".join(capsys.readouterr())
 
-    for path in ("mined.json", "filtered/labels.json"):
+    for path in ("mined.json", "filtered/labels.json", "detector/labels.json"):
         assert "fewer than half" in LabelSet.read(path).recipe["names_check"]
 
     sound = {**source, "init_args": {"count": 3}}  # the ID set's names

@@ -9,6 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 import yaml
+from command_line import detector_folder
 from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
@@ -143,15 +144,15 @@ def test_predict_gives_the_glmcm_scores_of_test(
         "corpus": words_yaml,
         "prompts": {"templates": ["{}"]},
         "label_set": "run/eval/labels/names.json",
-        "detector": glmcm(),
+        "score": glmcm(),
         "cache_dir": "cache",
     }
     (tmp_path / "step.yaml").write_text(yaml.safe_dump(step))
 
-    command = ["predict", "--config", "step.yaml", "--images", "p.png", "--out", "rows.jsonl"]
-    assert main(command) == 0
+    assert main(["predict", "p.png", *detector_folder(["--config", "step.yaml"]), "--out", "rows.jsonl"]) == 0
     (row,) = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
     assert row["score"] == pytest.approx(scores["GL-MCM"][scores["key"].index("blues0000")], abs=1e-4)
 
+    command = ["save-detector", "--config", "step.yaml", "--out", "detector"]
     assert main([*command, "--encoder.init_args.extra_features", "[]"]) == 2
     assert "GLMCM needs patch features (encoder.extra_features: [patches])" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from command_line import detector_folder
 from safetensors.torch import load_file
 from shard_files import MakeSet, encoded
 from signalled import stopped
@@ -115,11 +116,12 @@ def test_pseudo_labels_need_no_labels_and_the_label_set_beside_the_head_fits_it(
 
     settings = yaml.safe_load(eval_yaml.read_text())
     test, encoder = settings["model"]["init_args"], settings["data"]["init_args"]["encoder"]
-    step = {key: test[key] for key in ("corpus", "prompts", "cache_dir")} | {"detector": test["detectors"]["SynOOD"]}
+    step = {key: test[key] for key in ("corpus", "prompts", "cache_dir")} | {"score": test["detectors"]["SynOOD"]}
     step |= {"label_set": "run/synood/labels.json", "encoder": encoder}
     Path("step.yaml").write_text(yaml.safe_dump(step))
     Path("p.png").write_bytes(encoded((30, 30, 220), 3000))  # first picture of `blues`
-    assert main(["predict", "--config", "step.yaml", "--images", "p.png", "--out", "rows.jsonl"]) == 0
+    folder = detector_folder(["--config", "step.yaml"])
+    assert main(["predict", "p.png", *folder, "--out", "rows.jsonl"]) == 0
     table = pq.read_table("run/eval/scores.parquet").to_pylist()
     (expected,) = [entry["SynOOD"] for entry in table if entry["key"] == "blues0000"]
     assert json.loads(Path("rows.jsonl").read_text())["score"] == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,1 @@
+"""Functions for Python: what commands do, without a config."""
