@@ -23,7 +23,7 @@ from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import write_quality
 from ood_lightning.data.artifacts.votes import FILE as VOTES
 from ood_lightning.data.artifacts.votes import write_votes
-from ood_lightning.datamodules.contracts import NeighbourData, data_of
+from ood_lightning.datamodules.contracts import UnlabelledData, data_of
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.file_names import check_names
@@ -99,7 +99,7 @@ class LabelSetWriter(L.Callback):
 
     @rank_zero_only
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:  # noqa: D102
-        data, out = data_of(trainer, NeighbourData, self), Path(trainer.default_root_dir)
+        data, out = data_of(trainer, UnlabelledData, self), Path(trainer.default_root_dir)
         data.encoder.load(trainer.strategy.root_device)
         bank = TextBank(data.encoder, data.cache_dir)
 
@@ -130,16 +130,9 @@ class LabelSetWriter(L.Callback):
 
     def _available(self, trainer: L.Trainer, module: Any) -> Inputs:
         """What the fit offers to label sources: its images, and the clusters that it has found at its end."""
-        data, device = data_of(trainer, NeighbourData, self), trainer.strategy.root_device
-        temi = {name: value for name, value in module.settings.items() if name != "slices"}  # these change nothing
-        temi |= {"epochs": trainer.max_epochs, "batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
-        if data.neighbour_search != "exact":
-            temi["neighbour_search"] = data.neighbour_search
-        if data.self_neighbour:
-            temi["self_neighbour"] = True
-
+        data, device = data_of(trainer, UnlabelledData, self), trainer.strategy.root_device
         images = FeatureSet(data.manifest, data.features)
-        available = inputs_of(images, device, fit_settings={"temi": temi, "seed": data.seed})
+        available = inputs_of(images, device, fit_settings=module.recipe(trainer))
         available = with_id_names(available, [data.manifest], self.names_check)
         return available.offering(Clusters, lambda: Clusters(module.to(device).assign(data.features.image)))
 

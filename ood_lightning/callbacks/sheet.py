@@ -16,7 +16,7 @@ from ood_lightning.data.artifacts.votes import read_votes
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.data.shards.samples import read_samples
-from ood_lightning.datamodules.contracts import NeighbourData, data_of
+from ood_lightning.datamodules.contracts import UnlabelledData, data_of
 from ood_lightning.functional.votes import elect
 from ood_lightning.ranges import Range, in_range
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
@@ -43,7 +43,7 @@ class ConceptSheet(L.Callback):
             return
 
         labels = LabelSet.read(out / "labels.json").words[: self.concepts]
-        data = data_of(trainer, NeighbourData, self)
+        data = data_of(trainer, UnlabelledData, self)
         votes = read_votes(out / VOTES, data.manifest, len(data.features))
         election = elect(votes["cluster"], votes["nearest"], votes["cosine"])
         # votes count the words of the label sets' writer

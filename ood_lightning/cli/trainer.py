@@ -51,6 +51,7 @@ SILENCED = (  # warnings that do not apply here
     "treespec, LeafSpec",
     "distributed.nn.functional.all_gather is deprecated",
     "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
+    "returned `None`, this fit will run with no optimizer",  # k-means
     "args parameter is intended to run from within Python",
 )
 

@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from ood_lightning.functional.rows import FeatureRows
 
 
+class UnlabelledData(Protocol):
+    """One unlabelled ID set, with what a label set's recipe says of it.
+
+    Attributes:
+        features: of the set.
+        manifest: of the set.
+        encoder: of its features; encodes words.
+        cache_dir: folder of all features.
+    """
+
+    features: Features
+    manifest: Manifest
+    encoder: Encoder
+    cache_dir: str
+
+
 class PairData(Protocol):
     """Pairs of neighbouring images of one ID set, for clustering.
 
@@ -40,26 +56,30 @@ class PairData(Protocol):
     batch_size: int
 
 
-class NeighbourData(PairData, Protocol):
-    """The same with what a label set's recipe says of a fit.
+class NeighbourData(PairData, UnlabelledData, Protocol):
+    """Both, with what a label set's recipe says of the pairs.
 
     Attributes:
-        manifest: of the set.
-        encoder: of its features; encodes words.
-        cache_dir: folder of all features.
         n_neighbours: of which one is drawn for each image and epoch.
         neighbour_search: how they were found, `exact` or `approximate`.
         self_neighbour: whether each image is the first of its own neighbours.
         seed: of the draws.
     """
 
-    manifest: Manifest
-    encoder: Encoder
-    cache_dir: str
     n_neighbours: int
     neighbour_search: str
     self_neighbour: bool
     seed: int
+
+
+def pair_recipe(data: NeighbourData) -> dict[str, Any]:
+    """What the pairs are drawn from, as plain data; what is not as usual only where it is not."""
+    recipe: dict[str, Any] = {"batch_size": data.batch_size, "n_neighbours": data.n_neighbours}
+    if data.neighbour_search != "exact":
+        recipe["neighbour_search"] = data.neighbour_search
+    if data.self_neighbour:
+        recipe["self_neighbour"] = True
+    return recipe
 
 
 class EvalData(Protocol):
@@ -154,4 +174,4 @@ def _members(protocol: Any) -> list[str]:
     """Attributes and methods of a protocol and of those that it extends."""
     extended = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
     names = [name for base in extended for name in (*vars(base).get("__annotations__", {}), *vars(base))]
-    return [name for name in names if not name.startswith("_")]
+    return [name for name in dict.fromkeys(names) if not name.startswith("_")]

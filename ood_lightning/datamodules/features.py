@@ -9,24 +9,24 @@ from torch.utils.data import DataLoader
 from ood_lightning.checks import Check
 from ood_lightning.clustering.approximate import check_faiss
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
-from ood_lightning.data.artifacts.features import EvalSet, Features, FeatureSet
-from ood_lightning.data.shards.manifest import Manifest, Role
+from ood_lightning.data.artifacts.features import EvalSet, FeatureSet
+from ood_lightning.data.shards.manifest import Role
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.datamodules.base import FeatureData, not_patches
 from ood_lightning.datamodules.blocks import Blocks
 from ood_lightning.datamodules.checks import SetToEmbed, check_no_shared_shards
 from ood_lightning.datamodules.neighbourhood import Search, moments_of_set, neighbours_of_set, with_itself_first
+from ood_lightning.datamodules.unlabelled import UnlabelledFeatures
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import ManifestError, SettingsError
 from ood_lightning.functional.moments import Moments
 from ood_lightning.functional.rows import FeatureRows
-from ood_lightning.masking import masked
 from ood_lightning.metrics.shown_names import check_set_names
 from ood_lightning.places import FEATURES
 from ood_lightning.ranges import Count, CountOrZero, Range, Seed, in_range
 
 
-class TrainFeatures(FeatureData):
+class TrainFeatures(UnlabelledFeatures):
     """Pairs of neighbouring images of one unlabelled ID set, for TEMI.
 
     Args:
@@ -50,7 +50,6 @@ class TrainFeatures(FeatureData):
         neighbours: rows of each image's k nearest images, (n, k) int32, mapped from their files.
     """
 
-    features: Features
     moments: Moments
     neighbours: FeatureRows
 
@@ -69,17 +68,9 @@ class TrainFeatures(FeatureData):
         self_neighbour: bool = False,
         neighbour_search: Search = "exact",
     ) -> None:
-        super().__init__(encoder, cache_dir, batch_size, embed_batch_size, num_workers, max_bad_samples)
-        self.id_shards, self.n_neighbours, self.seed = id_shards, n_neighbours, seed
+        super().__init__(encoder, id_shards, cache_dir, embed_batch_size, num_workers, max_bad_samples)
+        self.batch_size, self.n_neighbours, self.seed = batch_size, n_neighbours, seed
         self.self_neighbour, self.neighbour_search = self_neighbour, neighbour_search
-
-    @property
-    def manifest(self) -> Manifest:
-        """Of the set."""
-        return self._manifest(self.id_shards)
-
-    def _sets(self) -> list[SetToEmbed]:
-        return [SetToEmbed(self.id_shards, partial(self._manifest, self.id_shards))]
 
     def checks(self) -> list[Check]:
         """As of every data module, and whether there are enough pictures."""
@@ -103,21 +94,17 @@ class TrainFeatures(FeatureData):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {
-            "id_shards": masked(self.id_shards),  # what is stored holds no signature
-            "id_set": self.manifest.fingerprint,  # other shards may lie at the same path now
+            **super().settings,
             "n_neighbours": self.n_neighbours,
             "self_neighbour": self.self_neighbour or None,  # None as in checkpoints from before it could be chosen
             "neighbour_search": self.neighbour_search if self.neighbour_search != "exact" else None,
             "batch_size": self.batch_size,
             "data.seed": self.seed,
-            "encoder": self.encoder.fingerprint,
         }
 
     def setup(self, stage: str) -> None:
         """Embed, find neighbours."""
-        (folder,) = self._embedded([self.manifest])
-        self.features = self._read(folder)
-
+        folder = self._set_up()
         self._refuse_too_few(len(self.features))
         world_size = self.trainer.world_size
         if self.batch_size % world_size:

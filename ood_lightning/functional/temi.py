@@ -226,6 +226,14 @@ class TreeSum:
         return self._sums[0][1]
 
 
+def tree_sum(parts: Tensor) -> Tensor:
+    """:class:`TreeSum` over the first dimension, whose length is a power of two."""
+    of_all = TreeSum()
+    for part in parts.unbind():
+        of_all.add([part])
+    return of_all.total()[0]
+
+
 def _check_logits(first: Tensor, *others: Tensor) -> None:
     shapes = [tuple(tensor.shape) for tensor in (first, *others)]
     if first.ndim != 3 or len(set(shapes)) > 1:

@@ -32,9 +32,9 @@ from torch import Tensor
 
 from ood_lightning.clustering.heads import TEMIHeads
 from ood_lightning.clustering.step import Workspace, by_parameters, lesson, losses_and_gradients, workspace
-from ood_lightning.datamodules.contracts import PairData, data_of
+from ood_lightning.datamodules.contracts import NeighbourData, PairData, data_of, pair_recipe
 from ood_lightning.errors import SettingsError
-from ood_lightning.functional.temi import TreeSum, cosine, updated_prior, warmup_cosine
+from ood_lightning.functional.temi import cosine, tree_sum, updated_prior, warmup_cosine
 from ood_lightning.plurals import many
 from ood_lightning.ranges import Count, CountOrZero, NotNegative, Positive, Range, Seed, Share, in_range
 
@@ -112,6 +112,12 @@ class TEMIModule(L.LightningModule):
     def settings(self) -> dict[str, Any]:
         """What a fit depends on; a run goes on only from a checkpoint with the same."""
         return {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+
+    def recipe(self, trainer: L.Trainer) -> dict[str, Any]:
+        """What the recipes of label sets say of this fit."""
+        data = data_of(trainer, NeighbourData, self)
+        heads = {name: value for name, value in self.settings.items() if name != "slices"}  # these change nothing
+        return {"temi": {**heads, "epochs": trainer.max_epochs, **pair_recipe(data)}, "seed": data.seed}
 
     def setup(self, stage: str) -> None:
         """Build the heads for the width of the features, and take the features' mean and deviation."""
@@ -204,7 +210,7 @@ class TEMIModule(L.LightningModule):
         strategy = self.trainer.strategy
         if world_size == 2 or not self._in_order:  # a + b is b + a: two have but one order
             return [cast("Tensor", strategy.reduce(one, reduce_op="sum")) for one in sums]
-        return [_in_tree_order(strategy.all_gather(one)) for one in sums]
+        return [tree_sum(strategy.all_gather(one)) for one in sums]
 
     def _step(self, gradients: Sequence[Tensor]) -> None:
         """Move the student by AdamW at this step's rate, and the teacher towards the student.
@@ -289,11 +295,3 @@ class TEMIModule(L.LightningModule):
             {"params": [heads.bias1, heads.bias2], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, lr=self.hp.lr, fused=True)
-
-
-def _in_tree_order(of_ranks: Tensor) -> Tensor:
-    """Sum over the first dimension."""
-    of_all = TreeSum()
-    for one in of_ranks.unbind():
-        of_all.add([one])
-    return of_all.total()[0]

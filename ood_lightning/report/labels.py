@@ -32,6 +32,11 @@ SUMMARY = {  # heading of a line -> keys of a recipe, and how their values are w
         "temi.n_neighbours": "n_neighbours {}",
         "temi.batch_size": "batch_size {}",
     },
+    "k-means": {
+        "kmeans.n_clusters": "n_clusters {}",
+        "kmeans.method": "{}",
+        "kmeans.starts": "starts {}",
+    },
     "also": {"min_images": "min_images {}", "quantile": "quantile {}", "seed": "seed {}"},
     "versions": {
         "versions.ood_lightning": "ood_lightning {}",

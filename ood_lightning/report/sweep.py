@@ -22,7 +22,7 @@ MEASURES = {  # of the same: heading of the table, title of the panel
     "entropy": ("entropy", "entropy (nats, mean over clusters)"),
 }
 DECISIVE = ("id_set", "encoder", "corpus", "prompts")  # where these differ, curves over C mean nothing
-C = "temi.n_clusters"
+C = ("temi.n_clusters", "kmeans.n_clusters")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _read_fit(run: str) -> Fit:
 
 def differing(fits: Sequence[Fit]) -> list[str]:
     """Keys of the recipes, other than C, that are not the same in all fits."""
-    keys = dict.fromkeys(key for fit in fits for key in fit.recipe if key != C)
+    keys = dict.fromkeys(key for fit in fits for key in fit.recipe if key not in C)
     return [key for key in keys if len({fit.recipe.get(key) for fit in fits}) > 1]
 
 
