@@ -3,7 +3,7 @@
 Source: Lloyd, IEEE Transactions on Information Theory 28 (1982); k-means++ by Arthur and Vassilvitskii, SODA 2007, with
 several candidates for each seed as in scikit-learn; on the sphere by Dhillon and Modha, Machine Learning 42 (2001).
 
-The same seed gives the same bits whatever the blocks, threads and devices are:
+The same seed gives the same bits whatever the blocks and the number of threads are:
 
 - nearest centres are exact (:mod:`ood_lightning.functional.exact_nearest`); of equally near ones the first,
 - coordinates and squared distances are summed as integers, in units of 2^-32 and 2^-24, so in any order,
@@ -12,6 +12,7 @@ The same seed gives the same bits whatever the blocks, threads and devices are:
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -103,9 +104,7 @@ def kmeans(
 
     best, lowest = None, math.inf
     for start in range(starts):
-        clustering, inertia = _one_start(
-            rows, n_clusters, space, draw, most_rounds, block, lambda n, s=start: on_round(s, n)
-        )
+        clustering, inertia = _one_start(rows, n_clusters, space, draw, most_rounds, block, partial(on_round, start))
         if inertia < lowest:
             best, lowest = clustering, inertia
     assert best is not None

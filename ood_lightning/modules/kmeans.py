@@ -114,7 +114,7 @@ class KMeansModule(L.LightningModule):
             return
 
         strategy = self.trainer.strategy
-        result = self._find(strategy.root_device) if self.trainer.is_global_zero else None
+        result: Any = self._find(strategy.root_device) if self.trainer.is_global_zero else None
         centres, shift, scale, self._measured = strategy.broadcast(result)
         with torch.no_grad():
             for held, value in ((self.centres, centres), (self.shift, shift), (self.scale, scale)):
