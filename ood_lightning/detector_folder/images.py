@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ood_lightning.data.pack.listings import File, image_names
+from ood_lightning.data.pack.listings import File
 from ood_lightning.data.shards.decode import to_rgb
-from ood_lightning.data.shards.formats import PICTURE_ENDINGS
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS, image_names
 from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.reader import PARTS_AHEAD
 from ood_lightning.errors import SettingsError, SourceError
@@ -139,7 +139,9 @@ def _below(folder: str, prefix: str, seen: set[str], passed_over: Counter[str]) 
 
     for entry in entries:
         name = f"{prefix}{entry.name}"
-        if entry.is_dir():
+        if entry.name.startswith(".") and not entry.name.startswith("._"):  # a fork is counted as such
+            passed_over["hidden folders" if entry.is_dir() else "hidden files"] += 1
+        elif entry.is_dir():
             yield from _below(entry.path, f"{name}/", seen, passed_over)
         elif not list(image_names([name], passed_over)):
             continue
