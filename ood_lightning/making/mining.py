@@ -15,9 +15,7 @@ from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.votes import FILE as VOTES
 from ood_lightning.data.artifacts.votes import read_votes, write_votes
 from ood_lightning.detectors.evidence import Inputs
-from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.clustermine import ClusterMine
-from ood_lightning.label_sets.posmine import PosMine
 from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary
@@ -25,12 +23,10 @@ from ood_lightning.making.kept import Kept
 from ood_lightning.making.temi import temi_clusters
 from ood_lightning.progress import bar
 
-ENOUGH_FOR_TEMI = 200  # images; docs/choosing_clusters.md has what TEMI, k-means and PosMine reach with fewer
-FEWEST_FOR_CLUSTERS = 10
+ENOUGH_FOR_TEMI = 1000  # images; of fewer, k-means finds better clusters (docs/choosing_clusters.md)
 NAMES = {
     "temi": "TEMI heads",
-    "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI} images are too few for TEMI)",
-    "posmine": f"PosMine (fewer than {FEWEST_FOR_CLUSTERS} images make no clusters)",
+    "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI:,} images are too few for TEMI)",
 }
 
 
@@ -49,11 +45,9 @@ class Mined:
     choice: Choice
 
 
-def method_for(n_images: int, n_clusters: int | None) -> Method:
-    """How to mine from a number of images; a person who names a number of clusters wants clusters."""
-    if n_images >= ENOUGH_FOR_TEMI:
-        return "temi"
-    return "kmeans" if n_images >= FEWEST_FOR_CLUSTERS or n_clusters else "posmine"
+def method_for(n_images: int) -> Method:
+    """How to cluster a number of images."""
+    return "temi" if n_images >= ENOUGH_FOR_TEMI else "kmeans"
 
 
 def mined(
@@ -80,15 +74,10 @@ def mined(
     say(choice.reason)
     available = inputs_of(images, device, fit_settings=_recipe(choice, seed))
 
-    source: LabelSource
-    if choice.n_clusters is None:
-        source = PosMine(min_images=choice.min_images or 1)
-    else:
-        source = ClusterMine()
-        clusters = _clusters(images, choice, device, folder, seed, available, vocabulary)
-        available = available.offering(Clusters, lambda: clusters)
+    clusters = _clusters(images, choice, device, folder, seed, available, vocabulary)
+    available = available.offering(Clusters, lambda: clusters)
 
-    label_set = source.make(vocabulary, available)
+    label_set = ClusterMine().make(vocabulary, available)
     return Mined(MadeLabelSet(label_set, vocabulary, None), available, choice)
 
 
@@ -104,13 +93,13 @@ def _choice(
 ) -> Choice:
     """Method and number of clusters; the candidates are tried once."""
     n = len(images.features)
-    method = method_for(n, n_clusters)
+    method = method_for(n)
     if n_clusters is not None:
         return Choice(n_clusters, None, method, (), f"{n_clusters:,} clusters, as was asked, by {NAMES[method]}")
 
     kept, key = Kept(folder), {"images": images.manifest, "words": vocabulary.key, "seed": seed, "method": method}
     if (stored := kept.get("clusters", key)) is not None:
-        return Choice(stored["n_clusters"], stored["min_images"], method, (), stored["reason"])
+        return Choice(stored["n_clusters"], None, method, (), stored["reason"])
 
     with bar(None, "choose the number of clusters", "candidate", delay_s=2) as progress_bar:
         choice = choose_clusters(
@@ -121,15 +110,14 @@ def _choice(
             on_progress=lambda done, of: progress_bar.update(done - progress_bar.n),
         )
     choice = choice._replace(reason=f"{choice.reason}; mined by {NAMES[method]}")
-    columns = {"n_clusters": choice.n_clusters, "min_images": choice.min_images, "reason": choice.reason}
+    columns = {"n_clusters": choice.n_clusters, "reason": choice.reason}
     kept.put("clusters", key, {**columns, "candidates": [one._asdict() for one in choice.table]})
     return choice
 
 
 NAMES = {
     "temi": "TEMI heads",
-    "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI} images are too few for TEMI)",
-    "posmine": f"PosMine (fewer than {FEWEST_FOR_CLUSTERS} images make no clusters)",
+    "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI:,} images are too few for TEMI)",
 }
 
 
