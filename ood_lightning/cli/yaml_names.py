@@ -72,6 +72,6 @@ class _ShippedPath(_paths.Path):
 
 def use_for_all_parsers() -> None:
     """Let every parser read YAML so."""
-    _util.Path = _ShippedPath
+    _util.Path = _ShippedPath  # type: ignore[attr-defined, assignment]
     _paths.open = _open  # type: ignore[attr-defined]
     set_loader("yaml", _load, exceptions=(yaml.YAMLError,))

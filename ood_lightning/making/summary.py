@@ -31,7 +31,7 @@ def write_summary(
     columns = ("set", "images", "accepted", "AUROC", "fpr_ood@id_tpr95")
     console().print(table("decisions (%)", columns, cells))
 
-    decisions = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    decisions: list[list[object]] = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     atomic_write(folder / DECISIONS, csv_bytes(decisions))
     if results:
         write_results(folder, list(results), {"encoder": encoder})

@@ -57,14 +57,21 @@ class FeaturePairs(L.LightningDataModule):
         """Find neighbours."""
         image = self.features.image
         self.moments = moments(image)
-        on_device = image[:].to(self.trainer.strategy.root_device)
+        on_device = image[:].to(_device_of(self))
         self.neighbours = neighbours(on_device, self.n_neighbours).int().cpu()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Every image once an epoch, each with one of its neighbours."""
         pairs = EpochPairs(len(self.features), self.n_neighbours, self.batch_size, self.seed, 0, 1)
-        held = resident(self.features.image, self.neighbours, self.trainer.strategy.root_device)
+        held = resident(self.features.image, self.neighbours, _device_of(self))
         return DataLoader(PairFeatures(*held), sampler=pairs, batch_size=None)
+
+
+def _device_of(data: L.LightningDataModule) -> torch.device:
+    """Where the run of a data module trains."""
+    assert data.trainer is not None
+    device: torch.device = data.trainer.strategy.root_device
+    return device
 
 
 def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, device: torch.device) -> Tensor:
@@ -97,4 +104,4 @@ def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, 
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from None
         raise
-    return module.to(device).assign(images.features.image)
+    return module.to(device).assign(images.features.image[:])
