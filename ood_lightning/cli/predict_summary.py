@@ -60,7 +60,7 @@ class Summary:
         self.errors += tuple((_shown(str(one.path)), _shown(one.error)) for one in unread[:room])
         lowest = self.foreign[-1].score if len(self.foreign) == SHOWN else float("inf")
         new = [_row(result) for result in results if result.score is not None and result.score < lowest]
-        self.foreign = tuple(sorted([*self.foreign, *new], key=lambda shown: shown.score)[:SHOWN])
+        self.foreign = tuple(sorted([*self.foreign, *new], key=lambda row: row.score)[:SHOWN])
 
     @property
     def first_error(self) -> str:
@@ -120,14 +120,14 @@ class Summary:
 
         rows = [
             [
-                shown.path,
-                f"{shown.score:.3f}",
-                "" if shown.p_value is None else f"{shown.p_value:.3f}",
-                {True: "yes", False: "no", None: ""}[shown.accepted],
-                ", ".join(shown.concepts),
-                shown.nearest_negative,
+                one.path,
+                f"{one.score:.3f}",
+                "" if one.p_value is None else f"{one.p_value:.3f}",
+                {True: "yes", False: "no", None: ""}[one.accepted],
+                ", ".join(one.concepts),
+                one.nearest_negative,
             ]
-            for shown in self.foreign
+            for one in self.foreign
         ]
         return table(title, columns, rows)
 

@@ -116,6 +116,7 @@ def load_folder(verified: Verified, device: torch.device) -> Loaded:
     prompts = decode_plain(verified.contents.prompts, Prompts, f"{where}, prompts", DetectorError)
 
     encoder.load(device)
+    encoder.lay_out_for_speed()
     vocabulary = read_texts(folder / TEXTS, encoder, prompts)
     if verified.label_set.negatives is None and not len(vocabulary.features):
         raise DetectorError(

@@ -136,6 +136,9 @@ class Encoder(Ranged, ABC):
     def load(self, device: torch.device) -> None:
         """Bring the weights onto `device`; a second call only moves them."""
 
+    def lay_out_for_speed(self) -> None:
+        """Let loaded towers lie as the device computes fastest with, on a processor too; features move by some 1e-7."""
+
     @abstractmethod
     def encode_image(self, image: Tensor) -> Tensor:
         """Unit-norm features (B, D) float32 of pictures (B, 3, H, W)."""

@@ -23,6 +23,7 @@ from ood_lightning.encoders.openclip_tags import (
     LOCAL,
     WEIGHTS,
     check_activation,
+    content_of,
     hub_files,
     is_file,
     name_for_factory,
@@ -36,10 +37,8 @@ from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError, first_line
 from ood_lightning.functional.similarity import directions, unit
 from ood_lightning.hashes import sha256_of
-from ood_lightning.places import expanded, locate
+from ood_lightning.places import expanded
 from ood_lightning.ranges import Range
-
-READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
 
 
 class Towers(NamedTuple):
@@ -124,9 +123,7 @@ class OpenClip(Encoder):
 
         name = self._name_for_factory
         if name.startswith(LOCAL):  # by its content: the folder of this name may hold other weights later
-            folder = locate(name.removeprefix(LOCAL))
-            files = sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file())
-            parts["name"] = json.dumps([(path.name, sha256_of(path)) for path in files])
+            parts["name"] = content_of(name)
         elif self._repository:
             parts["name"] = HUB + "@".join(self._repository)
         elif self._file:
@@ -166,6 +163,9 @@ class OpenClip(Encoder):
         # the layout that GPUs convolve in; a processor's features keep their bits
         layout = torch.preserve_format if device.type == "cpu" else torch.channels_last
         self._towers.model.to(device, memory_format=layout)
+
+    def lay_out_for_speed(self) -> None:  # noqa: D102
+        self._towers.model.to(memory_format=torch.channels_last)
 
     @cached_property
     def _towers(self) -> Towers:

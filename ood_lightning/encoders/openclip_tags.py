@@ -8,10 +8,12 @@ from typing import Any
 import open_clip
 
 from ood_lightning.errors import EncoderError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.places import BUILTIN, expanded, locate
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
+READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
 
 
@@ -44,6 +46,17 @@ def name_for_factory(model: str, pretrained: str | None) -> str:
         raise EncoderError(f"encoder {model!r} needs `pretrained`: one of {tags(model)}, or a checkpoint file")
     check_tag(model, pretrained)
     return model
+
+
+def content_of(name: str) -> str:
+    """Names and hashes of a folder's files that can change features.
+
+    Args:
+        name: `local-dir:folder`.
+    """
+    folder = locate(name.removeprefix(LOCAL))
+    files = sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file())
+    return json.dumps([(path.name, sha256_of(path)) for path in files])
 
 
 def pinned_name(model: str, repository: tuple[str, str] | None) -> str:

@@ -67,6 +67,7 @@ def test_what_is_wrong_with_a_detector(
 ):
     write_label_set(tmp_path / "l.json")
     write_label_set(tmp_path / "names.json", negatives=())
+
     command = [
         "save-detector",
         "--config",

@@ -201,8 +201,8 @@ def test_the_summary_of_many_pictures_is_short_and_names_the_most_foreign(
     assert "... and 20 more that could not be read" in output
 
     rows = sorted((row for row in rows_of("out/rows.jsonl") if row["score"] is not None), key=lambda row: row["score"])
-    shown = [line.split()[0] for line in output.splitlines() if ".png" in line and "cannot be" not in line]
-    assert shown == [row["path"] for row in rows[:10]]
+    in_table = [line.split()[0] for line in output.splitlines() if ".png" in line and "cannot be" not in line]
+    assert in_table == [row["path"] for row in rows[:10]]
 
 
 class Input:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -78,11 +79,9 @@ def die_at(moment: Moment) -> None:
 
 
 def _forked(command: list[str], moment: Moment) -> None:
-    with Path("said.txt").open("a") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with Path("said.txt").open("a") as said, redirect_stdout(said), redirect_stderr(said):
         die_at(moment)
-        os._exit(main(command))
+        sys.exit(main(command))
 
 
 @pytest.mark.parametrize(("ending", "workers"), [("csv", "0"), ("jsonl", "1"), ("parquet", "0")])

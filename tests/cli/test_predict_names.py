@@ -48,14 +48,14 @@ def command(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 def test_the_summary_shows_names_as_they_are(command: list[str], capsys: pytest.CaptureFixture[str]):
-    shown = set[str]()
+    in_output = set[str]()
     for name in NAMES:
         path = f"./{os.fsdecode(name)}"
         assert main([command[0], path, *command[2:]]) == 0
         output, error = capsys.readouterr()
         assert not {"\x1b", "\u202e", "\x7f"} & set(output + error)
-        shown |= {line.split("   ")[0].strip().removeprefix("./") for line in output.splitlines()}
-    assert set(NAMES.values()) <= shown
+        in_output |= {line.split("   ")[0].strip().removeprefix("./") for line in output.splitlines()}
+    assert set(NAMES.values()) <= in_output
 
 
 def test_names_that_cannot_be_read_are_shown_as_they_are(command: list[str], capsys: pytest.CaptureFixture[str]):

@@ -28,14 +28,14 @@ def run(cells: list[str]) -> dict[str, object]:
     return names
 
 
-def unpack(name: str, wanted: str) -> None:
+def unpack(name: str, class_name: str) -> None:
     """One drawing of a built-in set as a file in `new_pictures`."""
     manifest = read_manifest(f"builtin:pictograms/shards/{name}")
-    label = own_names(manifest).index(wanted)
+    label = own_names(manifest).index(class_name)
     samples = (sample for shard in manifest.shards for sample in read_samples(manifest.path(shard)))
     data = next(sample.data for sample in samples if sample.label == label)
     Path("new_pictures").mkdir(exist_ok=True)
-    Path("new_pictures", f"{wanted}.png").write_bytes(data)
+    Path("new_pictures", f"{class_name}.png").write_bytes(data)
 
 
 def test_the_notebook_runs_from_its_first_cell_to_its_last():
@@ -61,6 +61,6 @@ def test_the_examples_of_the_page_say_what_they_print():
     )
     assert len(example.examples) > 20
     said: list[str] = []
-    failed, _ = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, said.append)
+    failed, _ = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.append)
     assert not failed, "".join(said)
     assert main(["labels", "show", "labels.json"]) == 0
