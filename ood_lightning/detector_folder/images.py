@@ -235,7 +235,7 @@ def decoded(batches: Iterable[list[Item]], reader: PixelReader, num_workers: int
 
     settings: dict[str, Any] = {"num_workers": num_workers, "prefetch_factor": PARTS_AHEAD, "collate_fn": _itself}
     try:  # forked: a spawned worker would import torch anew, for seconds
-        running = iter(DataLoader(reader, batch_sampler=batches, multiprocessing_context="fork", **settings))  # type: ignore[arg-type]
+        running = iter(DataLoader(reader, batch_sampler=batches, multiprocessing_context="fork", **settings))
     except OSError as error:  # starting takes shared memory, open files and processes
         raise SettingsError(
             f"processes that decode pictures cannot be started ({error.strerror}). Use fewer num_workers (0 needs "

@@ -99,7 +99,7 @@ def check_folder(folder: Path) -> Verified:
 
     encoder = _encoder(folder, contents)
     label_set.check_encoder(encoder.fingerprint, encoder.name)
-    detector = build(contents.detector, Detector, where)
+    detector = build(contents.detector, Detector, where)  # type: ignore[type-abstract]
     if detector.trained:
         detector = replace(detector, **{detector.trained: str(folder / TRAINED)})  # type: ignore[type-var]
     return Verified(folder, contents, label_set, calibration, remarks, encoder, detector)
@@ -136,7 +136,7 @@ def load_folder(verified: Verified, device: torch.device) -> Loaded:
 def _encoder(folder: Path, contents: Contents) -> Encoder:
     """The encoder that the folder names, if it is the same one on this machine."""
     entry = contents.encoder
-    encoder = build(entry.settings, Encoder, str(folder / CONTENTS))
+    encoder = build(entry.settings, Encoder, str(folder / CONTENTS))  # type: ignore[type-abstract]
     if entry.copied:
         encoder = encoder.reading((folder / WEIGHTS).absolute())
     if encoder.fingerprint != entry.fingerprint:

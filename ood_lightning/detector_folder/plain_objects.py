@@ -7,7 +7,7 @@ as `ood_lightning.detectors.mcm.MCM`, whose file is one of those that lie there.
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ood_lightning.data.artifacts.typed import STRICT, decode_plain
 from ood_lightning.errors import DetectorError
@@ -80,4 +80,4 @@ def _class_of(path: str, base: type, where: str) -> type[Any]:
             f"{where}: {path!r} is no {base.__name__.lower()} of {room}: a folder can carry those alone, so that no "
             f"code is imported because a file says so"
         )
-    return kind
+    return cast("type[Any]", kind)

@@ -121,7 +121,8 @@ class Encoder(Ranged, ABC):
 
     def pinned(self) -> Encoder:
         """The same encoder, named alike from everywhere: no `auto`, no branch of a repository, no relative path."""
-        return replace(cast(Any, self), precision=self.tower_precision)
+        pinned: Encoder = replace(cast(Any, self), precision=self.tower_precision)
+        return pinned
 
     @property
     def weights_folder(self) -> Path | None:
