@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
@@ -11,6 +13,17 @@ from typing import Any, TextIO, cast
 _OF_BARS = re.compile(r"\r|(?:\n|\x1b\[A)+")  # writes of progress bars: back to the line's start, lines up and down
 _OF_WANDB = "\x1b[34m\x1b[1mwandb"  # how W&B begins its lines
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+_SILENCED = (  # warnings that do not apply here
+    "does not have many workers",
+    "`srun` command is available",
+    "is smaller than the logging interval",
+    "treespec, LeafSpec",
+    "distributed.nn.functional.all_gather is deprecated",
+    "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
+    "returned `None`, this fit will run with no optimizer",  # k-means
+    "args parameter is intended to run from within Python",
+)
 
 
 def plain_text(text: str) -> str:
@@ -70,3 +83,12 @@ def plain_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = output, error
+
+
+def without_noise() -> None:
+    """Keep back warnings of Lightning and torch that do not apply here, and Lightning's tips."""
+    for words in _SILENCED:
+        warnings.filterwarnings("ignore", message=f".*{words}.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )

@@ -1,9 +1,7 @@
 """`fit` and `test`: LightningCLI with one encoder for data and model. The only file that starts Lightning."""
 
 import errno
-import logging
 import os
-import warnings
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.errors import SOME_UNREAD, SettingsError, UnwritableError, UserError, first_line
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
+from ood_lightning.plain_output import without_noise
 from ood_lightning.report.one_run import DONE
 
 TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
@@ -42,18 +41,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     ],
     "callbacks": [SafeStop()],
 }
-
-
-SILENCED = (  # warnings that do not apply here
-    "does not have many workers",
-    "`srun` command is available",
-    "is smaller than the logging interval",
-    "treespec, LeafSpec",
-    "distributed.nn.functional.all_gather is deprecated",
-    "when logging on epoch level in distributed setting",  # what is logged was gathered, so it is equal on all ranks
-    "returned `None`, this fit will run with no optimizer",  # k-means
-    "args parameter is intended to run from within Python",
-)
 
 
 class SaveConfig(SaveConfigCallback):
@@ -236,12 +223,7 @@ def run(argv: list[str] | None) -> int:
     Args:
         argv: command and arguments; None lets Lightning read the process's own.
     """
-    for words in SILENCED:
-        warnings.filterwarnings("ignore", message=f".*{words}.*")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
-    )
-
+    without_noise()
     status, held = 1, ExitStack()
     try:
         cli = OODCLI(  # reads the settings and runs the command, both when it is built

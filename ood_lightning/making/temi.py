@@ -15,6 +15,7 @@ from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.functional.moments import Moments, moments
 from ood_lightning.functional.similarity import neighbours
 from ood_lightning.modules.temi import TEMIModule
+from ood_lightning.plain_output import without_noise
 
 EPOCHS = 60
 # the recipe of configs/clustermine.yaml; some thousand images do not fill the wide heads of ImageNet's
@@ -84,6 +85,7 @@ def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, 
         folder: for the checkpoint.
         device: to train on.
     """
+    without_noise()
     data, module = FeaturePairs(images, seed), TEMIModule(n_clusters, seed=seed, **HEADS)
     trainer = L.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
