@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from shard_files import encoded
+from unpacked import unpack
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -50,6 +51,18 @@ def test_the_package_is_that_of_the_wheel(fresh: Path, tmp_path: Path):
     code = "import ood_lightning; print(ood_lightning.__file__)"
     done = subprocess.run([fresh, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).is_relative_to(fresh.parents[1])
+
+
+def test_a_folder_of_ones_own_becomes_a_detector(fresh: Path, tmp_path: Path):
+    """As a person would: 300 drawings of animals, food as OOD, the whole corpus."""
+    unpack("id_train", tmp_path / "animals", 300)
+    unpack("food", tmp_path / "food", 100)
+    printed = run(fresh, tmp_path, "run", "animals", "--ood", "food", "--encoder", "pictograms")
+    assert "240 to learn from, 60 set apart for the threshold" in printed
+
+    run(fresh, tmp_path, "predict", "food", "--detector", "runs/animals/detector", "--out", "decisions.csv")
+    accepted = (tmp_path / "decisions.csv").read_text().count(",true,")
+    assert accepted < 50  # of a hundred pictures of food
 
 
 def test_sets_are_packed_checked_embedded_and_evaluated(fresh: Path, tmp_path: Path, fit_yaml: Path, eval_yaml: Path):

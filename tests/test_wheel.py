@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from source_files import PACKAGE, ROOT
 from source_files import PACKAGE_FILES as FILES
+from unpacked import unpack, words_file
 
 pytestmark = pytest.mark.slow  # it is built
 
@@ -85,3 +86,30 @@ def test_the_model_is_found(unpacked: Path, tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.splitlines()[0]).is_relative_to(unpacked)
+
+
+def test_a_folder_of_ones_own_becomes_a_detector_in_an_empty_folder(unpacked: Path, tmp_path: Path):
+    work = tmp_path / "work"
+    unpack("id_test", work / "animals", 40)
+    unpack("food", work / "food", 10)
+    words_file(work / "words.txt")
+    corpus = ("--corpus", "ood_lightning.corpora.words.WordFile", "--corpus.path", "words.txt")
+
+    made = ran(unpacked, work, "run", "animals", "--ood", "food", "--encoder", "pictograms", *corpus)
+    assert made.returncode == 0, made.stderr
+    assert "20 set apart for the threshold" in made.stdout
+
+    predicted = ran(unpacked, work, "predict", "food", "--detector", "runs/animals/detector", "--out", "rows.csv")
+    assert predicted.returncode == 0, predicted.stderr
+    assert (work / "rows.csv").read_text().count("\n") == 11
+
+    code = (
+        "from ood_lightning import Detector\n"
+        "detector = Detector.load('runs/animals/detector')\n"
+        "for result in detector('food'):\n"
+        "    print(result.path, result.score, result.p_value, result.accepted, result.concepts)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=work, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("food/") == 10
