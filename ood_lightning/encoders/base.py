@@ -138,7 +138,10 @@ class Encoder(Ranged, ABC):
         """Bring the weights onto `device`; a second call only moves them."""
 
     def lay_out_for_speed(self) -> None:
-        """Let loaded towers lie as the device computes fastest with, on a processor too; features move by some 1e-7."""
+        """Let a loaded image tower compute in less time, where that is known to be possible.
+
+        Features move by their rounding, some 1e-7, so what stores features does not call it.
+        """
 
     @abstractmethod
     def encode_image(self, image: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ood_lightning.encoders.base import Column, Encoder, Precision, SoftTokenTemplates
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
+from ood_lightning.encoders.fast_layout import fast_layout
 from ood_lightning.encoders.hub import check_at_hand, commit_of, fetched
 from ood_lightning.encoders.openclip_tags import (
     CONFIG,
@@ -147,9 +148,8 @@ class OpenClip(Encoder):
         return super().widths() | ({} if self._repository else widths(self._name_for_factory))
 
     def pinned(self) -> Encoder:  # noqa: D102
-        model = pinned_name(self.model, self._repository)
-        weights = str(self._file.absolute()) if self._file else self.pretrained
-        return replace(self, model=model, pretrained=weights, precision=self.tower_precision)
+        model, weights = pinned_name(self.model, self._repository), self._file and str(self._file.absolute())
+        return replace(self, model=model, pretrained=weights or self.pretrained, precision=self.tower_precision)
 
     @property
     def weights_folder(self) -> Path | None:  # noqa: D102
@@ -165,7 +165,7 @@ class OpenClip(Encoder):
         self._towers.model.to(device, memory_format=layout)
 
     def lay_out_for_speed(self) -> None:  # noqa: D102
-        self._towers.model.to(memory_format=torch.channels_last)
+        self._towers.model.visual = fast_layout(self._towers.model.visual, self.image_shape)
 
     @cached_property
     def _towers(self) -> Towers:

@@ -50,7 +50,8 @@ def rows_of(path: str) -> list[dict[str, Any]]:
 
 def calibrated(scores: list[float]) -> None:
     """Give the detector a calibration by scores, of which a twentieth is rejected."""
-    set_calibration("detector", Calibration(tuple(sorted(scores)), len(scores), "held-out images"))
+    calibration = Calibration(tuple(sorted(scores)), n_images=len(scores), source="held-out images")
+    set_calibration("detector", calibration)
 
 
 @pytest.mark.slow

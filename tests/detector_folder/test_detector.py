@@ -134,7 +134,7 @@ def test_decisions_follow_the_calibration(detector: Detector, files: list[Path],
     assert {(result.p_value, result.accepted) for result in results} == {(None, None)}
 
     scores = sorted(result.score for result in results if result.score is not None)
-    calibration = Calibration((scores[0] + 1e-9,) * 99, 99, "held-out images")
+    calibration = Calibration((scores[0] + 1e-9,) * 99, n_images=99, source="held-out images")
     set_calibration(tmp_path / "detector", calibration)
     calibrated = Detector.load(tmp_path / "detector", "cpu")
     assert calibrated.threshold == calibration.threshold

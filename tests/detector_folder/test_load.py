@@ -23,7 +23,7 @@ from ood_lightning.detectors.mcm import MCM
 from ood_lightning.encoders.openclip import OpenClip
 from ood_lightning.errors import DetectorError, LabelSetError
 
-CALIBRATION = Calibration(tuple(i / 10 for i in range(60)), 60, "held-out images")
+CALIBRATION = Calibration(tuple(i / 10 for i in range(60)), n_images=60, source="held-out images")
 
 
 @pytest.fixture
