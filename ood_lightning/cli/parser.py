@@ -86,7 +86,8 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)
 
     list_options = {f"--{option.name}" for option in parameters if str(option.annotation).startswith("list[str]")}
-    argv = _without_bare(argv, {option.name for option in parameters if option.annotation in (bool, "bool")})
+    switches = {option.name for option in parameters if option.annotation in (bool, "bool")}
+    argv = _without_bare(argv, switches, has_positional=bool(positional))
     check_files(argv)
     with in_one_go():  # the classes that settings name are imported here
         settings = parser.parse_args(_joined(argv, list_options))
@@ -98,17 +99,24 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     return built
 
 
-def _without_bare(argv: list[str], switches: set[str]) -> list[str]:
+def _without_bare(argv: list[str], switches: set[str], has_positional: bool) -> list[str]:
     """Write out switches, which are on where they are named: `--exit-code` as `--exit_code=true`.
 
-    >>> _without_bare(["x", "--exit-code", "y", "--verify", "false"], {"exit_code", "verify"})
+    Args:
+        argv: of the command.
+        switches: names of settings that are true or false.
+        has_positional: a word behind a switch may belong to the command itself, and not to the switch.
+
+    >>> _without_bare(["x", "--exit-code", "y", "--verify", "false"], {"exit_code", "verify"}, has_positional=True)
     ['x', '--exit_code=true', 'y', '--verify', 'false']
     """
     written = []
     for word, following in zip(argv, [*argv, ""][1:], strict=True):
         name = word.removeprefix("--").replace("-", "_")
-        is_bare = word.startswith("--") and name in switches and following.lower() not in ("true", "false", "yes", "no")
-        written.append(f"--{name}=true" if is_bare else word)
+        is_switch = word.startswith("--") and name in switches
+        is_value = following.lower() in ("true", "false", "yes", "no")
+        is_next = has_positional or not following or following.startswith("-")
+        written.append(f"--{name}=true" if is_switch and is_next and not is_value else word)
     return written
 
 

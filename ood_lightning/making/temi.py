@@ -16,6 +16,7 @@ from ood_lightning.functional.moments import Moments, moments
 from ood_lightning.functional.similarity import neighbours
 from ood_lightning.modules.temi import TEMIModule
 from ood_lightning.plain_output import without_noise
+from ood_lightning.ranges import Seed
 
 EPOCHS = 60
 # the recipe of configs/clustermine.yaml; some thousand images do not fill the wide heads of ImageNet's
@@ -38,7 +39,7 @@ class FeaturePairs(L.LightningDataModule):
     features: Features
     moments: Moments
 
-    def __init__(self, images: FeatureSet, seed: int) -> None:
+    def __init__(self, images: FeatureSet, seed: Seed) -> None:
         super().__init__()
         self.manifest, self.features, self.seed = images.manifest, images.features, seed
         n = len(images.features)

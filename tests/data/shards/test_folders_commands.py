@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiny_configs
 import yaml
-from command_line import said, write_label_set
+from command_line import said
 from shard_files import COLOURS, encoded
 
 from ood_lightning.cli.main import main
@@ -98,26 +98,6 @@ def test_embed_and_check_say_what_was_passed_over(
     assert [p["where"] for p in problems if p["kind"] == "duplicate"] == ["pictures-000000 red/00 ü.png"]
     assert {p["set"] for p in problems if p["kind"] == "near"} <= {"others"}
     assert "my photos: no pictures by name: 1 .txt\n" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_predict_takes_a_folder_as_its_training_images(
-    photos: Path, tmp_path: Path, encoder_yaml: Settings, words_yaml: Settings, capsys: pytest.CaptureFixture[str]
-):
-    detector = {"class_path": "ood_lightning.detectors.mcm.MCM"}
-    settings = {
-        "encoder": encoder_yaml,
-        "corpus": words_yaml,
-        "cache_dir": "cache",
-        "detector": detector,
-        "label_set": write_label_set(tmp_path / "labels.json"),
-        "id_train_shards": str(photos),
-        "images": str(of_colours(tmp_path / "new", ["red", "grey"], 4, 3)),
-    }
-    config = tiny_configs.write(tmp_path / "predict.yaml", settings)
-    assert main(["predict", "--config", str(config), "--out", "rows.csv"]) == 0
-    assert "4 rows: rows.csv" in capsys.readouterr().out
-    assert list(Path("cache").glob("*/my photos-*"))
 
 
 def test_a_set_that_nobody_can_read_is_refused_in_one_line(
