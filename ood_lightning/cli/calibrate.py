@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ood_lightning.calibration.calibration import Calibration
     from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.detector_folder.load import Verified
+    from ood_lightning.functional.rows import FeatureRows
 
 
 def calibrate(
@@ -55,7 +56,8 @@ def calibrate(
     everything = pictures(sets, device)
     scores = scores_of(loaded.scorer, verified.detector, everything.images, device)
 
-    calibration = _calibration(everything.groups, scores, tpr, ", ".join(images), verified)
+    remarks = _learned_from(everything.images.features.image, verified)
+    calibration = _calibration(everything.groups, scores, tpr, ", ".join(images), verified, remarks)
     set_calibration(folder, calibration)
     for line in calibration.statements():
         print(line)
@@ -75,12 +77,29 @@ def _refuse_mined_ones(manifests: list[Manifest], verified: Verified) -> None:
         )
 
 
-def _calibration(groups: Tensor, scores: Tensor, tpr: float, source: str, verified: Verified) -> Calibration:
-    """The calibration; where the folder has one already, its pictures were held out from mining, and are compared."""
+def _learned_from(image: FeatureRows, verified: Verified) -> list[str]:
+    """Whether some of the pictures are among those that the detector was mined from."""
+    from ood_lightning.making.pictures import marks_of
+
+    mined = verified.contents.provenance.get("mined")
+    known = set(mined) if isinstance(mined, list) else set()
+    n_known = sum(mark in known for mark in marks_of(image))
+    if not n_known:
+        return []
+    return [
+        f"BROKEN: the detector was mined from {n_known:,} of the {len(image):,} calibration images (equal features): "
+        f"these score higher than new ones, and too many of those are rejected."
+    ]
+
+
+def _calibration(
+    groups: Tensor, scores: Tensor, tpr: float, source: str, verified: Verified, remarks: list[str]
+) -> Calibration:
+    """The calibration; its scores are compared with those of the pictures that `run` held out from mining."""
     import torch
 
     from ood_lightning.calibration.calibrate import calibrate_scores
 
-    earlier = verified.calibration
-    held_out = None if earlier is None else torch.tensor(earlier.scores, dtype=torch.float64)
-    return calibrate_scores(scores, groups, tpr, source, held_out=held_out)
+    stored = verified.contents.provenance.get("held_out_scores")
+    held_out = torch.tensor(stored, dtype=torch.float64) if isinstance(stored, list) and stored else None
+    return calibrate_scores(scores, groups, tpr, source, held_out=held_out, remarks=remarks)

@@ -81,6 +81,8 @@ def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choic
     table = {one.name: one for one in offered()}
     unasked = next(one.name for one in table.values() if one.default == device)
     known = table.get(name or unasked)
+    if name and known is None and not _is_local(name) and not {"/", ":"} & {*name}:
+        raise _no_encoder(name)
 
     if not accept_license and (known is None or not known.free) and not _is_local(name or ""):
         licence = known.licence if known else "not known here"

@@ -107,7 +107,7 @@ class Summary:
         if detector.threshold is None:
             decided = f"{scored:,} scored, none accepted or rejected, since the detector is not calibrated"
         else:
-            decided = f"{scored - self.rejected:,} accepted (score above {detector.threshold:.6g}), "
+            decided = f"{scored - self.rejected:,} accepted (score of {detector.threshold:.6g} or more), "
             decided += f"{self.rejected:,} rejected"
         return f"{self.images:,} images: {decided}" + (f", {self.unread:,} could not be read" if self.unread else "")
 

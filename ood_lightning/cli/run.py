@@ -72,6 +72,8 @@ def run(
     manifests = [read_manifest(source, "id") for source in folders]
     ood_manifests = [read_manifest(source, "ood") for source in ood or []]
     _check_names_of_sets(manifests, ood_manifests)
+    if names is not None and not expanded(names).exists():
+        raise SettingsError(f"names is {names!r}, and there is no such file: expected one class name a line")
     device = pick_device()
     choice = choose_encoder(encoder, device.type, accept_license)
     score = _detector(detector or (NAMED if names else MINED))
@@ -105,6 +107,7 @@ def _made(
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.corpora.wordnet import WordNet
     from ood_lightning.making import steps
+    from ood_lightning.making.pictures import marks_of
     from ood_lightning.making.scoring import Bound
     from ood_lightning.making.summary import write_summary
     from ood_lightning.making.words import default_prompts, encoded_vocabulary
@@ -136,7 +139,8 @@ def _made(
     )
     provenance = {
         "images": {manifest.name: manifest.fingerprint for manifest in manifests},
-        "held_out": len(parts.calibration),
+        "mined": marks_of(pictures.images.features.image[parts.mining]),
+        "held_out_scores": list(calibration.scores),
         "seed": tools.seed,
         "choice": reason,
     }
@@ -148,6 +152,7 @@ def _made(
     held_out_scores = scores[parts.calibration]
     files = [pictures.files[row] for row in parts.calibration.tolist()]
     rows, results = steps.scored(bound, held_out, files, held_out_scores, ood_manifests, calibration, tools)
+    lines += [f"cannot be read: {line}" for line in pictures.unreadable]
     write_summary(folder, lines, rows, results, encoder.name)
     print(f"detector: {detector}")
     for line in pictures.unreadable[:LISTED]:

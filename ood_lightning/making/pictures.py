@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.functional.near_groups import near_groups
+from ood_lightning.functional.rows import FeatureRows
 
 MOST_COMPARED = 100_000  # pictures, each with all others: some minutes; of more, only equal features are grouped
 BATCH = 64  # pictures: a person's machine has less memory than a cluster's node
@@ -28,7 +29,7 @@ class Pictures:
         images: features of all that can be decoded, n of them, in the order of the sources.
         groups: of nearly equal pictures, the group of each, int64 (n,).
         files: where each picture lies, n names: `SOURCE: KEY`, or its path where it is a file of a folder.
-        unreadable: `shard key: reason` of those that cannot be decoded.
+        unreadable: those that cannot be decoded, see :func:`unreadable`.
         passed_over: other files of folders, counted by ending.
     """
 
@@ -58,6 +59,16 @@ class Pictures:
         part = replace(manifest, name=f"{manifest.name}-{name}", shards=(Shard(name, len(rows), 0, members=members),))
         keys = [features.keys[row] for row in rows.tolist()]
         return FeatureSet(part, Features(part.name, features.image[rows], features.label[rows], keys, []))
+
+
+def marks_of(image: FeatureRows) -> list[str]:
+    """A short hash of each image's features, by which the same picture is known again.
+
+    Args:
+        image: features (n, D) as they are stored.
+    """
+    rows = image[:].cpu().contiguous()
+    return [blake2b(row.numpy().tobytes(), digest_size=8).hexdigest() for row in rows]
 
 
 def embedded(
@@ -120,9 +131,17 @@ def pictures(sets: Sequence[FeatureSet], device: torch.device, min_cosine: float
         images,
         groups.cpu(),
         [name for one in sets for name in file_names(one)],
-        images.features.bad,
+        [line for one in sets for line in unreadable(one)],
         passed_over,
     )
+
+
+def unreadable(images: FeatureSet) -> list[str]:
+    """Pictures that cannot be decoded, as `PATH: REASON`; of a set of tars as `SHARD KEY: REASON`."""
+    manifest, bad = images.manifest, images.features.bad
+    if manifest.shards and manifest.shards[0].files is not None:
+        return [str(Path(manifest.root, line.partition(" ")[2])) for line in bad]
+    return list(bad)
 
 
 def file_names(images: FeatureSet) -> list[str]:

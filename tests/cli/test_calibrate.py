@@ -64,6 +64,20 @@ def test_scores_do_not_depend_on_who_computes_them(made: Path, folder: Path):
     assert predicted == pytest.approx(scores, abs=0.05)  # features were stored in half precision
 
 
+def test_pictures_that_it_was_made_from_are_known_again_in_another_folder(
+    made: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(made / "others", made / "mixed", dirs_exist_ok=True)
+    for path in sorted((made / "animals").iterdir())[:20]:
+        shutil.copy(path, made / "mixed" / f"again-{path.name}")
+    for _ in range(2):  # a second time it is compared with the same pictures, not with the first time's
+        capsys.readouterr()
+        assert main(command(made, "mixed")) == 0
+        printed = capsys.readouterr().out
+        assert "BROKEN: the detector was mined from " in printed
+        assert "against 20 images" in printed
+
+
 def test_pictures_that_it_was_made_from_are_refused(made: Path, folder: Path, refused: Refused):
     refused(command(made, "animals"), "animals is what the detector was made from")
     refused([*command(made, "others"), "--tpr", "0"], "tpr is 0")

@@ -55,8 +55,9 @@ def test_weights_that_are_not_free_wait_for_an_answer(name: str, words: str):
 
 
 def test_a_name_that_nobody_knows_comes_with_the_right_one():
-    with pytest.raises(SettingsError, match=r"no encoder 'pictogram': did you mean 'pictograms'\? Shipped are"):
-        choose_encoder("pictogram", "cpu", accept_license=True)
+    for accepted in (True, False):
+        with pytest.raises(SettingsError, match=r"no encoder 'pictogram': did you mean 'pictograms'\? Shipped are"):
+            choose_encoder("pictogram", "cpu", accept_license=accepted)
 
 
 @pytest.mark.usefixtures("offline")

@@ -109,7 +109,7 @@ def test_a_calibrated_detector_decides_and_the_status_says_so_where_it_is_asked_
     assert main([*command, "--exit-code"]) == 3
     assert main([*command, "--exit_code", "false"]) == main(command) == 0
     output = capsys.readouterr().out
-    assert "3 images: 2 accepted (score above " in output
+    assert "3 images: 2 accepted (score of " in output
     assert "1 rejected" in output
     with Path("rows.csv").open(newline="") as file:
         table = {row["path"]: row for row in csv.DictReader(file)}

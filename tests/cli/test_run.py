@@ -106,8 +106,8 @@ def test_pictures_that_cannot_be_read_are_listed(kept: Path, folder: Path, capsy
     printed = capsys.readouterr().out
     assert "1 more cannot be read" in printed
     assert "no pictures by name: 1 .txt" in printed
-    assert "cannot be read: " in printed
-    assert "broken.png" in printed
+    assert "cannot be read: animals/broken.png: " in printed
+    assert "cannot be read: animals/broken.png: " in Path("runs/animals/summary.md").read_text()
 
 
 def test_names_that_are_given_take_the_place_of_mined_ones(
@@ -151,4 +151,5 @@ def test_what_cannot_work_is_one_line(kept: Path, folder: Path, refused: Refused
     refused(command(kept, "animals", "--ood", "food", "other/food"), "two sets of --ood are called food")
     refused([*command(kept, "animals"), "--tpr", "95"], r"tpr is 95.*0\.95, not 95")
     refused([*command(kept, "animals"), "--detector", "knn_"], "knn")
+    refused([*command(kept, "animals"), "--names", "none.txt"], "names is 'none.txt', and there is no such file")
     refused(["run", "animals", "--encoder", "vit_h14_dfn5b"], "its weights is Apple Machine Learning Research")
