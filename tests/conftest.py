@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+import hypothesis
 import pytest
 import shard_files
 import tiny_configs
@@ -17,6 +18,10 @@ from shard_files import MakeSet
 from tiny_configs import WORDS, Settings
 from tiny_model import TINY
 from waiting import HANG_S
+
+# on a busy machine inputs take long to be drawn, which says nothing of the code
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 class Stderr(logging.StreamHandler):  # type: ignore[type-arg]

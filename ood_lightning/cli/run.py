@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.errors import SOME_UNREAD, SettingsError, check_least, percent_hint
-from ood_lightning.places import FEATURES, expanded
+from ood_lightning.places import FEATURES, expanded, shipped, shipped_config
 
 if TYPE_CHECKING:
     from ood_lightning.cli.encoder_choice import Choice
@@ -77,6 +78,7 @@ def run(
     device = pick_device()
     choice = choose_encoder(encoder, device.type, accept_license)
     score = _detector(detector or (NAMED if names else MINED))
+    _check_can_work(score, clusters, manifests)
     source = None if names is None else _source_of(names, score)
 
     folder = expanded(out) if out else Path("runs") / manifests[0].name
@@ -172,6 +174,23 @@ def _check_names_of_sets(manifests: list[Manifest], ood_manifests: list[Manifest
         raise SettingsError(f"--ood {', '.join(same)} holds the very pictures that are to be in-distribution")
 
 
+def _check_can_work(score: Detector, clusters: int | None, manifests: list[Manifest]) -> None:
+    """Refuse what the pictures cannot give, before they are looked at."""
+    from ood_lightning.detectors.evidence import IDLabels
+
+    n_pictures = sum(manifest.n_samples for manifest in manifests)
+    if clusters is not None and clusters > n_pictures:
+        raise SettingsError(
+            f"clusters is {clusters:,}, and there are {n_pictures:,} pictures: ask for fewer, or for none"
+        )
+    unlabelled = all(shard.files is not None for manifest in manifests for shard in manifest.shards)
+    if IDLabels in score.required_inputs and unlabelled:
+        raise SettingsError(
+            f"{type(score).__name__} needs a class for each picture, which folders of pictures do not have: name "
+            f"another detector, or a set with labels (`data pack`)"
+        )
+
+
 def _with_columns(encoder: Any, score: Detector) -> Any:
     """The encoder, which also stores what the detector reads beside image features."""
     from dataclasses import replace
@@ -185,6 +204,14 @@ def _detector(name: str) -> Detector:
     from ood_lightning.cli.parser import parsed
 
     file = name if name.endswith((".yaml", ".yml")) else f"detectors/{name}.yaml"
+    if file != name and shipped_config(file) is None:
+        shipped_names = sorted(path.stem for path in (shipped("configs") / "detectors").glob("*.yaml"))
+        similar = get_close_matches(name, shipped_names, n=1)
+        hint = f"did you mean {similar[0]!r}? " if similar else ""
+        raise SettingsError(
+            f"there is no detector {name!r}: {hint}There are {', '.join(shipped_names)}, or a YAML file"
+        )
+
     return parsed(_takes_detector, ["--detector", file], "run")["detector"]  # type: ignore[no-any-return]
 
 

@@ -28,7 +28,8 @@ def write_summary(
     sets = {name: [row for row in rows if row["set"] == name] for name in dict.fromkeys(row["set"] for row in rows)}
     of_set = {result.ood_set: result for result in results}
     cells = [_cells(name, of_rows, of_set.get(name)) for name, of_rows in sets.items()]
-    columns = ("set", "images", "accepted", "AUROC", "fpr_ood@id_tpr95")
+    columns = ("set", "images", "accepted", *(("AUROC", "fpr_ood@id_tpr95") if results else ()))
+    cells = [row[: len(columns)] for row in cells]
     console().print(table("decisions (%)", columns, cells))
 
     decisions: list[list[object]] = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]

@@ -13,6 +13,7 @@ from ood_lightning.data.remote import addresses
 from ood_lightning.data.remote import fetch as remote
 from ood_lightning.data.shards.counted_once import refuse_copies, refuse_equal, refuse_one_file, refuse_twice
 from ood_lightning.data.shards.folders import bare_folder_set, folder_set
+from ood_lightning.data.shards.formats import PICTURE_ENDINGS
 from ood_lightning.data.shards.manifest import Manifest, ManifestEntries, Role, Shard
 from ood_lightning.data.shards.tars import scanned
 from ood_lightning.errors import ManifestError, RefusedError, SourceError
@@ -55,6 +56,8 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
             return bare_folder_set(path, source, role)
         path = path / "manifest.json"
 
+    if path.is_file() and path.suffix[1:].lower() in PICTURE_ENDINGS:
+        raise SourceError(f"{path} is a picture: name the folder that it lies in")
     if path.name == "manifest.json":
         return _local_set(path, whole)
 
