@@ -23,7 +23,18 @@ LAYERS = [
 ]
 # may be imported from anywhere
 HALL = {
-    *("checks", "errors", "file_names", "hashes", "masking", "places", "plain_output", "plurals", "progress"),
+    *(
+        "checks",
+        "devices",
+        "errors",
+        "file_names",
+        "hashes",
+        "masking",
+        "places",
+        "plain_output",
+        "plurals",
+        "progress",
+    ),
     *("ranges", "retries", "spelling", "text_files", "__init__"),
 }
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

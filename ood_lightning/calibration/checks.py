@@ -4,60 +4,20 @@ The promises hold for images that are exchangeable with the calibration images, 
 learned from these.
 """
 
+from collections.abc import Collection
 from hashlib import blake2b
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ood_lightning.data.check.near_duplicates import nearest
 from ood_lightning.functional.conformal import without_nan
+from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.plurals import many
 
 NEAR_COSINE = 0.98  # of features, from which on two images count as near-duplicates; as `data check` has it
 SIGNIFICANT = 0.05  # p-value of the two-sample test, below which a difference is said to be one
 ROWS = 8192  # of features that are hashed at once
-
-
-class Preparation(NamedTuple):
-    """What turned images into features.
-
-    Attributes:
-        encoder: its name.
-        fingerprint: hash of everything that changes its features.
-        preprocessing: size, cropping, normalisation and orientation, in any fixed form.
-    """
-
-    encoder: str
-    fingerprint: str
-    preprocessing: str
-
-
-def other_preparation(detector: Preparation, calibration: Preparation) -> list[str]:
-    """Whether calibration images were encoded as the detector encodes; empty if they were.
-
-    Args:
-        detector: what new images will go through.
-        calibration: what the calibration images went through.
-    """
-    lines = []
-    if detector.encoder != calibration.encoder:
-        lines.append(
-            f"BROKEN: another encoder: the detector uses {detector.encoder}, the calibration images were encoded by "
-            f"{calibration.encoder}. Their scores are on two scales: calibrate again."
-        )
-    if detector.preprocessing != calibration.preprocessing:
-        lines.append(
-            f"BROKEN: other preprocessing: the detector's is {detector.preprocessing}, that of the calibration images "
-            f"{calibration.preprocessing}. Calibrate again."
-        )
-
-    if not lines and detector.fingerprint != calibration.fingerprint:
-        lines.append(
-            f"BROKEN: {detector.encoder} is not the same here and there (fingerprints {detector.fingerprint} and "
-            f"{calibration.fingerprint}: other weights, precision or preprocessing). Calibrate again."
-        )
-    return lines
 
 
 def overlap(calibration: Tensor, mining: Tensor, min_cosine: float = NEAR_COSINE) -> list[str]:
@@ -74,18 +34,11 @@ def overlap(calibration: Tensor, mining: Tensor, min_cosine: float = NEAR_COSINE
     if not len(calibration) or not len(mining):
         return []
 
-    digests = _digests(calibration)
-    used = set(digests) & {digest for block in mining.split(ROWS) for digest in _digests(block)}
-    same = torch.tensor([digest in used for digest in digests])
+    same = _known(calibration, marks(mining))
     cosines, _ = nearest(calibration, mining)
     n_same, n_near = int(same.sum()), int((~same & (cosines >= min_cosine)).sum())
 
-    lines = []
-    if n_same:
-        lines.append(
-            f"BROKEN: {n_same} of {many(len(calibration), 'calibration image')} were learned from (equal features): "
-            f"fewer new images are accepted than promised. Hold images out before mining."
-        )
+    lines = _learned_from(n_same, len(calibration))
     if n_near:
         lines.append(
             f"BROKEN: {n_near} of {many(len(calibration), 'calibration image')} have a near-duplicate among those that "
@@ -93,6 +46,41 @@ def overlap(calibration: Tensor, mining: Tensor, min_cosine: float = NEAR_COSINE
             f"near-duplicates on one side."
         )
     return lines
+
+
+def known_again(calibration: FeatureRows, mined: Collection[str]) -> list[str]:
+    """Whether calibration images are among those that a detector remembers; empty if none are.
+
+    Args:
+        calibration: features of the images, shape (n, D), stored as the mined ones were.
+        mined: :func:`marks` of the images that something was learned from.
+    """
+    return _learned_from(int(_known(calibration, mined).sum()), len(calibration))
+
+
+def marks(features: FeatureRows) -> list[str]:
+    """A short hash of each image's features as they are stored, by which the same image is known again.
+
+    Args:
+        features: shape (n, D).
+    """
+    rows = (row for block in features.split(ROWS) for row in block.cpu().contiguous().numpy())
+    return [blake2b(row.tobytes(), digest_size=8).hexdigest() for row in rows]
+
+
+def _known(features: FeatureRows, known: Collection[str]) -> Tensor:
+    """Which images have one of these marks, bool (n,)."""
+    known = frozenset(known)
+    return torch.tensor([mark in known for mark in marks(features)])
+
+
+def _learned_from(n: int, n_calibration: int) -> list[str]:
+    if not n:
+        return []
+    return [
+        f"BROKEN: {n:,} of {many(n_calibration, 'calibration image')} were learned from (equal features): fewer new "
+        f"images are accepted than promised. Hold images out before mining."
+    ]
 
 
 def exchangeability(calibration: Tensor, held_out: Tensor) -> tuple[float, str]:
@@ -128,8 +116,3 @@ def exchangeability(calibration: Tensor, held_out: Tensor) -> tuple[float, str]:
         f"No difference was seen between scores of the calibration images and of images held out from mining "
         f"({tested}); few images show large differences only."
     )
-
-
-def _digests(features: Tensor) -> list[bytes]:
-    """A hash of each row's bytes."""
-    return [blake2b(row.tobytes(), digest_size=16).digest() for row in features.cpu().contiguous().numpy()]

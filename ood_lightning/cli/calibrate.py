@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ood_lightning.calibration.calibration import Calibration
     from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.detector_folder.load import Verified
-    from ood_lightning.functional.rows import FeatureRows
 
 
 def calibrate(
@@ -33,10 +32,11 @@ def calibrate(
         cache_dir: folder of all features.
         num_workers: processes that decode pictures.
     """
-    from ood_lightning.cli.without_trainer import pick_device
+    from ood_lightning.calibration.checks import known_again
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.detector_folder.load import check_folder, load_folder
     from ood_lightning.detector_folder.save import set_calibration
+    from ood_lightning.devices import pick_device
     from ood_lightning.making.pictures import embedded, pictures
     from ood_lightning.making.scoring import scores_of
 
@@ -50,13 +50,12 @@ def calibrate(
 
     loaded = load_folder(verified, device)
     encoder = verified.encoder
-    sets = [
-        embedded(encoder, manifest, cache_dir, device, num_workers, encoder.extra_features) for manifest in manifests
-    ]
+    sets = [embedded(manifest, encoder, cache_dir, device, num_workers) for manifest in manifests]
     everything = pictures(sets, device)
     scores = scores_of(loaded.scorer, verified.detector, everything.images, device)
 
-    remarks = _learned_from(everything.images.features.image, verified)
+    mined = verified.contents.provenance.get("mined")
+    remarks = known_again(everything.images.features.image, mined) if isinstance(mined, list) else []
     calibration = _calibration(everything.groups, scores, tpr, ", ".join(images), verified, remarks)
     set_calibration(folder, calibration)
     for line in calibration.statements():
@@ -75,21 +74,6 @@ def _refuse_mined_ones(manifests: list[Manifest], verified: Verified) -> None:
             f"{', '.join(same)} is what the detector was made from: its pictures score higher than new ones, and the "
             f"threshold would reject too many. Give others"
         )
-
-
-def _learned_from(image: FeatureRows, verified: Verified) -> list[str]:
-    """Whether some of the pictures are among those that the detector was mined from."""
-    from ood_lightning.making.pictures import marks_of
-
-    mined = verified.contents.provenance.get("mined")
-    known = set(mined) if isinstance(mined, list) else set()
-    n_known = sum(mark in known for mark in marks_of(image))
-    if not n_known:
-        return []
-    return [
-        f"BROKEN: the detector was mined from {n_known:,} of the {len(image):,} calibration images (equal features): "
-        f"these score higher than new ones, and too many of those are rejected."
-    ]
 
 
 def _calibration(

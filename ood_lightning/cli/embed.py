@@ -59,11 +59,11 @@ def embed(
         num_workers: processes that decode pictures.
         max_bad_samples: undecodable pictures that a set may have; they are listed.
     """
-    from ood_lightning.cli.without_trainer import pick_device
     from ood_lightning.data.artifacts.precision import FromFP32
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.datamodules.checks import SetToEmbed, check_not_empty, set_checks
     from ood_lightning.datamodules.embedding import embed as embed_set
+    from ood_lightning.devices import pick_device
 
     if not shards:
         raise SettingsError(

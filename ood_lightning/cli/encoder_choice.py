@@ -32,7 +32,6 @@ class Offered:
         name: of its config, `configs/encoders/NAME.yaml`.
         licence: of its weights, as their repository states it.
         free: the licence allows use without asking.
-        gb: that are fetched once, 10^9 bytes.
         default: the kind of device on which it is taken unasked.
     """
 
@@ -41,7 +40,6 @@ class Offered:
     name: str
     licence: str
     free: bool
-    gb: float
     default: Literal["cuda", "cpu"] | None = None
 
 

@@ -81,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; those of the process if None.
     """
-    # Threads of OpenMP spin while they wait for each other. Where something else runs on a core, a step of TEMI on two
-    # cores then takes 1 s for 0.05 s; with this many rounds of spinning 0.08 s. Read when torch is imported.
+    # Threads of OpenMP spin while they wait for one another, which starves them all where something else holds a core.
+    # Fewer rounds cost a tenth on idle cores (`python -m benchmarks.start`). Read when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
     for stream in (sys.stdout, sys.stderr):  # a name that a terminal cannot show is no reason to stop

@@ -37,9 +37,8 @@ def mine(
         names_check: what to do where the source is given names that are not those of the set's manifest.
     """
     from ood_lightning.checks import Check, before_work, file_check
-    from ood_lightning.cli.without_trainer import begin, checks_before
-    from ood_lightning.label_sets.ready import make_label_set
-    from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+    from ood_lightning.cli.without_trainer import checks_before, mined
+    from ood_lightning.label_sets.training_images import Clusters
 
     sources = {type(source).__name__: source}
     checks = checks_before(
@@ -49,12 +48,7 @@ def mine(
         checks.append(Check("votes", partial(Clusters.describe, votes)))
     before_work([*checks, file_check("label set to write", out, "out")])
 
-    _, bank, available = begin(encoder, cache_dir, id_shards, names_check, max_bad_samples=max_bad_samples)
-    if votes is not None:
-        clusters = Clusters.read(votes, available[IDTrainingSet])
-        available = available.offering(Clusters, lambda: clusters)
-
-    made = make_label_set(source, corpus, prompts, bank, available)
+    made = mined(encoder, id_shards, source, corpus, prompts, votes, cache_dir, names_check, max_bad_samples)
     label_set = made.declared
     label_set.write(expanded(out))
     if made.remark:

@@ -38,10 +38,10 @@ def predict(
     from ood_lightning.cli.embed import share
     from ood_lightning.cli.predict_images import count, images_of_task, of_task
     from ood_lightning.cli.predict_rows import rows_to
-    from ood_lightning.cli.without_trainer import pick_device
     from ood_lightning.detector_folder.detector import Detector
     from ood_lightning.detector_folder.images import batches_of
     from ood_lightning.detector_folder.load import check_folder, load_folder
+    from ood_lightning.devices import pick_device
     from ood_lightning.progress import bar
 
     if out != STANDARD:

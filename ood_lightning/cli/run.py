@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ood_lightning.label_sets.base import LabelSource
 
 MINED, NAMED = "clustermine", "neglabel"  # shipped detectors, of mined and of given names
-SOURCE = "the same folders, set apart before anything was learned"
+MOST_MARKS = 100_000  # mined pictures that a detector remembers: 2 MB
 LISTED = 10  # unreadable pictures on the terminal
 
 
@@ -61,9 +61,9 @@ def run(
         seed: of everything that is drawn.
     """
     from ood_lightning.cli.encoder_choice import choose_encoder
-    from ood_lightning.cli.without_trainer import pick_device
     from ood_lightning.data.artifacts.files import sole_writer
     from ood_lightning.data.shards.read_manifest import read_manifest
+    from ood_lightning.devices import pick_device
 
     check_least(0, num_workers=num_workers, seed=seed)
     check_least(1, **({} if clusters is None else {"clusters": clusters}))
@@ -82,36 +82,52 @@ def run(
     source = None if names is None else _source_of(names, score)
 
     folder = expanded(out) if out else Path("runs") / manifests[0].name
+    words = Words(corpus, prompts, text_features)
+    machine = {"device": device, "folder": folder, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed}
     with sole_writer(folder):
-        return _made(
-            folder,
-            manifests,
-            ood_manifests,
-            choice,
-            score,
-            source,
-            {"clusters": clusters, "tpr": tpr, "corpus": corpus, "prompts": prompts, "text_features": text_features},
-            {"device": device, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed},
-        )
+        return _made(manifests, ood_manifests, choice, score, source, words, clusters, tpr, machine)
+
+
+class Words(NamedTuple):
+    """The words that a person chose, each None where they chose none; see :func:`run`."""
+
+    corpus: Corpus | None
+    prompts: Prompts | None
+    file: str | None
 
 
 def _made(
-    folder: Path,
     manifests: list[Manifest],
     ood_manifests: list[Manifest],
     choice: Choice,
     score: Detector,
     source: LabelSource | None,
-    settings: dict[str, Any],
+    words: Words,
+    clusters: int | None,
+    tpr: float,
     machine: dict[str, Any],
 ) -> int:
-    """The steps, and what they print; returns the exit status."""
+    """The steps, and what they print; returns the exit status.
+
+    Args:
+        manifests: of ID sets.
+        ood_manifests: of sets that are only scored.
+        choice: of the encoder.
+        score: the detector.
+        source: of given names; None: words are mined.
+        words: that a person chose.
+        clusters: how many they want.
+        tpr: share of new ID pictures to accept.
+        machine: the fields of :class:`ood_lightning.making.tools.Tools` but for `encoder` and `say`.
+    """
+    from ood_lightning.calibration.checks import marks
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.corpora.wordnet import WordNet
+    from ood_lightning.detector_folder.save import save_detector
     from ood_lightning.making import steps
-    from ood_lightning.making.pictures import marks_of
     from ood_lightning.making.scoring import Bound
     from ood_lightning.making.summary import write_summary
+    from ood_lightning.making.tools import Tools
     from ood_lightning.making.words import default_prompts, encoded_vocabulary
 
     lines: list[str] = []
@@ -122,45 +138,46 @@ def _made(
 
     say(f"encoder: {choice.reason}")
     encoder = _with_columns(choice.encoder, score)
-    tools = steps.Tools(encoder, say=say, **machine)
+    tools = Tools(encoder, say=say, **machine)
     encoder.load(tools.device)
     pictures = steps.looked_at(manifests, tools)
-    parts = steps.set_apart(pictures, settings["tpr"], tools)
+    parts = steps.set_apart(pictures, tpr, tools)
 
-    prompts = settings["prompts"] or default_prompts(encoder, tools.device.type)
+    prompts = words.prompts or default_prompts(encoder, tools.device.type)
     bank = TextBank(encoder, tools.cache_dir)
-    vocabulary = encoded_vocabulary(settings["corpus"] or WordNet(), prompts, bank, settings["text_features"], print)
-    made, available, reason = steps.label_set_of(
-        pictures, parts, vocabulary, source, settings["clusters"], folder, tools
-    )
+    vocabulary = encoded_vocabulary(words.corpus or WordNet(), prompts, bank, words.file, print)
+    mined = steps.label_set_of(pictures, parts, vocabulary, source, clusters, tools)
 
-    bound = Bound(score, made, available, tools.device)
-    scores = bound.scores(pictures.images)
-    calibration = steps.calibrated(
-        pictures, parts, scores, settings["tpr"], "the same folders, set apart before mining"
-    )
+    bound = Bound(score, mined.made, mined.available, tools.device)
+    scores = bound.scores(pictures.images, parts.calibration)
+    calibration = steps.calibrated(pictures, parts, scores, tpr)
     provenance = {
         "images": {manifest.name: manifest.fingerprint for manifest in manifests},
-        "mined": marks_of(pictures.images.features.image[parts.mining]),
+        "mined": marks(pictures.images.features.image[parts.mining[:MOST_MARKS]]),
         "held_out_scores": list(calibration.scores),
         "seed": tools.seed,
-        "choice": reason,
+        "choice": mined.reason,
     }
-    detector = steps.saved(folder, score, made, available, calibration, provenance, tools.device)
+    detector = save_detector(
+        tools.folder / "detector",
+        score,
+        mined.made,
+        mined.available,
+        calibration=calibration,
+        provenance=provenance,
+        device=tools.device,
+    )
     for statement in calibration.statements():
         say(statement)
 
-    held_out = pictures.part(parts.calibration, "held_out")
-    held_out_scores = scores[parts.calibration]
-    files = [pictures.files[row] for row in parts.calibration.tolist()]
-    rows, results = steps.scored(bound, held_out, files, held_out_scores, ood_manifests, calibration, tools)
+    rows, results = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)
     lines += [f"cannot be read: {line}" for line in pictures.unreadable]
-    write_summary(folder, lines, rows, results, encoder.name)
+    write_summary(tools.folder, lines, rows, results, encoder.name)
     print(f"detector: {detector}")
     for line in pictures.unreadable[:LISTED]:
         print(f"cannot be read: {line}")
     if len(pictures.unreadable) > LISTED:
-        print(f"... and {len(pictures.unreadable) - LISTED:,} more, all in {folder / 'summary.md'}")
+        print(f"... and {len(pictures.unreadable) - LISTED:,} more, all in {tools.folder / 'summary.md'}")
     return SOME_UNREAD if pictures.unreadable else 0
 
 
@@ -183,8 +200,7 @@ def _check_can_work(score: Detector, clusters: int | None, manifests: list[Manif
         raise SettingsError(
             f"clusters is {clusters:,}, and there are {n_pictures:,} pictures: ask for fewer, or for none"
         )
-    unlabelled = all(shard.files is not None for manifest in manifests for shard in manifest.shards)
-    if IDLabels in score.required_inputs and unlabelled:
+    if IDLabels in score.required_inputs and all(manifest.of_files for manifest in manifests):
         raise SettingsError(
             f"{type(score).__name__} needs a class for each picture, which folders of pictures do not have: name "
             f"another detector, or a set with labels (`data pack`)"

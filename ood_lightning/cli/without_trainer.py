@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from ood_lightning.devices import pick_device
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -19,14 +21,7 @@ if TYPE_CHECKING:
     from ood_lightning.encoders.base import Encoder
     from ood_lightning.label_sets.base import LabelSource
     from ood_lightning.label_sets.id_names import NamesCheck
-
-
-def pick_device(local_rank: int = 0) -> torch.device:
-    """The process's own GPU where there is one, else the CPU."""
-    import torch
-
-    n_gpus = torch.cuda.device_count()
-    return torch.device("cuda", local_rank % n_gpus) if n_gpus else torch.device("cpu")
+    from ood_lightning.label_sets.ready import MadeLabelSet
 
 
 def checks_before(
@@ -110,3 +105,37 @@ def begin(
 
     encoder.load(device)
     return device, TextBank(encoder, cache_dir), available
+
+
+def mined(
+    encoder: Encoder,
+    id_shards: str,
+    source: LabelSource,
+    corpus: Corpus,
+    prompts: Prompts,
+    votes: str | None,
+    cache_dir: str,
+    names_check: NamesCheck = "refuse",
+    max_bad_samples: int = 0,
+) -> MadeLabelSet:
+    """A label set of ID images: what the command `mine` and the function of that name do.
+
+    Args:
+        encoder: loaded afterwards.
+        id_shards: folder with a manifest, or tars by a brace list; missing features are made.
+        source: how to mine.
+        corpus: words to mine from.
+        prompts: templates around each word.
+        votes: `votes.safetensors` of a fit on the same set, for methods that need clusters.
+        cache_dir: folder of all features.
+        names_check: what to do where the source is given names that are not those of the set's manifest.
+        max_bad_samples: undecodable pictures that the set may have.
+    """
+    from ood_lightning.label_sets.ready import make_label_set
+    from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+
+    _, bank, available = begin(encoder, cache_dir, id_shards, names_check, max_bad_samples=max_bad_samples)
+    if votes is not None:
+        clusters = Clusters.read(votes, available[IDTrainingSet])
+        available = available.offering(Clusters, lambda: clusters)
+    return make_label_set(source, corpus, prompts, bank, available)

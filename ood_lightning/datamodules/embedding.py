@@ -1,6 +1,6 @@
 """Shards to features: the one place where pictures meet an encoder."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ood_lightning.datamodules.precision import say_in_other_precision, state_pr
 from ood_lightning.datamodules.shard_writer import GatheredShard, ShardWriter
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import MORE_FILES, EncoderError, FeatureError, check_least
+from ood_lightning.functional.similarity import unit
 from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
@@ -25,6 +26,25 @@ STORED = {"float16": torch.float16, "float32": torch.float32}
 # Patches are unit vectors, so half precision errs by 5e-4 of a length. The tower's output is not: it may overflow, and
 # its covariance is inverted, where rounding would fill the directions of little variance.
 STORED_ALSO = {"patches": torch.float16, "tower": torch.float32, "length": torch.float32}
+
+
+def stored_dtypes(encoder: Encoder) -> dict[str, torch.dtype]:
+    """In which dtype each column is stored."""
+    return {"image": STORED[encoder.feature_dtype], **STORED_ALSO}
+
+
+def as_stored(features: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Features as they would be read back from a store, float32: an image then scores alike, stored or not.
+
+    Half precision moves a score at CLIP's scale by hundredths, more than the gap between two calibration scores.
+
+    Args:
+        features: columns as the encoder gives them, `image` (B, D) among them.
+        encoder: of these features.
+    """
+    dtypes = stored_dtypes(encoder)
+    rounded = {name: column.to(dtypes[name]).float() for name, column in features.items()}
+    return {**rounded, "image": unit(rounded["image"])}
 
 
 def embed(
@@ -150,7 +170,7 @@ def encode_parts(
         Paths of shards that did not come whole, and are not stored.
     """
     manifest, columns = folder.manifest, folder.extra_features
-    dtypes = {"image": STORED[encoder.feature_dtype], **STORED_ALSO}
+    dtypes = stored_dtypes(encoder)
     missing = {shard.path: shard for shard in shards}
     open_shards: dict[str, GatheredShard] = {}
     copies = Copies(device)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ood_lightning.devices import pick_device
 from ood_lightning.errors import NotFiniteScoresError, check_least
 from ood_lightning.places import expanded
 
@@ -81,10 +82,12 @@ class Detector:
             DetectorError: a file is missing, damaged, of another folder or of a newer version, or the encoder of this
                 machine is another one.
         """
+        import torch
+
         from ood_lightning.detector_folder.load import check_folder, load_folder
 
         verified = check_folder(expanded(os.fspath(folder)))
-        chosen = device_of(device)
+        chosen = pick_device() if device is None else torch.device(device)
         return cls(load_folder(verified, chosen), chosen)
 
     @property
@@ -145,6 +148,7 @@ class Detector:
         import torch
 
         from ood_lightning.data.artifacts.unit_vectors import check_directions
+        from ood_lightning.datamodules.embedding import as_stored
         from ood_lightning.functional.similarity import top_k
 
         readable = [path for path, error in zip(pixels.paths, pixels.errors, strict=True) if not error]
@@ -157,6 +161,7 @@ class Detector:
         image = image.contiguous(memory_format=torch.channels_last)
         features = verified.encoder.encode_columns(image, [name for name in columns if name != "image"])
         check_directions(features, f"{len(readable)} pictures up to {readable[-1] or 'one in memory'}")
+        features = as_stored(features, verified.encoder)  # as those that it was calibrated on
 
         scores = scorer(*(features[name] for name in columns)).cpu()  # (n,) float64
         negatives = self._nearest_negative(features["image"]).tolist()
@@ -176,12 +181,3 @@ class Detector:
             nearest = texts.negatives[negatives[row]] if negatives[row] >= 0 else ""
             words = tuple(texts.positives[i] for i in positives[row])
             yield Result(path, float(scores[row]), p_values[row], accepted[row], words, nearest)
-
-
-def device_of(device: str | torch.device | None) -> torch.device:
-    """The device that a person names; None: a GPU where there is one, else the processor."""
-    import torch
-
-    if device is not None:
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -27,7 +27,7 @@ from ood_lightning.detector_folder.contents import (
 from ood_lightning.detector_folder.plain_objects import build
 from ood_lightning.detector_folder.texts import read_texts
 from ood_lightning.detectors.base import Detector, Scorer
-from ood_lightning.detectors.evidence import Evidence, ImageTower, Input, Inputs, ReadyLabelSet, TensorInput
+from ood_lightning.detectors.evidence import Evidence, Input, Inputs, ReadyLabelSet, TensorInput
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import DetectorError
 from ood_lightning.label_sets.ready import MadeLabelSet
@@ -127,9 +127,8 @@ def load_folder(verified: Verified, device: torch.device) -> Loaded:
         raise DetectorError(f"{folder / LABELS} has no negatives, which {type(detector).__name__} needs: list some")
 
     tensors = _tensors(folder, verified.contents)
-    tower = ImageTower(encoder.image_shape, encoder.encode_image)
     label_sets = {detector.labels: replace(ready, positives_under=_positives_under(verified, tensors))}
-    evidence = Evidence(label_sets, encoder.fingerprint, tower, _inputs(verified, tensors, device))
+    evidence = Evidence.of(label_sets, encoder, _inputs(verified, tensors, device))
     return Loaded(verified, ready, detector.bind(evidence))
 
 

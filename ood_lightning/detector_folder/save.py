@@ -37,7 +37,7 @@ from ood_lightning.detector_folder.plain_objects import as_plain
 from ood_lightning.detector_folder.readme import readme
 from ood_lightning.detector_folder.texts import write_texts
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector
-from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs, TensorInput
+from ood_lightning.detectors.evidence import Evidence, Inputs, TensorInput
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import DetectorError, UnwritableError, UserError
 from ood_lightning.evaluation.prepare import why_not
@@ -182,9 +182,8 @@ def _write_evidence(
         texts_under.append(ready.positives_under(make))
         return texts_under[-1]
 
-    tower = ImageTower(encoder.image_shape, encoder.encode_image)
     label_sets = {detector.labels: replace(ready, positives_under=positives_under)}
-    evidence = Evidence(label_sets, encoder.fingerprint, tower, available)
+    evidence = Evidence.of(label_sets, encoder, available)
     if why := why_not(name, detector, evidence, encoder.extra_features):
         raise DetectorError(f"{name} {why.replace('data.', '')}, which is not there")
     _score_one(detector.bind(evidence), detector, encoder)

@@ -261,6 +261,12 @@ class Evidence:
     image_tower: ImageTower
     available: Inputs
 
+    @classmethod
+    def of(cls, label_sets: Mapping[str, ReadyLabelSet], encoder: Encoder, available: Inputs) -> Self:
+        """The evidence of a run with this encoder, which is loaded."""
+        tower = ImageTower(encoder.image_shape, encoder.encode_image)
+        return cls(label_sets, encoder.fingerprint, tower, available)
+
     def labels(self, name: str) -> LabelFeatures:
         """Text features of a label set."""
         return self.label_sets[name].features

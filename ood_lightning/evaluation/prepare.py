@@ -22,7 +22,7 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.detectors.base import Detector, StreamDetector
-from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, ImageTower, Inputs, SoftTokens, needed
+from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, SoftTokens, needed
 from ood_lightning.encoders.base import BLANK, Encoder
 from ood_lightning.errors import FeatureError
 from ood_lightning.functional.intermodal import ClassBounds
@@ -81,12 +81,8 @@ def prepare(
     for remark in remarks:
         rank_zero_info(f"WARNING: {remark}")
 
-    evidence = Evidence(
-        ready_label_sets(made, device),
-        bank.encoder.fingerprint,
-        ImageTower(bank.encoder.image_shape, bank.encoder.encode_image),
-        _with_further_inputs(available, made, bank.encoder, device),
-    )
+    everything = _with_further_inputs(available, made, bank.encoder, device)
+    evidence = Evidence.of(ready_label_sets(made, device), bank.encoder, everything)
     return Prepared(evidence, not_made, remarks)
 
 

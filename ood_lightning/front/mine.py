@@ -32,12 +32,6 @@ def mine(
     Raises:
         UserError: what the command `mine` refuses, in the same words.
     """
-    from ood_lightning.cli.without_trainer import begin
-    from ood_lightning.label_sets.ready import make_label_set
-    from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet
+    from ood_lightning.cli.without_trainer import mined
 
-    _, bank, available = begin(encoder, cache_dir, id_shards, "refuse")
-    if votes is not None:
-        clusters = Clusters.read(votes, available[IDTrainingSet])
-        available = available.offering(Clusters, lambda: clusters)
-    return make_label_set(source, corpus, prompts or Prompts(), bank, available).declared
+    return mined(encoder, id_shards, source, corpus, prompts or Prompts(), votes, cache_dir).declared

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Literal, NamedTuple, TypeAlias
 
-import torch
+from torch import Tensor
 
-from ood_lightning.clustering.choose import Choice, Method, choose_clusters
+from ood_lightning.clustering.choose import choose_clusters
 from ood_lightning.clustering.kmeans import cluster
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.votes import FILE as VOTES
@@ -21,13 +19,23 @@ from ood_lightning.label_sets.training_images import Clusters, IDTrainingSet, in
 from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.making.kept import Kept
 from ood_lightning.making.temi import temi_clusters
+from ood_lightning.making.tools import Tools
 from ood_lightning.progress import bar
 
+Method: TypeAlias = Literal["temi", "kmeans"]
+
 ENOUGH_FOR_TEMI = 1000  # images; of fewer, k-means finds better clusters (docs/choosing_clusters.md)
-NAMES = {
+NAMES: dict[Method, str] = {
     "temi": "TEMI heads",
     "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI:,} images are too few for TEMI)",
 }
+
+
+class Number(NamedTuple):
+    """How many clusters, and why, in words."""
+
+    n_clusters: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,12 @@ class Mined:
     Args:
         made: the label set.
         available: what the images offer to detectors.
-        choice: the method, the number of clusters, and why.
+        reason: why it has so many clusters, found in this way.
     """
 
     made: MadeLabelSet
     available: Inputs
-    choice: Choice
+    reason: str
 
 
 def method_for(n_images: int) -> Method:
@@ -50,106 +58,71 @@ def method_for(n_images: int) -> Method:
     return "temi" if n_images >= ENOUGH_FOR_TEMI else "kmeans"
 
 
-def mined(
-    images: FeatureSet,
-    vocabulary: Vocabulary,
-    device: torch.device,
-    folder: Path,
-    seed: int,
-    n_clusters: int | None = None,
-    say: Callable[[str], object] = print,
-) -> Mined:
+def mined(images: FeatureSet, vocabulary: Vocabulary, n_clusters: int | None, tools: Tools) -> Mined:
     """Mine a label set from unlabelled images; what an earlier run found on the same ones is taken from its folder.
 
     Args:
         images: that nothing is held out from any more.
         vocabulary: words with their features.
-        device: where it is computed.
-        folder: of the run.
-        seed: of everything that is drawn.
         n_clusters: that a person wants; None: chosen from the images.
-        say: takes what was chosen, and why.
+        tools: of the run.
     """
-    choice = _choice(images, vocabulary, device, folder, seed, n_clusters)
-    say(choice.reason)
-    available = inputs_of(images, device, fit_settings=_recipe(choice, seed))
+    method = method_for(len(images.features))
+    number = _number(images, vocabulary, n_clusters, tools)
+    reason = f"{number.reason}; clustered by {NAMES[method]}"
+    tools.say(reason)
 
-    clusters = _clusters(images, choice, device, folder, seed, available, vocabulary)
+    clustering = {"method": method, "clusters": number.n_clusters, "reason": reason, "seed": tools.seed}
+    available = inputs_of(images, tools.device, fit_settings={"clustering": clustering})
+    clusters = _clusters(images, vocabulary, method, number.n_clusters, available, tools)
     available = available.offering(Clusters, lambda: clusters)
 
     label_set = ClusterMine().make(vocabulary, available)
-    return Mined(MadeLabelSet(label_set, vocabulary, None), available, choice)
+    return Mined(MadeLabelSet(label_set, vocabulary, None), available, reason)
 
 
-def _recipe(choice: Choice, seed: int) -> dict[str, Any]:
-    """What decided beside the images, for the label set's recipe."""
-    return {
-        "clustering": {"method": choice.method, "clusters": choice.n_clusters, "reason": choice.reason, "seed": seed}
-    }
+def _number(images: FeatureSet, vocabulary: Vocabulary, asked_for: int | None, tools: Tools) -> Number:
+    """The number of clusters; the candidates are tried once."""
+    if asked_for is not None:
+        return Number(asked_for, f"{asked_for:,} clusters, as was asked")
 
-
-def _choice(
-    images: FeatureSet, vocabulary: Vocabulary, device: torch.device, folder: Path, seed: int, n_clusters: int | None
-) -> Choice:
-    """Method and number of clusters; the candidates are tried once."""
-    n = len(images.features)
-    method = method_for(n)
-    if n_clusters is not None:
-        return Choice(n_clusters, None, method, (), f"{n_clusters:,} clusters, as was asked, by {NAMES[method]}")
-
-    kept, key = Kept(folder), {"images": images.manifest, "words": vocabulary.key, "seed": seed, "method": method}
-    if (stored := kept.get("clusters", key)) is not None:
-        return Choice(stored["n_clusters"], None, method, (), stored["reason"])
+    kept, made_from = Kept(tools.folder), {"images": images.manifest, "words": vocabulary.key, "seed": tools.seed}
+    if (stored := kept.get("clusters", made_from)) is not None:
+        return Number(stored["n_clusters"], stored["reason"])
 
     with bar(None, "choose the number of clusters", "candidate", delay_s=2) as progress_bar:
         choice = choose_clusters(
-            images.features.image[:].to(device),
-            vocabulary.features.to(device),
-            method=method,
-            seed=seed,
+            images.features.image[:].to(tools.device),
+            vocabulary.features.to(tools.device),
+            seed=tools.seed,
             on_progress=lambda done, of: progress_bar.update(done - progress_bar.n),
         )
-    choice = choice._replace(reason=f"{choice.reason}; mined by {NAMES[method]}")
-    columns = {"n_clusters": choice.n_clusters, "reason": choice.reason}
-    kept.put("clusters", key, {**columns, "candidates": [one._asdict() for one in choice.table]})
-    return choice
-
-
-NAMES = {
-    "temi": "TEMI heads",
-    "kmeans": f"k-means (fewer than {ENOUGH_FOR_TEMI:,} images are too few for TEMI)",
-}
+    candidates = [candidate._asdict() for candidate in choice.table]
+    result = {"n_clusters": choice.n_clusters, "reason": choice.reason, "candidates": candidates}
+    kept.put("clusters", made_from, result)
+    return Number(choice.n_clusters, choice.reason)
 
 
 def _clusters(
-    images: FeatureSet,
-    choice: Choice,
-    device: torch.device,
-    folder: Path,
-    seed: int,
-    available: Inputs,
-    vocabulary: Vocabulary,
+    images: FeatureSet, vocabulary: Vocabulary, method: Method, n_clusters: int, available: Inputs, tools: Tools
 ) -> Clusters:
     """Clusters of the images, which an earlier run may have found; written to `votes.safetensors`."""
-    path, kept = folder / VOTES, Kept(folder)
-    key = {
-        "images": images.manifest,
-        "words": vocabulary.key,
-        "n": choice.n_clusters,
-        "by": choice.method,
-        "seed": seed,
-    }
-    if path.is_file() and kept.get("votes", key) is not None:
+    path, kept = tools.folder / VOTES, Kept(tools.folder)
+    settings = {"method": method, "n_clusters": n_clusters, "seed": tools.seed}
+    made_from = {"images": images.manifest, "words": vocabulary.key, **settings}
+    if path.is_file() and kept.get("votes", made_from) is not None:
         return Clusters(read_votes(path, images.manifest, len(images.features))["cluster"])
 
-    assert choice.n_clusters is not None
-    if choice.method == "temi":
-        assignments = temi_clusters(images, choice.n_clusters, seed, folder, device)
-    else:
-        assignments = cluster(images.features.image[:].to(device), "spherical", choice.n_clusters, seed)
-
+    assignments = _assigned(images, method, n_clusters, tools)
     nearest = available[IDTrainingSet].nearest(vocabulary)
     votes = {"cluster": assignments, "nearest": nearest.indices, "cosine": nearest.values}
     write_votes(path, votes, images.manifest)
-    kept.put("votes", key, True)
+    kept.put("votes", made_from, True)
     return Clusters(assignments)
+
+
+def _assigned(images: FeatureSet, method: Method, n_clusters: int, tools: Tools) -> Tensor:
+    """Cluster of each image, int64 (n,)."""
+    if method == "temi":
+        return temi_clusters(images, n_clusters, tools)
+    return cluster(images.features.image[:].to(tools.device), "spherical", n_clusters, tools.seed)

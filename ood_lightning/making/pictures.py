@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ood_lightning.calibration.checks import NEAR_COSINE
+from ood_lightning.data.artifacts.columns import StoredColumn
 from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.functional.near_groups import near_groups
-from ood_lightning.functional.rows import FeatureRows
 
 MOST_COMPARED = 100_000  # pictures, each with all others: some minutes; of more, only equal features are grouped
 BATCH = 64  # pictures: a person's machine has less memory than a cluster's node
@@ -61,25 +61,10 @@ class Pictures:
         return FeatureSet(part, Features(part.name, features.image[rows], features.label[rows], keys, []))
 
 
-def marks_of(image: FeatureRows) -> list[str]:
-    """A short hash of each image's features, by which the same picture is known again.
-
-    Args:
-        image: features (n, D) as they are stored.
-    """
-    rows = image[:].cpu().contiguous()
-    return [blake2b(row.numpy().tobytes(), digest_size=8).hexdigest() for row in rows]
-
-
 def embedded(
-    encoder: Encoder,
-    manifest: Manifest,
-    cache_dir: str,
-    device: torch.device,
-    num_workers: int,
-    extra_features: Sequence[str] = (),
+    manifest: Manifest, encoder: Encoder, cache_dir: str, device: torch.device, num_workers: int
 ) -> FeatureSet:
-    """Features of a set; any number of its pictures may be unreadable, and they are listed."""
+    """Features of a set, with the encoder's further columns; pictures that cannot be read are listed, however many."""
     folder = embed(
         encoder,
         manifest,
@@ -88,7 +73,7 @@ def embedded(
         batch_size=BATCH,
         num_workers=num_workers,
         max_bad_samples=manifest.n_samples,
-        extra_features=extra_features,
+        extra_features=encoder.extra_features,
     )
     return FeatureSet(manifest, folder.read(manifest.n_samples))
 
@@ -107,6 +92,10 @@ def as_one(sets: Sequence[FeatureSet]) -> FeatureSet:
         torch.cat([one.features.label for one in sets]),
         [key for one in sets for key in one.features.keys],
         [line for one in sets for line in one.features.bad],
+        {
+            name: StoredColumn(name, tuple(file for one in sets for file in one.features.columns[name].files))
+            for name in sets[0].features.columns
+        },
     )
     return FeatureSet(manifest, features)
 
@@ -139,7 +128,7 @@ def pictures(sets: Sequence[FeatureSet], device: torch.device, min_cosine: float
 def unreadable(images: FeatureSet) -> list[str]:
     """Pictures that cannot be decoded, as `PATH: REASON`; of a set of tars as `SHARD KEY: REASON`."""
     manifest, bad = images.manifest, images.features.bad
-    if manifest.shards and manifest.shards[0].files is not None:
+    if manifest.of_files:
         return [str(Path(manifest.root, line.partition(" ")[2])) for line in bad]
     return list(bad)
 
@@ -147,6 +136,6 @@ def unreadable(images: FeatureSet) -> list[str]:
 def file_names(images: FeatureSet) -> list[str]:
     """What a person calls each picture: the path of its file, or its key behind the set's name."""
     manifest, keys = images.manifest, images.features.keys
-    if manifest.shards and manifest.shards[0].files is not None:
+    if manifest.of_files:
         return [str(Path(manifest.root, key)) for key in keys]
     return [f"{manifest.name}: {key}" for key in keys]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.detectors.base import Detector, Scorer
-from ood_lightning.detectors.evidence import Evidence, ImageTower, Inputs
+from ood_lightning.detectors.evidence import Evidence, Inputs
 from ood_lightning.errors import SettingsError
 from ood_lightning.evaluation.prepare import why_not
 from ood_lightning.functional.similarity import top_k, unit
@@ -42,15 +42,14 @@ class Bound:
         self.detector, self.device = detector, device
         self.ready: ReadyLabelSet = made.ready(device)
 
-        tower = ImageTower(encoder.image_shape, encoder.encode_image)
-        evidence = Evidence({detector.labels: self.ready}, encoder.fingerprint, tower, available)
+        evidence = Evidence.of({detector.labels: self.ready}, encoder, available)
         if why := why_not(name, detector, evidence, encoder.extra_features):
             raise SettingsError(f"{name} {why.replace('data.', '')}, which `run` does not have: name another detector")
         self._scorer: Scorer = detector.bind(evidence)
 
-    def scores(self, images: FeatureSet) -> Tensor:
-        """Scores of all images of a set, float64, shape (n,), on the CPU."""
-        return scores_of(self._scorer, self.detector, images, self.device)
+    def scores(self, images: FeatureSet, rows: Tensor | None = None) -> Tensor:
+        """Scores of some images of a set, or of all, see :func:`scores_of`."""
+        return scores_of(self._scorer, self.detector, images, self.device, rows)
 
     def nearest_words(self, images: FeatureSet, count: int = 3) -> list[list[str]]:
         """The nearest positives of each image, the nearest first."""
@@ -63,23 +62,26 @@ class Bound:
         return named
 
 
-def scores_of(scorer: Scorer, detector: Detector, images: FeatureSet, device: torch.device) -> Tensor:
-    """Scores of all images of a set, float64, shape (n,), on the CPU.
+def scores_of(
+    scorer: Scorer, detector: Detector, images: FeatureSet, device: torch.device, rows: Tensor | None = None
+) -> Tensor:
+    """Scores of images whose features are stored, float64, on the CPU.
 
     Args:
         scorer: the detector, bound on the device.
         detector: whose columns it takes.
         images: the set, with these columns.
         device: where scores are computed.
+        rows: int64, of the images to score, shape (m,); None: all n of them.
     """
-    features, n = images.features, len(images.features)
+    features = images.features
     parts = []
-    for start in range(0, n, ROWS):
-        rows = slice(start, min(start + ROWS, n))
-        columns = {"image": unit(features.image[rows].to(device).float())}
+    for block in (torch.arange(len(features)) if rows is None else rows).split(ROWS):
+        columns = {"image": unit(features.image[block].to(device).float())}
         for name in detector.columns:
             if name != "image":
-                columns[name] = features.columns[name].rows(rows.start, rows.stop).to(device).float()
+                column = features.columns[name]
+                columns[name] = torch.cat([column.rows(row, row + 1) for row in block.tolist()]).to(device).float()
         parts.append(scorer(*(columns[name] for name in detector.columns)).cpu())
     return torch.cat(parts)
 

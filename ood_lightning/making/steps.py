@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from ood_lightning.calibration.calibrate import calibrate_scores
@@ -16,8 +13,6 @@ from ood_lightning.calibration.checks import overlap
 from ood_lightning.calibration.split import Split, split
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.detector_folder.save import save_detector
-from ood_lightning.detectors.base import Detector
 from ood_lightning.errors import SettingsError
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import MadeLabelSet
@@ -26,37 +21,15 @@ from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.making.mining import Mined, mined
 from ood_lightning.making.pictures import Pictures, embedded, file_names, pictures
 from ood_lightning.making.scoring import Bound, compared
+from ood_lightning.making.tools import Tools
 from ood_lightning.metrics.results import Result
 from ood_lightning.plurals import many
 
 if TYPE_CHECKING:
-    from ood_lightning.detectors.evidence import Inputs
-    from ood_lightning.encoders.base import Encoder
+    pass
 
 FEWEST = 5  # different pictures: three to learn from, two to hold out
-DETECTOR = "detector"  # the folder's name
-Say = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What all steps work with.
-
-    Args:
-        encoder: loaded.
-        device: where is computed.
-        cache_dir: folder of all features.
-        num_workers: processes that decode pictures.
-        seed: of everything that is drawn.
-        say: takes what a step did.
-    """
-
-    encoder: Encoder
-    device: torch.device
-    cache_dir: str
-    num_workers: int
-    seed: int
-    say: Say
+SOURCE = "the same pictures, set apart before anything was learned"
 
 
 def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
@@ -65,11 +38,7 @@ def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
     Raises:
         SettingsError: too few are different.
     """
-    encoder = tools.encoder
-    sets = [
-        embedded(encoder, manifest, tools.cache_dir, tools.device, tools.num_workers, encoder.extra_features)
-        for manifest in manifests
-    ]
+    sets = [_embedded(manifest, tools) for manifest in manifests]
     everything = pictures(sets, tools.device)
 
     n_alike = len(everything) - everything.n_different
@@ -92,6 +61,10 @@ def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
     return everything
 
 
+def _embedded(manifest: Manifest, tools: Tools) -> FeatureSet:
+    return embedded(manifest, tools.encoder, tools.cache_dir, tools.device, tools.num_workers)
+
+
 def set_apart(everything: Pictures, tpr: float, tools: Tools) -> Split:
     """Hold pictures out for the threshold before anything is learned from the others."""
     parts = split(everything.groups, tools.seed, tpr)
@@ -109,9 +82,8 @@ def label_set_of(
     vocabulary: Vocabulary,
     source: LabelSource | None,
     n_clusters: int | None,
-    folder: Path,
     tools: Tools,
-) -> tuple[MadeLabelSet, Inputs, str]:
+) -> Mined:
     """The label set, what the images offer to detectors, and how it came about.
 
     Args:
@@ -120,64 +92,41 @@ def label_set_of(
         vocabulary: words with their features.
         source: of names that are given; None: mined from the pictures.
         n_clusters: that a person wants.
-        folder: of the run.
         tools: of the run.
     """
     images = everything.part(parts.mining, "mining")
     if source is None:
-        result: Mined = mined(images, vocabulary, tools.device, folder, tools.seed, n_clusters, tools.say)
-        made, available, reason = result.made, result.available, result.choice.reason
+        result = mined(images, vocabulary, n_clusters, tools)
     else:
         available = inputs_of(images, tools.device)
-        made = MadeLabelSet(source.make(vocabulary, available), vocabulary, source.class_bounds(vocabulary, available))
+        label_set, bounds = source.make(vocabulary, available), source.class_bounds(vocabulary, available)
         reason = f"{type(source).__name__} of the names that were given"
+        result = Mined(MadeLabelSet(label_set, vocabulary, bounds), available, reason)
 
-    words = made.label_set.words
+    words = result.made.label_set.words
     tools.say(f"{many(len(words), 'positive')}: {', '.join(words[:12])}{', ...' if words[12:] else ''}")
-    return made, available, reason
+    return result
 
 
-def calibrated(everything: Pictures, parts: Split, scores: Tensor, tpr: float, source: str) -> Calibration:
+def calibrated(everything: Pictures, parts: Split, scores: Tensor, tpr: float) -> Calibration:
     """The calibration of a detector by the scores of the pictures that were set apart.
 
     Args:
         everything: all pictures.
         parts: which of them were set apart.
-        scores: of all pictures, shape (n,).
+        scores: of those, in their order.
         tpr: wanted true-positive rate.
-        source: where the pictures came from, in words.
     """
     image, held_out = everything.images.features.image[:], parts.calibration
     remarks = overlap(image[held_out], image[parts.mining])
-    return calibrate_scores(scores[held_out], everything.groups[held_out], tpr, source, remarks=remarks)
-
-
-def saved(
-    folder: Path,
-    detector: Detector,
-    made: MadeLabelSet,
-    available: Inputs,
-    calibration: Calibration,
-    provenance: dict[str, Any],
-    device: torch.device,
-) -> Path:
-    """Write the detector's folder."""
-    return save_detector(
-        folder / DETECTOR,
-        detector,
-        made,
-        available,
-        calibration=calibration,
-        provenance=provenance,
-        device=device,
-    )
+    return calibrate_scores(scores, everything.groups[held_out], tpr, SOURCE, remarks=remarks)
 
 
 def scored(
     bound: Bound,
-    held_out: FeatureSet,
-    held_out_files: Sequence[str],
-    held_out_scores: Tensor,
+    everything: Pictures,
+    parts: Split,
+    scores: Tensor,
     ood: Sequence[Manifest],
     calibration: Calibration,
     tools: Tools,
@@ -186,26 +135,24 @@ def scored(
 
     Args:
         bound: the detector.
-        held_out: the ID images that the threshold was set on.
-        held_out_files: what a person calls each of them.
-        held_out_scores: theirs.
+        everything: all pictures.
+        parts: which of them were set apart.
+        scores: of those, in their order.
         ood: sets that are scored.
         calibration: of the detector.
         tools: of the run.
     """
-    encoder = tools.encoder
-    sets = [
-        embedded(encoder, manifest, tools.cache_dir, tools.device, tools.num_workers, encoder.extra_features)
-        for manifest in ood
-    ]
+    held_out = everything.part(parts.calibration, "held_out")
+    files = [everything.files[row] for row in parts.calibration.tolist()]
+    sets = [_embedded(manifest, tools) for manifest in ood]
     of_sets = {one.manifest.name: bound.scores(one) for one in sets}
-    rows = rows_of(bound, held_out, held_out_files, held_out_scores, calibration)
+    rows = rows_of(bound, held_out, files, scores, calibration)
     for one in sets:
         rows += rows_of(bound, one, file_names(one), of_sets[one.manifest.name], calibration)
 
     supervision = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
     name = type(bound.detector).__name__
-    results = compared(name, held_out.manifest.name, held_out_scores, of_sets, supervision) if sets else []
+    results = compared(name, held_out.manifest.name, scores, of_sets, supervision) if sets else []
     return rows, results
 
 

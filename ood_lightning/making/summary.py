@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.data.artifacts.sheets import csv_bytes
+from ood_lightning.data.rows.formats import as_bytes, header
 from ood_lightning.metrics.results import Result
 from ood_lightning.report.console import console, table
 from ood_lightning.report.stored import write_results
+from ood_lightning.report.tables import literal, percent
 
 DECISIONS, SUMMARY = "decisions.csv", "summary.md"
 
@@ -32,32 +33,20 @@ def write_summary(
     cells = [row[: len(columns)] for row in cells]
     console().print(table("decisions (%)", columns, cells))
 
-    decisions: list[list[object]] = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    atomic_write(folder / DECISIONS, csv_bytes(decisions))
+    decisions = header(".csv", list(rows[0])) + as_bytes(".csv", rows)
+    atomic_write(folder / DECISIONS, decisions)
     if results:
         write_results(folder, list(results), {"encoder": encoder})
 
-    markdown = ["# What this run did", "", *(f"- {line}" for line in lines), ""]
+    markdown = ["# What this run did", "", *(f"- {literal(line)}" for line in lines), ""]
     markdown += ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
-    markdown += ["| " + " | ".join(row) + " |" for row in cells]
+    markdown += ["| " + " | ".join(map(literal, row)) + " |" for row in cells]
     atomic_write(folder / SUMMARY, ("\n".join(markdown) + "\n").encode("utf-8", "backslashreplace"))
     print(f"decisions: {folder / DECISIONS}, in words: {folder / SUMMARY}")
 
 
 def _cells(name: str, rows: Sequence[Mapping[str, Any]], result: Result | None) -> list[str]:
     accepted = sum(bool(row["accepted"]) for row in rows)
-    measures = ["", ""] if result is None else [percent(result, "auroc"), percent(result, "fpr_ood@id_tpr95")]
+    metrics = ("auroc", "fpr_ood@id_tpr95")
+    measures = ["" if result is None else percent(result, metric, interval=True) for metric in metrics]
     return [name, f"{len(rows):,}", f"{accepted:,} ({100 * accepted / len(rows):.1f})", *measures]
-
-
-def percent(result: Result, metric: str) -> str:
-    """A metric with its interval, in percent."""
-    from ood_lightning.report.tables import percent as in_percent
-
-    return in_percent(result, metric, interval=True)
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "|".join(value) if isinstance(value, list) else value

@@ -1,6 +1,5 @@
 """TEMI on images whose features are at hand, without shards: the clusters that `run` mines from."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -14,6 +13,7 @@ from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
 from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.functional.moments import Moments, moments
 from ood_lightning.functional.similarity import neighbours
+from ood_lightning.making.tools import Tools
 from ood_lightning.modules.temi import TEMIModule
 from ood_lightning.plain_output import without_noise
 from ood_lightning.ranges import Seed
@@ -76,23 +76,21 @@ def _device_of(data: L.LightningDataModule) -> torch.device:
     return device
 
 
-def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, device: torch.device) -> Tensor:
+def temi_clusters(images: FeatureSet, n_clusters: int, tools: Tools) -> Tensor:
     """Cluster of each image by TEMI, int64 (n,); goes on from the checkpoint that a stopped run left.
 
     Args:
         images: the set, of four images and more.
         n_clusters: C.
-        seed: of weights, order and draws.
-        folder: for the checkpoint.
-        device: to train on.
+        tools: of the run, whose folder takes the checkpoint.
     """
     without_noise()
-    data, module = FeaturePairs(images, seed), TEMIModule(n_clusters, seed=seed, **HEADS)
+    data, module = FeaturePairs(images, tools.seed), TEMIModule(n_clusters, seed=tools.seed, **HEADS)
     trainer = L.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
+        accelerator="gpu" if tools.device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=EPOCHS,
-        default_root_dir=folder,
+        default_root_dir=tools.folder,
         callbacks=[RunCheckpoint(every_n_epochs=10), SafeStop()],
         logger=False,
         enable_model_summary=False,
@@ -107,4 +105,4 @@ def temi_clusters(images: FeatureSet, n_clusters: int, seed: int, folder: Path, 
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from None
         raise
-    return module.to(device).assign(images.features.image[:])
+    return module.to(tools.device).assign(images.features.image[:])

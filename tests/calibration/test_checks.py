@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ood_lightning.calibration.checks import Preparation, exchangeability, other_preparation, overlap
+from ood_lightning.calibration.checks import exchangeability, known_again, marks, overlap
 
 
 def features(n: int, seed: int) -> Tensor:
@@ -35,15 +35,12 @@ def test_near_duplicates_across_the_split_are_counted_apart():
     assert len(overlap(calibration, similar, min_cosine=0.999999)) == 0
 
 
-def test_another_encoder_other_preprocessing_and_other_weights_are_said():
-    detector = Preparation("ViT-B/16", "aa", "resize 224, bicubic")
-    assert other_preparation(detector, detector) == []
-    (encoder,) = other_preparation(detector, detector._replace(encoder="ViT-L/14", fingerprint="bb"))
-    assert "another encoder: the detector uses ViT-B/16" in encoder
-    (pixels,) = other_preparation(detector, detector._replace(preprocessing="resize 336", fingerprint="bb"))
-    assert "other preprocessing: the detector's is resize 224, bicubic, that of" in pixels
-    (weights,) = other_preparation(detector, detector._replace(fingerprint="bb"))
-    assert "fingerprints aa and bb" in weights
+def test_images_that_a_detector_remembers_are_counted():
+    calibration = features(30, 0)
+    assert known_again(calibration, marks(features(500, 1))) == []
+    (line,) = known_again(calibration, marks(torch.cat([features(500, 1), calibration[:3]])))
+    assert line.startswith("BROKEN: 3 of 30 calibration images were learned from (equal features)")
+    assert len(set(marks(features(500, 1)))) == 500
 
 
 def test_other_images_are_seen_by_their_scores():

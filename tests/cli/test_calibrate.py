@@ -61,7 +61,9 @@ def test_scores_do_not_depend_on_who_computes_them(made: Path, folder: Path):
     scores = json.loads((folder / "calibration.json").read_text())["scores"]
     assert main(["predict", str(made / "others"), "--detector", "detector", "--out", "rows.jsonl"]) == 0
     predicted = sorted(json.loads(line)["score"] for line in Path("rows.jsonl").read_text().splitlines())
-    assert predicted == pytest.approx(scores, abs=0.05)  # features were stored in half precision
+    assert predicted == pytest.approx(scores, abs=0.05)
+    n_equal = sum(a == b for a, b in zip(predicted, scores, strict=True))
+    assert n_equal >= 36  # all but where another batch rounds a feature to the next number of half precision
 
 
 def test_pictures_that_it_was_made_from_are_known_again_in_another_folder(
@@ -74,7 +76,7 @@ def test_pictures_that_it_was_made_from_are_known_again_in_another_folder(
         capsys.readouterr()
         assert main(command(made, "mixed")) == 0
         printed = capsys.readouterr().out
-        assert "BROKEN: the detector was mined from " in printed
+        assert "calibration images were learned from (equal features)" in printed
         assert "against 20 images" in printed
 
 

@@ -119,6 +119,21 @@ def test_names_that_are_given_take_the_place_of_mined_ones(
     assert "id_names" in Path("runs/animals/detector/detector.json").read_text()
 
 
+def test_several_folders_have_the_columns_that_a_detector_reads(kept: Path, folder: Path):
+    """GL-MCM reads patches: those of the second folder lie in files of their own."""
+    Path("names.txt").write_text("cat\ndog\nhorse\nwhale\nbird\n")
+    unpack("id_test", folder / "more", 30, start=60)
+    named = ["--names", "names.txt", "--detector", "glmcm"]
+    assert main([*command(kept, "animals", "more", "--ood", "food", "--out", "both"), *named]) == 0
+    of_both = {row["path"]: float(row["score"]) for row in rows(Path("both"))}
+
+    assert main([*command(kept, "more", "--out", "one"), *named]) == 0
+    of_one = {row["path"]: float(row["score"]) for row in rows(Path("one"))}
+    shared = of_both.keys() & of_one.keys()
+    assert len(shared) > 3
+    assert all(of_both[path] == of_one[path] for path in shared)
+
+
 def test_several_folders_are_one_set(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     unpack("id_test", folder / "more", 30, start=60)
     assert main(command(kept, "animals", "more", "--out", "both")) == 0

@@ -10,7 +10,6 @@ from ood_lightning.clustering.choose import (
     by_ratio,
     candidate_numbers,
     choose_clusters,
-    min_images_for,
 )
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.similarity import unit
@@ -41,18 +40,6 @@ def test_the_choice_is_the_same_twice_and_for_temi():
     images, words = planted(7, 15, spread=0.3)
     first = choose_clusters(images, words, seed=4)
     assert choose_clusters(images, words, seed=4) == first
-    assert choose_clusters(images, words, method="temi", seed=4) == first._replace(method="temi")
-
-
-def test_held_out_images_measure_and_decide_nothing():
-    images, words = planted(6, 20)
-    alone = choose_clusters(images[:60], words)
-    measured = choose_clusters(images[:60], words, images[60:], logit_scale=20.0)
-    assert measured.n_clusters == alone.n_clusters
-    assert [one._replace(held_out_mass=None) for one in measured.table] == list(alone.table)
-    masses = [one.held_out_mass for one in measured.table]
-    assert all(mass is not None and mass < 0 for mass in masses)
-    assert masses[-1] > masses[0]  # type: ignore[operator]
 
 
 def test_progress_ends_at_its_end():
@@ -103,7 +90,7 @@ def test_of_many_images_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_largest_number_with_words_enough_is_taken():
-    table = [Candidate(c, 1, ratio, 0.0, 1.0, None) for c, ratio in ((2, 1.0), (4, 0.6), (8, LEAST_RATIO), (16, 0.5))]
+    table = [Candidate(c, 1, ratio, 0.0, 1.0) for c, ratio in ((2, 1.0), (4, 0.6), (8, LEAST_RATIO), (16, 0.5))]
     assert by_ratio(table).n_clusters == 8
     assert by_ratio(table[1:2]).n_clusters == 4
 
@@ -112,10 +99,3 @@ def test_candidates_are_a_geometric_row():
     assert candidate_numbers(2748)[-3:] == [1374, 1943, 2748]
     assert candidate_numbers(2) == [2]
     assert candidate_numbers(3) == [2, 3]
-
-
-def test_posmine_has_no_clusters():
-    images, words = planted(5, 4)
-    choice = choose_clusters(images, words, method="posmine")
-    assert (choice.n_clusters, choice.min_images, choice.table) == (None, 1, ())
-    assert min_images_for(1_281_167) == 102

@@ -110,6 +110,11 @@ class Manifest(ManifestEntries):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
+    def of_files(self) -> bool:
+        """Whether its pictures are files of a folder, read where they lie."""
+        return any(shard.files is not None for shard in self.shards)
+
+    @property
     def upright(self) -> bool:
         """Whether pictures are turned as their EXIF says."""
         return self.orientation == "exif"
