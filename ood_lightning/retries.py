@@ -13,10 +13,10 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ood_lightning.errors import UserError
+from ood_lightning.errors import UserError, first_line
 
 T = TypeVar("T")
-REACHED_WITHIN_S = 8.0
+REACHED_WITHIN_S = 5.0  # and imports take some: whoever waits for a refusal waits for less than ten
 
 
 class TransientError(UserError):
@@ -93,20 +93,38 @@ def check_reachable(url: str) -> None:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         host = parts.hostname or ""
 
+    def connect() -> None:
+        port = parts.port or {"https": 443}.get(parts.scheme, 80)
+        socket.create_connection((host, port), timeout=REACHED_WITHIN_S).close()
+
+    within_limit(connect, host, "no connection")
+
+
+def within_limit(attempt: Callable[[], object], host: str, what: str) -> None:
+    """Make an attempt, and wait for it for `REACHED_WITHIN_S` seconds.
+
+    In a thread of its own: looking up a name has no time limit.
+
+    Args:
+        attempt: to reach a server.
+        host: its name.
+        what: is said to be there where the time is over.
+
+    Raises:
+        UnreachableError: it failed, with whatever error, or is not done.
+    """
     failures: list[str] = []
 
-    def connect() -> None:
+    def try_it() -> None:
         try:
-            port = parts.port or {"https": 443}.get(parts.scheme, 80)
-            socket.create_connection((host, port), timeout=REACHED_WITHIN_S).close()
-        except (OSError, ValueError) as error:
-            failures.append(getattr(error, "strerror", None) or str(error))
+            attempt()
+        except Exception as error:  # of other libraries' clients, too
+            failures.append(getattr(error, "strerror", None) or first_line(error))
 
-    # of its own: looking up a name has no time limit
-    attempt = Thread(target=connect, daemon=True)
-    attempt.start()
-    attempt.join(REACHED_WITHIN_S)
-    if attempt.is_alive():
-        failures.append(f"no connection within {REACHED_WITHIN_S:g} s")
+    thread = Thread(target=try_it, daemon=True)
+    thread.start()
+    thread.join(REACHED_WITHIN_S)
+    if thread.is_alive():
+        failures.append(f"{what} within {REACHED_WITHIN_S:g} s")
     if failures:
         raise UnreachableError(f"{host} cannot be reached: {failures[0]}")

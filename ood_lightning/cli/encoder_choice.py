@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 TABLE = "encoders/offered.yaml"
 WAYS_OUT = (
-    "Where there is no network: name a folder that holds a model (`--encoder local-dir:FOLDER` of open_clip, or a "
-    "folder of transformers), or `--encoder pictograms`, the drawing model that comes along, for drawings only"
+    "name a folder that holds a model (`--encoder local-dir:FOLDER` of open_clip, or a folder of transformers), or, "
+    "for drawings only, the model that comes along (`--encoder pictograms`)"
 )
 
 
@@ -76,6 +76,8 @@ def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choic
         SettingsError: there is no such encoder, or its licence was not accepted.
         EncoderError: its weights are not on this machine and cannot be fetched; says the ways out.
     """
+    from ood_lightning.encoders.hub import NotAtHandError
+
     table = {one.name: one for one in offered()}
     unasked = next(one.name for one in table.values() if one.default == device)
     known = table.get(name or unasked)
@@ -92,8 +94,9 @@ def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choic
     encoder = _encoder(name or unasked)
     try:
         encoder.check()
-    except EncoderError as error:
-        raise EncoderError(f"{str(error).rstrip('.')}. {WAYS_OUT}") from None
+    except NotAtHandError as error:
+        away = f"the weights of {name or unasked} are not on this machine and cannot be fetched ({error.reason})"
+        raise EncoderError(f"{away}: {WAYS_OUT}") from None
 
     licence = known.licence if known else "one's own folder" if _is_local(name or "") else "accepted unseen"
     why = "" if name else f", for this machine's {'GPU' if device == 'cuda' else 'processor'}"

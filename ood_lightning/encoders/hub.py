@@ -5,10 +5,14 @@ So all processes of a run take the same files, and a new commit of the repositor
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ood_lightning.errors import EncoderError, first_line
-from ood_lightning.retries import UnreachableError, check_reachable
+from ood_lightning.retries import REACHED_WITHIN_S, UnreachableError, check_reachable, within_limit
+
+OF_HUB = ("X-Repo-Commit", "X-Error-Code")  # headers of a hub's answer, one for a file and one where there is none
 
 
 def commit_of(repository: str, file: str, revision: str | None, cache_dir: str | None) -> str:
@@ -52,7 +56,7 @@ def fetched(repository: str, files: Sequence[str], revision: str | None, cache_d
         if cached := _cached(repository, files, revision, cache_dir):
             return cached
 
-        _check_hub()
+        _check_hub(repository, files[0], revision)
         for file in files:
             try:
                 return Path(hf_hub_download(repository, file, cache_dir=cache_dir, revision=revision)).parent
@@ -63,9 +67,9 @@ def fetched(repository: str, files: Sequence[str], revision: str | None, cache_d
     except (OSError, ValueError) as error:
         reason = first_line(error)
     except UnreachableError as error:
-        reason = f"{error}."
+        reason = str(error)
 
-    raise _not_there(repository, files, revision, reason)
+    raise NotAtHandError.of(repository, files, revision, reason)
 
 
 def check_at_hand(repository: str, files: Sequence[str], revision: str | None, cache_dir: str | None) -> str:
@@ -80,16 +84,12 @@ def check_at_hand(repository: str, files: Sequence[str], revision: str | None, c
     Raises:
         EncoderError: neither.
     """
-    from huggingface_hub import constants
-
     try:
         if _cached(repository, files, revision, cache_dir):
             return "in the hub's cache"
-        if constants.HF_HUB_OFFLINE:
-            raise UnreachableError("HF_HUB_OFFLINE is set")
-        _check_hub()
+        _check_hub(repository, files[0], revision)
     except (OSError, ValueError, UnreachableError) as error:
-        raise _not_there(repository, files, revision, f"{error}.") from None
+        raise NotAtHandError.of(repository, files, revision, first_line(error)) from None
     return "to be fetched from the hub, which can be reached"
 
 
@@ -104,17 +104,56 @@ def _cached(repository: str, files: Sequence[str], revision: str | None, cache_d
     return None
 
 
-def _check_hub() -> None:
-    """Say at once that the hub cannot be reached: its client would try for a minute."""
+def _check_hub(repository: str, file: str, revision: str | None) -> None:
+    """Say at once that the hub cannot be asked: its client would try for half a minute.
+
+    Raises:
+        UnreachableError: nobody answers, or something else than a hub does.
+    """
     from huggingface_hub import constants
 
-    if not constants.HF_HUB_OFFLINE:  # or the client says so itself
-        check_reachable(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE:
+        raise UnreachableError("HF_HUB_OFFLINE is set")
+    check_reachable(constants.ENDPOINT)
+    _check_answers(f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{file}")
 
 
-def _not_there(repository: str, files: Sequence[str], revision: str | None, reason: str) -> EncoderError:
-    name = f"{repository}@{revision}" if revision else repository
-    return EncoderError(
-        f"{' or '.join(files)} of the hub's repository {name!r} is not in its cache and cannot be fetched: {reason} "
-        f"Where there is no network, fetch it elsewhere and set HF_HOME to the cache, or name a folder"
-    )
+@cache  # a failure is not kept
+def _check_answers(url: str) -> None:
+    """Ask once for the headers of a file: some proxies take every connection, and answer for any server.
+
+    Args:
+        url: of a file of the hub; it need not exist.
+
+    Raises:
+        UnreachableError: there is no answer, or none that a hub gives.
+    """
+    from huggingface_hub.utils import get_session
+
+    def ask() -> None:
+        answer = get_session().head(url, timeout=REACHED_WITHIN_S)
+        if not any(name in one.headers for one in (*answer.history, answer) for name in OF_HUB):
+            raise UnreachableError(f"something else answers, with HTTP {answer.status_code}")
+
+    within_limit(ask, urlsplit(url).hostname or "", "no answer")
+
+
+class NotAtHandError(EncoderError):
+    """Files of the hub that are neither in its cache nor can be fetched.
+
+    Attributes:
+        reason: why they cannot be fetched.
+    """
+
+    reason: str
+
+    @classmethod
+    def of(cls, repository: str, files: Sequence[str], revision: str | None, reason: str) -> "NotAtHandError":
+        """The error of some files of a repository."""
+        name, cause = f"{repository}@{revision}" if revision else repository, reason.rstrip(".")
+        error = cls(
+            f"{' or '.join(files)} of the hub's repository {name!r} is not in its cache and cannot be fetched: "
+            f"{cause}. Where there is no network, fetch it elsewhere and set HF_HOME to the cache, or name a folder"
+        )
+        error.reason = cause
+        return error

@@ -63,8 +63,19 @@ def test_a_name_that_nobody_knows_comes_with_the_right_one():
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", [None, "vit_b16_openai", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K"])
 def test_without_a_network_both_ways_out_are_said(name: str | None):
-    with pytest.raises(EncoderError, match=r"(?s)local-dir:FOLDER.*--encoder pictograms.*for drawings only"):
+    with pytest.raises(EncoderError, match=r"local-dir:FOLDER.*for drawings only, .*--encoder pictograms") as error:
         choose_encoder(name, "cpu", accept_license=True)
+    assert str(error.value).startswith(
+        f"the weights of {name or 'vit_b16_laion2b'} are not on this machine and cannot "
+    )
+    assert str(error.value).count("folder of transformers") == 1
+    assert "HF_HOME" not in str(error.value)
+
+
+def test_what_no_network_would_mend_comes_without_ways_out():
+    with pytest.raises(EncoderError, match="has no weights 'none'") as error:
+        choose_encoder("ViT-B-16/none", "cpu", accept_license=True)
+    assert "--encoder" not in str(error.value)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("ViT-B-16/laion2b_s34b_b88k", OpenClip), ("org/name", HuggingFace)])
