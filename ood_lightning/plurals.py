@@ -12,10 +12,20 @@ def many(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
+# kinds of files beside their endings, as they are counted, and what one of them is called
+_ONE = {
+    "hidden files": "hidden file",
+    "hidden folders": "hidden folder",
+    "resource forks of macOS": "resource fork of macOS",
+}
+_SEVERAL = {"no plain file": "no plain files"}
+
+
 def listed(counts: Mapping[str, int]) -> str:
     """Kinds of files with their numbers, in the order of their names.
 
-    >>> listed({"hidden files": 2, ".txt": 1200})
-    '1,200 .txt, 2 hidden files'
+    >>> listed({"hidden files": 2, ".txt": 1200}), listed({"hidden files": 1, "no plain file": 2})
+    ('1,200 .txt, 2 hidden files', '1 hidden file, 2 no plain files')
     """
-    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items()))
+    named = [(n, (_ONE if n == 1 else _SEVERAL).get(kind, kind)) for kind, n in sorted(counts.items())]
+    return ", ".join(f"{n:,} {kind}" for n, kind in named)

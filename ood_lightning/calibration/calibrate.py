@@ -9,6 +9,7 @@ from ood_lightning.calibration.checks import exchangeability
 from ood_lightning.calibration.split import one_of_each
 from ood_lightning.errors import CalibrationError
 from ood_lightning.functional.conformal import without_nan
+from ood_lightning.plurals import many
 
 
 def calibrate_scores(
@@ -45,7 +46,8 @@ def calibrate_scores(
 
     n_tied = len(counting) - len(counting.unique())
     if n_tied:
-        lines.append(f"{n_tied} of {len(counting)} calibration scores equal another one: more may be accepted.")
+        scores_equal = f"{many(len(counting), 'calibration score')} {'equals' if n_tied == 1 else 'equal'}"
+        lines.append(f"{n_tied:,} of {scores_equal} another one: more may be accepted.")
     return Calibration(
         tuple(counting.tolist()), tpr=float(tpr), n_images=len(scores), source=source, remarks=tuple(lines)
     )

@@ -51,6 +51,11 @@ GROUPS = {
         "clean": "remove the oldest of them until no more than some gigabytes are left",
     },
 }
+KEPT = {  # of a command that was interrupted
+    "run": "finished steps are kept, and within them every 256 pictures that were embedded and the last checkpoint of "
+    "TEMI; words whose encoding was interrupted are encoded anew",
+    "embed": "finished shards are kept",
+}
 REFUSED = 2  # settings, or what lies on disk
 INTERRUPTED = 130  # what shells report for Ctrl-C
 # errors of the system that a person can mend: rights, a full disk, a folder in the place of a file
@@ -126,7 +131,8 @@ def _status(words: list[str], from_process: bool) -> int:
         print(f"error: {what}: {error.strerror}{advice}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        print("stopped. The same command goes on where this one left off: finished shards are kept.", file=sys.stderr)
+        kept = KEPT.get(words[0], "what is finished is kept")
+        print(f"stopped. The same command goes on where this one left off: {kept}.", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,6 +65,7 @@ def run(
     from ood_lightning.data.artifacts.files import sole_writer
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.devices import pick_device
+    from ood_lightning.making.checks import check_can_work, check_sets, out_among_pictures
 
     check_least(0, num_workers=num_workers, seed=seed)
     check_least(1, **({} if clusters is None else {"clusters": clusters}))
@@ -72,16 +74,18 @@ def run(
 
     manifests = [read_manifest(source, "id") for source in folders]
     ood_manifests = [read_manifest(source, "ood") for source in ood or []]
-    _check_names_of_sets(manifests, ood_manifests)
+    check_sets(manifests, ood_manifests)
     if names is not None and not expanded(names).exists():
         raise SettingsError(f"names is {names!r}, and there is no such file: expected one class name a line")
     device = pick_device()
     choice = choose_encoder(encoder, device.type, accept_license)
     score = _detector(detector or (NAMED if names else MINED))
-    _check_can_work(score, clusters, manifests)
+    check_can_work(score, clusters, manifests)
     source = None if names is None else _source_of(names, score)
 
     folder = expanded(out) if out else Path("runs") / manifests[0].name
+    for remark in out_among_pictures(folder, [*manifests, *ood_manifests]):
+        print(f"warning: {remark}", file=sys.stderr)
     words = Words(corpus, prompts, text_features)
     machine = {"device": device, "folder": folder, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed}
     with sole_writer(folder):
@@ -146,6 +150,18 @@ def _made(
     prompts = words.prompts or default_prompts(encoder, tools.device.type)
     bank = TextBank(encoder, tools.cache_dir)
     vocabulary = encoded_vocabulary(words.corpus or WordNet(), prompts, bank, words.file, print)
+    made_from = {
+        "images": [(manifest.name, manifest) for manifest in manifests],
+        "ood": [(manifest.name, manifest) for manifest in ood_manifests],
+        "encoder": encoder,
+        "words": vocabulary.key,
+        "names": source,
+        "detector": score,
+        "clusters": clusters,
+        "tpr": tpr,
+        "seed": tools.seed,
+    }
+    steps.begin(made_from, mines=source is None, tools=tools)
     mined = steps.label_set_of(pictures, parts, vocabulary, source, clusters, tools)
 
     bound = Bound(score, mined.made, mined.available, tools.device)
@@ -179,32 +195,6 @@ def _made(
     if len(pictures.unreadable) > LISTED:
         print(f"... and {len(pictures.unreadable) - LISTED:,} more, all in {tools.folder / 'summary.md'}")
     return SOME_UNREAD if pictures.unreadable else 0
-
-
-def _check_names_of_sets(manifests: list[Manifest], ood_manifests: list[Manifest]) -> None:
-    """Refuse OOD sets that tables could not tell apart, and the same pictures on both sides."""
-    names = [manifest.name for manifest in ood_manifests]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SettingsError(f"two sets of --ood are called {', '.join(twice)}: rename a folder")
-    ids = {manifest.fingerprint for manifest in manifests}
-    if same := [manifest.name for manifest in ood_manifests if manifest.fingerprint in ids]:
-        raise SettingsError(f"--ood {', '.join(same)} holds the very pictures that are to be in-distribution")
-
-
-def _check_can_work(score: Detector, clusters: int | None, manifests: list[Manifest]) -> None:
-    """Refuse what the pictures cannot give, before they are looked at."""
-    from ood_lightning.detectors.evidence import IDLabels
-
-    n_pictures = sum(manifest.n_samples for manifest in manifests)
-    if clusters is not None and clusters > n_pictures:
-        raise SettingsError(
-            f"clusters is {clusters:,}, and there are {n_pictures:,} pictures: ask for fewer, or for none"
-        )
-    if IDLabels in score.required_inputs and all(manifest.of_files for manifest in manifests):
-        raise SettingsError(
-            f"{type(score).__name__} needs a class for each picture, which folders of pictures do not have: name "
-            f"another detector, or a set with labels (`data pack`)"
-        )
 
 
 def _with_columns(encoder: Any, score: Detector) -> Any:

@@ -22,6 +22,7 @@ from ood_lightning.functional.kmeans_seeds import TooFewDistinctError
 from ood_lightning.functional.rows import FeatureRows
 from ood_lightning.functional.similarity import Top, top_k, unit
 from ood_lightning.functional.votes import elect, quality
+from ood_lightning.plurals import many
 
 LEAST_RATIO = 0.7  # of words to clusters
 STEP = 2**0.5  # between two candidates
@@ -88,7 +89,7 @@ def choose_clusters(
         (3, 3)
     """
     if len(features) < FEWEST:
-        raise SettingsError(f"{len(features)} images: at least {FEWEST} are needed to find clusters")
+        raise SettingsError(f"{many(len(features), 'image')}: at least {FEWEST} are needed to find clusters")
 
     image = _sample(features, seed)
     top = nearest_words(image, vocabulary)

@@ -1,15 +1,22 @@
-"""What a step found, kept in the run's folder with a hash of its inputs: a second run takes it from there."""
+"""What a step found, kept in the run's folder with a hash of its inputs: a second run takes it from there.
+
+And whose results lie there: those of a run with other inputs are moved out of the way, so that no folder ever holds
+what two runs left as if it were of one.
+"""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.artifacts.files import write_json
+from ood_lightning.data.artifacts.files import make_folder, write_json
 from ood_lightning.errors import SettingsError
 from ood_lightning.hashes import run_hash
 
 FILE = "steps.json"
+EARLIER = "earlier"  # folder for the results of the run before
+RESULTS = ("detector", "decisions.csv", "summary.md", "results.json", "results.csv", "results.md")
 
 
 class Kept:
@@ -32,6 +39,32 @@ class Kept:
     def put(self, step: str, made_from: Mapping[str, object], result: Any) -> None:
         """Keep what a step found, as plain data."""
         write_json(self.file, {**self._read(), step: {"made_from": run_hash(dict(made_from)), "found": result}})
+
+    def begin(self, made_from: Mapping[str, object], further: Collection[str] = ()) -> list[str]:
+        """Let the folder belong to a run; results that another one left are moved into its `earlier`.
+
+        A run that is stopped behind it leaves no results of another one beside its own steps, and none are lost.
+
+        Args:
+            made_from: all that the results of the run depend on.
+            further: names that are no part of this run, such as the clusters of one that mined.
+
+        Returns:
+            Names of what was moved.
+        """
+        folder = self.file.parent
+        is_same = self.get("run", made_from) is not None
+        stale = [name for name in (*(() if is_same else RESULTS), *further) if (folder / name).exists()]
+        if stale:
+            earlier = folder / EARLIER
+            shutil.rmtree(earlier, ignore_errors=True)
+            make_folder(earlier)
+            for name in stale:
+                (folder / name).replace(earlier / name)
+
+        if not is_same:
+            self.put("run", made_from, True)
+        return stale
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
+from ood_lightning.callbacks.checkpoint import LAST
 from ood_lightning.clustering.choose import choose_clusters
 from ood_lightning.clustering.kmeans import cluster
 from ood_lightning.data.artifacts.features import FeatureSet
@@ -20,10 +21,12 @@ from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.making.kept import Kept
 from ood_lightning.making.temi import temi_clusters
 from ood_lightning.making.tools import Tools
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 
 Method: TypeAlias = Literal["temi", "kmeans"]
 
+MINED_FILES = (VOTES, LAST)  # of a run that mines
 ENOUGH_FOR_TEMI = 1000  # images; of fewer, k-means finds better clusters (docs/choosing_clusters.md)
 NAMES: dict[Method, str] = {
     "temi": "TEMI heads",
@@ -86,8 +89,9 @@ def _number(images: FeatureSet, vocabulary: Vocabulary, asked_for: int | None, t
     if asked_for is not None:
         return Number(asked_for, f"{asked_for:,} clusters, as was asked")
 
-    kept, made_from = Kept(tools.folder), {"images": images.manifest, "words": vocabulary.key, "seed": tools.seed}
+    kept, made_from = Kept(tools.folder), _inputs(images, vocabulary, tools)
     if (stored := kept.get("clusters", made_from)) is not None:
+        print(f"reusing the number of clusters: {stored['n_clusters']:,}, chosen before from the same pictures")
         return Number(stored["n_clusters"], stored["reason"])
 
     with bar(None, "choose the number of clusters", "candidate", delay_s=2) as progress_bar:
@@ -108,17 +112,31 @@ def _clusters(
 ) -> Clusters:
     """Clusters of the images, which an earlier run may have found; written to `votes.safetensors`."""
     path, kept = tools.folder / VOTES, Kept(tools.folder)
-    settings = {"method": method, "n_clusters": n_clusters, "seed": tools.seed}
-    made_from = {"images": images.manifest, "words": vocabulary.key, **settings}
+    made_from = {**_inputs(images, vocabulary, tools), "method": method, "n_clusters": n_clusters}
     if path.is_file() and kept.get("votes", made_from) is not None:
+        print(f"reusing the clusters of {many(len(images.features), 'picture')} in {path}")
         return Clusters(read_votes(path, images.manifest, len(images.features))["cluster"])
 
+    path.unlink(missing_ok=True)  # of other clusters
+    if kept.get("clustering", made_from) is None:
+        (tools.folder / LAST).unlink(missing_ok=True)  # another training, which cannot be gone on with
+        kept.put("clustering", made_from, True)
     assignments = _assigned(images, method, n_clusters, tools)
     nearest = available[IDTrainingSet].nearest(vocabulary)
     votes = {"cluster": assignments, "nearest": nearest.indices, "cosine": nearest.values}
     write_votes(path, votes, images.manifest)
     kept.put("votes", made_from, True)
     return Clusters(assignments)
+
+
+def _inputs(images: FeatureSet, vocabulary: Vocabulary, tools: Tools) -> dict[str, object]:
+    """What both steps depend on. The set's fingerprint is that of its files: the encoder has one of its own."""
+    return {
+        "images": images.manifest,
+        "encoder": tools.encoder.fingerprint,
+        "words": vocabulary.key,
+        "seed": tools.seed,
+    }
 
 
 def _assigned(images: FeatureSet, method: Method, n_clusters: int, tools: Tools) -> Tensor:

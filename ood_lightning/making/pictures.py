@@ -11,11 +11,12 @@ from torch import Tensor
 
 from ood_lightning.calibration.checks import NEAR_COSINE
 from ood_lightning.data.artifacts.columns import StoredColumn
-from ood_lightning.data.artifacts.features import Features, FeatureSet
+from ood_lightning.data.artifacts.features import FeatureFolder, Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.datamodules.embedding import embed
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.functional.near_groups import near_groups
+from ood_lightning.plurals import many
 
 MOST_COMPARED = 100_000  # pictures, each with all others: some minutes; of more, only equal features are grouped
 BATCH = 64  # pictures: a person's machine has less memory than a cluster's node
@@ -64,7 +65,16 @@ class Pictures:
 def embedded(
     manifest: Manifest, encoder: Encoder, cache_dir: str, device: torch.device, num_workers: int
 ) -> FeatureSet:
-    """Features of a set, with the encoder's further columns; pictures that cannot be read are listed, however many."""
+    """Features of a set, with the encoder's further columns; pictures that cannot be read are listed, however many.
+
+    Says which of them are there already.
+    """
+    kept = FeatureFolder(cache_dir, manifest, encoder.fingerprint, encoder.extra_features)
+    n_missing = sum(shard.samples for shard in kept.missing())
+    if n_reused := manifest.n_samples - n_missing:
+        of_all = f"{n_reused:,} of " if n_missing else ""
+        print(f"reusing the features of {manifest.name}: {of_all}{many(manifest.n_samples, 'picture')} in {kept.path}")
+
     folder = embed(
         encoder,
         manifest,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -18,15 +18,13 @@ from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary
-from ood_lightning.making.mining import Mined, mined
+from ood_lightning.making.kept import EARLIER, Kept
+from ood_lightning.making.mining import MINED_FILES, Mined, mined
 from ood_lightning.making.pictures import Pictures, embedded, file_names, pictures
 from ood_lightning.making.scoring import Bound, compared
 from ood_lightning.making.tools import Tools
 from ood_lightning.metrics.results import Result
-from ood_lightning.plurals import many
-
-if TYPE_CHECKING:
-    pass
+from ood_lightning.plurals import listed, many
 
 FEWEST = 5  # different pictures: three to learn from, two to hold out
 SOURCE = "the same pictures, set apart before anything was learned"
@@ -46,10 +44,9 @@ def looked_at(manifests: Sequence[Manifest], tools: Tools) -> Pictures:
     if everything.unreadable:
         parts.append(f"{len(everything.unreadable):,} more cannot be read (listed below)")
     if n_alike:
-        parts.append(f"{n_alike:,} are nearly the same as another one")
+        parts.append(f"{n_alike:,} {'is' if n_alike == 1 else 'are'} nearly the same as another one")
     if everything.passed_over:
-        others = ", ".join(f"{n} {ending}" for ending, n in sorted(everything.passed_over.items()))
-        parts.append(f"no pictures by name: {others}")
+        parts.append(f"no pictures by name: {listed(everything.passed_over)}")
     tools.say("; ".join(parts))
 
     if everything.n_different < FEWEST:
@@ -68,12 +65,27 @@ def _embedded(manifest: Manifest, tools: Tools) -> FeatureSet:
 def set_apart(everything: Pictures, tpr: float, tools: Tools) -> Split:
     """Hold pictures out for the threshold before anything is learned from the others."""
     parts = split(everything.groups, tools.seed, tpr)
-    unused = f"; {len(parts.unused):,} near-duplicates of these are not used" if len(parts.unused) else ""
+    n_unused = len(parts.unused)
+    unused = (
+        f"; {many(n_unused, 'near-duplicate')} of these {'is' if n_unused == 1 else 'are'} not used" if n_unused else ""
+    )
     tools.say(
         f"{len(parts.mining):,} to learn from, {len(parts.calibration):,} set apart for the threshold, whole groups of "
         f"near-duplicates at a time{unused}"
     )
     return parts
+
+
+def begin(made_from: Mapping[str, object], mines: bool, tools: Tools) -> None:
+    """Let the run's folder belong to this run, before its first step writes there.
+
+    Args:
+        made_from: all that its results depend on.
+        mines: it has clusters.
+        tools: of the run.
+    """
+    if Kept(tools.folder).begin(made_from, () if mines else MINED_FILES):
+        print(f"{tools.folder} holds results of a run with other inputs: they are in {tools.folder / EARLIER} now")
 
 
 def label_set_of(

@@ -100,7 +100,9 @@ def temi_clusters(images: FeatureSet, n_clusters: int, tools: Tools) -> Tensor:
     )
 
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint_of(trainer, module, data))
+        if left := checkpoint_of(trainer, module, data):
+            print(f"reusing {left}: training goes on from there, finished epochs are not repeated")
+        trainer.fit(module, data, ckpt_path=left)
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from None

@@ -11,6 +11,7 @@ from ood_lightning.data.artifacts.store import is_stored, opened
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.label_sets.vocabulary import Vocabulary, one_text_each
 from ood_lightning.places import expanded
+from ood_lightning.plurals import many
 
 TRIED = 64  # texts that the rate is measured on
 PHOTO = ("a photo of a {}.",)
@@ -49,7 +50,10 @@ def encoded_vocabulary(
         with opened(passed_on, stored.provenance, "leave --text_features out, or name another file") as store:
             store.tensor("text")  # compared with its checksum
         atomic_write(stored.path, passed_on.read_bytes())
-    if not is_stored(stored.path):
+        say(f"reusing the features of {many(len(words), 'word')} from {file}")
+    elif is_stored(stored.path):
+        say(f"reusing the features of {many(len(words), 'word')} in {stored.path}")
+    else:
         say(_duration(len(words), prompts, bank))
     vocabulary = Vocabulary(words, torch.empty(0, 0), prompts, bank).encoded()
 

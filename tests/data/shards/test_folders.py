@@ -144,7 +144,7 @@ def test_a_folder_without_pictures_says_what_lies_there_and_what_to_do(tmp_path:
         read_manifest(source.format(folder))
     for name in ("a.txt", "b.txt", "c/d.pdf", ".x.png"):
         picture_folders.write(folder, name, b"-")
-    with pytest.raises(SourceError, match=r"no pictures, only 1 \.pdf, 2 \.txt, 1 hidden files: name") as error:
+    with pytest.raises(SourceError, match=r"no pictures, only 1 \.pdf, 2 \.txt, 1 hidden file: name") as error:
         read_manifest(source.format(folder))
     assert "\n" not in str(error.value)
 

@@ -1,0 +1,31 @@
+"""What a run says before a picture is looked at."""
+
+from pathlib import Path
+
+import pytest
+from picture_folders import coloured
+
+from ood_lightning.data.shards.read_manifest import read_manifest
+from ood_lightning.making.checks import out_among_pictures
+
+
+@pytest.mark.parametrize(
+    ("out", "inside"), [("photos", True), ("photos/runs/x", True), ("runs/x", False), ("photos2", False), (".", False)]
+)
+def test_a_run_that_writes_among_the_pictures_says_so(
+    out: str, inside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    coloured(Path("photos"), 2)
+    remarks = out_among_pictures(Path(out), [read_manifest("photos", "id")] * 2)
+    assert bool(remarks) == inside
+    assert not inside or remarks[0].startswith(f"{out} lies in photos, among the pictures: ")
+
+
+def test_what_a_run_writes_makes_no_other_set(tmp_path: Path):
+    folder = coloured(tmp_path / "photos", 2)
+    before = read_manifest(str(folder), "id").fingerprint
+    for name in ("detector/labels.json", "votes.safetensors", "decisions.csv", "summary.md", "last.ckpt", ".lock"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert read_manifest(str(folder), "id").fingerprint == before
