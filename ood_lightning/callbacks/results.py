@@ -110,7 +110,7 @@ class ResultsWriter(L.Callback):
 
 
 def _bad_samples(data: EvalData) -> dict[str, list[str]]:
-    """Images that could not be decoded, as `shard key: reason`, by the sets that have any."""
+    """Images that could not be read, as `shard key: reason`, by the sets that have any."""
     features = {evaluated.features.name: evaluated.features for evaluated in data.sets}
     if data.id_train is not None:
         features[f"{data.id_train.features.name}, as id_train_shards"] = data.id_train.features

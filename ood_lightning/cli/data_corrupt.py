@@ -35,7 +35,7 @@ def corrupt(
         seed: of the draw and of the noise.
         samples_per_shard: pictures in a shard.
         workers: processes.
-        max_bad_samples: drawn pictures that may be left out because they cannot be decoded; they are listed.
+        max_bad_samples: drawn pictures that may be left out because they cannot be read; they are listed.
     """
     check_least(1, samples=samples, samples_per_shard=samples_per_shard, workers=workers)
     check_least(0, max_bad_samples=max_bad_samples)

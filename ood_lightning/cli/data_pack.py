@@ -55,7 +55,7 @@ def pack(
         samples_per_shard: pictures in a shard.
         workers: processes that read and check pictures.
         verify: decode every picture; false: look at its header only.
-        max_bad_samples: pictures that may be left out because they cannot be decoded; they are listed.
+        max_bad_samples: pictures that may be left out because they cannot be read; they are listed.
         licence: of the pictures; written into the manifest.
         origin: where they come from; written into the manifest; the source's name if empty.
         protocol: whose rules the set follows; written into the manifest.

@@ -97,7 +97,7 @@ def embed(
         missing = len(folder.missing())
         state = f"{missing} of {len(manifest.shards)} shards are with other processes" if missing else "complete"
         bad = folder.bad(max_bad_samples)  # of the whole set; `embed_set` holds only each shard to this number
-        undecodable = f" ({len(bad)} cannot be decoded)" if bad else ""
+        undecodable = f" ({len(bad)} cannot be read)" if bad else ""
         print(f"{manifest.name}: {manifest.n_samples:,} pictures{undecodable}, {state}: {folder.path}")
         if manifest.passed_over:
             print(f"{manifest.name}: no pictures by name: {listed(manifest.passed_over)}")
@@ -109,5 +109,5 @@ def embed(
             print(f"{manifest.name}: {precision}")
 
     if nothing_done:
-        raise ShardContentError(f"no picture of {', '.join(nothing_done)} can be decoded: are they pictures at all?")
+        raise ShardContentError(f"no picture of {', '.join(nothing_done)} can be read: are they pictures at all?")
     return SOME_UNREAD if n_unread else 0

@@ -41,7 +41,7 @@ class GatheredShard:
 
     @property
     def n_samples(self) -> int:
-        """Images so far, those that cannot be decoded among them."""
+        """Images so far, those that cannot be read among them."""
         return len(self.keys) + len(self.bad)
 
     def joined(self, names: Sequence[str]) -> list[Tensor]:

@@ -39,7 +39,7 @@ def metric_lines(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def lost_pictures(metadata: Mapping[str, Any], max_images: int | None = None) -> list[str]:
-    """A line with the count of each set's images that cannot be decoded, then one for each of these images.
+    """A line with the count of each set's images that cannot be read, then one for each of these images.
 
     Args:
         metadata: its `bad_samples` are `shard key: reason` by set.
@@ -48,7 +48,8 @@ def lost_pictures(metadata: Mapping[str, Any], max_images: int | None = None) ->
     lines = []
     for name, reasons in metadata.get("bad_samples", {}).items():
         listed = reasons[:max_images]
-        lines.append(f"{name}: {len(reasons):,} pictures cannot be decoded and are left out")
+        are = "is" if len(reasons) == 1 else "are"
+        lines.append(f"{name}: {many(len(reasons), 'picture')} cannot be read and {are} left out")
         lines += [f"- {one_line(reason)}" for reason in listed]
         if len(listed) < len(reasons):
             lines.append(f"- and {len(reasons) - len(listed):,} more")

@@ -103,6 +103,6 @@ def test_embed_holds_the_whole_set_to_its_limit(config: Any, tmp_path: Path, cap
         write_tar(tmp_path / f"bad-{i}.tar", members)
     settings = config("encoder", shards=[str(tmp_path / "bad-{0..1}.tar")], num_workers=0)
     assert main(["embed", *settings, "--max_bad_samples", "1"]) == 2
-    assert "2 pictures cannot be decoded, 1 allowed" in capsys.readouterr().err
+    assert "2 pictures cannot be read, 1 allowed" in capsys.readouterr().err
     assert main(["embed", *settings, "--max_bad_samples", "2"]) == 1
-    assert "bad: 4 pictures (2 cannot be decoded), complete" in capsys.readouterr().out
+    assert "bad: 4 pictures (2 cannot be read), complete" in capsys.readouterr().out

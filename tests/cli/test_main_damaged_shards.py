@@ -247,7 +247,7 @@ def test_embed_names_shard_and_key_of_a_picture_that_cannot_be_decoded(
     folder = described(
         tmp_path / "some", [[("a.jpg", photograph(0))], [("b.jpg", photograph(1)), (member, BAD[member])]]
     )
-    words = r"some-001\.tar: the picture " + re.escape(repr(key(member))) + " cannot be decoded"
+    words = r"some-001\.tar: the picture " + re.escape(repr(key(member))) + " cannot be read"
     stops(["embed", *PLAIN, f"--shards=['{folder}']", "--num_workers=1"], words, capsys)
     assert not Path("executed").exists()
 
@@ -257,7 +257,7 @@ def test_an_evaluation_stops_at_the_first_picture_above_what_is_allowed(
 ):
     command = evaluation(eval_yaml, odd, max_bad_samples=len(BAD) - 1)
     assert main(command) == 2
-    assert "odd-001.tar: the picture 'bad\\nline' cannot be decoded" in capsys.readouterr().err
+    assert "odd-001.tar: the picture 'bad\\nline' cannot be read" in capsys.readouterr().err
     assert not Path("run/eval/results.json").exists()
 
 
@@ -268,7 +268,7 @@ def test_an_evaluation_scores_what_can_be_decoded_and_lists_the_rest(
     beside = {path.relative_to(tmp_path.parent) for path in tmp_path.parent.rglob("*")}
     assert main(command) == 1  # done, but some pictures could not be read
     said = capsys.readouterr()
-    assert f"set odd: {len(BAD)} of {len(GOOD) + len(BAD) + 1} pictures cannot be decoded" in said.err
+    assert f"set odd: {len(BAD)} of {len(GOOD) + len(BAD) + 1} pictures cannot be read" in said.err
 
     results = Path("run/eval")
     content = json.loads((results / "results.json").read_text())
@@ -278,7 +278,7 @@ def test_an_evaluation_scores_what_can_be_decoded_and_lists_the_rest(
     assert all(line.partition(": ")[2] for line in listed)  # and why
     report = (results / "results.md").read_text()
     for text in (said.out, report):
-        assert f"odd: {len(BAD)} pictures cannot be decoded" in text
+        assert f"odd: {len(BAD)} pictures cannot be read" in text
         assert "- odd-001.tar ../pickle: its " in text
     assert [
         line for line in report.splitlines() if line.startswith("- odd-001.tar bad\\\\nline: ")

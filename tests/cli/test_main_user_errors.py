@@ -104,7 +104,7 @@ def test_a_broken_picture_stops_a_run_unless_it_is_allowed(
         own_sets,
         sets,
     )
-    refused(command, r"the picture 'a' cannot be decoded .* max_bad_samples \(now 0\)")
+    refused(command, r"the picture 'a' cannot be read .* max_bad_samples \(now 0\)")
     assert main([*command, "--data.init_args.max_bad_samples", "1"]) == 1  # done, but one picture is missing
     bad_samples = json.loads(Path("run/eval/results.json").read_text())["about"]["bad_samples"]
     assert list(bad_samples) == ["g"]
@@ -116,7 +116,7 @@ def test_an_ood_set_of_broken_pictures_alone(eval_yaml: Path, tmp_path: Path, re
     command = changed(
         eval_yaml, lambda s: data(s).update(ood_shards={"far": [str(tmp_path / "x-0.tar")]}, max_bad_samples=9)
     )
-    refused(command, r"set 'x' holds no pictures that can be decoded \(2 cannot\)")
+    refused(command, r"set 'x' holds no pictures that can be read \(2 cannot, such as ")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_every_model_that_did_not_pass_is_named():
 def test_tables_stand_under_a_title_and_before_what_was_left_out(content: dict[str, object], title: str):
     assert around("tables\n", content) == f"{title}\n\ntables\n"
     lost = {"bad_samples": {"birds": ["b.tar 1: cut"]}}
-    listed = "birds: 1 pictures cannot be decoded and are left out\n- b.tar 1: cut\n"
+    listed = "birds: 1 picture cannot be read and is left out\n- b.tar 1: cut\n"
     gap = {"metrics": {"gap": {"title": "a gap", "higher_is_better": True}}}
     before = f"{title}\n\nbefore\n\ntables\n\n"
     assert around("tables\n", {**content, **lost, "remarks": ["before"]}) == before + listed
@@ -90,9 +90,7 @@ def test_one_name_for_two_metrics_is_remarked():
 def test_a_run_says_itself_that_its_model_did_not_pass_and_what_was_left_out(lossy: list[str]):
     said = (Path(lossy[0]) / "results.md").read_text()
     assert said.startswith(f"# Results\n\n{GATE}\n\nID set birds")
-    assert said.endswith(
-        "\nfar1: 2 pictures cannot be decoded and are left out\n- f.tar 1: cut\n- f.tar [x]: 0 bytes\n"
-    )
+    assert said.endswith("\nfar1: 2 pictures cannot be read and are left out\n- f.tar 1: cut\n- f.tar [x]: 0 bytes\n")
     assert "gate" not in (Path(lossy[1]) / "results.md").read_text()
 
 
@@ -116,7 +114,7 @@ def test_joined_runs_say_what_each_of_them_says(lossy: list[str], capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("other", "differ", "agree"), [("c", ["far1"], ["birds: 1 pictures"]), ("d", ["birds", "far1"], [])]
+    ("other", "differ", "agree"), [("c", ["far1"], ["birds: 1 picture "]), ("d", ["birds", "far1"], [])]
 )
 def test_runs_that_left_out_different_pictures_are_not_about_the_same_ones(
     other: str, differ: list[str], agree: list[str], lossy: list[str], capsys: pytest.CaptureFixture[str]
@@ -127,16 +125,16 @@ def test_runs_that_left_out_different_pictures_are_not_about_the_same_ones(
     words = f"B and {other} left out different pictures, so their rows are not about the same pictures"
     for said in (capsys.readouterr().out, Path("joined/results.md").read_text()):
         assert [name for name in LOST if f"{name}: {words}" in said] == differ
-        assert all(f"{name} in B: {len(LOST[name])} pictures" in said for name in differ)
-        assert [line for line in ("birds: 1 pictures", "far1: 2 pictures") if line in said] == agree
-        assert ("far1 in c: 1 pictures" in said) == (other == "c")
+        assert all(f"{name} in B: {len(LOST[name])} picture" in said for name in differ)
+        assert [line for line in ("birds: 1 picture ", "far1: 2 pictures") if line in said] == agree
+        assert ("far1 in c: 1 picture " in said) == (other == "c")
 
 
 def test_a_run_without_a_set_leaves_out_nothing_of_it(lossy: list[str], capsys: pytest.CaptureFixture[str]):
     write_results(Path("e"), [replace(RESULTS[0], detector="E", id_set="fish")], {})
     assert main(["report", lossy[1], "e"]) == 0
     said = capsys.readouterr().out
-    assert "birds: 1 pictures" in said
+    assert "birds: 1 picture " in said
     assert "left out different" not in said
 
 

@@ -42,7 +42,7 @@ def test_pictures_that_cannot_be_decoded_are_listed_whatever_their_names(capsys:
     bad = {"pets": [f"p.tar {key}: no JPEG" for key in ("[red]a", "b\nc\x1b[2J", "猫", "d", "e", "f", "g")]}
     print_results(results(1), metadata={"bad_samples": bad})
     said = capsys.readouterr().out
-    assert "pets: 7 pictures cannot be decoded" in said
+    assert "pets: 7 pictures cannot be read" in said
     assert "- p.tar [red]a: no JPEG\n" in said
     assert "- p.tar b\\nc\\x1b[2J: no JPEG\n" in said
     assert "- p.tar 猫: no JPEG\n" in said

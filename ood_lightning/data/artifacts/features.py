@@ -26,6 +26,7 @@ from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import FeatureError
 from ood_lightning.functional.rows import FeatureRows, joined
 from ood_lightning.places import expanded
+from ood_lightning.plurals import many
 
 
 def _as_bytes(texts: list[str]) -> Tensor:
@@ -52,7 +53,7 @@ class Features:
             are mapped from their files and joined only where somebody needs them all.
         label: (n,) int64, -1 where unknown.
         keys: n keys, unique within a shard; those that were read are packed, 33 bytes where a list takes 82.
-        bad: samples that could not be decoded, as `shard key: reason`.
+        bad: samples that could not be read, as `shard key: reason`.
         columns: what is stored beside `image`, by name.
     """
 
@@ -143,7 +144,7 @@ class FeatureFolder:
             image: unit-norm, shape (n, D).
             label: (n,) int64, -1 where unknown.
             keys: n keys.
-            bad: images that could not be decoded, as `key: reason`.
+            bad: images that could not be read, as `key: reason`.
             columns: those that `extra_features` names, n rows each.
 
         Raises:
@@ -169,7 +170,7 @@ class FeatureFolder:
 
         Raises:
             FeatureError: a shard's file is missing, damaged or one of another shard, rows are missing, a feature is no
-                unit vector, or more samples than `max_bad_samples` could not be decoded.
+                unit vector, or more samples than `max_bad_samples` could not be read.
         """
         if len(self.manifest.shards) > MOST_SHARDS:
             raise FeatureError(
@@ -186,7 +187,7 @@ class FeatureFolder:
 
         self._refuse_too_many(bad, max_bad_samples)
         if not images:
-            cannot = f" that can be decoded ({len(bad)} cannot)" if bad else ""
+            cannot = f" that can be read ({len(bad):,} cannot, such as {bad[0]})" if bad else ""
             raise FeatureError(f"set {self.manifest.name!r} holds no pictures{cannot}")
 
         dim, dtype = images[0].shape[1], images[0].dtype
@@ -211,7 +212,7 @@ class FeatureFolder:
         )
 
     def bad(self, max_bad_samples: int = 0) -> list[str]:
-        """Samples of finished shards that could not be decoded, without reading features.
+        """Samples of finished shards that could not be read, without reading features.
 
         Raises:
             FeatureError: a file is damaged, or there are more than `max_bad_samples`.
@@ -228,7 +229,7 @@ class FeatureFolder:
     def _refuse_too_many(self, bad: list[str], max_bad_samples: int) -> None:
         if len(bad) > max_bad_samples:
             raise FeatureError(
-                f"set {self.manifest.name!r}: {len(bad)} pictures cannot be decoded, {max_bad_samples} allowed by "
+                f"set {self.manifest.name!r}: {many(len(bad), 'picture')} cannot be read, {max_bad_samples} allowed by "
                 f"max_bad_samples: {'; '.join(bad[:3])}"
             )
 

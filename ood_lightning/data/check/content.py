@@ -151,7 +151,7 @@ def _read_shard(task: tuple[Manifest, Shard], on_progress: Callable[[int], objec
             data = image.picture.read()
             suffix_of(data)
         except (ValueError, OSError) as error:
-            report("picture", where, f"cannot be decoded: {getattr(error, 'strerror', None) or error}")
+            report("picture", where, f"cannot be read: {getattr(error, 'strerror', None) or error}")
         try:
             _count_label(of_shard, image)
         except (ValueError, OSError) as error:

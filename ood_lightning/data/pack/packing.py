@@ -83,7 +83,7 @@ def pack(
 
     Raises:
         SettingsError: the folder holds something else or cannot be written, or the name makes no file name.
-        ShardContentError: more pictures cannot be decoded than may be left out.
+        ShardContentError: more pictures cannot be read than may be left out.
         SourceError: no picture can be decoded.
     """
     name = manifest.name
@@ -100,7 +100,7 @@ def pack(
             _refuse(folder, name, skipped, max_bad_samples)
         shards = tuple(made.shard for made in finished if made.shard.samples)
         if not shards:
-            raise SourceError(f"set {name!r}: the source holds no pictures that can be decoded")
+            raise SourceError(f"set {name!r}: the source holds no pictures that can be read")
 
         packed = replace(manifest, shards=shards, root=folder)
         _remove_surplus_shards(folder, packed)

@@ -126,6 +126,11 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in ENDINGS if name in Image.OPEN)
 
 
+def endings() -> list[str]:
+    """The first ending of each format that is read here."""
+    return [ENDINGS[name][0] for name in formats()]
+
+
 def _unidentified(data: bytes) -> str:
     """Why bytes are no picture that is read here."""
     if data[4:12] in HEIC_BRANDS and "HEIF" not in formats():

@@ -19,7 +19,6 @@ from collections import Counter
 from pathlib import Path
 
 from ood_lightning.data.shards.folder_files import FolderFiles, packed_file, picture_names
-from ood_lightning.data.shards.formats import ENDINGS
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.errors import SourceError
 from ood_lightning.file_names import safe_name
@@ -103,8 +102,9 @@ def bare_folder_set(folder: Path, source: str, role: Role) -> Manifest:
 def _without_pictures(folder: Path, passed_over: Counter[str]) -> str:
     """What to do with a folder that holds no pictures."""
     others = f", only {listed(passed_over)}" if passed_over else ""
-    endings = ", ".join(of_format[0] for of_format in ENDINGS.values())
+    from ood_lightning.data.shards.decode import endings  # brings Pillow, which only the refusal needs
+
     return (
         f"{folder} holds no manifest.json, no tars and no pictures{others}: name a folder with pictures in it or its "
-        f"subfolders ({endings}), or with the shards of a set"
+        f"subfolders ({', '.join(endings())}), or with the shards of a set"
     )

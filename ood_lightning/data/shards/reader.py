@@ -17,7 +17,7 @@ stored, and need not be computed again if the run is stopped. The parts of a sha
 shards, from several workers, are mixed.
 
 Nothing is lost in silence. The bytes of a shard are compared with its SHA-256, the number of its images with the
-manifest; images that cannot be decoded are listed in `bad`, and more of them than `max_bad_samples` are an error.
+manifest; images that cannot be read are listed in `bad`, and more of them than `max_bad_samples` are an error.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -46,7 +46,7 @@ class ShardPart(TypedDict):
     image: Tensor  # (b, 3, H, W), as `read` gives it
     label: Tensor  # (b,) int64
     keys: list[str]  # b of them
-    bad: list[str]  # "KEY: REASON" of images that could not be decoded
+    bad: list[str]  # "KEY: REASON" of images that could not be read
     last: bool  # no more parts of this shard follow
 
 
@@ -125,7 +125,7 @@ class ShardParts:
                 n_bad += 1
                 if n_bad > self.max_bad_samples:
                     raise ShardContentError(
-                        f"{where}: the picture {sample.key!r} cannot be decoded ({error}). Repair it, or allow some "
+                        f"{where}: the picture {sample.key!r} cannot be read ({error}). Repair it, or allow some "
                         f"with max_bad_samples (now {self.max_bad_samples}); they are then listed."
                     ) from None
                 bad.append(f"{sample.key}: {error}")

@@ -61,5 +61,5 @@ def read_samples(container: Path | FolderFiles) -> Iterator[Sample]:
         except (ValueError, OSError) as error:
             if not isinstance(container, FolderFiles):
                 raise ShardContentError(f"{container}: {sample.key!r} cannot be read: {error}") from None
-            data, label, unread = b"", -1, f"cannot be read: {getattr(error, 'strerror', None) or error}"
+            data, label, unread = b"", -1, f"{getattr(error, 'strerror', None) or error}"
         yield Sample(sample.key, data, label, unread)

@@ -52,7 +52,7 @@ def run(encoder: Any, manifest: Manifest, **options: Any) -> FeatureFolder:
 
 
 def with_bad(tmp_path: Path, shards: list[str]) -> Manifest:
-    """A set of which `x` marks pictures that cannot be decoded: `["..x", "xx"]` are two shards."""
+    """A set of which `x` marks pictures that cannot be read: `["..x", "xx"]` are two shards."""
     rows, n = [], 0
     for i, marks in enumerate(shards):
         path = tmp_path / f"bad-{i:03d}.tar"
@@ -182,11 +182,11 @@ def test_a_tower_that_overflows_is_an_error_that_names_the_set(
 
 def test_bad_samples_are_listed_and_limited_over_the_whole_set(encoder: OpenClip, tmp_path: Path):
     manifest = with_bad(tmp_path, [".x.", "x..", "..."])
-    with pytest.raises(ShardContentError, match="'001' cannot be decoded"):
+    with pytest.raises(ShardContentError, match="'001' cannot be read"):
         run(encoder, manifest)
     folder = run(encoder, manifest, max_bad_samples=1)  # one a shard, two in the set
     for read in (folder.read, folder.bad):
-        with pytest.raises(FeatureError, match=r"2 pictures cannot be decoded, 1 allowed by max_bad_samples: bad-000"):
+        with pytest.raises(FeatureError, match=r"2 pictures cannot be read, 1 allowed by max_bad_samples: bad-000"):
             read(1)
     features = folder.read(2)
     assert features.keys == ["000", "002", "004", "005", "006", "007", "008"]
@@ -212,7 +212,7 @@ def test_a_shard_of_bad_pictures_alone_does_not_spoil_the_others(tiny_model: Pat
 
 def test_a_set_of_bad_pictures_alone_says_so(encoder: OpenClip, tmp_path: Path):
     folder = run(encoder, with_bad(tmp_path, ["xx", "x"]), max_bad_samples=3)
-    with pytest.raises(FeatureError, match=r"set 'bad' holds no pictures that can be decoded \(3 cannot\)"):
+    with pytest.raises(FeatureError, match=r"set 'bad' holds no pictures that can be read \(3 cannot, such as "):
         folder.read(3)
 
 

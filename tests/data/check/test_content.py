@@ -108,7 +108,7 @@ def test_undecodable_pictures_and_wrong_labels_are_named(tmp_path: Path):
 
     out_of_range, without, picture, cls = run_check(folder)[1]  # first what the set as a whole has
     assert (picture["kind"], picture["where"]) == ("picture", "0.tar b")
-    assert picture["what"].startswith("cannot be decoded: ")
+    assert picture["what"].startswith("cannot be read: ")
     assert (cls["kind"], cls["where"]) == ("label", "1.tar c")
     assert cls["what"] == "its .cls is b'x': expected an integer from 0 to 9223372036854775807, or -1 for no class"
     assert [(p["kind"], p["where"]) for p in (out_of_range, without)] == [("label", "classes")] * 2
@@ -123,7 +123,7 @@ def test_images_whose_bytes_cannot_be_read_are_no_duplicates(whole: Path, monkey
     monkeypatch.setattr(Slice, "read", unreadable)
     _, problems = run_check(whole)
     assert "duplicate" not in {p["kind"] for p in problems}
-    assert [p["what"] for p in problems if p["kind"] == "picture"] == ["cannot be decoded: Input/output error"] * 7
+    assert [p["what"] for p in problems if p["kind"] == "picture"] == ["cannot be read: Input/output error"] * 7
 
 
 def test_an_image_without_a_class_says_nothing_of_its_folder(tmp_path: Path):

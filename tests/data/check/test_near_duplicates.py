@@ -59,7 +59,7 @@ def test_no_cosine_is_short_of_1_by_rounding():
 
 
 def test_images_that_had_no_features_shift_no_name(monkeypatch: pytest.MonkeyPatch):
-    """Shard `a` has three images, of which the second could not be decoded; shard `b` has two."""
+    """Shard `a` has three images, of which the second could not be read; shard `b` has two."""
     manifest = Manifest("x", "id", (Shard("a", 3, 0), Shard("b", 2, 0)))
     kept = replace(features("", torch.eye(4)), keys=["1", "3", "1", "2"], bad=["a 2: cut"])
 

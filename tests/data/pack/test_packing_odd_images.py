@@ -85,7 +85,7 @@ def test_a_source_of_bad_pictures_alone_makes_no_set(tmp_path: Path, capsys: pyt
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(b"no picture")
     assert run(tmp_path / "in", tmp_path / "out", "--max_bad_samples=1") == 2
-    assert "set 's': the source holds no pictures that can be decoded" in capsys.readouterr().err
+    assert "set 's': the source holds no pictures that can be read" in capsys.readouterr().err
     assert not (tmp_path / "out/manifest.json").exists()
 
 

@@ -94,7 +94,7 @@ def test_a_small_file_that_would_fill_the_memory_is_named_or_counted(tmp_path: P
         parts = ShardParts(manifest, list(manifest.shards), zeros, 8, max_bad_samples)
         return [text for part in parts for text in (*part["keys"], *part["bad"])]
 
-    with pytest.raises(ShardContentError, match=rf"x-000\.tar: the picture 'b' cannot be decoded \(.*{words}"):
+    with pytest.raises(ShardContentError, match=rf"x-000\.tar: the picture 'b' cannot be read \(.*{words}"):
         read(0)
 
     kept = read(1)

@@ -112,7 +112,7 @@ def test_a_truncated_picture_is_named_and_not_decoded_in_part(one: Callable[...,
     for kept in (0, 1, 20, len(data) // 2, len(data) * 3 // 4):
         members = [("a", data), ("b", data[:kept]), ("c", data)]
         manifest = one([(f"{key}.{ending.lower()}", content) for key, content in members])
-        with pytest.raises(ShardContentError, match=r"one-000\.tar: the picture 'b' cannot be decoded"):
+        with pytest.raises(ShardContentError, match=r"one-000\.tar: the picture 'b' cannot be read"):
             read(manifest)
 
         parts = read(manifest, max_bad_samples=1)
@@ -170,7 +170,7 @@ def test_a_cut_before_a_header_is_noticed_without_hash(one: Callable[..., Manife
 @pytest.mark.parametrize(
     ("data", "samples", "kind", "words"),
     [
-        (b"no", 1, ShardContentError, "^set 'one', shard .*: the picture 'a' cannot be decoded"),
+        (b"no", 1, ShardContentError, "^set 'one', shard .*: the picture 'a' cannot be read"),
         (noise_image(), 2, ShardCountError, "^set 'one', shard .* yielded 1 samples"),
     ],
 )

@@ -123,8 +123,8 @@ def test_pictures_of_a_format_that_is_not_read_are_no_complete_set(
 ):
     write_tar(tmp_path / "x.tar", [("a.svg", b"<svg/>"), *pictures("b.png")])
     assert embed(tmp_path / "x.tar", encoder_yaml) == 2
-    assert "the picture 'a' cannot be decoded" in capsys.readouterr().err
-    assert verdict(tmp_path / "x.tar")[1].startswith("x.tar a: cannot be decoded: its 6 bytes are none of JPEG, PNG")
+    assert "the picture 'a' cannot be read" in capsys.readouterr().err
+    assert verdict(tmp_path / "x.tar")[1].startswith("x.tar a: cannot be read: its 6 bytes are none of JPEG, PNG")
 
 
 @pytest.mark.parametrize(
