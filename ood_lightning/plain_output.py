@@ -79,10 +79,22 @@ def plain_output() -> Iterator[None]:
     """Standard output and standard error as plain streams: prints, bars, errors, warnings and logs all end there."""
     output, error = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = cast(TextIO, PlainStream(output)), cast(TextIO, PlainStream(error))
+    logs, root = _LogLines(), logging.getLogger()
+    root.addHandler(logs)
     try:
         yield
     finally:
+        root.removeHandler(logs)
         sys.stdout, sys.stderr = output, error
+
+
+class _LogLines(logging.Handler):
+    """Logs of all libraries in the form of our own lines; else the first of them that logs sets `WARNING:root:...`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record to standard error."""
+        start = "warning: " if record.levelno >= logging.WARNING else ""
+        print(f"{start}{record.getMessage()}", file=sys.stderr)
 
 
 def without_noise() -> None:

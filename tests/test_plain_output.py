@@ -109,3 +109,17 @@ def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path, capsys: pytest.Cap
     path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.json")
     assert main(["labels", "show", path]) == 2
     assert r"caf\udce9.json" in said(capsys)
+
+
+def test_logs_of_other_libraries_look_like_ours(capsys: pytest.CaptureFixture[str]):
+    """open_clip logs by the functions of `logging`, which set up lines of `WARNING:root:` where nothing is set up."""
+    root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
+    try:
+        root.handlers = []
+        with plain_output():
+            logging.warning("no\x1b[2J weights")
+            logging.getLogger("another").info("not asked for")
+        assert capsys.readouterr().err == "warning: no\\x1b[2J weights\n"
+        assert root.handlers == []
+    finally:
+        root.handlers = handlers

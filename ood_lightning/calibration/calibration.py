@@ -150,11 +150,20 @@ class Calibration:
     def _rule(self) -> str:
         rejected = f"{100 - 100 * self.tpr:.10g} %"
         if self.threshold == -math.inf:
-            return "Every image is accepted, whatever it scores: there is no threshold."
+            return f"Every image is accepted, whatever it scores: there is no threshold. {self._to_get_one()}"
         return (
             f"An image is accepted if its score is {self.threshold:.6g} or more, that is, if its p-value is above "
             f"{rejected}. A tie counts in the image's favour, so ties accept more."
         )
+
+    def _to_get_one(self) -> str:
+        """What to do where there is no threshold."""
+        wish, n_needed = f"{100 * self.tpr:.10g} %", needed_on_average(self.tpr)
+        lower = f"with a tpr of {math.floor(1000 * self.n / (self.n + 1)) / 1000:g} or less"
+        if n_needed is None:
+            return f"No number of images gives one for {wish}: calibrate {lower}."
+        n_more = many(n_needed - self.n, "more image")
+        return f"For one at {wish}, calibrate on {n_more} ({n_needed:,} in all, no two near-duplicates), or {lower}."
 
     def _average(self) -> str:
         wish, k = f"{100 * self.tpr:.10g} %", rank(self.n, self.tpr)
@@ -165,10 +174,10 @@ class Calibration:
                 f"where no scores tie)."
             )
 
-        possible, n_needed = percent(self.n / (self.n + 1), down=True), needed_on_average(self.tpr)
+        possible, are = percent(self.n / (self.n + 1), down=True), "is" if self.n == 1 else "are"
         return (
-            f"On average over calibration sets: {many(self.n, 'image')} are too few to promise {wish}; the most is "
-            f"{possible}. {_missing(n_needed)}"
+            f"On average over calibration sets: {many(self.n, 'image')} {are} too few to promise {wish}; the most is "
+            f"{possible}. {_missing(needed_on_average(self.tpr))}"
         )
 
     def _this_detector(self) -> list[str]:

@@ -33,6 +33,10 @@ class PlainErrors(ArgumentParser):
         text: str = super().dump(_masked(cfg), *args, **options)
         return text
 
+    def format_help(self) -> str:
+        """The help; jsonargparse takes a blank back by a backspace, which is a character of its own in files."""
+        return str(super().format_help()).replace(" \b", "")
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what `main` prints."""
         raise BadSettings(masked(plain(message, known_keys(self))))

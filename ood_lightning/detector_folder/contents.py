@@ -98,6 +98,8 @@ class Contents:
         file = folder / CONTENTS
         try:
             text = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise DetectorError(_not_there(folder)) from None
         except OSError as error:
             raise DetectorError(f"{folder} is no detector folder: {file}: {error.strerror}") from None
 
@@ -131,6 +133,17 @@ def files_of(folder: Path) -> dict[str, str]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: sha256_of(path) for name, path in names.items() if name not in free}
+
+
+def _not_there(folder: Path) -> str:
+    """What to do where a folder holds no `detector.json`."""
+    if (folder / "detector" / CONTENTS).is_file():
+        return f"{folder} is the folder of a run: its detector is {folder / 'detector'}"
+    state = f"{folder} holds no {CONTENTS}" if folder.exists() else f"there is no folder {folder}"
+    return (
+        f"{state}: expected a detector folder. `run PICTURES` makes one (runs/NAME/detector), and so does "
+        f"`save-detector` of a label set"
+    )
 
 
 def _check_version(stated: str, file: Path) -> None:

@@ -56,7 +56,8 @@ def test_too_few_for_anything():
     assert made.threshold == -math.inf
     assert made.accepted(torch.tensor([-1e30, -math.inf])).all()
     assert made.statements()[1:] == [
-        "Every image is accepted, whatever it scores: there is no threshold.",
+        "Every image is accepted, whatever it scores: there is no threshold. For one at 95 %, calibrate on 9 more "
+        "images (19 in all, no two near-duplicates), or with a tpr of 0.909 or less.",
         "On average over calibration sets: 10 images are too few to promise 95 %; the most is 90.9 %. 19 images are "
         "needed, no two of them near-duplicates.",
         "No threshold accepts 95 % with 95 % confidence for this very detector: the most that 10 images can promise so "
@@ -64,8 +65,17 @@ def test_too_few_for_anything():
     ]
 
 
+def test_the_tpr_that_is_proposed_has_a_threshold():
+    for n in (1, 2, 10, 18):
+        line = calibration(n).statements()[1]
+        assert calibration(n, tpr=float(line.split("with a tpr of ")[1].split()[0])).threshold > -math.inf
+    assert "calibrate on 1 more image (19 in all" in calibration(18).statements()[1]
+    assert "1 image is too few" in calibration(1).statements()[2]
+
+
 def test_all_of_them_is_promised_by_no_number():
     lines = calibration(1000, tpr=1.0).statements()
+    assert lines[1].endswith("No number of images gives one for 100 %: calibrate with a tpr of 0.999 or less.")
     assert all("No number of images promises 100 %." in line for line in lines[2:])
 
 

@@ -93,7 +93,11 @@ def test_what_is_wrong_with_a_detector(
         (["nowhere"], r"there is no file or folder nowhere"),
         (["a.png", "empty"], r"empty holds no pictures"),
         (["a.png", "-"], r"- stands for paths from standard input: name nothing beside it"),
-        (["a.png", "--detector", "empty"], r"empty is no detector folder: .*No such file"),
+        (["a.png", "--detector", "empty"], r"empty holds no detector\.json: expected a detector folder"),
+        (
+            ["a.png", "--detector", "none"],
+            r"there is no folder none: expected a detector folder",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_prediction(

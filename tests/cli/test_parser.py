@@ -246,3 +246,13 @@ def test_a_config_may_be_read_from_any_folder(fit_yaml: Path, tmp_path: Path, mo
     with pytest.raises(SystemExit) as stop:
         main(["embed", "--config", "../embed.yaml", "--print_config"])
     assert stop.value.code == 0
+
+
+@pytest.mark.parametrize("command", ["run", "predict", "embed", "data check"])
+def test_a_help_is_plain_text(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    text = capsys.readouterr().out
+    assert "--print_config[=flags]" in text
+    assert text.replace("\n", "").isprintable()
+    assert "\\x" not in text

@@ -94,7 +94,7 @@ def test_a_set_of_which_nothing_can_be_decoded_is_no_success(config: Any, refuse
     monkeypatch.chdir(Path(config("encoder")[1]).parent)
     write_tar(Path("x-0.tar"), [("a.png", b"no picture"), ("b.png", b"neither")])
     settings = config("encoder", shards=["x-0.tar"], max_bad_samples=2, num_workers=0)
-    refused(["embed", *settings], "no picture of x can be decoded")
+    refused(["embed", *settings], "no picture of x can be read")
 
 
 @pytest.mark.slow
@@ -106,7 +106,10 @@ def test_the_other_commands_by_their_keys(config: Any, sets: Path, tmp_path: Pat
     assert main(["validate", *save]) == 0
     refused(["validate", *save, "--out", "file/x"], "out is 'file/x', which cannot be made in .*file")
     refused(["save-detector", *save, "--label_set", "none.json"], "there is no label set none.json")
-    refused(["validate", "predict", "a.png", "--detector", "detector"], "detector is no detector folder")
+    refused(
+        ["validate", "predict", "a.png", "--detector", "detector"],
+        "there is no folder detector: expected a",
+    )
 
     judge = {"class_path": "ood_lightning.filtering.judges.wordnet.WordNetJudge"}
     filtered = config("encoder", "corpus", label_set="l.json", judge=judge, out="filtered")

@@ -80,8 +80,19 @@ def test_a_detector_json_that_anybody_changed_is_refused(folder: Path):
     with pytest.raises(DetectorError, match="not readable as JSON"):
         check_folder(folder)
     file.unlink()
-    with pytest.raises(DetectorError, match=r"is no detector folder: .*No such file"):
+    with pytest.raises(DetectorError, match=r"holds no detector\.json: expected .* `run PICTURES` makes"):
         check_folder(folder)
+    with pytest.raises(DetectorError, match=r"^there is no folder .*none: expected .*`save-detector`"):
+        check_folder(folder / "none")
+
+
+def test_the_folder_of_a_run_is_told_from_its_detector(folder: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    folder.rename(tmp_path / "made")
+    run.mkdir()
+    (tmp_path / "made").rename(run / "detector")
+    with pytest.raises(DetectorError, match=r"run is the folder of a run: its detector is .*run/detector$"):
+        check_folder(run)
 
 
 @pytest.mark.parametrize(
