@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 SOME_UNREAD = 1  # exit status: done, but some pictures could not be read; they are listed
+TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 MORE_FILES = "Allow more (`ulimit -n 4096`), or use fewer num_workers"  # what to do about too many open files
 
 

@@ -44,7 +44,8 @@ def run(
 
     Args:
         folders: folders of pictures, sets with manifests, or tars; `hf:` and `https:` too. All are in-distribution.
-        ood: further ones, which are scored with the finished detector; nothing is learned from them.
+        ood: further ones, which are scored with the finished detector; nothing is learned from them. Several are named
+            one behind the other (`--ood A B`) or as a list (`--ood '["A", "B"]'`, and so in YAML).
         out: folder of the run; `runs/NAME` of the first folder's name if None.
         encoder: name of a shipped config, such as `pictograms`; or any model of open_clip or transformers. None: by the
             machine.
@@ -65,7 +66,7 @@ def run(
     from ood_lightning.data.artifacts.files import sole_writer
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.devices import pick_device
-    from ood_lightning.making.checks import check_can_work, check_sets, out_among_pictures
+    from ood_lightning.making.checks import check_can_work, check_sets, foreign, out_among_pictures
 
     check_least(0, num_workers=num_workers, seed=seed)
     check_least(1, **({} if clusters is None else {"clusters": clusters}))
@@ -84,7 +85,8 @@ def run(
     source = None if names is None else _source_of(names, score)
 
     folder = expanded(out) if out else Path("runs") / manifests[0].name
-    for remark in out_among_pictures(folder, [*manifests, *ood_manifests]):
+    remarks = out_among_pictures(folder, [*manifests, *ood_manifests])
+    for remark in remarks + ([] if names is None else foreign(names, manifests)):
         print(f"warning: {remark}", file=sys.stderr)
     words = Words(corpus, prompts, text_features)
     machine = {"device": device, "folder": folder, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed}
@@ -183,7 +185,7 @@ def _made(
         provenance=provenance,
         device=tools.device,
     )
-    for statement in calibration.statements():
+    for statement in (*calibration.statements(), *steps.more_pictures(calibration)):
         say(statement)
 
     rows, results = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)

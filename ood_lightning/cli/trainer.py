@@ -23,13 +23,11 @@ from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.quick_imports import in_one_go
 from ood_lightning.cli.trainer_settings import check_epochs, check_kept, check_settings, peer_error, trainer_error
 from ood_lightning.data.artifacts.files import sole_writer
-from ood_lightning.errors import SOME_UNREAD, SettingsError, UnwritableError, UserError, first_line
+from ood_lightning.errors import SOME_UNREAD, TERMINATED, SettingsError, UnwritableError, UserError, first_line
 from ood_lightning.label_sets.id_names import NamesCheck
 from ood_lightning.places import expanded
 from ood_lightning.plain_output import without_noise
 from ood_lightning.report.one_run import DONE
-
-TERMINATED = 143  # what shells report for SIGTERM; Lightning itself leaves with 0
 
 # what every run has unless its config says otherwise, so that no config repeats it
 TRAINER_DEFAULTS: dict[str, Any] = {

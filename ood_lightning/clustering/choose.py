@@ -164,7 +164,8 @@ def _sample(features: FeatureRows, seed: int) -> Tensor:
 
 def _reason(chosen: Candidate, table: list[Candidate], n_images: int) -> str:
     """Why, in words."""
-    summary = f"{chosen.n_clusters:,} clusters of {n_images:,} images elect {chosen.n_positives:,} different words"
+    n_words = many(chosen.n_positives, "different word")
+    summary = f"{chosen.n_clusters:,} clusters of {n_images:,} images elect {n_words} in a quick trial"
     if chosen.ratio < LEAST_RATIO:
         return f"{summary}: no number of clusters has {LEAST_RATIO} words a cluster, so the smallest is taken"
     if chosen is table[-1]:

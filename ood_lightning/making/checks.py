@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ood_lightning.data.class_names import read_names
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.detectors.base import Detector
-from ood_lightning.detectors.evidence import IDLabels
+from ood_lightning.detectors.evidence import IDLabels, Inputs
 from ood_lightning.errors import SettingsError
+from ood_lightning.label_sets.id_names import foreign_names, with_id_names
 from ood_lightning.plurals import many
 
 
@@ -60,3 +62,14 @@ def out_among_pictures(folder: Path, manifests: Iterable[Manifest]) -> list[str]
         for root in dict.fromkeys(roots)
         if root is not None and real.is_relative_to(root.resolve())
     ][:1]
+
+
+def foreign(names: str, manifests: Iterable[Manifest]) -> list[str]:
+    """A line where given names are not those that the sets' manifests have; folders of pictures have none to compare.
+
+    Args:
+        names: file with a name a line.
+        manifests: of ID sets.
+    """
+    available = with_id_names(Inputs(), manifests, "warn")
+    return list(foreign_names({names: read_names(names)}, "list of names", available).values())

@@ -30,7 +30,7 @@ class Pictures:
         images: features of all that can be decoded, n of them, in the order of the sources.
         groups: of nearly equal pictures, the group of each, int64 (n,).
         files: where each picture lies, n names: `SOURCE: KEY`, or its path where it is a file of a folder.
-        unreadable: those that cannot be decoded, see :func:`unreadable`.
+        unreadable: those that cannot be read, see :func:`unreadable`.
         passed_over: other files of folders, counted by ending.
     """
 
@@ -136,7 +136,7 @@ def pictures(sets: Sequence[FeatureSet], device: torch.device, min_cosine: float
 
 
 def unreadable(images: FeatureSet) -> list[str]:
-    """Pictures that cannot be decoded, as `PATH: REASON`; of a set of tars as `SHARD KEY: REASON`."""
+    """Pictures that cannot be read, as `PATH: REASON`; of a set of tars as `SHARD KEY: REASON`."""
     manifest, bad = images.manifest, images.features.bad
     if manifest.of_files:
         return [str(Path(manifest.root, line.partition(" ")[2])) for line in bad]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ood_lightning.calibration.split import Split, split
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import SettingsError
+from ood_lightning.functional.conformal import needed, needed_on_average
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.training_images import inputs_of
@@ -132,6 +134,21 @@ def calibrated(everything: Pictures, parts: Split, scores: Tensor, tpr: float) -
     image, held_out = everything.images.features.image[:], parts.calibration
     remarks = overlap(image[held_out], image[parts.mining])
     return calibrate_scores(scores, everything.groups[held_out], tpr, SOURCE, remarks=remarks)
+
+
+def more_pictures(calibration: Calibration) -> list[str]:
+    """How many pictures a run needs for a threshold, where it has none; nothing where it has one.
+
+    Args:
+        calibration: of the run.
+    """
+    on_average, for_sure = needed_on_average(calibration.tpr), needed(calibration.tpr)
+    if calibration.threshold > -math.inf or on_average is None or for_sure is None:
+        return []
+    return [
+        f"At most half of the pictures are set apart, so {2 * on_average:,} different ones give a threshold at "
+        f"{100 * calibration.tpr:.10g} %, and {2 * for_sure:,} one that holds with 95 % confidence."
+    ]
 
 
 def scored(

@@ -1,9 +1,13 @@
 """TEMI on images whose features are at hand, without shards: the clusters that `run` mines from."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -11,6 +15,7 @@ from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
 from ood_lightning.data.artifacts.features import Features, FeatureSet
+from ood_lightning.errors import TERMINATED
 from ood_lightning.functional.moments import Moments, moments
 from ood_lightning.functional.similarity import neighbours
 from ood_lightning.making.tools import Tools
@@ -76,6 +81,18 @@ def _device_of(data: L.LightningDataModule) -> torch.device:
     return device
 
 
+@contextmanager
+def _without_news() -> Iterator[None]:
+    """Inside, Lightning does not say which devices there are, nor that all epochs are done."""
+    news = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level = news.level
+    news.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        news.setLevel(level)
+
+
 def temi_clusters(images: FeatureSet, n_clusters: int, tools: Tools) -> Tensor:
     """Cluster of each image by TEMI, int64 (n,); goes on from the checkpoint that a stopped run left.
 
@@ -102,7 +119,10 @@ def temi_clusters(images: FeatureSet, n_clusters: int, tools: Tools) -> Tensor:
     try:
         if left := checkpoint_of(trainer, module, data):
             print(f"reusing {left}: training goes on from there, finished epochs are not repeated")
-        trainer.fit(module, data, ckpt_path=left)
+        with _without_news():
+            trainer.fit(module, data, ckpt_path=left)
+    except SIGTERMException:
+        raise SystemExit(TERMINATED) from None
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from None

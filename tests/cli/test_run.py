@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from picture_folders import HOSTILE
 from unpacked import unpack, words_file
 
 from ood_lightning.cli.main import main
@@ -102,10 +103,11 @@ def test_the_duration_is_said_before_texts_are_encoded(folder: Path, capsys: pyt
 def test_pictures_that_cannot_be_read_are_listed(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     Path("animals/broken.png").write_bytes(b"no picture")
     Path("animals/notes.txt").write_text("none")
+    Path("animals/.hidden").write_text("none")
     assert main(command(kept, "animals")) == 1
     printed = capsys.readouterr().out
     assert "1 more cannot be read" in printed
-    assert "no pictures by name: 1 .txt" in printed
+    assert "no pictures by name: 1 .txt, 1 hidden file" in printed
     assert "cannot be read: animals/broken.png: " in printed
     assert "cannot be read: animals/broken.png: " in Path("runs/animals/summary.md").read_text()
 
@@ -141,6 +143,13 @@ def test_several_folders_are_one_set(kept: Path, folder: Path, capsys: pytest.Ca
     assert {Path(row["path"]).parent.name for row in rows(Path("both"))} == {"animals", "more"}
 
 
+def test_a_run_among_the_pictures_warns(kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
+    unpack("id_test", folder / "five", 5)
+    for _ in range(2):
+        assert main(command(kept, "five", "--out", "five/run")) == 0
+        assert "warning: five/run lies in five, among the pictures: " in capsys.readouterr().err
+
+
 def test_few_pictures_are_enough_for_a_detector_that_promises_little(
     kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -148,7 +157,33 @@ def test_few_pictures_are_enough_for_a_detector_that_promises_little(
     assert main(command(kept, "five")) == 0
     printed = capsys.readouterr().out
     assert "3 to learn from, 2 set apart" in printed
+    assert "For one at 95 %, calibrate on 17 more images (19 in all" in printed
+    assert "so 38 different ones give a threshold at 95 %, and 118 one that holds with 95 % confidence" in printed
+    assert "calibrate on 17 more images" in Path("runs/five/detector/README.md").read_text()
     assert "clusters of 3 images elect" in printed
+
+
+def test_any_names_of_folders_and_pictures_are_shown_safely(
+    kept: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    photos = folder / "Übung [1] a\nb\x1b[31m"
+    photos.mkdir()
+    pictures = sorted(Path("animals").iterdir())
+    for name, picture in zip(HOSTILE, pictures, strict=False):
+        (photos / name).parent.mkdir(exist_ok=True)
+        shutil.copy(picture, photos / name)
+    Path("food").rename("-rf")
+    assert main(command(kept, photos.name, "--ood", "./-rf", "--out", "-out [x]")) == 0
+
+    said = "".join(capsys.readouterr())
+    assert not {"\x1b", "\udcff"} & {*said}
+    summary = Path("-out [x]/summary.md").read_text()
+    assert summary.replace("\n", "").isprintable()
+    assert "Übung [1] a-b-[31m-held_out" in summary
+
+    held_out = [row["path"] for row in rows(Path("-out [x]")) if "held_out" in row["set"]]
+    assert len(held_out) == len(HOSTILE) // 2
+    assert all(Path(path).is_file() for path in held_out if "udcff" not in path)  # as they are, for programs
 
 
 def test_what_cannot_work_is_one_line(kept: Path, folder: Path, refused: Refused):

@@ -147,15 +147,15 @@ def test_another_seed_trains_anew_in_the_same_folder(capsys: pytest.CaptureFixtu
 Put = Callable[..., None]
 
 
-def _stopped_by(moment: str) -> None:
-    """A run whose process gets SIGINT when something lies on disk."""
+def _stopped_by(moment: str, number: signal.Signals) -> None:
+    """A run whose process gets a signal when something lies on disk."""
     write, put, save = FeatureFolder.write, Kept.put, WholeFiles.save_checkpoint
 
     def after(do: Put, is_moment: Callable[..., bool]) -> Put:
         def with_signal(*arguments: Any, **options: Any) -> None:
             do(*arguments, **options)
             if is_moment(*arguments):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
 
         return with_signal
 
@@ -170,14 +170,30 @@ def _stopped_by(moment: str) -> None:
         sys.exit(main(DRAWINGS))
 
 
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
 @pytest.mark.usefixtures("by_temi")
-@pytest.mark.parametrize("moment", ["part of the features", "run", "clusters", "checkpoint", "votes"])
-def test_a_run_that_ctrl_c_stopped_goes_on_to_the_same_bytes(moment: str, capsys: pytest.CaptureFixture[str]):
-    process = get_context("fork").Process(target=_stopped_by, args=(moment,))
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("part of the features", signal.SIGINT),
+        ("run", signal.SIGINT),
+        ("clusters", signal.SIGINT),
+        ("checkpoint", signal.SIGINT),
+        ("checkpoint", signal.SIGTERM),
+        ("votes", signal.SIGINT),
+    ],
+)
+def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bytes(
+    moment: str, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+):
+    process = get_context("fork").Process(target=_stopped_by, args=(moment, number))
     process.start()
-    assert exit_code(process) == 130, Path("said.txt").read_text()
+    assert exit_code(process) == STATUS[number], Path("said.txt").read_text()
     said = Path("said.txt").read_text()
-    assert "The same command goes on where this one left off: finished steps are kept" in said
+    goes_on = "The same command goes on where this one left off: finished steps are kept"
+    assert (goes_on in said) == (number == signal.SIGINT)
     assert "Traceback" not in said
     assert not results()
 

@@ -69,7 +69,7 @@ def test_few_images():
     images, words = planted(5, 1)
     assert choose_clusters(images, words).n_clusters == 5
     assert choose_clusters(images[:2], words).n_clusters == 2
-    with pytest.raises(SettingsError, match="1 images: at least 2 are needed"):
+    with pytest.raises(SettingsError, match="1 image: at least 2 are needed"):
         choose_clusters(images[:1], words)
 
 

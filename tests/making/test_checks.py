@@ -6,7 +6,7 @@ import pytest
 from picture_folders import coloured
 
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.making.checks import out_among_pictures
+from ood_lightning.making.checks import foreign, out_among_pictures
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,15 @@ def test_what_a_run_writes_makes_no_other_set(tmp_path: Path):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("{}")
     assert read_manifest(str(folder), "id").fingerprint == before
+
+
+def test_names_are_compared_with_those_of_a_set_that_has_some(tmp_path: Path):
+    pictograms, names = read_manifest("builtin:pictograms/shards/id_test", "id"), tmp_path / "names.txt"
+    names.write_text("excavator\nfork\n")
+    (remark,) = foreign(str(names), [pictograms])
+    assert "names.txt' has 0 of the" in remark
+    names.write_text("\n".join(pictograms.class_names))
+    assert not foreign(str(names), [pictograms])
+
+    names.write_text("excavator\nfork\n")
+    assert not foreign(str(names), [read_manifest(str(coloured(tmp_path / "photos", 2)), "id")])
