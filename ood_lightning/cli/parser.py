@@ -33,9 +33,9 @@ class PlainErrors(ArgumentParser):
         text: str = super().dump(_masked(cfg), *args, **options)
         return text
 
-    def format_help(self) -> str:
+    def format_help(self, *args: Any, **options: Any) -> str:
         """The help; jsonargparse takes a blank back by a backspace, which is a character of its own in files."""
-        return str(super().format_help()).replace(" \b", "")
+        return str(super().format_help(*args, **options)).replace(" \b", "")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what `main` prints."""

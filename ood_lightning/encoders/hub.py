@@ -128,7 +128,7 @@ def _check_answers(url: str) -> None:
     Raises:
         UnreachableError: there is no answer, or none that a hub gives.
     """
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     def ask() -> None:
         answer = get_session().head(url, timeout=REACHED_WITHIN_S)
