@@ -1,7 +1,7 @@
 """What a text names: a picture, a folder of pictures, or a set of shards; and the pictures of it, one after the other.
 
 Memory does not grow with the number of pictures: files of a folder are listed as they are asked for (the names of one
-folder at a time), and so are the members of a tar (the headers of one tar at a time), which is never unpacked.
+folder at a time), and so are the members of a tar (the names of one tar at a time), which is never unpacked.
 """
 
 import os
