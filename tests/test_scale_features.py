@@ -5,52 +5,35 @@ approximate search from a million on.
 """
 
 import os
-import subprocess
-import sys
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import tiny_configs
+from peak_memory import IS_MEASURED, measure
 from stored_features import write_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
 IMAGES = int(os.environ.get("SCALE_IMAGES", "200000"))
 MOST_MIB = 1536 if IMAGES <= 200_000 else 24_576
-# prints by how much resident memory rose at its highest above what the imports hold, in MiB
-MEASURED = """
-import sys
-from pathlib import Path
-from ood_lightning.cli.main import main
-import lightning.pytorch, open_clip, ood_lightning.callbacks.label_sets, ood_lightning.datamodules.features
-import ood_lightning.callbacks.results, ood_lightning.label_sets.posmine, ood_lightning.modules.detect
-import ood_lightning.modules.temi, ood_lightning.detectors.mahalanobis
-def mib(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1]) // 1024
-Path("/proc/self/clear_refs").write_text("5")
-imported = mib("VmRSS")
-status = main(sys.argv[1:])
-print("peak", mib("VmHWM") - imported)
-sys.exit(status)
-"""
+IMPORTED = [
+    "lightning.pytorch",
+    "open_clip",
+    "ood_lightning.callbacks.label_sets",
+    "ood_lightning.datamodules.features",
+    "ood_lightning.callbacks.results",
+    "ood_lightning.label_sets.posmine",
+    "ood_lightning.modules.detect",
+    "ood_lightning.modules.temi",
+    "ood_lightning.detectors.mahalanobis",
+]
 ENCODER = {"class_path": "stored_features.RandomEncoder"}
 
 
 def peak_mib(*arguments: str) -> int:
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    started = monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *arguments],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    peak = int(done.stdout.split("peak ")[1])
-    print(arguments[0], peak, "MiB", round(monotonic() - started), "s", *_recall(done.stdout + done.stderr))
-    return peak
+    measured = measure(IMPORTED, list(arguments))
+    print(*_recall(measured.output))
+    return measured.peak_mib
 
 
 def _recall(output: str) -> list[str]:
@@ -58,7 +41,7 @@ def _recall(output: str) -> list[str]:
     return [line for line in output.splitlines() if "recall" in line]
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as on Linux")
+@pytest.mark.skipif(not IS_MEASURED, reason="memory is read as on Linux")
 def test_two_hundred_thousand_images_are_fitted_mined_and_scored_in_bounded_memory(tmp_path: Path):
     cache = tmp_path / "cache"
     train = write_set(tmp_path, cache, "train", "id", IMAGES, kind=0)

@@ -25,8 +25,8 @@ def predict(
     """Score images: higher is more in-distribution. What an interrupted process has done is not done again.
 
     Args:
-        images: pictures, and folders with all their subfolders; - for paths from standard input, one a line or each
-            ended by a null byte.
+        images: pictures, folders with all their subfolders, sets with manifests, or tars; `hf:` and `https:` too. - for
+            paths from standard input, one a line or each ended by a null byte.
         detector: a detector folder, such as `save-detector` makes.
         out: .csv, .jsonl or .parquet file for the rows; - for JSON lines on standard output; a summary alone if None.
         concepts: nearest positives to name for each image.
@@ -36,8 +36,9 @@ def predict(
     """
     from ood_lightning.checks import Check, before_work, file_check
     from ood_lightning.cli.embed import share
-    from ood_lightning.cli.predict_images import count, images_of_task, of_task
+    from ood_lightning.cli.predict_images import ImagesOfTask, of_task
     from ood_lightning.cli.predict_rows import rows_to
+    from ood_lightning.data.remote.addresses import redacted
     from ood_lightning.detector_folder.detector import Detector
     from ood_lightning.detector_folder.images import batches_of
     from ood_lightning.detector_folder.load import check_folder, load_folder
@@ -52,9 +53,11 @@ def predict(
     target = None if out in (None, STANDARD) else of_task(expanded(str(out)), rank, world)
 
     passed_over = Counter[str]()
-    n_images = count(images, rank, world, passed_over)
-    verified = check_folder(expanded(detector))
-    how_many = "paths from standard input" if n_images is None else f"{n_images:,} in {', '.join(images)}"
+    verified = check_folder(expanded(detector))  # before anything is fetched
+    todo = ImagesOfTask(images, rank, world)
+    n_images = todo.count(passed_over)
+    places = ", ".join(map(redacted, images))
+    how_many = "paths from standard input" if n_images is None else f"{n_images:,} in {places}"
     checks = [Check("pictures", lambda: how_many), Check("detector", lambda: f"{detector} is whole")]
     before_work([*checks, *([file_check("rows", target, "out")] if target is not None else [])])
 
@@ -65,12 +68,11 @@ def predict(
 
     run = [verified.contents.sha256, verified.label_set.sha256, concepts, batch_size, rank, world]
     with rows_to(target, out == STANDARD, hashlib.sha256(json.dumps(run).encode()).hexdigest()) as rows:
-        todo = images_of_task(images, rank, world)
-        summary = rows.begin(todo)
+        summary = rows.begin(items := iter(todo), todo.fingerprints)
         is_short = n_images is not None and n_images - summary.images <= batch_size
         with bar(n_images, "score", "img") as progress_bar:
             progress_bar.update(summary.images)
-            for results in loaded.results(batches_of(todo, batch_size), concepts, 0 if is_short else num_workers):
+            for results in loaded.results(batches_of(items, batch_size), concepts, 0 if is_short else num_workers):
                 summary.add(results)
                 rows.append(results, summary)
                 progress_bar.update(len(results))

@@ -14,6 +14,7 @@ from ood_lightning.cli.predict_summary import Summary
 from ood_lightning.data.rows.formats import as_bytes, header, json_line
 from ood_lightning.data.rows.growing_file import GrowingFile, growing_file
 from ood_lightning.detector_folder.detector import Result
+from ood_lightning.detector_folder.images import Item, path_of
 
 KINDS: dict[str, type] = {
     "path": str,
@@ -30,8 +31,13 @@ assert list(KINDS) == [field.name for field in fields(Result)]
 class Rows:
     """Rows that are kept nowhere."""
 
-    def begin(self, todo: Iterator[str]) -> Summary:
-        """What is known of the images that were done before; takes these from `todo`."""
+    def begin(self, todo: Iterator[Item], fingerprints: Sequence[str]) -> Summary:
+        """What is known of the images that were done before; takes these from `todo`.
+
+        Args:
+            todo: all images, in order.
+            fingerprints: of the sets that they come from.
+        """
         return Summary()
 
     def append(self, results: Sequence[Result], summary: Summary) -> None:
@@ -61,15 +67,17 @@ class FileRows(Rows):
         self.file = file
         self.ending = file.path.suffix.lower()
 
-    def begin(self, todo: Iterator[str]) -> Summary:
+    def begin(self, todo: Iterator[Item], fingerprints: Sequence[str]) -> Summary:
         """See :class:`Rows`.
 
         Raises:
             SettingsError: the rows that are there are of other images.
         """
         n_done = self.file.journal.images
-        for path in islice(todo, n_done):
-            self.file.count(path)
+        for fingerprint in fingerprints:
+            self.file.count(fingerprint)
+        for item in islice(todo, n_done):
+            self.file.count(str(path_of(item)))
         if n_done:
             self.file.check_images()
             return Summary.of_plain(self.file.journal.state)

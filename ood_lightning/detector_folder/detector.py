@@ -26,7 +26,7 @@ class Result:
     """What a detector says of an image.
 
     Args:
-        path: of its file; None for an image in memory.
+        path: of its file; `SET: KEY` of an image of a set; None for one in memory.
         score: higher = more in-distribution; None where the image could not be read.
         p_value: share of held-out ID images, this one among them, with no larger score; None without calibration.
         accepted: it counts as in-distribution; None without calibration.
@@ -103,21 +103,25 @@ class Detector:
         Args:
             images: path of a picture or of a folder with all its subfolders; a PIL image; an array (H, W, 3) uint8; a
                 tensor (3, H, W), uint8 or float in [0, 1]; or an iterable of these. Arrays and tensors are RGB.
-                Pictures are turned as their EXIF says, and prepared as the encoder wants it.
+                Pictures are turned as their EXIF says, and prepared as the encoder wants it. A single text may also
+                name a set: a tar, a folder with a manifest, a brace list of tars, or a remote source; of a list, each
+                text is the path of a picture or folder.
             batch_size: images that are encoded at once.
             concepts: nearest positives to name.
             num_workers: processes that decode; 0: this one.
 
         Raises:
             SourceError: a single path leads nowhere, or a folder holds no pictures.
+            UserError: a set is damaged.
             SettingsError: an image is of another kind.
         """
-        from ood_lightning.detector_folder.images import batches_of, items, place_of
+        from ood_lightning.detector_folder.images import batches_of, items
+        from ood_lightning.detector_folder.sources import named, pictures_of
 
         check_least(1, batch_size=batch_size, concepts=concepts)
         check_least(0, num_workers=num_workers)
-        source = place_of(images) if isinstance(images, str | os.PathLike) else images
-        batches = self.results(batches_of(items(source), batch_size), concepts, num_workers)
+        every = pictures_of(named(images)) if isinstance(images, str | os.PathLike) else items(images)
+        batches = self.results(batches_of(every, batch_size), concepts, num_workers)
         return (result for batch in batches for result in batch)
 
     def results(self, batches: Iterable[list[Item]], concepts: int, num_workers: int) -> Iterator[list[Result]]:

@@ -1,7 +1,7 @@
-"""Images as people have them, and their pixels: paths, folders, pictures and arrays in memory.
+"""Images as people have them, and their pixels: paths, folders, pictures of shards, pictures and arrays in memory.
 
-Memory does not grow with the number of images: files of a folder are listed as they are asked for (the names of one
-folder at a time), and worker processes decode a few batches ahead.
+Memory does not grow with the number of images: they are listed as they are asked for, and worker processes decode a few
+batches ahead.
 """
 
 import os
@@ -20,13 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ood_lightning.data.pack.listings import File
 from ood_lightning.data.shards.decode import to_rgb
-from ood_lightning.data.shards.formats import PICTURE_ENDINGS, image_names
 from ood_lightning.data.shards.pixels import split
 from ood_lightning.data.shards.reader import PARTS_AHEAD
-from ood_lightning.errors import SettingsError, SourceError
-from ood_lightning.places import locate
+from ood_lightning.detector_folder.sources import Member, files_at
+from ood_lightning.errors import SettingsError, UserError
 
-Item = str | Image.Image  # the path of a file, or a picture in memory
+Item = str | Member | Image.Image  # the path of a file, a picture of a shard, or one in memory
 Images = Any  # what `items` takes
 EXPECTED = (
     "expected paths of pictures or folders, PIL images, arrays (H, W, 3) uint8, tensors (3, H, W) uint8 or float in "
@@ -38,7 +37,7 @@ class Pixels(NamedTuple):
     """A batch of images, decoded.
 
     Attributes:
-        paths: of all b images; None for one that came from memory.
+        paths: of all b images, as rows have them; None for one that came from memory.
         image: those that could be decoded, (n, 3, H, W); None where n is 0.
         is_finished: they are float32 as the encoder takes them; otherwise uint8, and the rest of the transform follows.
         errors: why an image could not be decoded; "" where it could, b of them.
@@ -48,20 +47,6 @@ class Pixels(NamedTuple):
     image: Tensor | None
     is_finished: bool
     errors: list[str]
-
-
-def place_of(source: str | os.PathLike[str]) -> Path:
-    """A file or folder that a person names: as it is written if it is there, else with `~`, variables and `builtin:`.
-
-    Raises:
-        SourceError: there is none.
-    """
-    path = Path(source)
-    if not os.path.lexists(path):
-        path = locate(os.fspath(source))
-    if not path.exists():
-        raise SourceError(f"there is no file or folder {path}")
-    return path
 
 
 def items(images: Images, passed_over: Counter[str] | None = None) -> Iterator[Item]:
@@ -89,66 +74,6 @@ def items(images: Images, passed_over: Counter[str] | None = None) -> Iterator[I
     else:
         shape = f" of shape {tuple(images.shape)}" if hasattr(images, "shape") else ""
         raise SettingsError(f"an image is a {type(images).__name__}{shape}: {EXPECTED}")
-
-
-def files_at(path: Path, passed_over: Counter[str]) -> Iterator[str]:
-    """A file, also one that is not there, or the pictures of a folder and its subfolders, in the order of their paths.
-
-    Links to folders are followed, each folder once.
-
-    Args:
-        path: of a file or folder.
-        passed_over: takes the endings of a folder's other files.
-
-    Raises:
-        SourceError: a folder has no picture, or may not be read.
-    """
-    if not path.is_dir():
-        yield str(path)
-        return
-
-    n_pictures = 0
-    for file in _below(str(path), "", set(), passed_over):
-        n_pictures += 1
-        yield file.removeprefix("./") if str(path) == "." else file
-
-    if not n_pictures:
-        endings = ", ".join(sorted(PICTURE_ENDINGS))
-        raise SourceError(f"{path} holds no pictures (looked for {endings} in it and its subfolders)")
-
-
-def _below(folder: str, prefix: str, seen: set[str], passed_over: Counter[str]) -> Iterator[str]:
-    """Pictures below a folder, by name; those of a subfolder come where its name does.
-
-    Args:
-        folder: its path.
-        prefix: of names below it, as they are called from the outermost folder.
-        seen: folders that were visited; takes this one.
-        passed_over: takes the endings of other files.
-    """
-    real = os.path.realpath(folder)
-    if real in seen:  # a link back up, or a second way to a folder
-        return
-    seen.add(real)
-
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        raise SourceError(f"the folder {error.filename} cannot be read: {error.strerror}") from None
-
-    for entry in entries:
-        name = f"{prefix}{entry.name}"
-        if entry.name.startswith(".") and not entry.name.startswith("._"):  # a fork is counted as such
-            passed_over["hidden folders" if entry.is_dir() else "hidden files"] += 1
-        elif entry.is_dir():
-            yield from _below(entry.path, f"{name}/", seen, passed_over)
-        elif not list(image_names([name], passed_over)):
-            continue
-        elif entry.is_file():
-            yield entry.path
-        else:  # a broken link, a pipe
-            passed_over["no plain file"] += 1
 
 
 def batches_of(images: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -188,10 +113,11 @@ class PixelReader(Dataset[Pixels]):
     def __init__(self, transform: Callable[[Image.Image], Tensor]) -> None:
         self.transform = transform
         self.first, self.rest = split(transform, upright=True)
+        self.first_as_stored = split(transform).first
 
     def __getitems__(self, batch: list[Item]) -> Pixels:
         """The pixels of a batch; torch's loader calls it with what the sampler gave."""
-        paths = [item if isinstance(item, str) else None for item in batch]
+        paths = list(map(path_of, batch))
         only_files = None not in paths
         images: list[Tensor] = []
         errors: list[str] = []
@@ -209,13 +135,24 @@ class PixelReader(Dataset[Pixels]):
 
     def _pixels(self, item: Item, *, finished: bool) -> Tensor:
         """One image; a batch of files alone is finished later, all at once and on the encoder's device."""
-        if not isinstance(item, str):
+        if isinstance(item, Image.Image):
             return self.transform(to_rgb(item, upright=True))
 
-        if not S_ISREG(os.stat(item).st_mode):  # reading a pipe would wait for ever
-            raise ValueError("a device, pipe or folder, and no plain file")
-        pixels = self.first(File(item).read())
+        if isinstance(item, Member):
+            first, location = self.first if item.upright else self.first_as_stored, item.location
+        else:
+            first, location = self.first, File(item)
+            if not S_ISREG(os.stat(item).st_mode):  # reading a pipe would wait for ever
+                raise ValueError("a device, pipe or folder, and no plain file")
+        pixels = first(location.read())
         return self.rest(pixels[None])[0].clone() if finished else pixels
+
+
+def path_of(item: Item) -> str | None:
+    """What rows call an image; None for one in memory."""
+    if isinstance(item, Member):
+        return item.path
+    return item if isinstance(item, str) else None
 
 
 def decoded(batches: Iterable[list[Item]], reader: PixelReader, num_workers: int) -> Iterator[Pixels]:
@@ -237,6 +174,8 @@ def decoded(batches: Iterable[list[Item]], reader: PixelReader, num_workers: int
     try:  # forked: a spawned worker would import torch anew, for seconds
         running = iter(DataLoader(reader, batch_sampler=batches, multiprocessing_context="fork", **settings))
     except OSError as error:  # starting takes shared memory, open files and processes
+        if isinstance(error, UserError):  # of the first batches, which are listed meanwhile
+            raise
         raise SettingsError(
             f"processes that decode pictures cannot be started ({error.strerror}). Use fewer num_workers (0 needs "
             f"none), or free some of /dev/shm"

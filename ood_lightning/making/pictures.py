@@ -145,7 +145,4 @@ def unreadable(images: FeatureSet) -> list[str]:
 
 def file_names(images: FeatureSet) -> list[str]:
     """What a person calls each picture: the path of its file, or its key behind the set's name."""
-    manifest, keys = images.manifest, images.features.keys
-    if manifest.of_files:
-        return [str(Path(manifest.root, key)) for key in keys]
-    return [f"{manifest.name}: {key}" for key in keys]
+    return [images.manifest.row_path(key) for key in images.features.keys]

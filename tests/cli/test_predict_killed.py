@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import detector_folder, write_label_set
-from shard_files import encoded
+from shard_files import encoded, write_tar
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.rows.growing_file import GrowingFile, partial_of
@@ -30,12 +30,16 @@ Moment = tuple[str, int]  # the n-th call of any function while images are score
 def command(config: Any, tmp_path: Path) -> list[str]:
     folder = tmp_path / "pictures"
     folder.mkdir()
+    members = []
     for i in range(N_PICTURES):
-        (folder / f"p{i:02}.png").write_bytes(encoded((5 * i, 90, 7), i) if i % 15 else b"broken")
+        members.append((f"p{i:02}.png", encoded((5 * i, 90, 7), i) if i % 15 else b"broken"))
+        (folder / members[-1][0]).write_bytes(members[-1][1])
+
+    for number, part in enumerate((members[:20], members[20:21], members[21:])):
+        write_tar(tmp_path / f"part-{number}.tar", part)
     label_set = write_label_set(tmp_path / "labels.json")
     return [
         "predict",
-        "pictures",
         *detector_folder(config("encoder", "corpus", label_set=label_set, score=MASS)),
         "--batch_size",
         "1",
@@ -84,11 +88,19 @@ def _forked(command: list[str], moment: Moment) -> None:
         sys.exit(main(command))
 
 
-@pytest.mark.parametrize(("ending", "workers"), [("csv", "0"), ("jsonl", "1"), ("parquet", "0")])
+CASES = [
+    ("pictures", "csv", "0"),
+    ("pictures", "jsonl", "1"),
+    ("pictures", "parquet", "0"),
+    ("part-{0..2}.tar", "csv", "1"),
+]
+
+
+@pytest.mark.parametrize(("source", "ending", "workers"), CASES)
 def test_killed_at_many_moments_it_ends_with_the_bytes_of_an_undisturbed_one(
-    ending: str, workers: str, command: list[str]
+    source: str, ending: str, workers: str, command: list[str]
 ):
-    command = [*command, "--num_workers", workers]
+    command = [command[0], source, *command[1:], "--num_workers", workers]
     assert main([*command, "--out", f"expected.{ending}"]) == 1
     out, draw = Path(f"rows.{ending}"), random.Random(0)
     kills = n_before = 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from carried import world
 from PIL import Image
-from shard_files import encoded
+from shard_files import encoded, write_tar
 
 from ood_lightning import Detector
 from ood_lightning.calibration.calibration import Calibration
@@ -68,6 +68,23 @@ def test_the_same_pixels_give_the_same_results(kind: str, detector: Detector, fi
     assert all(result.error == "" and len(result.concepts) == 3 for result in results)
     if kind in ("folder", "paths", "texts"):
         assert [result.path for result in results] == list(map(str, files))
+
+
+def test_a_text_may_name_a_set(detector: Detector, files: list[Path], tmp_path: Path):
+    expected = [result.score for result in detector(files)]
+    for part in (0, 1):
+        members = [(f"{path.stem}.png", path.read_bytes()) for path in files[2 * part : 2 * part + 2]]
+        write_tar(tmp_path / f"s-{part}.tar", members)
+
+    for source in ("s-{0..1}.tar", "pipe:cat s-{0..1}.tar", f"{tmp_path}/s-{{0..1}}.tar"):
+        results = list(detector(source, batch_size=4))
+        assert [result.score for result in results] == expected
+        assert [result.path for result in results] == [f"s: {path.stem}" for path in files]
+    assert [result.path for result in detector(tmp_path / "s-1.tar")] == ["s: c", "s: z"]
+
+    (result,) = detector(["pipe:touch made"])  # names of a list are names of files, and nothing else
+    assert result.error == "cannot be read: No such file or directory"
+    assert not Path("made").exists()
 
 
 def test_one_image_is_one_result(detector: Detector, files: list[Path]):

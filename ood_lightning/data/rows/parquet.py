@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ood_lightning.data.artifacts.files import atomic_file
+from ood_lightning.data.rows.formats import spelt
 
 GROUP = 8192  # rows of a row group; some 2 MB
 TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_(), list: pa.list_(pa.string())}
@@ -43,7 +44,6 @@ def _groups(lines: BinaryIO) -> Iterator[list[dict[str, Any]]]:
 
 
 def _spelt(value: Any) -> Any:
-    """Texts that UTF-8 can hold; a byte of a file name that is none is spelt out, as in CSV."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return [_spelt(one) for one in value] if isinstance(value, list) else value
+        return spelt(value)
+    return [spelt(one) for one in value] if isinstance(value, list) else value

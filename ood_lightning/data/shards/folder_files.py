@@ -73,6 +73,22 @@ def key_of(name: str) -> str:
     return doubled.encode("utf-8", "backslashreplace").decode()
 
 
+def name_of(key: str) -> str:
+    r"""The relative path of a file by its key, the inverse of :func:`key_of`.
+
+    >>> names = "cat/1 ä.jpg", "\udcff.jpg", r"\udcff.jpg", "\\\udcff\\udcff.jpg"
+    >>> [name_of(key_of(name)) == name for name in names]
+    [True, True, True, True]
+    """
+
+    def undone(spelling: re.Match[str]) -> str:
+        backslashes, code = spelling.groups()
+        half = "\\" * (len(backslashes) // 2)
+        return half + (chr(int(code[1:], 16)) if len(backslashes) % 2 else code)
+
+    return re.sub(r"(\\+)(udc[89a-f][0-9a-f])", undone, key)
+
+
 def picture_names(folder: Path, passed_over: Counter[str], *, hidden: bool = False) -> Iterator[str]:
     """Relative names of all files below a folder that may be pictures, in no order; links are followed, each once.
 

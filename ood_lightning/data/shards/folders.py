@@ -82,13 +82,27 @@ def bare_folder_set(folder: Path, source: str, role: Role) -> Manifest:
     Raises:
         SourceError: it holds tars or an unfinished set, or no pictures.
     """
+    refuse_tars(folder, source)
+    return folder_set(source, role)
+
+
+def refuse_tars(folder: Path, source: str) -> None:
+    """Refuse a folder without a manifest whose tars would be passed over.
+
+    Args:
+        folder: that `source` names.
+        source: as it was given.
+
+    Raises:
+        SourceError: it holds tars or an unfinished set.
+    """
     if (folder / ".pack").is_dir():
         raise SourceError(
             f"{folder} holds no manifest.json: its making has not ended. Give the same command again, which goes on, "
             f"and mend what it names"
         )
     if not any(folder.glob("*.tar")):
-        return folder_set(source, role)
+        return
 
     by_tars = f"name its tars, e.g. {source}/shard-{{000..009}}.tar"
     if next(picture_names(folder, Counter()), None) is None:

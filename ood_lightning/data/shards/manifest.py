@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count
 from ood_lightning.data.remote import fetch as remote
-from ood_lightning.data.shards.folder_files import FolderFiles
+from ood_lightning.data.shards.folder_files import FolderFiles, name_of
 from ood_lightning.data.shards.tars import scanned
 
 Role = Literal["id", "covariate", "ood"]
@@ -118,6 +118,10 @@ class Manifest(ManifestEntries):
     def upright(self) -> bool:
         """Whether pictures are turned as their EXIF says."""
         return self.orientation == "exif"
+
+    def row_path(self, key: str) -> str:
+        """What rows for people call a picture: the path of its file, or its key behind the set's name."""
+        return str(Path(self.root, name_of(key))) if self.of_files else f"{self.name}: {key}"
 
     def container(self, shard: Shard) -> Path | FolderFiles:
         """What a shard's samples are read from, see :mod:`ood_lightning.data.shards.samples`: its tar, or files."""

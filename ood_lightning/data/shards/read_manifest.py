@@ -59,7 +59,7 @@ def read_manifest(source: str, role: Role = "id", *, whole: bool = True) -> Mani
     if path.is_file() and path.suffix[1:].lower() in PICTURE_ENDINGS:
         raise SourceError(f"{path} is a picture: name the folder that it lies in")
     if path.name == "manifest.json":
-        return _local_set(path, whole)
+        return local_set(path, whole)
 
     paths = [locate(part) for part in expand(source)]
     if paths == [path] and path.suffix.lower() != ".tar" and not path.exists():
@@ -76,8 +76,12 @@ def is_counted_by_fetching(source: str) -> bool:
     return is_remote(source) and addresses.file_name(source).lower().endswith(".tar")  # that of a command does
 
 
-def _local_set(path: Path, whole: bool) -> Manifest:
-    """The set of a manifest on this machine; `whole`: with shards of the sizes that it states."""
+def local_set(path: Path, whole: bool) -> Manifest:
+    """The set of a manifest on this machine; `whole`: with shards of the sizes that it states.
+
+    Raises:
+        SourceError, ManifestError: see :func:`read_manifest`.
+    """
     if not path.exists():
         raise SourceError(f"there is no {path}")
     manifest = replace(_parsed(path.read_bytes(), str(path)), root=path.parent)

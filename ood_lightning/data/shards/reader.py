@@ -109,7 +109,7 @@ class ShardParts:
     def _read_shard(self, shard: Shard, container: Path | FolderFiles) -> Iterator[ShardPart]:
         where = f"set {self.manifest.name!r}, {'shard' if isinstance(container, Path) else 'folder'} {container}"
         if isinstance(container, Path):
-            self._check_hash(shard, container)
+            check_hash(self.manifest, shard, container)
 
         rows: list[tuple[Tensor, int, str]] = []
         bad: list[str] = []
@@ -141,14 +141,20 @@ class ShardParts:
             raise ShardCountError(f"{where}{last_key}", n_seen, shard.samples)
         yield _part(shard, rows, bad, last=True)  # perhaps without images: whoever stores the shard waits for its end
 
-    def _check_hash(self, shard: Shard, path: Path) -> None:
-        actual = sha256_of(path) if shard.sha256 else ""
-        if actual != shard.sha256:
-            raise ShardContentError(
-                f"set {self.manifest.name!r}: the bytes of {path} are not those that the manifest describes "
-                f"(SHA-256 {actual[:12]}..., expected {shard.sha256[:12]}...). Copy it again; if it was fetched, "
-                f"remove it, and it is fetched again."
-            )
+
+def check_hash(manifest: Manifest, shard: Shard, path: Path) -> None:
+    """Compare the bytes of a shard with its SHA-256, where the manifest says one.
+
+    Raises:
+        ShardContentError: they are others.
+    """
+    actual = sha256_of(path) if shard.sha256 else ""
+    if actual != shard.sha256:
+        raise ShardContentError(
+            f"set {manifest.name!r}: the bytes of {path} are not those that the manifest describes "
+            f"(SHA-256 {actual[:12]}..., expected {shard.sha256[:12]}...). Copy it again; if it was fetched, "
+            f"remove it, and it is fetched again."
+        )
 
 
 def loader(parts: ShardParts, num_workers: int) -> Generator[ShardPart]:

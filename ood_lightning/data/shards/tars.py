@@ -71,15 +71,18 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
             its text goes on from the file's name.
     """
     name = None
+    n_members = 0
     try:
         with tarfile.open(path, "r:") as tar, path.open("rb") as raw:
             for member in tar:
                 name = member.name
+                n_members += 1
                 yield member
+                tar.members.clear()  # type: ignore[attr-defined]  # 440 bytes of each, for lookups that nobody makes
 
             raw.seek(tar.offset)
             if raw.read(1024) != bytes(1024):  # a whole archive ends with two blocks of zeros
-                raise tarfile.ReadError(f"damaged or cut after {many(len(tar.getmembers()), 'member')}, copy it again")
+                raise tarfile.ReadError(f"damaged or cut after {many(n_members, 'member')}, copy it again")
             if _goes_on(raw):
                 raise tarfile.ReadError(
                     "another tar follows its end, as where `cat` joined two: name each by itself, or join them with "
