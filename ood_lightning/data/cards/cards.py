@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 
-from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Percent, Text, decode_plain
+from ood_lightning.data.artifacts.typed import NOT_EMPTY, decode_plain
 from ood_lightning.data.cards.card import (
     FOLDER,
     Card,
@@ -18,8 +18,8 @@ from ood_lightning.data.cards.card import (
     GroupEntries,
     Protocol,
     ProtocolEntry,
-    Top1,
 )
+from ood_lightning.data.cards.figures import Top1
 from ood_lightning.errors import SettingsError, first_line
 
 T = TypeVar("T")
@@ -30,24 +30,12 @@ class DamagedCardError(SettingsError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Figures:
-    """Zero-shot top-1 as a card's file states it."""
-
-    __pydantic_config__: ClassVar = STRICT
-
-    source: Text
-    percent: dict[str, Percent]
-    templates: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class _CardFile(CardEntries):
     """A card as its file states it: protocols by name, synsets as one text."""
 
     protocols: Annotated[dict[str, ProtocolEntry], NOT_EMPTY]
     synsets: str = ""
-    top1: _Figures | None = None
+    top1: Top1 | None = None
 
 
 def card_names() -> list[str]:
@@ -77,8 +65,7 @@ def read_card(name: str) -> Card:
                 raise DamagedCardError(f"{path}: protocols.{key}.steps names {step!r}, which is no script in steps/")
 
     protocols = tuple(Protocol(name=key, **vars(protocol)) for key, protocol in file.protocols.items())
-    top1 = file.top1 and Top1(**{**vars(file.top1), "percent": tuple(file.top1.percent.items())})
-    unlike_file = {"name": name, "protocols": protocols, "synsets": tuple(file.synsets.split()), "top1": top1}
+    unlike_file = {"name": name, "protocols": protocols, "synsets": tuple(file.synsets.split())}
     return Card(**{**vars(file), **unlike_file})
 
 

@@ -63,7 +63,7 @@ def test_a_card_is_read_as_its_file_says(folder: Path):
 
     top1 = read_card("imagenet-val").top1
     assert top1 is not None
-    assert dict(top1.percent) == yaml.safe_load((folder / "imagenet-val.yaml").read_text())["top1"]["percent"]
+    assert top1.percent == yaml.safe_load((folder / "imagenet-val.yaml").read_text())["top1"]["percent"]
 
 
 @pytest.mark.parametrize(
