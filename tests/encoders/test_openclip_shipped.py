@@ -153,7 +153,7 @@ def test_random_weights_go_all_the_way_from_a_config_to_features(
     with torch.inference_mode():
         expected = towers.eval().encode_image(encoder.transform(picture)[None], normalize=True)
     torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
-    assert encoder.logit_scale == pytest.approx(float(towers.logit_scale.exp()))
+    assert encoder.logit_scale == pytest.approx(towers.logit_scale.exp().item())
 
 
 def test_the_model_that_comes_along_is_as_the_table_says():

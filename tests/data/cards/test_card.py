@@ -15,6 +15,7 @@ from ood_lightning.data.cards.card import FOLDER, NOT_STATED, Card, Protocol
 from ood_lightning.data.cards.cards import card_names, find, group_names, groups_of, read_card, read_group
 from ood_lightning.data.cards.figures import Figure
 from ood_lightning.errors import SettingsError
+from ood_lightning.report.cards import shards
 
 ROOT = Path(__file__).parents[3]
 HARDER = ("imagenet-v2", "imagenet-sketch", "imagenet-a")  # than ImageNet's validation pictures, for every model
@@ -242,7 +243,8 @@ UNPUBLISHED = {  # encoders for which no source at hand has a figure
 
 
 def test_committed_configs_name_sets_and_models_that_have_cards():
-    names = {*card_names(), "imagenet_names.txt"}
+    folders = {shards(card, protocol).removeprefix("shards/") for card, protocol in every_protocol()}
+    names = {*folders, "imagenet_names.txt"}
     for path in (ROOT / "configs" / "imagenet").glob("*.yaml"):
         assert set(re.findall(r"shards/(\w[\w.-]*)", path.read_text())) <= names, path
 
