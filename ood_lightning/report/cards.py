@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ood_lightning.data.cards.card import NOT_STATED, TOLERANCE, Card, Mirror, Protocol
-from ood_lightning.data.cards.cards import find, groups_of
+from ood_lightning.data.cards.cards import find, groups_of, shards
 from ood_lightning.data.cards.figures import Figures
 from ood_lightning.report.console import console, table
 
@@ -46,11 +46,6 @@ def total(references: Sequence[str]) -> str:
         f"Stated sizes: {sum(stated):.1f} GB for {len(stated)} of {len(sizes)} sets. Pictures unpacked from archives, "
         f"and shards, take about as much again, each."
     )
-
-
-def shards(card: Card, protocol: Protocol) -> str:
-    """Folder for the shards of a set: `shards/openimage-o`, `shards/openimage-o-openood`."""
-    return "shards/" + card.reference(protocol).replace("@", "-")
 
 
 def packing(card: Card, protocol: Protocol) -> str:

@@ -24,6 +24,8 @@ from ood_lightning.errors import SettingsError, first_line
 
 T = TypeVar("T")
 
+GROUP = "group:"  # before the name of a group, in place of its sets
+
 
 class DamagedCardError(SettingsError):
     """A card or a group whose file cannot be read, lacks a field or has a wrong one."""
@@ -90,6 +92,25 @@ def find(reference: str) -> tuple[Card, Protocol]:
     name, _, protocol = reference.partition("@")
     card = read_card(name)
     return card, card.protocol(protocol)
+
+
+def shards(card: Card, protocol: Protocol) -> str:
+    """Folder for the shards of a set: `shards/openimage-o`, `shards/openimage-o-openood`."""
+    return "shards/" + card.reference(protocol).replace("@", "-")
+
+
+def with_groups(sources: Iterable[str]) -> list[str]:
+    """Sources of sets, where `group:NAME` stands for the folders that the cards' commands pack a group's sets into.
+
+    Raises:
+        SettingsError: there is no such group.
+    """
+    folders: list[str] = []
+    for source in sources:
+        is_group = source.startswith(GROUP)
+        references = read_group(source.removeprefix(GROUP)).sets if is_group else ()
+        folders += [shards(*find(reference)) for reference in references] if is_group else [source]
+    return folders
 
 
 def groups_of(name: str) -> list[str]:

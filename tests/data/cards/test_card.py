@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from ood_lightning.data.cards.card import FOLDER, NOT_STATED, Card, Protocol
-from ood_lightning.data.cards.cards import card_names, find, group_names, groups_of, read_card, read_group
+from ood_lightning.data.cards.cards import card_names, find, group_names, groups_of, read_card, read_group, shards
 from ood_lightning.data.cards.figures import Figure
 from ood_lightning.errors import SettingsError
-from ood_lightning.report.cards import shards
 
 ROOT = Path(__file__).parents[3]
 HARDER = ("imagenet-v2", "imagenet-sketch", "imagenet-a")  # than ImageNet's validation pictures, for every model
@@ -247,6 +246,7 @@ def test_committed_configs_name_sets_and_models_that_have_cards():
     names = {*folders, "imagenet_names.txt"}
     for path in (ROOT / "configs" / "imagenet").glob("*.yaml"):
         assert set(re.findall(r"shards/(\w[\w.-]*)", path.read_text())) <= names, path
+        assert set(re.findall(r"group:([\w-]+)", path.read_text())) <= {*group_names()}, path
 
     validation = read_card("imagenet-val").top1
     assert validation is not None
