@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_lightning.data.cards.card import NOT_STATED
-from ood_lightning.data.cards.cards import card_names, find, read_group
-from ood_lightning.report.cards import LEGEND, embedding, lines, packing, shards, total
+from ood_lightning.data.cards.cards import card_names, find, read_group, shards
+from ood_lightning.report.cards import LEGEND, embedding, lines, packing, total
 
 PAGES = Path(__file__).parents[1] / "docs" / "data"
 MARK = re.compile(r"(<!-- cards: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

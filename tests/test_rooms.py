@@ -13,8 +13,9 @@ from source_files import PACKAGE_FILES as FILES
 LAYERS = [
     {"functional"},
     {"wordnet", "data", "encoders", "metrics"},
-    {"corpora", "clustering", "detectors", "calibration"},  # detectors know label sets as tensors, not their source
-    {"label_sets", "filtering", "report"},
+    # detectors know label sets as tensors, not their source; filtering knows them as words
+    {"corpora", "clustering", "detectors", "calibration", "filtering"},
+    {"label_sets", "report"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
     {"making"},

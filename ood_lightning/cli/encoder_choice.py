@@ -1,46 +1,24 @@
-"""Which encoder a command takes that is given none, or only a name; and what its licence asks.
-
-The table of the shipped encoders is `encoders/offered.yaml`.
-"""
+"""Which encoder a command takes that is given none, or only a name; and what its licence asks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ood_lightning.data.artifacts.typed import STRICT, decode_plain
+from ood_lightning.data.cards.offered import Offered, offered
 from ood_lightning.errors import EncoderError, SettingsError
 from ood_lightning.places import expanded, shipped_config
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ood_lightning.encoders.base import Encoder
 
-TABLE = "encoders/offered.yaml"
+N_NAMED = 4  # in a message
 WAYS_OUT = (
     "name a folder that holds a model (`--encoder local-dir:FOLDER` of open_clip, or a folder of transformers), or, "
     "for drawings only, the model that comes along (`--encoder pictograms`)"
 )
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A shipped encoder.
-
-    Args:
-        name: of its config, `configs/encoders/NAME.yaml`.
-        licence: of its weights, as their repository states it.
-        free: the licence allows use without asking.
-        default: the kind of device on which it is taken unasked.
-    """
-
-    __pydantic_config__: ClassVar = STRICT
-
-    name: str
-    licence: str
-    free: bool
-    default: Literal["cuda", "cpu"] | None = None
 
 
 class Choice(NamedTuple):
@@ -53,14 +31,6 @@ class Choice(NamedTuple):
 
     encoder: Encoder
     reason: str
-
-
-def offered() -> list[Offered]:
-    """The table of shipped encoders."""
-    import yaml
-
-    text = resources.files("ood_lightning").joinpath(TABLE).read_text(encoding="utf-8")
-    return decode_plain(yaml.safe_load(text), list[Offered], TABLE, SettingsError)
 
 
 def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choice:
@@ -87,8 +57,8 @@ def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choic
     if not accept_license and (known is None or not known.free) and not _is_local(name or ""):
         licence = known.licence if known else "not known here"
         raise SettingsError(
-            f"encoder {name!r}: the licence of its weights is {licence}. Read it, then say --accept-license; these are "
-            f"free to use: {', '.join(one.name for one in table.values() if one.free)}"
+            f"encoder {name!r}: the licence of its weights is {licence}. Read it, then say --accept-license; free to "
+            f"use are {_some([one for one in table.values() if one.free])}"
         )
 
     encoder = _encoder(name or unasked)
@@ -139,13 +109,18 @@ def _encoder(name: str) -> Encoder:
 def _no_encoder(name: str) -> SettingsError:
     from difflib import get_close_matches
 
-    shipped = [one.name for one in offered()]
-    similar = get_close_matches(name, shipped, n=1)
-    hint = f"did you mean {similar[0]!r}? " if similar else ""
+    similar = get_close_matches(name, [one.name for one in offered()])
+    hint = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
     return SettingsError(
-        f"there is no encoder {name!r}: {hint}Shipped are {', '.join(shipped)}; others are MODEL/TAG or "
+        f"there is no encoder {name!r}: {hint}Shipped are {_some(offered())}; others are MODEL/TAG or "
         f"hf-hub:ORG/NAME of open_clip, local-dir:FOLDER, or ORG/NAME of transformers"
     )
+
+
+def _some(encoders: Sequence[Offered]) -> str:
+    """The first few of the table by name, and how many there are more."""
+    named = [one.name for one in encoders[:N_NAMED]]
+    return f"{', '.join(named)} and {len(encoders) - len(named)} more (configs/encoders, one file each)"
 
 
 def _takes_encoder(encoder: Encoder) -> int:

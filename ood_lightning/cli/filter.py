@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_lightning.corpora.prompts import BARE, Prompts
+from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.filtering.judges.base import Judge
@@ -16,13 +16,7 @@ from ood_lightning.places import FEATURES, expanded
 from ood_lightning.report.console import console, table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from rich.table import Table
-
-    from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
 def filter(
@@ -56,12 +50,11 @@ def filter(
     """
     from ood_lightning.checks import Check, before_work, folder_check
     from ood_lightning.cli.without_trainer import begin, checks_before
-    from ood_lightning.errors import SettingsError
     from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
-    from ood_lightning.filtering.report import filtered_set, write_report
-    from ood_lightning.filtering.rules import cleaned, negfilter
-    from ood_lightning.label_sets.ready import make_label_set, texts_of
+    from ood_lightning.filtering.report import write_report
+    from ood_lightning.label_sets.filtered import filter_negatives
+    from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.sources import as_source
 
     folder = expanded(out)
@@ -85,15 +78,8 @@ def filter(
     made = make_label_set(label_set, corpus, prompts, bank, available)
     if made.remark:
         print(f"warning: {made.remark}")
-    names, negatives = texts_of(made.label_set, made.vocabulary)
-    if not negatives:
-        raise SettingsError("the label set has no negatives to filter: name one that has")
-
-    words, short = cleaned(negatives, rules.hash_order)
-    nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, bank)
     session = JudgeSession(judge, decisions, rules.unclear)
-    verdicts = [*negfilter(words, nearest, session), *short]
-    kept = filtered_set(made.declared, verdicts, rules, session, _adjectives(made.label_set, made.vocabulary))
+    kept, verdicts = filter_negatives(made.declared, made.vocabulary, rules, session)
     kept.write(folder / "labels.json")
     report = write_report(folder, verdicts, session, None)
 
@@ -105,18 +91,6 @@ def filter(
         report = write_report(folder, verdicts, session, second)
     _print(report, folder)
     return 0
-
-
-def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextBank) -> list[list[str]]:
-    """The names most like each word, by cosine of the bare strings, the most similar first."""
-    from ood_lightning.functional.similarity import top_k
-
-    if not words:
-        return []
-    bare = Prompts(BARE)
-    features, name_features = bank.features(words, bare, "negatives"), bank.features(names, bare, "positives")
-    indices = top_k(features, name_features, min(count, len(names))).indices
-    return [[names[i] for i in row] for row in indices.tolist()]
 
 
 def _print(report: dict[str, Any], folder: Path) -> None:
@@ -154,12 +128,3 @@ def _agreement(second: dict[str, Any]) -> Table:
         percents = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
         rows.append([row["question"], *numbers, *percents])
     return table(f"second judge: {second['cost']['judge']}", columns, rows)
-
-
-def _adjectives(label_set: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:
-    """Which of its negatives take the templates for adjectives; None where there are no such templates."""
-    if vocabulary.prompts.adjectives is None:
-        return None
-    if label_set.negatives is None:
-        return vocabulary.words.adjectives
-    return frozenset(label_set.recipe.get("adjectives", {}).get("negatives", ()))

@@ -10,6 +10,7 @@ from ood_lightning.checks import Check
 from ood_lightning.clustering.approximate import check_faiss
 from ood_lightning.clustering.pairs import EpochPairs, PairFeatures, resident
 from ood_lightning.data.artifacts.features import EvalSet, FeatureSet
+from ood_lightning.data.cards.cards import with_groups
 from ood_lightning.data.shards.manifest import Role
 from ood_lightning.data.shards.read_manifest import is_counted_by_fetching
 from ood_lightning.datamodules.base import FeatureData, not_patches
@@ -135,7 +136,8 @@ class EvalFeatures(FeatureData):
     Args:
         encoder: frozen image-text towers.
         id_shards: sources of ID test sets.
-        ood_shards: sources of OOD sets by group (`near`, `far`, ...); means are reported per group.
+        ood_shards: sources of OOD sets by group (`near`, `far`, ...); means are reported per group. Here and beside it,
+            `group:NAME` stands for the sets of a group of cards, in the folders that the cards' commands pack them to.
         covariate_shards: sources of ID sets under another style; each takes the ID set's place in turn.
         id_train_shards: source of ID training images, for detectors that learn from them.
         cache_dir: folder of all features.
@@ -164,9 +166,9 @@ class EvalFeatures(FeatureData):
             raise SettingsError("an evaluation needs at least one set in id_shards and one in ood_shards")
 
         self.sources: list[tuple[Role, str, str]] = [
-            *(("id", "", source) for source in id_shards),
-            *(("covariate", "", source) for source in covariate_shards or []),
-            *(("ood", group, source) for group, sources in ood_shards.items() for source in sources),
+            *(("id", "", source) for source in with_groups(id_shards)),
+            *(("covariate", "", source) for source in with_groups(covariate_shards or [])),
+            *(("ood", group, source) for group, sources in ood_shards.items() for source in with_groups(sources)),
         ]
         self.id_train_shards = id_train_shards
 

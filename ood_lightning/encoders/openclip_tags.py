@@ -99,9 +99,13 @@ def widths(name: str) -> dict[str, int]:
         vision.get("image_size"),
         vision.get("patch_size"),
     )
-    if not all(isinstance(number, int) and number for number in (dim, width, size, patch)):
+    if not isinstance(dim, int):
         return {}
-    return {"image": dim, "tower": width, "patches": (size // patch) ** 2 * dim}
+
+    known = {"image": dim}
+    if all(isinstance(number, int) and number for number in (width, size, patch)):  # configs of timm's towers lack them
+        known |= {"tower": width, "patches": (size // patch) ** 2 * dim}
+    return known
 
 
 def is_model(name: str) -> bool:

@@ -50,13 +50,13 @@ class Published:
     def find(cls, manifest: Manifest, encoder: str) -> Self | None:
         """The figure for a packed set; None: its manifest names no card, or the card has none for this encoder."""
         entry = known(manifest)
-        percent = None if entry is None else entry[0].published_top1(encoder, entry[1])
-        if entry is None or entry[0].top1 is None or percent is None:
+        figure = None if entry is None else entry[0].published_top1(encoder, entry[1])
+        if entry is None or entry[0].top1 is None or figure is None:
             return None
 
         prompts = Prompts(entry[0].top1.templates or OPENAI_80, "normalise-then-mean")  # open_clip's order
         differs = tuple(difference.text for difference in differences(manifest, manifest.protocol))
-        return cls(percent, entry[0].top1.source, prompts, differs)
+        return cls(figure.percent, figure.source, prompts, differs)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ood_lightning.data.cards.card import NOT_STATED, TOLERANCE, Card, Mirror, Protocol
-from ood_lightning.data.cards.cards import find, groups_of
+from ood_lightning.data.cards.cards import find, groups_of, shards
+from ood_lightning.data.cards.figures import Figures
 from ood_lightning.report.console import console, table
 
 COLUMNS = ["set", "role", "images", "classes", "size on disk", "licence", "groups"]
@@ -45,11 +46,6 @@ def total(references: Sequence[str]) -> str:
         f"Stated sizes: {sum(stated):.1f} GB for {len(stated)} of {len(sizes)} sets. Pictures unpacked from archives, "
         f"and shards, take about as much again, each."
     )
-
-
-def shards(card: Card, protocol: Protocol) -> str:
-    """Folder for the shards of a set: `shards/openimage-o`, `shards/openimage-o-openood`."""
-    return "shards/" + card.reference(protocol).replace("@", "-")
 
 
 def packing(card: Card, protocol: Protocol) -> str:
@@ -125,9 +121,13 @@ def _top1_lines(card: Card) -> list[tuple[str, str]]:
     tolerance = f"{TOLERANCE:g} points on either side pass"
     return [
         ("zero-shot", f"published top-1 in percent{protocols} under {templates}; {tolerance}"),
-        *(("", f"{percent:.2f} {model}") for model, percent in card.top1.percent),
-        ("", f"by {card.top1.source}"),
+        *chain.from_iterable(map(_figure_lines, card.top1.tables)),
     ]
+
+
+def _figure_lines(figures: Figures) -> list[tuple[str, str]]:
+    percents = [("", f"{percent:.2f} {model}") for model, percent in figures.percent.items()]
+    return [*percents, ("", f"by {figures.source}")]
 
 
 def print_cards(references: Sequence[str], title: str = "", note: str = "") -> None:

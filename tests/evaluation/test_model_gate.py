@@ -16,8 +16,9 @@ from ood_lightning.cli.main import main
 from ood_lightning.corpora.prompts import OPENAI_80, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.data.artifacts.features import EvalSet, Features
-from ood_lightning.data.cards.card import TOLERANCE, Card, Protocol, Top1
+from ood_lightning.data.cards.card import TOLERANCE, Card, Protocol
 from ood_lightning.data.cards.cards import read_card
+from ood_lightning.data.cards.figures import Top1
 from ood_lightning.data.shards.manifest import Manifest, Role, Shard
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.datamodules.embedding import embed
@@ -213,7 +214,7 @@ def card(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> Callable[[float],
     """Publishes a figure for the tiny model on `id_test`."""
 
     def publish(percent: float) -> None:
-        figures = Top1("a test", ((f"local-dir:{tiny_model}", percent),), ("{}",))
+        figures = Top1(source="a test", percent={f"local-dir:{tiny_model}": percent}, templates=("{}",))
         made: tuple[Card, Protocol] = (replace(read_card("cifar10"), top1=figures), read_card("cifar10").protocol())
         monkeypatch.setattr(gate, "known", lambda manifest: made if manifest.name == "id_test" else None)
         monkeypatch.setattr(gate, "differences", lambda manifest, reference: [])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count, Percent, Text
+from ood_lightning.data.cards.figures import Figure, Top1
 from ood_lightning.data.shards.manifest import Role
 from ood_lightning.errors import SettingsError
 
@@ -101,23 +102,6 @@ class Contamination:
     note: Text
 
 
-@dataclass(frozen=True)
-class Top1:
-    """Zero-shot top-1 of models on a set, as somebody published it.
-
-    Args:
-        source: who says so.
-        percent: by the encoder's name, `model/tag` for open_clip's.
-        templates: prompts of the measurement; empty: OpenAI's 80 for ImageNet.
-        protocols: ways to count the set for which it holds; empty: all of them.
-    """
-
-    source: str
-    percent: tuple[tuple[str, float], ...]
-    templates: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class CardEntries:
     """What a card and its file have in common.
@@ -195,11 +179,13 @@ class Card(CardEntries):
         """How to name this card and a protocol: `openimage-o`, `openimage-o@openood`."""
         return self.name if protocol is self.protocols[0] else f"{self.name}@{protocol.name}"
 
-    def published_top1(self, model: str, protocol: Protocol) -> float | None:
-        """Top-1 in percent of an encoder on this set, counted in one way; None: nobody published it."""
+    def published_top1(self, model: str, protocol: Protocol) -> Figure | None:
+        """Top-1 of an encoder on this set, counted in one way; None: nobody published it."""
         if self.top1 is None or (self.top1.protocols and protocol.name not in self.top1.protocols):
             return None
-        return dict(self.top1.percent).get(model)
+
+        tables = (table for table in self.top1.tables if model in table.percent)
+        return next((Figure(table.percent[model], table.source) for table in tables), None)
 
 
 @dataclass(frozen=True, kw_only=True)

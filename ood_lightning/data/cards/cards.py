@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 
-from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Percent, Text, decode_plain
+from ood_lightning.data.artifacts.typed import NOT_EMPTY, decode_plain
 from ood_lightning.data.cards.card import (
     FOLDER,
     Card,
@@ -18,27 +18,17 @@ from ood_lightning.data.cards.card import (
     GroupEntries,
     Protocol,
     ProtocolEntry,
-    Top1,
 )
+from ood_lightning.data.cards.figures import Top1
 from ood_lightning.errors import SettingsError, first_line
 
 T = TypeVar("T")
 
+GROUP = "group:"  # before the name of a group, in place of its sets
+
 
 class DamagedCardError(SettingsError):
     """A card or a group whose file cannot be read, lacks a field or has a wrong one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Figures:
-    """Zero-shot top-1 as a card's file states it."""
-
-    __pydantic_config__: ClassVar = STRICT
-
-    source: Text
-    percent: dict[str, Percent]
-    templates: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +37,7 @@ class _CardFile(CardEntries):
 
     protocols: Annotated[dict[str, ProtocolEntry], NOT_EMPTY]
     synsets: str = ""
-    top1: _Figures | None = None
+    top1: Top1 | None = None
 
 
 def card_names() -> list[str]:
@@ -77,8 +67,7 @@ def read_card(name: str) -> Card:
                 raise DamagedCardError(f"{path}: protocols.{key}.steps names {step!r}, which is no script in steps/")
 
     protocols = tuple(Protocol(name=key, **vars(protocol)) for key, protocol in file.protocols.items())
-    top1 = file.top1 and Top1(**{**vars(file.top1), "percent": tuple(file.top1.percent.items())})
-    unlike_file = {"name": name, "protocols": protocols, "synsets": tuple(file.synsets.split()), "top1": top1}
+    unlike_file = {"name": name, "protocols": protocols, "synsets": tuple(file.synsets.split())}
     return Card(**{**vars(file), **unlike_file})
 
 
@@ -103,6 +92,25 @@ def find(reference: str) -> tuple[Card, Protocol]:
     name, _, protocol = reference.partition("@")
     card = read_card(name)
     return card, card.protocol(protocol)
+
+
+def shards(card: Card, protocol: Protocol) -> str:
+    """Folder for the shards of a set: `shards/openimage-o`, `shards/openimage-o-openood`."""
+    return "shards/" + card.reference(protocol).replace("@", "-")
+
+
+def with_groups(sources: Iterable[str]) -> list[str]:
+    """Sources of sets, where `group:NAME` stands for the folders that the cards' commands pack a group's sets into.
+
+    Raises:
+        SettingsError: there is no such group.
+    """
+    folders: list[str] = []
+    for source in sources:
+        is_group = source.startswith(GROUP)
+        references = read_group(source.removeprefix(GROUP)).sets if is_group else ()
+        folders += [shards(*find(reference)) for reference in references] if is_group else [source]
+    return folders
 
 
 def groups_of(name: str) -> list[str]:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from ood_lightning.data.cards.card import FOLDER, NOT_STATED, Card, Protocol
-from ood_lightning.data.cards.cards import card_names, find, group_names, groups_of, read_card, read_group
+from ood_lightning.data.cards.cards import card_names, find, group_names, groups_of, read_card, read_group, shards
+from ood_lightning.data.cards.figures import Figure
 from ood_lightning.errors import SettingsError
 
 ROOT = Path(__file__).parents[3]
@@ -186,49 +187,74 @@ def test_zero_shot_figures_are_of_the_same_models_and_source():
     for name, top1 in figures.items():
         card = read_card(name)
         assert card.role != "ood"
-        assert dict(top1.percent).keys() == dict(validation.percent).keys()
+        assert top1.percent.keys() == validation.percent.keys()
         assert top1.source == validation.source
-        assert all(20 < percent < 100 for _, percent in top1.percent)
+        assert all(20 < percent < 100 for table in top1.tables for percent in table.percent.values())
         assert all(template.count("{}") == 1 for template in top1.templates)
         assert not top1.templates or not name.startswith("imagenet")
         assert set(top1.protocols) < {protocol.name for protocol in card.protocols}
 
     for name in HARDER:
-        assert all(percent < dict(validation.percent)[model] for model, percent in figures[name].percent)
+        easier = {model for model, percent in figures[name].percent.items() if percent >= validation.percent[model]}
+        assert easier <= {"ViT-L-14-336-quickgelu/openai"}  # on ImageNet-A, in the source too
 
 
 def test_a_figure_is_found_by_the_encoders_name_and_protocol():
     card = read_card("imagenet-val")
     assert card.top1 is not None
-    model, percent = card.top1.percent[0]
-    assert card.published_top1(model, card.protocol("openood")) == percent
+    model, percent = next(iter(card.top1.percent.items()))
+    figure = Figure(percent, card.top1.source)
+    assert card.published_top1(model, card.protocol("openood")) == figure
     assert card.published_top1("ViT-H-14/dfn5b", card.protocol()) is None, "the name that loads another activation"
 
     of_one = replace(card, top1=replace(card.top1, protocols=("full",)))
-    assert of_one.published_top1(model, card.protocol("full")) == percent
+    assert of_one.published_top1(model, card.protocol("full")) == figure
     assert of_one.published_top1(model, card.protocol("openood")) is None
+
+
+def test_a_figure_of_another_source_comes_with_it_and_no_source_has_anothers_model():
+    card = read_card("imagenet-val")
+    assert card.top1 is not None
+    figure = card.published_top1("ViT-B-16-SigLIP2/webli", card.protocol())
+    assert figure is not None
+    assert figure.percent == 78.2
+    assert figure.source.startswith("big_vision")
+
+    models = [model for table in card.top1.tables for model in table.percent]
+    assert len(models) == len(set(models))
+    assert len({table.source for table in card.top1.tables}) == len(card.top1.tables)
 
 
 def test_the_built_in_figure_is_that_of_the_models_card():
     card = read_card("pictograms")
     assert card.top1 is not None
     page = (ROOT / card.top1.source).read_text()
-    percent = card.published_top1("builtin:pictograms/model", card.protocol())
-    assert re.search(rf"`id_test` \(fluent-emoji-flat\) \|[^|]*\| {percent} /", page)
+    figure = card.published_top1("builtin:pictograms/model", card.protocol())
+    assert figure is not None
+    assert re.search(rf"`id_test` \(fluent-emoji-flat\) \|[^|]*\| {figure.percent} /", page)
     assert 'bare and "a photo of a {}." averaged' in page
 
 
+UNPUBLISHED = {  # encoders for which no source at hand has a figure
+    "vit_so400m14_siglip2_378",  # its authors took 384 pixels
+    *("metaclip2_h14", "metaclip2_h14_378", "metaclip2_bigg14", "metaclip2_bigg14_378"),
+}
+
+
 def test_committed_configs_name_sets_and_models_that_have_cards():
-    names = {*card_names(), "imagenet_names.txt"}
+    folders = {shards(card, protocol).removeprefix("shards/") for card, protocol in every_protocol()}
+    names = {*folders, "imagenet_names.txt"}
     for path in (ROOT / "configs" / "imagenet").glob("*.yaml"):
         assert set(re.findall(r"shards/(\w[\w.-]*)", path.read_text())) <= names, path
+        assert set(re.findall(r"group:([\w-]+)", path.read_text())) <= {*group_names()}, path
 
     validation = read_card("imagenet-val").top1
     assert validation is not None
-    models = dict(validation.percent).keys()
+    models = {model for table in validation.tables for model in table.percent}
     for path in (ROOT / "configs" / "encoders").glob("*.yaml"):
         init_args = yaml.safe_load(path.read_text())["init_args"]
-        assert "pretrained" not in init_args or f"{init_args['model']}/{init_args['pretrained']}" in models, path
+        known = path.stem in UNPUBLISHED or f"{init_args['model']}/{init_args.get('pretrained')}" in models
+        assert known or "pretrained" not in init_args, path
 
 
 def test_not_stated_is_written_in_one_way():

@@ -10,7 +10,15 @@ import yaml
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.cards import cards
-from ood_lightning.data.cards.cards import DamagedCardError, card_names, find, groups_of, read_card, read_group
+from ood_lightning.data.cards.cards import (
+    DamagedCardError,
+    card_names,
+    find,
+    groups_of,
+    read_card,
+    read_group,
+    with_groups,
+)
 from ood_lightning.data.cards.compare import known, matching
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import SettingsError
@@ -63,7 +71,7 @@ def test_a_card_is_read_as_its_file_says(folder: Path):
 
     top1 = read_card("imagenet-val").top1
     assert top1 is not None
-    assert dict(top1.percent) == yaml.safe_load((folder / "imagenet-val.yaml").read_text())["top1"]["percent"]
+    assert top1.percent == yaml.safe_load((folder / "imagenet-val.yaml").read_text())["top1"]["percent"]
 
 
 @pytest.mark.parametrize(
@@ -137,3 +145,12 @@ def test_a_damaged_card_is_refused_where_it_is_asked_for_and_nowhere_else(folder
     assert known(Manifest("a", "id", (), protocol="nobody's")) is None
     with pytest.raises(DamagedCardError, match=r"cub\.yaml"):
         known(Manifest("a", "id", (), protocol="cub@test"))
+
+
+def test_a_group_stands_for_the_folders_that_its_sets_are_packed_into():
+    assert with_groups(["shards/mine", "group:negrefine"]) == [
+        *("shards/mine", "shards/inaturalist", "shards/openimage-o", "shards/ninco-clean", "shards/ninco-imagefolder")
+    ]
+    assert with_groups([]) == []
+    with pytest.raises(SettingsError, match="no group 'clasic'; did you mean 'classic'"):
+        with_groups(["group:clasic"])

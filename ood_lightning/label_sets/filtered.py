@@ -1,0 +1,148 @@
+"""NegFilter over any label set: negatives that a judge takes for proper nouns, or for kinds of a positive, are dropped.
+
+Source: NegRefine, ICCV 2025, https://arxiv.org/abs/2507.09795. What is asked, and in which order, stands in
+`filtering.rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ood_lightning.corpora.prompts import BARE, Prompts
+from ood_lightning.errors import LabelSetError, SettingsError
+from ood_lightning.filtering.asking import JudgeSession
+from ood_lightning.filtering.decisions import Decisions
+from ood_lightning.filtering.judges.base import Judge
+from ood_lightning.filtering.report import filtered_set
+from ood_lightning.filtering.rules import Rules, Verdict, cleaned, negfilter
+from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.ready import texts_of
+from ood_lightning.label_sets.sources import as_source
+from ood_lightning.places import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ood_lightning.corpora.texts import TextBank
+    from ood_lightning.corpora.words import Corpus
+    from ood_lightning.data.artifacts.label_set import LabelSet
+    from ood_lightning.detectors.evidence import Input, Inputs
+    from ood_lightning.functional.intermodal import ClassBounds
+    from ood_lightning.label_sets.vocabulary import Vocabulary
+
+
+def filter_negatives(
+    label_set: LabelSet, vocabulary: Vocabulary, rules: Rules, session: JudgeSession
+) -> tuple[LabelSet, list[Verdict]]:
+    """A label set without the negatives that its judge drops, and the verdict on each of its negatives.
+
+    Args:
+        label_set: with negatives, listed or the rest of the vocabulary's corpus.
+        vocabulary: that it was made under; its encoder compares words, without any template.
+        rules: that are followed.
+        session: of the judge.
+
+    Raises:
+        SettingsError: there is no negative to filter.
+    """
+    names, negatives = texts_of(label_set, vocabulary)
+    if not negatives:
+        raise SettingsError("the label set has no negatives to filter: name one that has")
+
+    words, dropped = cleaned(negatives, rules.hash_order)
+    nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, vocabulary.bank)
+    verdicts = [*negfilter(words, nearest, session), *dropped]
+    return filtered_set(label_set, verdicts, rules, session, _adjectives(label_set, vocabulary)), verdicts
+
+
+@dataclass(frozen=True)
+class Filtered(LabelSource):
+    """A label set without the negatives that are proper nouns or subcategories of a positive: filter and run in one.
+
+    `filter` does the same as a step of its own, with a report and a second judge.
+
+    Args:
+        source: what makes or reads the set; a path stands for a label set on disk.
+        judge: who decides.
+        rules: the paper's, unless changed.
+        decisions: file in which answers are kept, so that a run that is repeated or goes on asks nothing twice; needed
+            for judges whose answers cost something, such as chat models.
+    """
+
+    source: LabelSource | str
+    judge: Judge
+    rules: Rules = Rules()  # noqa: RUF009
+    decisions: str | None = None
+
+    def corpus_and_prompts(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
+        """The source's."""
+        return self._source.corpus_and_prompts(corpus, prompts)
+
+    @property
+    def required_inputs(self) -> frozenset[type[Input]]:
+        """The source's."""
+        return self._source.required_inputs
+
+    @property
+    def reads_corpus(self) -> bool:
+        """As its source."""
+        return self._source.reads_corpus
+
+    def given_names(self, available: Inputs) -> list[str] | None:
+        """The source's."""
+        return self._source.given_names(available)
+
+    def known(self, vocabulary: Vocabulary, available: Inputs) -> None:
+        """Nothing before the judge was asked; refuses what its source refuses, and a judge that cannot be asked."""
+        self._source.known(vocabulary, available)
+        session = self._session()
+        if session.decisions is None or self.judge.identity not in session.decisions.known:
+            self.judge.check()  # else its answers may all be there
+
+    def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
+        """Make the source's set and ask the judge of its negatives."""
+        made = self._source.make(vocabulary, available)
+        label_set, _ = filter_negatives(made, vocabulary, self.rules, self._session())
+        if not label_set.negatives:
+            raise LabelSetError(f"{self.judge.identity} dropped every negative: no label set is left to score with")
+        return label_set
+
+    def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds | None:
+        """The source's, whose positives stay."""
+        return self._source.class_bounds(vocabulary, available)
+
+    @property
+    def _source(self) -> LabelSource:
+        return as_source(self.source)
+
+    def _session(self) -> JudgeSession:
+        if self.judge.remembered and self.decisions is None:
+            raise SettingsError(
+                f"the answers of {self.judge.identity} cost too much to be asked for again: name a file in which they "
+                f"are kept, `decisions: runs/decisions.jsonl`"
+            )
+        decisions = None if self.decisions is None else Decisions(expanded(self.decisions))
+        return JudgeSession(self.judge, decisions, self.rules.unclear)
+
+
+def _nearest(words: Sequence[str], names: Sequence[str], count: int, bank: TextBank) -> list[list[str]]:
+    """The names most like each word, by cosine of the bare strings, the most similar first."""
+    from ood_lightning.functional.similarity import top_k
+
+    if not words:
+        return []
+
+    bare = Prompts(BARE)
+    features, name_features = bank.features(words, bare, "negatives"), bank.features(names, bare, "positives")
+    indices = top_k(features, name_features, min(count, len(names))).indices
+    return [[names[i] for i in row] for row in indices.tolist()]
+
+
+def _adjectives(label_set: LabelSet, vocabulary: Vocabulary) -> Collection[str] | None:
+    """Which of its negatives take the templates for adjectives; None where there are no such templates."""
+    if vocabulary.prompts.adjectives is None:
+        return None
+    if label_set.negatives is None:
+        return vocabulary.words.adjectives
+    return frozenset(label_set.recipe.get("adjectives", {}).get("negatives", ()))
