@@ -17,7 +17,7 @@ LAYERS = [
     {"label_sets", "filtering", "report"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
-    {"making"},
+    {"making", "experiments"},
     {"cli"},
     {"front"},
 ]
@@ -228,7 +228,6 @@ WHOLE = {
     "scale",
     "scale_features",
     "slurm",
-    "slurm_lines",
     "spelling",
     "text_files",
     "two_processes",
