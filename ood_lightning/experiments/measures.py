@@ -64,7 +64,7 @@ def read_points(planned: Sequence[PlannedLine], measure: str, keys: Sequence[str
     for line in finished:
         settings = {**line.line.values, **{key: _setting(line.line, key) for key in keys if key != DETECTOR}}
         folders = [step.folder for step in line.steps]
-        measured = dict(_measured(folders, measure, sets))  # of a label set that two steps have, the last
+        measured = dict(_measured(folders, measure, sets))
         if not measured:
             raise SettingsError(_no_measure(line.line.name, folders, measure, sets))
         for detector, estimate in measured.items():
@@ -83,10 +83,13 @@ def _setting(line: Line, key: str) -> str:
 
 def _measured(folders: Sequence[Path], measure: str, sets: Sets) -> Iterator[tuple[str, Estimate]]:
     """Detectors or label sets, and their values of a measure; one without a name for all."""
+    if measure == POSITIVES:
+        sizes = [sizes for folder in folders if (sizes := _positives(folder))]
+        yield from ((name, Estimate(n)) for name, n in (sizes[-1] if sizes else {}).items())
+        return  # of the last step that has label sets: it may read those of an earlier one
+
     for folder in folders:
-        if measure == POSITIVES:
-            yield from ((name, Estimate(n)) for name, n in _positives(folder).items())
-        elif (folder / RESULTS).is_file():
+        if (folder / RESULTS).is_file():
             rows = _rows(folder, sets)
             yield from ((row.detector, row.metrics[measure]) for row in rows if measure in row.metrics)
         elif (folder / QUALITY).is_file():

@@ -120,6 +120,9 @@ class Curves:
             axes.set_xticks(range(len(self.ticks)), self.ticks, rotation=20)
         elif min(places) > 0 and max(places) > 20 * min(places):
             axes.set_xscale("log")
+            values = sorted(set(places))
+            axes.set_xticks(values, [f"{value:g}" for value in values])  # powers of ten would be formulas
+            axes.minorticks_off()
         if list(self.series) != [""]:
             axes.legend()
 
