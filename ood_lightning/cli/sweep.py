@@ -212,6 +212,7 @@ def lines(file: list[str], number: int | None = None, command: str | None = None
         raise SettingsError(
             f"{path}, {line.name} is not of the one command {command}: submit it with sweep_array.sbatch"
         )
-    unguarded = getattr(sys.stdout, "unguarded", sys.stdout)  # a NUL would be spelt out
-    unguarded.write("".join(f"{word}\0" for word in (line.name, *line.steps[0].words)))
+    # for a script; on a terminal a NUL is spelt out, as whatever else is not visible
+    output = sys.stdout if sys.stdout.isatty() else getattr(sys.stdout, "unguarded", sys.stdout)
+    output.write("".join(f"{word}\0" for word in (line.name, *line.steps[0].words)))
     return 0
