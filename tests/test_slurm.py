@@ -133,7 +133,8 @@ def test_a_sweep_is_one_array_of_what_is_missing(slurm: Slurm, eval_yaml: Path, 
     steps = {
         "fit": f"--config {fit_yaml} --model.n_clusters {{c}} --data.cache_dir cache{{c}}",
         "test": f"--config {eval_yaml} --model.cache_dir cache{{c}} --data.cache_dir cache{{c}} "
-        "--model.label_sets.mined {fit}/labels.json",
+        "--model.label_sets.mined {fit}/labels.json "
+        """--model.prompts '{"templates": ["{}", "a photo of a {}."]}'""",
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({"steps": steps, "grid": {"c": [2, 3]}}))
     (tmp_path / "site.env").write_text("SBATCH_OPTIONS='--wait --cpus-per-task=1'\n")

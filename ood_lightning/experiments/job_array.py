@@ -92,9 +92,9 @@ def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str
     options = shlex.split(environment.get(OPTIONS, ""))
     command = ["sbatch", "--parsable", *options, f"--array={array_of(numbers)}", str(script), str(copy), str(out)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SettingsError(f"sbatch refuses the array: {done.stderr.strip() or f'exit {done.returncode}'}")
     job = done.stdout.strip().split(";")[0]
+    if not job.isdigit():  # with --wait its exit status is that of the tasks
+        raise SettingsError(f"sbatch refuses the array: {done.stderr.strip() or f'exit {done.returncode}'}")
     atomic_write(folder / "job", job.encode())
     return job
 
