@@ -18,7 +18,7 @@ LAYERS = [
     {"label_sets", "report"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
-    {"making"},
+    {"making", "experiments"},
     {"cli"},
     {"front"},
 ]
@@ -229,7 +229,6 @@ WHOLE = {
     "scale",
     "scale_features",
     "slurm",
-    "slurm_lines",
     "spelling",
     "text_files",
     "two_processes",

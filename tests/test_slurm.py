@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from signalled import WAITING
 from waiting import HANG_S, wait_until
 
@@ -126,6 +127,30 @@ def test_an_array_fits_every_number_of_clusters_and_the_elbow_reads_them(
     assert n_clusters == list(numbers)
     assert main(["labels", "elbow", *map(str, runs)]) in (0, 2)  # random features need not bend
     assert "Traceback" not in capsys.readouterr().err + logs(tmp_path)
+
+
+def test_a_sweep_is_one_array_of_what_is_missing(slurm: Slurm, eval_yaml: Path, fit_yaml: Path, tmp_path: Path):
+    steps = {
+        "fit": f"--config {fit_yaml} --model.n_clusters {{c}} --data.cache_dir cache{{c}}",
+        "test": f"--config {eval_yaml} --model.cache_dir cache{{c}} --data.cache_dir cache{{c}} "
+        "--model.label_sets.mined {fit}/labels.json "
+        """--model.prompts '{"templates": ["{}", "a photo of a {}."]}'""",
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({"steps": steps, "grid": {"c": [2, 3]}}))
+    (tmp_path / "site.env").write_text("SBATCH_OPTIONS='--wait --cpus-per-task=1'\n")
+    command = (sys.executable, "-m", "ood_lightning", "sweep", "sweep.yaml", "--out=out")
+
+    assert "array " in slurm(*command, "--slurm=site.env")
+    runs = [tmp_path / "out" / f"c-{c}" for c in (2, 3)]
+    assert all((run / "test/DONE").is_file() for run in runs), logs(tmp_path)
+    assert "Traceback" not in logs(tmp_path)
+    assert "2 finished in out" in slurm(*command)
+
+    (runs[1] / "test/sweep.json").unlink()
+    written = (runs[1] / "fit/labels.json").stat().st_mtime_ns
+    assert "1 line;" in slurm(*command, "--slurm=site.env")
+    assert "2 finished in out" in slurm(*command)
+    assert (runs[1] / "fit/labels.json").stat().st_mtime_ns == written
 
 
 def test_two_tasks_that_slurm_stops_and_requeues_mine_the_labels_of_one(slurm: Slurm, fit_yaml: Path, tmp_path: Path):

@@ -29,6 +29,7 @@ STEPS = {
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "save-detector": "make a detector folder of a label set and a way to score",
     "predict": "score, p-value, decision and nearest concepts of any number of pictures",
+    "sweep": "many runs, of a file of lines or a grid: here or as an array of Slurm; what is finished is not repeated",
     "report": "join the results of several runs into one table",
     "validate": "the checks that a command begins with, and nothing else",
 }
@@ -38,6 +39,10 @@ GROUPS = {
         "diff": "what differs between two label sets",
         "elbow": "choose the number of clusters from finished fits",
         "plot": "likeness of mined words to true names, as a picture",
+    },
+    "sweep": {
+        "plot": "a measure over one or two settings, from the runs of a sweep",
+        "lines": "the lines of a sweep as they are read, from 0",
     },
     "data": {
         "list": "published sets: role, pictures, classes, licence, groups",
@@ -173,7 +178,7 @@ def _run(words: list[str], from_process: bool) -> int:
     if command in STEPS or step in GROUPS.get(command, ()):
         from ood_lightning.cli.parser import run_step
 
-        name = [command] if command in STEPS else [command, step]
+        name = [command, step] if step in GROUPS.get(command, ()) else [command]
         file = f"ood_lightning.cli.{'_'.join(name)}".replace("-", "_")
         with in_one_go():
             # a group's step has a file of its own, or lies in its group's

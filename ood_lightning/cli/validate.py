@@ -42,7 +42,7 @@ def validate(words: list[str], run: Callable[[list[str]], int]) -> int:
         raise SystemExit(0)  # as of the other commands
 
     check_files(words)
-    command, arguments = (words[0], words[1:]) if words[:1] and words[0] in CHECKED else (_command_of(words), words)
+    command, arguments = (words[0], words[1:]) if words[:1] and words[0] in CHECKED else (command_of(words), words)
     try:
         with only_checks():
             status = run([command, *arguments])
@@ -57,8 +57,12 @@ def validate(words: list[str], run: Callable[[list[str]], int]) -> int:
     return status  # --help or --print_config
 
 
-def _command_of(words: Sequence[str]) -> str:
-    """The command whose settings these are, by the keys that they have."""
+def command_of(words: Sequence[str]) -> str:
+    """The command whose settings these are, by the keys that they have.
+
+    Raises:
+        SettingsError: they may be those of several commands, or of none.
+    """
     configs = [
         value or words[index + 1]
         for index, (option, _, value) in enumerate(word.partition("=") for word in words)

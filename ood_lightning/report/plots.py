@@ -86,6 +86,47 @@ class Histogram:
         axes.legend()
 
 
+@dataclass(frozen=True)
+class Curves:
+    """Several lines of a measure over a setting, each point with its interval.
+
+    Args:
+        title: above.
+        x_label: below.
+        y_label: beside.
+        series: points by the name of their line: place, value, and the ends of the interval if there is one.
+        ticks: names of the places 0, 1, 2, ...; empty where places are numbers.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Mapping[str, Sequence[tuple[float, float, tuple[float, float] | None]]]
+    ticks: tuple[str, ...] = ()
+
+    def draw(self, axes: Axes) -> None:
+        """Draw it; places that grow more than twentyfold are drawn by their logarithm."""
+        axes.set(title=self.title, xlabel=self.x_label, ylabel=self.y_label)
+        for colour, (name, points) in zip(COLOURS, self.series.items(), strict=False):
+            x, y = [point[0] for point in points], [point[1] for point in points]
+            label = f" {name}"  # the blank since legends leave out what begins with an underscore
+            axes.plot(x, y, "o-", color=colour, label=label)
+            for position, _, interval in points:
+                if interval is not None:
+                    axes.plot([position, position], interval, color=colour, linewidth=1.5, alpha=0.6)
+
+        places = [point[0] for points in self.series.values() for point in points]
+        if self.ticks:
+            axes.set_xticks(range(len(self.ticks)), self.ticks, rotation=20)
+        elif min(places) > 0 and max(places) > 20 * min(places):
+            axes.set_xscale("log")
+            values = sorted(set(places))
+            axes.set_xticks(values, [f"{value:g}" for value in values])  # powers of ten would be formulas
+            axes.minorticks_off()
+        if list(self.series) != [""]:
+            axes.legend()
+
+
 def svg(parts: Sequence[Callable[[Axes], None]], columns: int, width: float) -> str:
     """One picture of several parts, each with axes of its own.
 

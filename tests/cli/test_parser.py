@@ -17,7 +17,7 @@ from ood_lightning.cli.main import GROUPS, STEPS, TRAINER, main
 COMMANDS = [[name] for name in (*TRAINER, *STEPS)] + [[group, step] for group in GROUPS for step in GROUPS[group]]
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], *([group] for group in GROUPS)])
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], *([group] for group in GROUPS if group not in STEPS)])
 def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture[str]):
     assert main(argv) == 0
     out = capsys.readouterr().out

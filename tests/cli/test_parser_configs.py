@@ -22,7 +22,12 @@ def test_the_index_names_every_whole_config_and_every_folder_of_parts():
 
     assert sorted(name for name in rows if name.endswith(".yaml")) == WHOLE
     assert {name.rstrip("/") for name in rows if name.endswith("/")} == PARTS
-    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == PARTS | {"compat", "imagenet", "pictograms"}
+    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == PARTS | {
+        "compat",
+        "experiments",
+        "imagenet",
+        "pictograms",
+    }
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -1,0 +1,216 @@
+"""Lines of a sweep as processes of this machine, several at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+from ood_lightning.data.artifacts.files import make_folder
+from ood_lightning.errors import SOME_UNREAD
+from ood_lightning.experiments.lines import OWN_FOLDER
+from ood_lightning.experiments.records import LOG, PlannedLine, PlannedStep, Record, begin
+from ood_lightning.progress import bar
+
+POLL_S = 0.1  # a step takes seconds at least
+TERMINATED = 143  # what shells report for SIGTERM
+TAIL_BYTES = 20_000
+TAIL_LINES = 5
+
+
+class Command(NamedTuple):
+    """What a step runs.
+
+    Attributes:
+        words: the command of ours and its arguments.
+        before: of the command line, before the interpreter; such as `srun`.
+        environment: variables beside this process's own.
+    """
+
+    words: list[str]
+    before: tuple[str, ...] = ()
+    environment: dict[str, str] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The whole command line."""
+        return [*self.before, sys.executable, "-m", "ood_lightning", *self.words]
+
+
+def command_of(planned: PlannedLine, step: PlannedStep, out: Path, name: str) -> Command:
+    """The command of a step; `fit` and `test` are told their folder.
+
+    Args:
+        planned: the step's line.
+        step: one of its steps.
+        out: the sweep's folder.
+        name: of the command, which a line need not name.
+    """
+    folder = [f"--trainer.default_root_dir={step.folder}"] if name in OWN_FOLDER else []
+    return Command([name, *planned.line.words(out, step.step), *folder])
+
+
+class Failure(NamedTuple):
+    """A line that did not end well.
+
+    Attributes:
+        name: of the line.
+        command: of the step that failed.
+        status: its exit status; a signal's number is negative.
+        log: what it printed.
+    """
+
+    name: str
+    command: str
+    status: int
+    log: Path
+
+
+@dataclass
+class _Running:
+    """A line of which a step runs now."""
+
+    name: str
+    steps: deque[tuple[PlannedStep, Command]]
+    process: subprocess.Popen[bytes] | None = None
+    began_s: float = 0.0
+
+    def start(self) -> None:
+        """Start the next step; it has a process group of its own, so that Ctrl-C reaches it through us alone."""
+        step, command = self.steps[0]
+        make_folder(step.folder)
+        begin(step.folder, step.settings, command.words)
+        self.began_s = time.monotonic()
+        environment = {**os.environ, **(command.environment or {})}
+        with (step.folder / LOG).open("wb") as log:
+            self.process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                process_group=0,
+            )
+
+    def ended(self) -> bool:
+        """Note a step that has ended, and start the next; whether the line has ended, well or not."""
+        status = self.process.poll() if self.process else None
+        if status is None:
+            return False
+        step, command = self.steps[0]
+        if not is_done(status, step.folder / LOG):
+            return True
+
+        seconds = round(time.monotonic() - self.began_s, 1)
+        Record(step.settings, True, command.words, seconds).write(step.folder)
+        self.steps.popleft()
+        if self.steps:
+            self.start()
+        return not self.steps
+
+    def failure(self) -> Failure | None:
+        """What failed, of a line that has ended."""
+        if not self.steps or self.process is None:
+            return None
+        step, command = self.steps[0]
+        return Failure(self.name, command.words[0], self.process.returncode, step.folder / LOG)
+
+
+def is_done(status: int, log: Path) -> bool:
+    """Whether a step did its work: some unreadable pictures are no failure, an exception has the same exit status."""
+    return status == 0 or (status == SOME_UNREAD and b"Traceback (most recent call last)" not in _end_of(log))
+
+
+def run_lines(lines: Sequence[tuple[str, Sequence[tuple[PlannedStep, Command]]]], jobs: int) -> list[Failure]:
+    """Run lines, so many at a time, each one's steps one after the other; returns those that failed.
+
+    Ctrl-C and SIGTERM are passed on to what runs, and waited for: a second Ctrl-C is passed on too.
+
+    Args:
+        lines: names, and steps with their commands.
+        jobs: how many run at a time.
+    """
+    waiting = deque(_Running(name, deque(steps)) for name, steps in lines)
+    running: list[_Running] = []
+    failures: list[Failure] = []
+
+    with bar(len(waiting), "sweep", "line") as progress, _signals_passed_on(running):
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(waiting.popleft())  # before it starts, so that a signal meanwhile ends it too
+                running[-1].start()
+            time.sleep(POLL_S)
+
+            for line in list(running):
+                if not line.ended():
+                    continue
+                running.remove(line)
+                progress.update()
+                if failure := line.failure():
+                    failures.append(failure)
+
+    return failures
+
+
+@contextmanager
+def _signals_passed_on(running: list[_Running]) -> Iterator[None]:
+    """Inside, what ends this process ends the running steps first, each by its own handling of that signal."""
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except BaseException as error:
+        _stop(running, signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(running: list[_Running], number: signal.Signals) -> None:
+    processes = [line.process for line in running if line.process]
+    while True:
+        try:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+            for process in processes:
+                process.wait()
+            return
+        except KeyboardInterrupt:
+            number = signal.SIGINT
+
+
+def shared_cores(jobs: int) -> dict[str, str]:
+    """Variables with which so many processes at a time share the cores, unless they are set already."""
+    if jobs == 1 or "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+
+
+def last_lines(log: Path) -> list[str]:
+    """The last lines of what a step printed; of a progress bar the last state."""
+    lines = re.split(r"[\r\n]+", _end_of(log).decode("utf-8", "replace"))
+    return [line.rstrip() for line in lines if line.strip()][-TAIL_LINES:]
+
+
+def _end_of(log: Path) -> bytes:
+    """The last bytes of what a step printed; nothing where it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            return file.read()
+    except OSError:
+        return b""
