@@ -101,9 +101,8 @@ def main() -> None:
         }
         for name, command in ways.items():
             one = measured(command)
-            print(
-                f"{name}: {one.cpu_s:.1f} s of the processor, {one.wall_s:.1f} s, {one.peak_mib:,.0f} MiB", flush=True
-            )
+            took = f"{one.cpu_s:.1f} s of the processor, {one.wall_s:.1f} s of time, {one.peak_mib:,.0f} MiB"
+            print(f"{name}: {took}", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,12 +89,23 @@ def plain_output() -> Iterator[None]:
 
 
 class _LogLines(logging.Handler):
-    """Logs of all libraries in the form of our own lines; else the first of them that logs sets `WARNING:root:...`."""
+    """Logs that no library prints itself, in the form of our lines; else the first one brings `WARNING:root:...`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record to standard error."""
+        if _has_own_handler(logging.getLogger(record.name)):
+            return
         start = "warning: " if record.levelno >= logging.WARNING else ""
         print(f"{start}{record.getMessage()}", file=sys.stderr)
+
+
+def _has_own_handler(logger: logging.Logger) -> bool:
+    """Whether a logger or one above it, other than the root, prints what reaches it."""
+    while logger.parent is not None:
+        if logger.handlers:
+            return True
+        logger = logger.parent
+    return False
 
 
 def without_noise() -> None:

@@ -123,3 +123,16 @@ def test_logs_of_other_libraries_look_like_ours(capsys: pytest.CaptureFixture[st
         assert root.handlers == []
     finally:
         root.handlers = handlers
+
+
+def test_a_record_that_its_library_prints_itself_is_not_printed_twice(capsys: pytest.CaptureFixture[str]):
+    """Lightning's loggers have a handler of their own and pass records on to the root, too."""
+    library = logging.getLogger("a_library")
+    handler = logging.StreamHandler(sys.stderr)
+    library.addHandler(handler)
+    try:
+        with plain_output():
+            logging.getLogger("a_library.part").warning("heard once")
+        assert capsys.readouterr().err == "heard once\n"
+    finally:
+        library.removeHandler(handler)

@@ -118,7 +118,7 @@ class FeatureData(L.LightningDataModule):
             self.some_unread = True
             rank_zero_info(
                 f"set {features.name}: {len(features.bad):,} of {folder.manifest.n_samples:,} pictures cannot be "
-                f"decoded and are left out, such as {features.bad[0]!r}"
+                f"read and are left out, such as {features.bad[0]!r}"
             )
         return features
 

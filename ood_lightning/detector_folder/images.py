@@ -129,7 +129,7 @@ class PixelReader(Dataset[Pixels]):
             except OSError as error:
                 errors.append(f"cannot be read: {error.strerror or error}")
             except ValueError as error:
-                errors.append(f"cannot be decoded: {error}")
+                errors.append(f"cannot be read: {error}")
 
         return Pixels(paths, torch.stack(images) if images else None, not only_files, errors)
 

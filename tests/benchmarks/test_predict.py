@@ -7,7 +7,7 @@ import sys
 import pytest
 from source_files import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]  # four whole commands
 
 
 def test_it_prints_seconds_and_memory_of_both_ways():

@@ -71,7 +71,7 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert [Path(row["path"]).name for row in rows] == ["a.png", "b.jpg", "été.png"]
     good, broken, deep = rows
     assert broken["score"] is None
-    assert broken["error"] == "cannot be decoded: its 6 bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+    assert broken["error"] == "cannot be read: its 6 bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
     assert broken["concepts"] == []
 
     positives = LabelSet.read("l.json").words
@@ -159,7 +159,7 @@ def test_a_prediction_without_one_picture_that_can_be_decoded_is_no_success(
     for images, n in (("broken/x.png", 1), ("broken", 2)):
         assert main(["predict", images, *detector, "--out", "rows.csv"]) == 2
         assert f"error: none of the {n} pictures could be scored" in capsys.readouterr().err
-        assert Path("rows.csv").read_text().count("cannot be decoded") == n
+        assert Path("rows.csv").read_text().count("cannot be read") == n
 
     (folder / "z.png").write_bytes(encoded((9, 9, 9), 0))
     assert main(["predict", "broken/z.png", *detector]) == 0

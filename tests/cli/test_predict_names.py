@@ -69,7 +69,7 @@ def test_names_that_cannot_be_read_are_shown_as_they_are(command: list[str], cap
     assert main(command) == 1
     output, error = capsys.readouterr()
     assert not ACTIVE & set(output + error)
-    assert "-1.png: cannot be decoded" in output
+    assert "-1.png: cannot be read" in output
 
 
 def test_all_rows_are_written_as_json_and_give_the_names_back(command: list[str]):

@@ -149,6 +149,7 @@ Put = Callable[..., None]
 
 def _stopped_by(moment: str, number: signal.Signals) -> None:
     """A run whose process gets a signal when something lies on disk."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background inherits that it is ignored
     write, put, save = FeatureFolder.write, Kept.put, WholeFiles.save_checkpoint
 
     def after(do: Put, is_moment: Callable[..., bool]) -> Put:
@@ -178,11 +179,11 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
     ("moment", "number"),
     [
         ("part of the features", signal.SIGINT),
-        ("run", signal.SIGINT),
-        ("clusters", signal.SIGINT),
-        ("checkpoint", signal.SIGINT),
+        pytest.param("run", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("clusters", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("checkpoint", signal.SIGINT, marks=pytest.mark.long),
         ("checkpoint", signal.SIGTERM),
-        ("votes", signal.SIGINT),
+        pytest.param("votes", signal.SIGINT, marks=pytest.mark.long),
     ],
 )
 def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bytes(

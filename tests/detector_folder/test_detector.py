@@ -108,7 +108,7 @@ def test_what_cannot_be_read_keeps_its_place(detector: Detector, files: list[Pat
     assert [bool(result.error) for result in results] == [False, True, True, False]
     assert results[1] == Result(
         str(tmp_path / "broken.png"),
-        error="cannot be decoded: its 2 bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF",
+        error="cannot be read: its 2 bytes are none of JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF",
     )
     assert results[2].error == "cannot be read: No such file or directory"
     assert [result.error for result in detector([tmp_path / "broken.png"])] != [""]
