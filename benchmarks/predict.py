@@ -70,15 +70,12 @@ class Measured(NamedTuple):
 
 def measured(command: list[str]) -> Measured:
     """Run a command in a process of its own."""
-    waiting = f"import resource, subprocess, sys; done = subprocess.run({command!r}, stdout=subprocess.DEVNULL)\n"
-    waiting += "usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-    waiting += "print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024); sys.exit(done.returncode)"
-
     started = perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", waiting], env=environment, check=True, capture_output=True, text=True)
-    cpu_s, peak_mib = map(float, done.stdout.split())
-    return Measured(cpu_s, perf_counter() - started, peak_mib)
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)  # usage of its own children, too
+    if status:
+        raise SystemExit(f"the command failed: {' '.join(command)}")
+    return Measured(usage.ru_utime + usage.ru_stime, perf_counter() - started, usage.ru_maxrss / 1024)
 
 
 def main() -> None:

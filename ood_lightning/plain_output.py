@@ -112,6 +112,7 @@ def without_noise() -> None:
     """Keep back warnings of Lightning and torch that do not apply here, and Lightning's tips."""
     for words in _SILENCED:
         warnings.filterwarnings("ignore", message=f".*{words}.*")
+    logging.getLogger("lightning").handlers.clear()  # which writes `INFO: ...`; ours writes the text alone
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: "Tip:" not in record.getMessage()
     )

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import subprocess
 import sys
 import unicodedata
 import warnings
@@ -136,3 +137,17 @@ def test_a_record_that_its_library_prints_itself_is_not_printed_twice(capsys: py
         assert capsys.readouterr().err == "heard once\n"
     finally:
         library.removeHandler(handler)
+
+
+@pytest.mark.slow
+def test_lightnings_lines_are_printed_once_and_plainly():
+    """In a process of its own: what Lightning sets up when it is imported depends on the handlers that are there."""
+    code = """
+from ood_lightning.plain_output import plain_output, without_noise
+with plain_output():
+    from lightning.pytorch.utilities.rank_zero import rank_zero_info
+    without_noise()
+    rank_zero_info("seen")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == "seen\n"

@@ -43,6 +43,7 @@ class ImagesOfTask:
         self._rank, self._world = rank, world
         self._sources = [] if self.from_input else _told_apart(images, [named(source) for source in images])
 
+        # planned over all sets together: numbers stand for the shards, whose paths may be the same in two sets
         sets = {i: source for i, source in enumerate(self._sources) if isinstance(source, Manifest)}
         numbered = {f"{i:06d}-{n:06d}": (i, shard) for i, one in sets.items() for n, shard in enumerate(one.shards)}
         planned = plan([Shard(number, shard.samples, 0) for number, (_, shard) in numbered.items()], world)[rank]
@@ -66,10 +67,10 @@ class ImagesOfTask:
         in_sets = sum(shard.samples for shards in self._shards.values() for shard in shards)
         paths = [source for source in self._sources if isinstance(source, Path)]
         files = (file for path in paths for file in files_at(path, passed_over))
-        return in_sets + sum(1 for _ in shared(files, self._rank, self._world))
+        return in_sets + sum(1 for _ in shared(files, self._rank, self._world, count()))
 
     def __iter__(self) -> Iterator[Item]:
-        numbers = count()
+        numbers = count()  # of all files, over all sources
         if self.from_input:
             files = (file for path in paths_from(sys.stdin.buffer) for file in files_at(Path(path), Counter()))
             yield from shared(files, self._rank, self._world, numbers)
@@ -96,19 +97,18 @@ def _told_apart(images: Sequence[str], sources: Sequence[Path | Manifest]) -> li
     return renamed
 
 
-def shared(every: Iterable[T], rank: int, world: int, numbers: Iterator[int] | None = None) -> Iterator[T]:
+def shared(every: Iterable[T], rank: int, world: int, numbers: Iterator[int]) -> Iterator[T]:
     """A task's share of what all tasks see in one order.
 
     Args:
         every: of which all tasks see the same.
         rank: of the task.
         world: number of tasks.
-        numbers: goes on from what came before; None: from 0.
+        numbers: of what comes, going on from what came before.
 
-    >>> [*shared(range(1000), 1, 3)] == [*range(256, 512)]
+    >>> [*shared(range(1000), 1, 3, count())] == [*range(256, 512)]
     True
     """
-    numbers = count() if numbers is None else numbers
     return (one for one in every if next(numbers) // SHARD % world == rank)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ood_lightning.cli.config_files import check_files, with_shipped
 from ood_lightning.errors import SettingsError, UserError, check_least
-from ood_lightning.experiments.files import read_sweep
+from ood_lightning.experiments.files import folder_of, one_file, read_sweep
 from ood_lightning.experiments.lines import OWN_FOLDER
 from ood_lightning.places import expanded
 from ood_lightning.plurals import many
@@ -45,7 +45,8 @@ def sweep(
     from ood_lightning.experiments.records import plan
 
     check_least(1, jobs=jobs)
-    path, folder = _one(file), _folder(file, out)
+    path = one_file(file)
+    folder = folder_of(path, out)
     lines = read_sweep(path)
     planned = plan(lines, folder)
     if number is not None:
@@ -63,16 +64,6 @@ def sweep(
     if slurm is not None:
         return _submit(path, folder, to_run, slurm)
     return _run_line(to_run[0], folder, names) if number is not None else _run_all(to_run, folder, names, jobs)
-
-
-def _one(file: list[str]) -> Path:
-    if len(file) != 1:
-        raise SettingsError(f"{len(file)} files given: a sweep is one file")
-    return expanded(file[0])
-
-
-def _folder(file: list[str], out: str | None) -> Path:
-    return expanded(out) if out else Path("runs/sweeps") / _one(file).stem
 
 
 def _check_number(number: int, lines: list[Line], path: Path) -> None:
@@ -197,7 +188,7 @@ def lines(file: list[str], number: int | None = None, command: str | None = None
         number: of a line: its name and its arguments, a NUL after each, as job scripts read them.
         command: that the line has to be of, or to leave open.
     """
-    path = _one(file)
+    path = one_file(file)
     of_file = read_sweep(path)
     if number is None:
         for i, line in enumerate(of_file):

@@ -3,14 +3,12 @@
 import sys
 
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.errors import SettingsError
 from ood_lightning.experiments.curves import arrange, drawn, sheet, table_rows
-from ood_lightning.experiments.files import read_sweep
+from ood_lightning.experiments.files import folder_of, one_file, read_sweep
 from ood_lightning.experiments.measures import DETECTOR, Sets, read_points
 from ood_lightning.experiments.records import plan
 from ood_lightning.file_names import safe_name
 from ood_lightning.metrics.results import MEAN
-from ood_lightning.places import expanded
 from ood_lightning.report.console import console, table
 
 
@@ -35,10 +33,8 @@ def plot(
         id_set: whose results; None: the first ID set of each run.
         ood_set: against which one; the mean over all of them.
     """
-    if len(file) != 1:
-        raise SettingsError(f"{len(file)} files given: a sweep is one file")
-    path = expanded(file[0])
-    folder = expanded(out) if out else expanded(f"runs/sweeps/{path.stem}")
+    path = one_file(file)
+    folder = folder_of(path, out)
 
     planned = plan(read_sweep(path), folder)
     points = read_points(planned, measure, [x, lines], Sets(id_set, ood_set))

@@ -126,10 +126,8 @@ class PixelReader(Dataset[Pixels]):
             try:
                 images.append(self._pixels(item, finished=not only_files))
                 errors.append("")
-            except OSError as error:
-                errors.append(f"cannot be read: {error.strerror or error}")
-            except ValueError as error:
-                errors.append(f"cannot be read: {error}")
+            except (OSError, ValueError) as error:
+                errors.append(f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
         return Pixels(paths, torch.stack(images) if images else None, not only_files, errors)
 

@@ -17,13 +17,12 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from ood_lightning.data.artifacts.files import make_folder
-from ood_lightning.errors import SOME_UNREAD
+from ood_lightning.errors import SOME_UNREAD, TERMINATED
 from ood_lightning.experiments.lines import OWN_FOLDER
 from ood_lightning.experiments.records import LOG, PlannedLine, PlannedStep, Record, begin
 from ood_lightning.progress import bar
 
 POLL_S = 0.1  # a step takes seconds at least
-TERMINATED = 143  # what shells report for SIGTERM
 TAIL_BYTES = 20_000
 TAIL_LINES = 5
 

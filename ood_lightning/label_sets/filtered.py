@@ -18,17 +18,15 @@ from ood_lightning.filtering.report import filtered_set
 from ood_lightning.filtering.rules import Rules, Verdict, cleaned, negfilter
 from ood_lightning.label_sets.base import LabelSource
 from ood_lightning.label_sets.ready import texts_of
-from ood_lightning.label_sets.sources import as_source
+from ood_lightning.label_sets.sources import OfSource
 from ood_lightning.places import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ood_lightning.corpora.texts import TextBank
-    from ood_lightning.corpora.words import Corpus
     from ood_lightning.data.artifacts.label_set import LabelSet
-    from ood_lightning.detectors.evidence import Input, Inputs
-    from ood_lightning.functional.intermodal import ClassBounds
+    from ood_lightning.detectors.evidence import Inputs
     from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
@@ -57,7 +55,7 @@ def filter_negatives(
 
 
 @dataclass(frozen=True)
-class Filtered(LabelSource):
+class Filtered(OfSource):
     """A label set without the negatives that are proper nouns or subcategories of a positive: filter and run in one.
 
     `filter` does the same as a step of its own, with a report and a second judge.
@@ -70,51 +68,25 @@ class Filtered(LabelSource):
             for judges whose answers cost something, such as chat models.
     """
 
-    source: LabelSource | str
+    source: LabelSource | str  # named again: who reads annotations looks for its classes in this module
     judge: Judge
     rules: Rules = Rules()  # noqa: RUF009
     decisions: str | None = None
 
-    def corpus_and_prompts(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
-        """The source's."""
-        return self._source.corpus_and_prompts(corpus, prompts)
-
-    @property
-    def required_inputs(self) -> frozenset[type[Input]]:
-        """The source's."""
-        return self._source.required_inputs
-
-    @property
-    def reads_corpus(self) -> bool:
-        """As its source."""
-        return self._source.reads_corpus
-
-    def given_names(self, available: Inputs) -> list[str] | None:
-        """The source's."""
-        return self._source.given_names(available)
-
     def known(self, vocabulary: Vocabulary, available: Inputs) -> None:
         """Nothing before the judge was asked; refuses what its source refuses, and a judge that cannot be asked."""
-        self._source.known(vocabulary, available)
+        super().known(vocabulary, available)
         session = self._session()
         if session.decisions is None or self.judge.identity not in session.decisions.known:
             self.judge.check()  # else its answers may all be there
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Make the source's set and ask the judge of its negatives."""
-        made = self._source.make(vocabulary, available)
+        made = super().make(vocabulary, available)
         label_set, _ = filter_negatives(made, vocabulary, self.rules, self._session())
         if not label_set.negatives:
             raise LabelSetError(f"{self.judge.identity} dropped every negative: no label set is left to score with")
         return label_set
-
-    def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds | None:
-        """The source's, whose positives stay."""
-        return self._source.class_bounds(vocabulary, available)
-
-    @property
-    def _source(self) -> LabelSource:
-        return as_source(self.source)
 
     def _session(self) -> JudgeSession:
         if self.judge.remembered and self.decisions is None:

@@ -90,22 +90,18 @@ def as_source(label_set: LabelSource | str) -> LabelSource:
 
 
 @dataclass(frozen=True)
-class WithCorpus(LabelSource):
-    """A label set under a corpus and prompts of its own, beside others under the run's.
+class OfSource(LabelSource):
+    """A label set that another source makes or reads, changed by a subclass; what is not changed is the source's.
 
     Args:
         source: what makes or reads the set; a path stands for a label set on disk.
-        corpus: in place of the run's; None: the run's.
-        prompts: in place of the run's; None: the run's.
     """
 
     source: LabelSource | str
-    corpus: Corpus | None = None
-    prompts: Prompts | None = None
 
     def corpus_and_prompts(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
-        """The corpus and the prompts of this set, the run's where it has none."""
-        return self._source.corpus_and_prompts(self.corpus or corpus, self.prompts or prompts)
+        """The source's."""
+        return self._source.corpus_and_prompts(corpus, prompts)
 
     @property
     def required_inputs(self) -> frozenset[type[Input]]:
@@ -126,7 +122,7 @@ class WithCorpus(LabelSource):
         return self._source.known(vocabulary, available)
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
-        """What the source makes of them."""
+        """What the source makes."""
         return self._source.make(vocabulary, available)
 
     def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds | None:
@@ -136,6 +132,24 @@ class WithCorpus(LabelSource):
     @property
     def _source(self) -> LabelSource:
         return as_source(self.source)
+
+
+@dataclass(frozen=True)
+class WithCorpus(OfSource):
+    """A label set under a corpus and prompts of its own, beside others under the run's.
+
+    Args:
+        source: what makes or reads the set; a path stands for a label set on disk.
+        corpus: in place of the run's; None: the run's.
+        prompts: in place of the run's; None: the run's.
+    """
+
+    corpus: Corpus | None = None
+    prompts: Prompts | None = None
+
+    def corpus_and_prompts(self, corpus: Corpus, prompts: Prompts) -> tuple[Corpus, Prompts]:
+        """The corpus and the prompts of this set, the run's where it has none."""
+        return super().corpus_and_prompts(self.corpus or corpus, self.prompts or prompts)
 
 
 @dataclass(frozen=True)

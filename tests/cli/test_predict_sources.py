@@ -158,6 +158,21 @@ def test_samples_that_are_no_plain_pictures_are_rows(detector: list[str], pictur
     assert next(row["path"] for row in rows if row["score"]) == "odd: a"
 
 
+def test_a_shard_with_another_number_of_pictures_is_refused(
+    detector: list[str], pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = pictures.parent / "set" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["shards"][2] |= {"samples": 5, "sha256": ""}
+    path.write_text(json.dumps(manifest))
+
+    assert main(["predict", str(path.parent), *detector, "--out", "rows.jsonl"]) != 0
+    said = capsys.readouterr().err
+    assert "part-02.tar" in said
+    assert "5" in said
+    assert "Traceback" not in said
+
+
 def test_what_is_no_source_is_one_line(detector: list[str], pictures: Path, refused: Callable[..., None]):
     def refuse(source: str, words: str) -> None:
         refused(["predict", source, *detector], words)
