@@ -18,7 +18,7 @@ def predict(
     detector: str,
     out: str | None = None,
     concepts: int = 3,
-    batch_size: int = 64,
+    batch_size: int = 128,
     num_workers: int = 2,
     exit_code: bool = False,
 ) -> int:

@@ -56,15 +56,35 @@ class TextBank:
         if (cached := stored.read(len(words))) is not None:
             return cached
 
-        n_texts = sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))
         pieces = [slice(start, start + WORDS_AT_ONCE) for start in range(0, len(words), WORDS_AT_ONCE)]
-        with one_report(), bar(n_texts, f"encode {what}", "text") as progress_bar:
+        with one_report(), bar(_n_texts(words, prompts, parts), f"encode {what}", "text") as progress_bar:
             features = torch.cat([
-                self.encode(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in pieces
+                self._piece(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in pieces
             ])  # fmt: skip
 
-        stored.write(features)
+        if len(pieces) > 1:
+            stored.write(features)
+            for rows in pieces:
+                self.file(words[rows], prompts, parts and parts[rows]).path.unlink(missing_ok=True)
         return features
+
+    def _piece(
+        self, words: Sequence[str], prompts: Prompts, on_progress: Callable[[int], object], parts: Sequence[Part] | None
+    ) -> Tensor:
+        """Features of one piece of a list, kept on disk: a process that is stopped loses a piece, and not hours."""
+        from ood_lightning.errors import FeatureError
+
+        stored = self.file(words, prompts, parts)
+        try:
+            cached = stored.read(len(words))
+        except FeatureError:  # damaged, or another process has just finished the list and removed its pieces
+            cached = None
+
+        if cached is None:
+            stored.write(encoded := self.encode(words, prompts, on_progress, parts))
+            return encoded
+        on_progress(_n_texts(words, prompts, parts))
+        return cached
 
     def file(self, words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None = None) -> TextFile:
         """Where the features of a list of words lie, or will lie; the arguments are those of :meth:`features`."""
@@ -108,3 +128,7 @@ class TextBank:
             order += rows
 
         return torch.cat(groups)[torch.tensor(order).argsort()]
+
+
+def _n_texts(words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None) -> int:
+    return sum(len(prompts.of(part)) for part in parts or ["noun"] * len(words))

@@ -96,7 +96,7 @@ class Detector:
         return None if self.calibration is None else self.calibration.threshold
 
     def __call__(
-        self, images: Images, *, batch_size: int = 64, concepts: int = 3, num_workers: int = 0
+        self, images: Images, *, batch_size: int = 128, concepts: int = 3, num_workers: int = 0
     ) -> Iterator[Result]:
         """A result for each image, in order, as they are computed; one that cannot be read has an `error` and no score.
 

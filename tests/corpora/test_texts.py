@@ -97,3 +97,48 @@ def test_words_that_are_all_nouns_share_their_file_with_prompts_that_know_no_adj
 def test_words_with_line_feeds_are_not_taken_for_those_of_another_list(bank: TextBank):
     for words in (["red\ngreen", "dog"], ["red", "green\ndog"]):
         torch.testing.assert_close(bank.features(words, PROMPTS), bank.encode(words, PROMPTS.without_adjectives()))
+
+
+@pytest.mark.parametrize("parts", [PARTS, None])
+@pytest.mark.parametrize("stopped_after", [1, 2, 3])
+def test_a_stopped_process_goes_on_at_the_piece_that_it_was_in(
+    parts: tuple[Part, ...] | None, stopped_after: int, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(texts, "WORDS_AT_ONCE", 2)
+    undisturbed = TextBank(cast(Any, FakeEncoder()), "elsewhere").features(WORDS, PROMPTS, parts=parts)
+
+    calls = 0
+
+    def stop(words: Sequence[str], on_progress: Callable[[int], object]) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls > stopped_after:
+            raise KeyboardInterrupt
+        return FakeEncoder.encode_text(encoder, words, on_progress)
+
+    stopping = FakeEncoder()
+    monkeypatch.setattr(stopping, "encode_text", stop)
+    try:
+        TextBank(cast(Any, stopping), "cache").features(WORDS, PROMPTS, parts=parts)
+    except KeyboardInterrupt:
+        kept = len(list(Path("cache").rglob("*.safetensors")))
+        assert kept <= stopped_after
+    else:
+        kept = 0  # it was through before
+
+    again = TextBank(cast(Any, encoder), "cache")
+    done = len(encoder.encoded)
+    assert again.features(WORDS, PROMPTS, parts=parts).equal(undisturbed)
+    n_texts = sum(len(PROMPTS.of(part)) for part in parts or ("noun",) * 5)
+    assert len(encoder.encoded) - done <= n_texts - 2 * 2 * kept
+    assert len(list(Path("cache").rglob("*.safetensors"))) == 1  # the pieces are gone
+
+
+def test_a_damaged_piece_is_encoded_anew(bank: TextBank, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(texts, "WORDS_AT_ONCE", 2)
+    piece = bank.file(WORDS[:2], PROMPTS, PARTS[:2]).path
+    piece.parent.mkdir(parents=True)
+    piece.write_bytes(b"cut")
+    expected = torch.stack([by_loop(word, part, PROMPTS.order) for word, part in zip(WORDS, PARTS, strict=True)])
+    torch.testing.assert_close(bank.features(WORDS, PROMPTS, parts=PARTS), expected)
+    assert not piece.exists()
