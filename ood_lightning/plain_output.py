@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import select
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -86,6 +88,16 @@ def plain_output() -> Iterator[None]:
     finally:
         root.removeHandler(logs)
         sys.stdout, sys.stderr = output, error
+
+
+def dropped_output() -> bool:
+    """Whether nobody reads standard output any more, as behind `| head`; what is still written there goes nowhere."""
+    poll = select.poll()
+    poll.register(1, 0)
+    is_closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain when it flushes at its end
+    return is_closed
 
 
 class _LogLines(logging.Handler):

@@ -151,3 +151,23 @@ with plain_output():
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stderr == "seen\n"
+
+
+@pytest.mark.parametrize("words", [["data", "list"], ["--help"], ["sweep", "lines", "many.txt"]])
+def test_a_reader_that_has_seen_enough_ends_a_command_without_an_error(words: list[str]):
+    lines = (f"line{i}: test --config configs/eval.yaml --seed_everything {i}" for i in range(3000))
+    Path("many.txt").write_text("\n".join(lines))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "ood_lightning", *words], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_another_broken_pipe_stays_an_error(monkeypatch: pytest.MonkeyPatch):
+    def broken(words: list[str], from_process: bool) -> int:
+        raise BrokenPipeError("of a worker")
+
+    monkeypatch.setattr("ood_lightning.cli.main._run", broken)
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        main(["data", "list"])

@@ -15,7 +15,7 @@ from ood_lightning.cli.config_files import check_files, with_shipped
 from ood_lightning.cli.quick_imports import in_one_go, without_optional
 from ood_lightning.errors import MORE_FILES, UserError
 from ood_lightning.masking import masked
-from ood_lightning.plain_output import plain_output
+from ood_lightning.plain_output import dropped_output, plain_output
 
 TRAINER = {
     "fit": "train TEMI heads on unlabelled ID pictures and mine the label sets",
@@ -57,8 +57,8 @@ GROUPS = {
     },
 }
 KEPT = {  # of a command that was interrupted
-    "run": "finished steps are kept, and within them every 256 pictures that were embedded and the last checkpoint of "
-    "TEMI; words whose encoding was interrupted are encoded anew",
+    "run": "finished steps are kept, and within them every 256 pictures that were embedded, every 8,192 words that "
+    "were encoded, and the last checkpoint of TEMI",
     "embed": "finished shards are kept",
 }
 REFUSED = 2  # settings, or what lies on disk
@@ -100,10 +100,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    if words[0] in ("-h", "--help", "--version"):
-        print(__version__ if words[0] == "--version" else usage())
-        return 0
-
     words = [words[0], *with_shipped(words[1:])]
     if argv is None:
         sys.argv[1:] = words  # Lightning reads it, and starts further ranks with it
@@ -120,7 +116,9 @@ def _status(words: list[str], from_process: bool) -> int:
         from_process: they are the process's own.
     """
     try:
-        return _run(words, from_process)
+        status = _run(words, from_process)
+        sys.stdout.flush()
+        return status
 
     except (UserError, ValueError) as error:
         cause = _user_error(error)
@@ -128,6 +126,10 @@ def _status(words: list[str], from_process: bool) -> int:
             raise
         print(f"error: {masked(str(cause))}", file=sys.stderr)
         return REFUSED
+    except BrokenPipeError:
+        if not dropped_output():
+            raise
+        return 0
     except OSError as error:
         if error.errno not in (*DENIED, *TOO_MANY):
             raise
@@ -157,6 +159,10 @@ def _run(words: list[str], from_process: bool) -> int:
     """
     command, *rest = words
     step = next(iter(rest), "")
+
+    if command in ("-h", "--help", "--version"):
+        print(__version__ if command == "--version" else usage())
+        return 0
 
     if command == "validate":
         from ood_lightning.cli.validate import validate

@@ -21,6 +21,10 @@ class _PlainConsole(Console):
         """A string as text, in which all that would act on the terminal is spelt out."""
         return super().render_str(plain_text(text), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, as after any other write; rich would end the process with status 1."""
+        raise
+
 
 def console() -> Console:
     """Standard output; `[red]` is a word like any other, and an escape sequence is spelt out."""
