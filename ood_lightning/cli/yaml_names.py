@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
-from jsonargparse import _paths, _util, set_loader
+from jsonargparse import _paths, _typehints, _util, set_loader
 from jsonargparse._loaders_dumpers import get_yaml_default_loader
 
 from ood_lightning.places import shipped_config
@@ -64,14 +64,35 @@ class _ShippedPath(_paths.Path):
         try:
             super().__init__(path, mode=mode, **options)
         except TypeError:
-            part = shipped_config(path) if isinstance(path, str) and path.endswith(".yaml") else None
+            part = _shipped_part(path)
             if part is None:
                 raise
-            super().__init__(str(part), mode=mode, **options)
+            super().__init__(part, mode=mode, **options)
+
+
+def _shipped_part(name: Any) -> str | None:
+    """The path of a shipped part, `detectors/mcm.yaml`; configs of whole commands lie above the parts' folders."""
+    if not isinstance(name, str) or not name.endswith(".yaml") or "/" not in name.removeprefix("configs/"):
+        return None
+    part = shipped_config(name)
+    return None if part is None else str(part)
+
+
+_subconfig = _typehints.adapt_subconfig_path  # type: ignore[attr-defined]
+
+
+def _shipped_subconfig(value: Any, kind: Any, options: Any) -> Any:
+    """The same for a member of a list or a mapping, `detectors: {MCM: detectors/mcm.yaml}`."""
+    adapted = _subconfig(value, kind, options)
+    if adapted is not _typehints.not_a_subconfig_path:  # type: ignore[attr-defined]
+        return adapted
+    part = _shipped_part(value)
+    return adapted if part is None else _subconfig(part, kind, options)
 
 
 def use_for_all_parsers() -> None:
     """Let every parser read YAML so."""
+    _typehints.adapt_subconfig_path = _shipped_subconfig  # type: ignore[attr-defined]
     _util.Path = _ShippedPath  # type: ignore[attr-defined, assignment]
     _paths.open = _open  # type: ignore[attr-defined]
     set_loader("yaml", _load, exceptions=(yaml.YAMLError,))

@@ -1,5 +1,6 @@
 """Broken YAML is named by file and line, and a name that does not exist comes with those like it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_a_part_of_ones_own_config_may_be_a_shipped_one(capsys: pytest.CaptureFi
         main(["embed", "--config", "own.yaml", "--print_config"])
     assert ended.value.code == 0
     assert "model: builtin:pictograms/model" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["", "configs/"])
+def test_members_of_a_mapping_may_be_shipped_parts(folder: str, capsys: pytest.CaptureFixture[str]):
+    detectors = {"MCM": f"{folder}detectors/mcm.yaml"}
+    with pytest.raises(SystemExit) as ended:
+        main(["test", "--config", "eval.yaml", f"--model.detectors={json.dumps(detectors)}", "--print_config"])
+    assert ended.value.code == 0
+    assert "class_path: ood_lightning.detectors.mcm.MCM" in capsys.readouterr().out
+
+
+def test_a_config_of_a_whole_command_is_no_part(refused: Refused):
+    part = '{"ClusterMine": "clustermine.yaml"}'
+    refused(
+        ["test", "--config", "eval.yaml", f"--model.detectors={part}"],
+        "'clustermine.yaml' is no file, nor the path of a class",
+    )
