@@ -78,13 +78,13 @@ def _shipped_part(name: Any) -> str | None:
     return None if part is None else str(part)
 
 
-_subconfig = _typehints.adapt_subconfig_path  # type: ignore[attr-defined]
+_subconfig = _typehints.adapt_subconfig_path
 
 
 def _shipped_subconfig(value: Any, kind: Any, options: Any) -> Any:
     """The same for a member of a list or a mapping, `detectors: {MCM: detectors/mcm.yaml}`."""
     adapted = _subconfig(value, kind, options)
-    if adapted is not _typehints.not_a_subconfig_path:  # type: ignore[attr-defined]
+    if adapted is not _typehints.not_a_subconfig_path:
         return adapted
     part = _shipped_part(value)
     return adapted if part is None else _subconfig(part, kind, options)
@@ -92,7 +92,7 @@ def _shipped_subconfig(value: Any, kind: Any, options: Any) -> Any:
 
 def use_for_all_parsers() -> None:
     """Let every parser read YAML so."""
-    _typehints.adapt_subconfig_path = _shipped_subconfig  # type: ignore[attr-defined]
+    _typehints.adapt_subconfig_path = _shipped_subconfig
     _util.Path = _ShippedPath  # type: ignore[attr-defined, assignment]
     _paths.open = _open  # type: ignore[attr-defined]
     set_loader("yaml", _load, exceptions=(yaml.YAMLError,))
