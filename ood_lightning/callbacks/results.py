@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from ood_lightning import __version__
@@ -90,8 +91,12 @@ class ResultsWriter(L.Callback):
             for name, metric in module.metrics.items()
         }
 
+        sets = [*data.sets, *([data.id_train] if data.id_train is not None else [])]
         metadata = {
             "encoder": module.encoder.name,
+            "encoder_fingerprint": module.encoder.fingerprint,
+            "device": _device_name(module.device),
+            "sets": {one.manifest.name: one.manifest.fingerprint for one in sets},
             "corpus": module.corpus.load().name,
             "versions": {
                 "torch": version("torch"),
@@ -107,6 +112,11 @@ class ResultsWriter(L.Callback):
         }
         # only where there are some, so that other runs keep their bytes
         return {**metadata, "remarks": module.remarks} if module.remarks else metadata
+
+
+def _device_name(device: torch.device) -> str:
+    """`NVIDIA H100 80GB HBM3`, `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _bad_samples(data: EvalData) -> dict[str, list[str]]:

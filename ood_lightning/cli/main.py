@@ -30,6 +30,7 @@ STEPS = {
     "save-detector": "make a detector folder of a label set and a way to score",
     "predict": "score, p-value, decision and nearest concepts of any number of pictures",
     "sweep": "many runs, of a file of lines or a grid: here or as an array of Slurm; what is finished is not repeated",
+    "reproduce": "a table or a figure of the papers: what is missing is run, then compared with what was published",
     "report": "join the results of several runs into one table",
     "validate": "the checks that a command begins with, and nothing else",
 }
@@ -43,6 +44,10 @@ GROUPS = {
     "sweep": {
         "plot": "a measure over one or two settings, from the runs of a sweep",
         "lines": "the lines of a sweep as they are read, from 0",
+    },
+    "reproduce": {
+        "list": "all tables and figures, what they take, and what of that is here",
+        "collect": "one table over several people's results of an item",
     },
     "data": {
         "list": "published sets: role, pictures, classes, licence, groups",

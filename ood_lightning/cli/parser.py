@@ -83,8 +83,8 @@ def parsed(function: Callable[..., int | None], argv: list[str], command: str) -
     parser.add_argument("-c", "--config", action="config", help="YAML file with the keys below.")
     positional: set[str | int] = set()
     parameters = signature(function).parameters.values()
-    first = next(iter(parameters))
-    if str(first.annotation) == "list[str]":  # is given without its name: `report runs/a runs/b`
+    first = next(iter(parameters), None)
+    if first is not None and str(first.annotation) == "list[str]":  # is given without its name: `report runs/a runs/b`
         positional = {first.name}
         parser.add_argument(first.name, nargs="+", type=str, help=_help_of(function, first.name))
     parser.add_function_arguments(function, sub_configs=True, fail_untyped=True, skip=positional)

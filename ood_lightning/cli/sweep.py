@@ -57,7 +57,7 @@ def sweep(
     sys.stdout.write(f"{many(len(planned), 'line')} of {path}: {len(planned) - len(to_run)} finished in {folder}\n")
     if not to_run:
         return 0
-    names = _commands(to_run, folder, path)
+    names = check_commands(to_run, folder, path)
     if print:
         _print(to_run, folder, names)
         return 0
@@ -71,10 +71,18 @@ def _check_number(number: int, lines: list[Line], path: Path) -> None:
         raise SettingsError(f"{path} has {many(len(lines), 'line')}, 0 to {len(lines) - 1}: there is no line {number}")
 
 
-def _commands(planned: list[PlannedLine], out: Path, path: Path) -> dict[Step, str]:
-    """The command of each step; one that its parser refuses ends the sweep before anything runs.
+def check_commands(planned: list[PlannedLine], out: Path, path: Path) -> dict[Step, str]:
+    """The command of each step that is to run; one that its parser refuses ends the sweep before anything runs.
 
     All in this process: a process each would import torch each.
+
+    Args:
+        planned: lines.
+        out: the sweep's folder.
+        path: the sweep's file, for errors.
+
+    Raises:
+        SettingsError: a parser refuses a line; names it.
     """
     names = {}
     for line in planned:
@@ -142,7 +150,7 @@ def _run_all(planned: list[PlannedLine], out: Path, names: dict[Step, str], jobs
     with sole_writer(out):
         failures = run_lines(lines, jobs)
     for failure in failures:
-        _print_failure(failure)
+        print_failure(failure)
     if failures:
         n_lines = many(len(planned), "line")
         sys.stdout.write(f"\n{len(failures)} of {n_lines} failed; the same command repeats them alone\n")
@@ -151,7 +159,8 @@ def _run_all(planned: list[PlannedLine], out: Path, names: dict[Step, str], jobs
     return 0
 
 
-def _print_failure(failure: Failure) -> None:
+def print_failure(failure: Failure) -> None:
+    """A line that failed, and the end of what it printed."""
     from ood_lightning.experiments.processes import last_lines
 
     sys.stdout.write(f"\n{failure.name}: `{failure.command}` ended with {failure.status}; the end of {failure.log}:\n")

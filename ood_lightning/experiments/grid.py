@@ -54,7 +54,7 @@ def read_grid(text: str, source: Path) -> list[Line]:
     grid = decode_plain(content, Grid, str(source), SettingsError)
     steps = _steps(grid, source)
 
-    settings = {key: _named(key, values, source) for key, values in grid.grid.items()}
+    settings = {key: named_values(key, values, source) for key, values in grid.grid.items()}
     if (n_lines := prod(map(len, settings.values()))) > MOST_LINES:
         raise SettingsError(f"{source} stands for {n_lines:,} lines: at most {MOST_LINES:,} are run")
 
@@ -95,8 +95,17 @@ def _steps(grid: Grid, source: Path) -> list[Step]:
     return steps
 
 
-def _named(key: str, values: list[Value] | dict[str, Value], source: Path) -> dict[str, str]:
-    """The values of a setting as texts, by the names that stand in the names of lines."""
+def named_values(key: str, values: list[Value] | dict[str, Value], source: Path) -> dict[str, str]:
+    """The values of a setting as texts, by the names that stand in the names of lines.
+
+    Args:
+        key: the setting.
+        values: of the grid; a mapping gives each a name of its own.
+        source: the file, for errors.
+
+    Raises:
+        SettingsError: there is none, or two would have one name.
+    """
     if not values:
         raise SettingsError(f"{source}: grid.{key} has no values: expected one or more")
     pairs: list[Any] = list(values.items()) if isinstance(values, dict) else [(_text(value), value) for value in values]

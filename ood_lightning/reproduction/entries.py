@@ -1,0 +1,236 @@
+"""The numbers of an item: ours, the published one, and what to say of the two. Needs no torch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ood_lightning.experiments.grid import Value, named_values
+from ood_lightning.metrics.results import Estimate
+from ood_lightning.reproduction.cells import AS_THEY_ARE, CHANGE, DROPPED, FPR, Measured, measured
+from ood_lightning.reproduction.item import Cell, Item, Kind, Panel, shared_stand_ins
+from ood_lightning.reproduction.plan import Run, is_done
+from ood_lightning.reproduction.published import Place, Published, published
+
+OUR_CONVENTION = "ours"
+NEAR = 0.5  # points
+INSIDE, WITHIN, DIFFERS = "inside the interval", "within 0.5 points", "differs"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a panel.
+
+    Args:
+        panel: its place among the item's panels, from 0.
+        row: as it is printed.
+        column: as it is printed.
+        measure: what it is.
+        ours: value and interval in the units that are printed; None: not run.
+        missing: why it was not run.
+        printed: what the paper prints there; None: nothing, or this is a twin.
+        convention: the rule of an FPR95, of both numbers; empty for other measures.
+        quoted: the paper quotes the number.
+        supervision: what the detector was given.
+        bins: counts, where the number is the mean of a histogram.
+    """
+
+    panel: int
+    row: str
+    column: str
+    measure: str
+    ours: Estimate | None
+    missing: str = ""
+    printed: float | None = None
+    convention: str = ""
+    quoted: bool = False
+    supervision: tuple[str, ...] = ()
+    bins: tuple[int, ...] = ()
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the published one, both as they are printed; None where one is missing."""
+        if self.ours is None or self.printed is None:
+            return None
+        return round(round(self.ours.value, 2) - self.printed, 2)
+
+    @property
+    def verdict(self) -> str:
+        """How the two compare; empty where one is missing.
+
+        >>> Entry(0, "a", "b", "auroc", Estimate(94.2, 93.9, 94.5), printed=94.56).verdict
+        'within 0.5 points'
+        """
+        if self.ours is None or self.printed is None or self.difference is None:
+            return ""
+        interval = self.ours.interval
+        if interval is not None and interval[0] <= self.printed <= interval[1]:
+            return INSIDE
+        is_near = self.measure not in AS_THEY_ARE and abs(self.difference) <= NEAR
+        return WITHIN if is_near or self.difference == 0 else DIFFERS
+
+
+class Steps(NamedTuple):
+    """What is known of an item's steps.
+
+    Attributes:
+        runs: all of them.
+        out: the folder of steps.
+        failed: names of lines that were run and failed.
+    """
+
+    runs: Sequence[Run]
+    out: Path
+    failed: frozenset[str] = frozenset()
+
+
+def entries(item: Item, paper: str, kind: Kind, steps: Steps) -> list[Entry]:
+    """All numbers of an item in the order in which they are printed.
+
+    Args:
+        item: of a paper.
+        paper: its name in the published numbers.
+        kind: full, or a twin, which is compared with nothing.
+        steps: finished ones, and others, whose rows read `not run`.
+    """
+    stand_ins = {**shared_stand_ins(), **item.twin.stand_ins} if kind == "twin" else {}
+    numbers: list[Entry] = []
+    for number, panel in enumerate(item.panels):
+        of_panel = [
+            _entry(
+                number,
+                (_label(row, of_row, stand_ins), _label(column, of_column, stand_ins)),
+                cell,
+                measure,
+                (item, paper, kind),
+                steps,
+                stand_ins,
+            )
+            for row, of_row in rows_of(item, panel, kind).items()
+            for column, of_column in panel.columns.items()
+            for cell in [panel.cell.over(of_row).over(of_column)]
+            for measure in cell.measure
+        ]
+        numbers += _with_changes(of_panel)
+    return numbers
+
+
+def _label(name: str, cell: Cell, stand_ins: Mapping[str, str]) -> str:
+    """A row's or a column's name; in a twin it tells what stands in its place."""
+    named = [cell.id_set, cell.ood_set, *cell.where.values()]
+    in_place = [stand_ins[one] for one in named if one in stand_ins]
+    return f"{', '.join(in_place)} for {name}" if in_place else name
+
+
+def rows_of(item: Item, panel: Panel, kind: Kind) -> dict[str, Cell]:
+    """The rows of a panel: its own, or one for each value of a setting.
+
+    A twin has values of its own; those of the full item that are names and that it has not are rows too, which are not
+    run.
+    """
+    if panel.rows:
+        return panel.rows
+    values = _names_of(item.work(kind).grid.get(panel.over, []))
+    if kind == "twin":
+        in_place = {**shared_stand_ins(), **item.twin.stand_ins}
+        full = _names_of(item.full.grid[panel.over])
+        values += [name for name in full if name not in values and name not in in_place and not _is_number(name)]
+    return {name: Cell(where={panel.over: name}) for name in values}
+
+
+def _names_of(values: list[Value] | dict[str, Value]) -> list[str]:
+    return list(named_values("setting", values, Path("item"))) if values else []
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _entry(
+    panel: int,
+    place: tuple[str, str],
+    cell: Cell,
+    measure: str,
+    of_item: tuple[Item, str, Kind],
+    steps: Steps,
+    stand_ins: Mapping[str, str],
+) -> Entry:
+    item, paper, kind = of_item
+    known = _published(item, paper, cell, measure) if kind == "full" else None
+    convention = (known.convention if known else _convention_of(item, paper)) if measure.startswith(FPR) else ""
+
+    here = _in_place(cell, stand_ins)
+    found = _found(here, cell, measure, convention or OUR_CONVENTION, kind, steps)
+    return Entry(
+        panel,
+        *place,
+        measure,
+        found.estimate,
+        found.missing,
+        known.value if known else None,
+        convention,
+        cell.quoted,
+        found.supervision,
+        found.bins,
+    )
+
+
+def _in_place(cell: Cell, stand_ins: Mapping[str, str]) -> Cell:
+    """A cell of a twin: the sets and values that take the place of the published ones."""
+    ood_set = stand_ins.get(cell.ood_set, cell.ood_set)
+    where = {key: stand_ins.get(value, value) for key, value in cell.where.items()}
+    return cell.over(Cell(id_set=stand_ins.get(cell.id_set, cell.id_set), ood_set=ood_set, where=where))
+
+
+def _published(item: Item, paper: str, cell: Cell, measure: str) -> Published | None:
+    if not cell.published:
+        return None
+    of_sets = ("", "") if measure not in (FPR, "auroc", f"{FPR}{CHANGE}") else (cell.id_set, cell.ood_set)
+    return published().get(Place(paper, item.published, cell.published, cell.variant, *of_sets, measure))
+
+
+def _convention_of(item: Item, paper: str) -> str:
+    """The rule of FPR95 that most numbers of an item's table have; ours where it prints none."""
+    rules = [n.convention for place, n in published().items() if place[:2] == (paper, item.published) and n.convention]
+    return max(rules, key=rules.count) if rules else OUR_CONVENTION
+
+
+def _found(here: Cell, cell: Cell, measure: str, convention: str, kind: Kind, steps: Steps) -> Measured:
+    """The number of a cell, or why there is none."""
+    if cell.needs or (kind == "twin" and cell.not_in_twin):
+        return Measured(None, f"needs {cell.needs or cell.not_in_twin}")
+    runs = [run for run in steps.runs if run.step == here.step]
+    if not runs:
+        return Measured(None, f"needs the step {here.step}, which the twin has not")
+    of_values = [run for run in runs if all(run.where.get(key, value) == value for key, value in here.where.items())]
+    if not of_values:
+        have = {key: {run.where.get(key) for run in runs} for key in here.where}
+        lacking = [value for key, value in here.where.items() if value not in have[key]]
+        return Measured(None, f"needs {', '.join(lacking)}")
+
+    run = of_values[0]
+    if run.line.name in steps.failed:
+        return Measured(None, f"{run.step} failed: {run.line.folder(steps.out, run.line.steps[0]) / 'sweep.log'}")
+    folder = steps.out / run.line.name
+    if not is_done(folder):
+        return Measured(None, f"needs {run.step}, which is not finished: {folder}")
+    return measured(folder, here, measure, convention)
+
+
+def _with_changes(numbers: Sequence[Entry]) -> Iterator[Entry]:
+    """Entries whose measure is a difference from the panel's first row, subtracted."""
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in numbers:
+        base = first.setdefault((entry.column, entry.measure), entry)
+        is_change = entry.measure.endswith(CHANGE) or entry.measure == DROPPED
+        if not is_change or entry.ours is None:
+            yield entry
+        elif base.ours is None:
+            yield replace(entry, ours=None, missing=f"needs {base.row} to compare with")
+        else:
+            sign = -1 if entry.measure == DROPPED else 1
+            yield replace(entry, ours=Estimate(sign * (entry.ours.value - base.ours.value)))

@@ -1,0 +1,239 @@
+"""An item's numbers as Markdown, LaTeX and CSV. Needs no torch."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ood_lightning.data.artifacts.sheets import csv_bytes
+from ood_lightning.plain_output import one_line
+from ood_lightning.report.tables import Table, paragraphs
+from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.item import Item, Kind
+
+HEADINGS = {
+    "auroc": "AUROC",
+    "fpr95": "FPR95",
+    "f1": "F1",
+    "positives": "|P|",
+    "label_ratio": "|P| / C",
+    "fpr95_change": "change of FPR95",
+    "dropped": "words dropped",
+}
+QUOTED = " (quoted)"
+NOT_RUN = "not run: "
+CSV_COLUMNS = (
+    "panel",
+    "row",
+    "column",
+    "measure",
+    "ours",
+    "low",
+    "high",
+    "published",
+    "difference",
+    "verdict",
+    "convention",
+    "quoted",
+    "supervision",
+    "not_run",
+)
+
+
+class Shape(NamedTuple):
+    """A panel as the paper prints it.
+
+    Attributes:
+        title: above it.
+        columns: headings.
+        rows: names, and the cells of each; one text alone where the whole row was not run.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
+
+
+def shapes(item: Item, entries: Sequence[Entry], kind: Kind) -> list[Shape]:
+    """The panels of an item, our values alone.
+
+    Args:
+        item: whose panels.
+        entries: its numbers.
+        kind: full, or a twin.
+    """
+    made = []
+    for number, panel in enumerate(item.panels):
+        of_panel = [entry for entry in entries if entry.panel == number]
+        measures = {
+            entry.column: dict.fromkeys(e.measure for e in of_panel if e.column == entry.column) for entry in of_panel
+        }
+        columns = [f"{column}: {' / '.join(heading(m) for m in of_column)}" for column, of_column in measures.items()]
+        if len({tuple(of_column) for of_column in measures.values()}) == 1:
+            columns = list(measures)
+
+        shared = "" if columns != list(measures) else " / ".join(heading(m) for m in next(iter(measures.values()), {}))
+        title = ": ".join(part for part in (panel.title, shared) if part)
+        rows = [_row(name, list(measures), of_panel) for name in dict.fromkeys(entry.row for entry in of_panel)]
+        made.append(Shape(title, columns, rows))
+    return made
+
+
+def heading(measure: str) -> str:
+    """A measure as tables call it."""
+    return HEADINGS.get(measure, measure.replace("_", " "))
+
+
+def _row(name: str, columns: Sequence[str], of_panel: Sequence[Entry]) -> tuple[str, list[str]]:
+    of_row = [entry for entry in of_panel if entry.row == name]
+    label = f"{name}{QUOTED}" if any(entry.quoted for entry in of_row) else name
+    missing = {entry.missing for entry in of_row}
+    if len(missing) == 1 and "" not in missing:
+        return label, [f"{NOT_RUN}{missing.pop()}"]
+    return label, [" / ".join(value(entry) for entry in of_row if entry.column == column) for column in columns]
+
+
+def value(entry: Entry) -> str:
+    """`94.56`; counts without decimals; why it was not run."""
+    if entry.ours is None:
+        return f"{NOT_RUN}{entry.missing}"
+    return f"{entry.ours.value:,.0f}" if entry.measure in _COUNTS else f"{entry.ours.value:.2f}"
+
+
+_COUNTS = ("positives", "negatives", "dropped", "asked", "in_use")
+
+
+def with_interval(entry: Entry) -> str:
+    """`94.56 [94.20, 94.91]`."""
+    interval = entry.ours.interval if entry.ours else None
+    return value(entry) + ("" if interval is None else f" [{interval[0]:.2f}, {interval[1]:.2f}]")
+
+
+def markdown(title: str, item: Item, entries: Sequence[Entry], kind: Kind) -> str:
+    """The panels in the paper's shape, our intervals, and each number beside the published one.
+
+    Args:
+        title: of the page.
+        item: whose.
+        entries: its numbers.
+        kind: full, or a twin.
+    """
+    parts = [f"# {one_line(title)}", one_line(item.title) + "."]
+    if kind == "twin":
+        parts.append(
+            "**A scaled-down twin on the built-in drawings, not the paper's experiment**: other pictures, another "
+            f"model, smaller settings; nothing here is compared with the paper. {one_line(item.twin_note)}".strip()
+        )
+    parts += [one_line(item.note)] if item.note else []
+
+    for shape in shapes(item, entries, kind):
+        width = len(shape.columns)
+        lines = [["", *shape.columns], *([name, *cells, *[""] * (width - len(cells))] for name, cells in shape.rows)]
+        parts.append(paragraphs(Table(shape.title, lines)))
+    parts += [*_intervals(entries), *_comparison(entries), legend(entries)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _intervals(entries: Sequence[Entry]) -> list[str]:
+    """Our values with their intervals where no table of comparisons has them."""
+    rows = [
+        [entry.row, entry.column, heading(entry.measure), with_interval(entry)]
+        for entry in entries
+        if entry.printed is None and entry.ours is not None and entry.ours.interval is not None
+    ]
+    title = "With 95 % bootstrap intervals over the pictures"
+    return [paragraphs(Table(title, [["row", "column", "measure", "ours"], *rows]))] if rows else []
+
+
+def _comparison(entries: Sequence[Entry]) -> list[str]:
+    rows = [
+        [
+            f"{entry.row}{QUOTED if entry.quoted else ''}",
+            entry.column,
+            heading(entry.measure),
+            with_interval(entry) if entry.ours else "not run",
+            f"{entry.printed:g}",
+            "" if entry.difference is None else f"{entry.difference:+.2f}",
+            entry.verdict,
+        ]
+        for entry in entries
+        if entry.printed is not None
+    ]
+    header = ["row", "column", "measure", "ours", "published", "difference", "verdict"]
+    return [paragraphs(Table("Beside the published numbers", [header, *rows]))] if rows else []
+
+
+def legend(entries: Sequence[Entry]) -> str:
+    """What the numbers are."""
+    from ood_lightning.functional.conventions import CONVENTIONS  # torch
+
+    rules = dict.fromkeys(entry.convention for entry in entries if entry.convention)
+    sentences = ["Shares in percent; AUROC: higher is better." if rules else "Shares in percent."]
+    sentences += [f"FPR95 by the rule {rule!r}: {CONVENTIONS[rule][1]}." for rule in rules]
+    if any(entry.quoted for entry in entries):
+        sentences.append("Quoted: the paper did not measure this row but took it from another one.")
+    if any(entry.verdict for entry in entries):
+        sentences.append(
+            "Verdict: whether the published number lies inside our 95 % interval; else whether ours is within 0.5 "
+            "points of it."
+        )
+    return " ".join(sentences)
+
+
+def latex(item: Item, entries: Sequence[Entry], kind: Kind) -> str:
+    r"""Each panel as a `tabular` with rules of booktabs; a published number stands in brackets behind ours."""
+    parts = ["% needs \\usepackage{booktabs}" + ("; a twin on built-in drawings" if kind == "twin" else "")]
+    printed = {(e.panel, e.row, e.column): [] for e in entries}  # type: dict[tuple[int, str, str], list[Entry]]
+    for entry in entries:
+        printed[entry.panel, entry.row, entry.column].append(entry)
+
+    for number, shape in enumerate(shapes(item, entries, kind)):
+        width = len(shape.columns)
+        lines = [f"\\begin{{tabular}}{{l{'c' * width}}}", "\\toprule"]
+        lines += [f"\\multicolumn{{{width + 1}}}{{l}}{{{_tex(shape.title)}}} \\\\"] if shape.title else []
+        lines += [" & ".join(["", *map(_tex, shape.columns)]) + " \\\\", "\\midrule"]
+        for name, cells in shape.rows:
+            if len(cells) < width or (width == 1 and cells[0].startswith(NOT_RUN)):
+                lines.append(f"{_tex(name)} & \\multicolumn{{{width}}}{{l}}{{{_tex(cells[0])}}} \\\\")
+                continue
+            of_row = [v for k, v in printed.items() if k[0] == number and k[1] == name.removesuffix(QUOTED)]
+            lines.append(" & ".join([_tex(name), *map(_tex, map(_beside, of_row))]) + " \\\\")
+        parts.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _beside(of_cell: Sequence[Entry]) -> str:
+    ours = " / ".join("--" if entry.ours is None else value(entry) for entry in of_cell)
+    published = [f"{entry.printed:g}" for entry in of_cell if entry.printed is not None]
+    return f"{ours} ({' / '.join(published)})" if published else ours
+
+
+def _tex(text: str) -> str:
+    r"""A text as LaTeX takes it.
+
+    >>> _tex("NegLabel* 5 % |P|_x")
+    'NegLabel* 5 \\% \\textbar{}P\\textbar{}\\_x'
+    """
+    spelt = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "|": "\\textbar{}"}
+    return re.sub(r"[\\~^|&%$#_{}]", lambda match: spelt.get(match[0], f"\\{match[0]}"), one_line(text))
+
+
+def sheet(entries: Sequence[Entry]) -> bytes:
+    """The numbers as CSV, unrounded, in the units of the tables."""
+    rows = [
+        [
+            entry.panel,
+            entry.row,
+            entry.column,
+            entry.measure,
+            *((entry.ours.value, entry.ours.low, entry.ours.high) if entry.ours else (None, None, None)),
+            entry.printed,
+            entry.difference,
+            entry.verdict,
+            entry.convention,
+            "yes" if entry.quoted else "",
+            "+".join(entry.supervision),
+            entry.missing,
+        ]
+        for entry in entries
+    ]
+    return csv_bytes([CSV_COLUMNS, *rows], "\n")
