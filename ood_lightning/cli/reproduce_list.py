@@ -10,10 +10,10 @@ from ood_lightning.reproduction.plan import STEPS, runs_of
 COLUMNS = ("item", "shows", "needs", "not here", "GPU hours", "GB")
 FEW = 2  # encoders in a row
 NOTE = (
-    "GPU hours and GB are calculated, not measured: counts of the cards, sizes of the encoders, and rates that one H100 "
-    "with 16 cores is taken to attain; each item as if it were the only one. GB: archives as their sources state them, "
-    "and features. Shards are looked for in shards/; encoders' weights are fetched when they are needed. Every item has "
-    "a twin on the built-in pictures: `reproduce ITEM --pictograms`."
+    "GPU hours and GB are calculated, not measured: counts of the cards, sizes of the encoders, and rates that one "
+    "H100 with 16 cores is taken to attain; each item as if it were the only one. GB: archives as their sources state "
+    "them, and features. Shards are looked for in shards/; encoders' weights are fetched when needed. Every item has a "
+    "twin on the built-in pictures: `reproduce ITEM --pictograms`."
 )
 
 
