@@ -19,6 +19,7 @@ LAYERS = [
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
     {"making", "experiments"},
+    {"reproduction"},
     {"cli"},
     {"front"},
 ]

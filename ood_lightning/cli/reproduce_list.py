@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ood_lightning.report.console import console, table
 from ood_lightning.reproduction.item import Item, item_names, read_item
-from ood_lightning.reproduction.needs import cost, missing
 from ood_lightning.reproduction.plan import STEPS, runs_of
+from ood_lightning.reproduction.requirements import cost, missing
 
 COLUMNS = ("item", "shows", "needs", "not here", "GPU hours", "GB")
 FEW = 2  # encoders in a row
@@ -25,7 +25,7 @@ def list() -> int:
         costs = cost(item, runs_of(item.full, Path(STEPS), name))
         gigabytes = f"{costs.fetched / 1e9:,.0f} + {costs.stored / 1e9:,.1f}"
         here = ", ".join(missing(item)) or "nothing"
-        rows.append([name, item.title, _needs(item), here, f"{costs.gpu_hours:,.1f}", gigabytes])
+        rows.append([name, item.title, _required(item), here, f"{costs.gpu_hours:,.1f}", gigabytes])
 
     out = console()
     rich_table = table("", COLUMNS, rows)
@@ -36,8 +36,8 @@ def list() -> int:
     return 0
 
 
-def _needs(item: Item) -> str:
-    encoders = ", ".join(item.needs.encoders[:FEW])
-    if further := item.needs.encoders[FEW:]:
+def _required(item: Item) -> str:
+    encoders = ", ".join(item.requires.encoders[:FEW])
+    if further := item.requires.encoders[FEW:]:
         encoders += f" and {len(further)} more"
-    return "; ".join(filter(None, [", ".join(item.needs.sets), encoders, ", ".join(item.needs.corpora)]))
+    return "; ".join(filter(None, [", ".join(item.requires.sets), encoders, ", ".join(item.requires.corpora)]))

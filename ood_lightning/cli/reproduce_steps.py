@@ -90,7 +90,7 @@ def _also(names: Sequence[str]) -> str:
 def _shared(order: Order) -> dict[str, list[str]]:
     """Other shipped items by the names of lines that they need too."""
     files, shared = Files(), dict[str, list[str]]()
-    wanted = {line.line.name for line in order.lines}
+    names_here = {line.line.name for line in order.lines}
     for name in item_names():
         if name == order.name:
             continue
@@ -98,7 +98,7 @@ def _shared(order: Order) -> dict[str, list[str]]:
             runs = runs_of(read_item(name).work(order.kind), order.steps, name, files)
         except UserError:
             continue  # its own command says what is wrong with it
-        for line in dict.fromkeys(run.line.name for run in runs if run.line.name in wanted):
+        for line in dict.fromkeys(run.line.name for run in runs if run.line.name in names_here):
             shared.setdefault(line, []).append(name)
     return shared
 

@@ -30,12 +30,16 @@ class Rules:
             unless PYTHONHASHSEED is set.
         unclear: what an answer that is neither yes nor no does: `stop` ends the run once the other questions
             of the round are answered, `no` counts it as a no, as the paper's code does.
+        proper_nouns: whether proper nouns are dropped, the first stage.
+        subcategories: whether subcategories of ID names, and the names themselves, are dropped, the second stage.
     """
 
     nearest: Count = 10
     cleaned: bool = True
     hash_order: bool = False
     unclear: Literal["stop", "no"] = "stop"
+    proper_nouns: bool = True
+    subcategories: bool = True
 
     def __post_init__(self) -> None:
         check_ranges(type(self), vars(self))  # with a base class the parser would offer no key for each setting
@@ -91,7 +95,11 @@ def cleaned(words: Sequence[str], hash_order: bool = False) -> tuple[list[Verdic
 
 
 def negfilter(
-    words: Sequence[Verdict], nearest: Sequence[Sequence[str]], ask: Callable[[Sequence[Question]], Sequence[bool]]
+    words: Sequence[Verdict],
+    nearest: Sequence[Sequence[str]],
+    ask: Callable[[Sequence[Question]], Sequence[bool]],
+    proper_nouns: bool = True,
+    subcategories: bool = True,
 ) -> list[Verdict]:
     """The verdict on every word, in their order.
 
@@ -99,13 +107,15 @@ def negfilter(
         words: distinct cleaned words.
         nearest: ID names that each word is compared with, the most similar first.
         ask: answers distinct questions, in their order.
+        proper_nouns: see :class:`Rules`.
+        subcategories: see :class:`Rules`.
     """
     verdicts = list(words)
-    for row, is_proper in enumerate(ask([Question(verdict.word) for verdict in words])):
+    for row, is_proper in enumerate(ask([Question(verdict.word) for verdict in words]) if proper_nouns else []):
         if is_proper:
             verdicts[row] = words[row]._replace(reason="proper noun")
 
-    for rank in range(max(map(len, nearest), default=0)):
+    for rank in range(max(map(len, nearest), default=0) if subcategories else 0):
         to_ask = []
         for row, (verdict, names) in enumerate(zip(verdicts, nearest, strict=True)):
             if verdict.reason != "kept" or rank >= len(names):

@@ -50,7 +50,7 @@ def filter_negatives(
 
     words, dropped = cleaned(negatives, rules.hash_order)
     nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, vocabulary.bank)
-    verdicts = [*negfilter(words, nearest, session), *dropped]
+    verdicts = [*negfilter(words, nearest, session, rules.proper_nouns, rules.subcategories), *dropped]
     return filtered_set(label_set, verdicts, rules, session, _adjectives(label_set, vocabulary)), verdicts
 
 

@@ -61,8 +61,8 @@ def _check_same(first: Record, other: Record, of_first: Path, of_other: Path) ->
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """What tells the folders apart: their own names, or their paths where these are equal."""
-    own = [folder.name for folder in folders]
-    return own if len(set(own)) == len(own) else [str(folder) for folder in folders]
+    short = [folder.name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
 def _numbers(folder: Path) -> dict[Key, dict[str, str]]:
@@ -86,6 +86,6 @@ def _remarks(records: Sequence[Record], names: Sequence[str]) -> list[str]:
             differing = [name for name in of_all[0] if len({one.get(name) for one in of_all}) > 1]
             remarks += [f"Differs: {what} {name}." for name in differing]
         elif len({tuple(one) for one in of_all}) > 1:
-            shown = "; ".join(f"{name}: {', '.join(one)}" for name, one in zip(names, of_all, strict=True))
-            remarks.append(f"Differs: {what} ({shown}).")
+            of_each = "; ".join(f"{name}: {', '.join(one)}" for name, one in zip(names, of_all, strict=True))
+            remarks.append(f"Differs: {what} ({of_each}).")
     return remarks

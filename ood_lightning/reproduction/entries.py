@@ -95,6 +95,7 @@ def entries(item: Item, paper: str, kind: Kind, steps: Steps) -> list[Entry]:
     """
     stand_ins = {**shared_stand_ins(), **item.twin.stand_ins} if kind == "twin" else {}
     numbers: list[Entry] = []
+
     for number, panel in enumerate(item.panels):
         of_panel = [
             _entry(
@@ -117,7 +118,7 @@ def entries(item: Item, paper: str, kind: Kind, steps: Steps) -> list[Entry]:
 
 def _label(name: str, cell: Cell, stand_ins: Mapping[str, str]) -> str:
     """A row's or a column's name; in a twin it tells what stands in its place."""
-    named = [cell.id_set, cell.ood_set, *cell.where.values()]
+    named = [cell.id_set, cell.ood_set, cell.detector, *cell.where.values()]
     in_place = [stand_ins[one] for one in named if one in stand_ins]
     return f"{', '.join(in_place)} for {name}" if in_place else name
 
@@ -152,7 +153,7 @@ def _is_number(name: str) -> bool:
 
 def _entry(
     panel: int,
-    place: tuple[str, str],
+    position: tuple[str, str],
     cell: Cell,
     measure: str,
     of_item: tuple[Item, str, Kind],
@@ -164,26 +165,28 @@ def _entry(
     convention = (known.convention if known else _convention_of(item, paper)) if measure.startswith(FPR) else ""
 
     here = _in_place(cell, stand_ins)
-    found = _found(here, cell, measure, convention or OUR_CONVENTION, kind, steps)
+    value = _value(here, cell, measure, convention or OUR_CONVENTION, kind, steps)
     return Entry(
         panel,
-        *place,
+        *position,
         measure,
-        found.estimate,
-        found.missing,
+        value.estimate,
+        value.missing,
         known.value if known else None,
         convention,
         cell.quoted,
-        found.supervision,
-        found.bins,
+        value.supervision,
+        value.bins,
     )
 
 
 def _in_place(cell: Cell, stand_ins: Mapping[str, str]) -> Cell:
-    """A cell of a twin: the sets and values that take the place of the published ones."""
+    """A cell of a twin: the sets, values and detectors that take the place of the published ones."""
     ood_set = stand_ins.get(cell.ood_set, cell.ood_set)
     where = {key: stand_ins.get(value, value) for key, value in cell.where.items()}
-    return cell.over(Cell(id_set=stand_ins.get(cell.id_set, cell.id_set), ood_set=ood_set, where=where))
+    names = {"id_set": cell.id_set, "detector": cell.detector, "labels": cell.labels}
+    in_place = {key: stand_ins.get(name, name) for key, name in names.items()}
+    return cell.over(Cell(ood_set=ood_set, where=where, **in_place))
 
 
 def _published(item: Item, paper: str, cell: Cell, measure: str) -> Published | None:
@@ -195,14 +198,14 @@ def _published(item: Item, paper: str, cell: Cell, measure: str) -> Published | 
 
 def _convention_of(item: Item, paper: str) -> str:
     """The rule of FPR95 that most numbers of an item's table have; ours where it prints none."""
-    rules = [n.convention for place, n in published().items() if place[:2] == (paper, item.published) and n.convention]
+    rules = [n.convention for key, n in published().items() if key[:2] == (paper, item.published) and n.convention]
     return max(rules, key=rules.count) if rules else OUR_CONVENTION
 
 
-def _found(here: Cell, cell: Cell, measure: str, convention: str, kind: Kind, steps: Steps) -> Measured:
+def _value(here: Cell, cell: Cell, measure: str, convention: str, kind: Kind, steps: Steps) -> Measured:
     """The number of a cell, or why there is none."""
-    if cell.needs or (kind == "twin" and cell.not_in_twin):
-        return Measured(None, f"needs {cell.needs or cell.not_in_twin}")
+    if cell.lacks or (kind == "twin" and cell.twin_lacks):
+        return Measured(None, f"needs {cell.lacks or cell.twin_lacks}")
     runs = [run for run in steps.runs if run.step == here.step]
     if not runs:
         return Measured(None, f"needs the step {here.step}, which the twin has not")

@@ -92,13 +92,13 @@ class Axis:
             at = [rows.index(entry.row) + (number - (len(series) - 1) / 2) * width for entry in points]
             heights = [entry.ours.value for entry in points if entry.ours]
             axes.bar(at, heights, width, color=colour, label=f" {name}")
-            for place, entry in zip(at, points, strict=True):
+            for x, entry in zip(at, points, strict=True):
                 if entry.ours and (interval := entry.ours.interval):
-                    axes.plot([place] * 2, interval, color="#222222", linewidth=1)
+                    axes.plot([x] * 2, interval, color="#222222", linewidth=1)
             if with_shift and heights:
-                for place, height in list(zip(at, heights, strict=True))[1:]:
+                for x, height in list(zip(at, heights, strict=True))[1:]:
                     change = f"{100 * (height / heights[0] - 1):+.1f}"
-                    axes.text(place, height, change, ha="center", va="bottom", fontsize=6)
+                    axes.text(x, height, change, ha="center", va="bottom", fontsize=6)
 
         lowest = min(entry.ours.low or entry.ours.value for entry in left if entry.ours)
         axes.set_ylim(bottom=max(0.0, lowest - 3))

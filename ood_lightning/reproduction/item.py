@@ -39,8 +39,8 @@ class Cell:
         published: the row's name in the published numbers; empty: the paper prints none.
         variant: which of several published rows of that name.
         quoted: the paper did not measure it but quotes others.
-        not_in_twin: what the twin lacks for it; empty: nothing.
-        needs: why nobody can run it with this project; empty: one can.
+        twin_lacks: what the twin lacks for it; empty: nothing.
+        lacks: what nobody can bring to this project for it; empty: nothing.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -55,8 +55,8 @@ class Cell:
     published: str = ""
     variant: str = ""
     quoted: bool = False
-    not_in_twin: str = ""
-    needs: str = ""
+    twin_lacks: str = ""
+    lacks: str = ""
 
     def over(self, other: "Cell") -> "Cell":
         """This cell with what the other one says beside it or instead."""
@@ -90,7 +90,7 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needs:
+class Requires:
     """What the full item takes beside this project.
 
     Args:
@@ -118,7 +118,8 @@ class Work:
         steps: by name, `COMMAND ARGUMENTS`; `{NAME}` stands for the folder of a step, or for a setting's value.
         grid: values by the names of settings; a step runs once for each value of those that it names, or that a step
             names which it reads.
-        stand_ins: of a twin, beside the shared ones: what takes the place of sets and values.
+        stand_ins: of a twin, beside the shared ones: what takes the place of sets, values, detectors
+            and label sets.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -136,7 +137,7 @@ class Item:
         title: what it shows.
         note: what the paper leaves open and how the rows say it; printed with the results.
         published: where the numbers are printed, as `published.csv` calls it; empty: it prints none.
-        needs: of the full item.
+        requires: of the full item.
         full: as the paper has it.
         twin: scaled down to the built-in pictures.
         twin_note: what is smaller in the twin.
@@ -148,7 +149,7 @@ class Item:
     title: Text
     note: str = ""
     published: str = ""
-    needs: Needs
+    requires: Requires
     full: Work
     twin: Work
     twin_note: str = ""
@@ -236,7 +237,7 @@ def _check_panel(item: Item, panel: Panel, where: str) -> None:
     for row, of_row in rows.items():
         for column, of_column in panel.columns.items():
             cell = panel.cell.over(of_row).over(of_column)
-            if not cell.needs and cell.step not in item.full.steps:
+            if not cell.lacks and cell.step not in item.full.steps:
                 raise SettingsError(
                     f"{where}, {row} / {column}: step is {cell.step!r}, and full.steps has {', '.join(item.full.steps)}"
                 )

@@ -70,10 +70,10 @@ def runs_of(work: Work, out: Path, source: str, files: Files | None = None) -> l
 def _steps_before(work: Work, name: str, source: str) -> list[str]:
     """The steps that a step may read; refuses one that names a later one."""
     steps = list(work.steps)
-    place = steps.index(name)
-    if later := [step for step in steps[place + 1 :] if _names([work.steps[name]], step)]:
+    index = steps.index(name)
+    if later := [step for step in steps[index + 1 :] if _names([work.steps[name]], step)]:
         raise SettingsError(f"{source}, {name} names {{{later[0]}}}, which runs after it")
-    return steps[:place]
+    return steps[:index]
 
 
 def _names(words: Sequence[str], name: str) -> bool:
@@ -89,8 +89,10 @@ def _expanded(
     files: Files,
 ) -> list[Run]:
     """A step's commands, one for each combination of the values that it depends on."""
-    own = {key for key in values if _names(words, key)}
-    settings = [key for key in values if key in own or any(key in run.where for of_step in earlier for run in of_step)]
+    named_here = {key for key in values if _names(words, key)}
+    settings = [
+        key for key in values if key in named_here or any(key in run.where for of_step in earlier for run in of_step)
+    ]
 
     runs = []
     for combination in product(*(values[key] for key in settings)):

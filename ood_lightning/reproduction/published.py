@@ -54,15 +54,18 @@ def published() -> dict[Place, Published]:
     """
     text = resources.files("ood_lightning").joinpath(FILE).read_text(encoding="utf-8")
     numbers: dict[Place, Published] = {}
+
     for line, row in enumerate(csv_rows(text), 2):
         if tuple(row) != COLUMNS:
             raise SettingsError(f"{FILE} has the columns {', '.join(map(str, row))}: expected {', '.join(COLUMNS)}")
-        place = Place(*(row[column] for column in Place._fields))
+        printed_at = Place(*(row[column] for column in Place._fields))
         try:
             number = Published(float(row["value"]), row["convention"])
         except ValueError:
             raise SettingsError(f"{FILE}, line {line}: {row['value']!r} is no number") from None
-        if place in numbers:
-            raise SettingsError(f"{FILE}, line {line}: there is another number for {', '.join(filter(None, place))}")
-        numbers[place] = number
+        if printed_at in numbers:
+            raise SettingsError(
+                f"{FILE}, line {line}: there is another number for {', '.join(filter(None, printed_at))}"
+            )
+        numbers[printed_at] = number
     return numbers

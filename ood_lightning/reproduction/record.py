@@ -65,7 +65,8 @@ def record_of(
         runs: its steps.
         out: the folder of steps.
     """
-    abouts = [about for run in runs if (about := _about(out / run.line.name))]
+    abouts = [metadata for run in runs if (metadata := _metadata(out / run.line.name))]
+
     ran = [entry for entry in entries if entry.ours is not None]
     return Record(
         item=name,
@@ -73,10 +74,10 @@ def record_of(
         item_hash=item_hash,
         conventions=sorted({entry.convention for entry in ran if entry.convention}),
         supervision={entry.row: list(entry.supervision) for entry in ran if entry.supervision},
-        encoders={about["encoder"]: about.get("encoder_fingerprint", "") for about in abouts},
-        sets={name: fingerprint for about in abouts for name, fingerprint in about.get("sets", {}).items()},
-        versions={key: version for about in abouts for key, version in about.get("versions", {}).items()},
-        devices=sorted({about["device"] for about in abouts if "device" in about}),
+        encoders={one["encoder"]: one.get("encoder_fingerprint", "") for one in abouts},
+        sets={name: fingerprint for one in abouts for name, fingerprint in one.get("sets", {}).items()},
+        versions={key: version for one in abouts for key, version in one.get("versions", {}).items()},
+        devices=sorted({one["device"] for one in abouts if "device" in one}),
         steps={_label(run): run.line.name for run in runs},
         not_run={f"{entry.row}, {entry.column}": entry.missing for entry in entries if entry.missing},
     )
@@ -86,7 +87,7 @@ def _label(run: Run) -> str:
     return ", ".join([run.step, *(f"{key} {value}" for key, value in run.where.items())])
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _metadata(folder: Path) -> dict[str, Any]:
     """`about` of a step's results; empty where it has none."""
     path = folder / "results.json"
     return (

@@ -125,23 +125,31 @@ def markdown(title: str, item: Item, entries: Sequence[Entry], kind: Kind) -> st
         )
     parts += [one_line(item.note)] if item.note else []
 
-    for shape in shapes(item, entries, kind):
-        width = len(shape.columns)
-        lines = [["", *shape.columns], *([name, *cells, *[""] * (width - len(cells))] for name, cells in shape.rows)]
-        parts.append(paragraphs(Table(shape.title, lines)))
-    parts += [*_intervals(entries), *_comparison(entries), legend(entries)]
+    parts += [_paragraphs(shape) for shape in shapes(item, entries, kind)]
+    parts += [*_intervals(item, entries), *_comparison(entries), legend(entries)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _intervals(entries: Sequence[Entry]) -> list[str]:
-    """Our values with their intervals where no table of comparisons has them."""
-    rows = [
-        [entry.row, entry.column, heading(entry.measure), with_interval(entry)]
-        for entry in entries
-        if entry.printed is None and entry.ours is not None and entry.ours.interval is not None
-    ]
-    title = "With 95 % bootstrap intervals over the pictures"
-    return [paragraphs(Table(title, [["row", "column", "measure", "ours"], *rows]))] if rows else []
+def _paragraphs(shape: Shape) -> str:
+    width = len(shape.columns)
+    rows = [[name, *cells, *[""] * (width - len(cells))] for name, cells in shape.rows]
+    return paragraphs(Table(shape.title, [["", *shape.columns], *rows]))
+
+
+def _intervals(item: Item, entries: Sequence[Entry]) -> list[str]:
+    """Our values with their intervals, a table for each panel and measure, where no table of comparisons has them."""
+    written = []
+    for number, panel in enumerate(item.panels):
+        of_panel = [entry for entry in entries if entry.panel == number and entry.ours and entry.ours.interval]
+        if any(entry.printed is not None for entry in of_panel):
+            continue
+        for measure in dict.fromkeys(entry.measure for entry in of_panel):
+            cells = {(e.row, e.column): with_interval(e) for e in of_panel if e.measure == measure}
+            columns, rows = (list(dict.fromkeys(key[i] for key in cells)) for i in (1, 0))
+            title = ": ".join(filter(None, [panel.title, f"{heading(measure)} with its 95 % bootstrap interval"]))
+            shape = Shape(title, columns, [(row, [cells.get((row, c), "") for c in columns]) for row in rows])
+            written.append(_paragraphs(shape))
+    return written
 
 
 def _comparison(entries: Sequence[Entry]) -> list[str]:
@@ -158,6 +166,7 @@ def _comparison(entries: Sequence[Entry]) -> list[str]:
         for entry in entries
         if entry.printed is not None
     ]
+
     header = ["row", "column", "measure", "ours", "published", "difference", "verdict"]
     return [paragraphs(Table("Beside the published numbers", [header, *rows]))] if rows else []
 
@@ -219,21 +228,12 @@ def _tex(text: str) -> str:
 
 def sheet(entries: Sequence[Entry]) -> bytes:
     """The numbers as CSV, unrounded, in the units of the tables."""
-    rows = [
-        [
-            entry.panel,
-            entry.row,
-            entry.column,
-            entry.measure,
-            *((entry.ours.value, entry.ours.low, entry.ours.high) if entry.ours else (None, None, None)),
-            entry.printed,
-            entry.difference,
-            entry.verdict,
-            entry.convention,
-            "yes" if entry.quoted else "",
-            "+".join(entry.supervision),
-            entry.missing,
-        ]
-        for entry in entries
-    ]
+    rows: list[list[object]] = []
+    for entry in entries:
+        ours = (entry.ours.value, entry.ours.low, entry.ours.high) if entry.ours else (None, None, None)
+        of_both = (entry.printed, entry.difference, entry.verdict, entry.convention)
+
+        quoted, supervision = "yes" if entry.quoted else "", "+".join(entry.supervision)
+        of_row = (entry.panel, entry.row, entry.column, entry.measure)
+        rows.append([*of_row, *ours, *of_both, quoted, supervision, entry.missing])
     return csv_bytes([CSV_COLUMNS, *rows], "\n")

@@ -12,7 +12,7 @@ from ood_lightning.reproduction.item import Cell, item_names, path_of, read_item
 WORK = {"steps": {"test": "test --config configs/eval.yaml --x {k}"}, "grid": {"k": [1, 2]}}
 GOOD: dict[str, Any] = {
     "title": "a table",
-    "needs": {"sets": ["ninco"], "encoders": ["vit_h14_dfn5b"]},
+    "requires": {"sets": ["ninco"], "encoders": ["vit_h14_dfn5b"]},
     "full": WORK,
     "twin": WORK,
     "panels": [
@@ -46,7 +46,7 @@ def test_an_item_of_ones_own_is_read():
     [
         ({"titel": "x"}, "item.yaml: titel is a key that nothing here knows"),
         ({"title": 5}, "item.yaml: title is 5"),
-        ({"needs": {"sets": [], "encoders": ["x"]}}, "item.yaml: needs.sets is"),
+        ({"requires": {"sets": [], "encoders": ["x"]}}, "item.yaml: requires.sets is"),
         ({"panels": []}, "item.yaml: panels is"),
         (panel(rows={}), "item.yaml: panels.0 has neither rows and over"),
         (panel(over="k"), "item.yaml: panels.0 has both rows and over"),

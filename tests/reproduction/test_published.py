@@ -17,16 +17,16 @@ def test_numbers_that_one_can_look_up_in_the_papers():
 
 
 def test_every_fpr95_has_its_rule_and_nothing_else_has_one():
-    for place, number in published().items():
-        assert bool(number.convention) == place.measure.startswith("fpr95"), place
-        assert number.convention in ("", *CONVENTIONS), place
+    for key, number in published().items():
+        assert bool(number.convention) == key.measure.startswith("fpr95"), key
+        assert number.convention in ("", *CONVENTIONS), key
     assert OUR_CONVENTION in CONVENTIONS
 
 
 @pytest.mark.parametrize("name", item_names())
 def test_a_row_that_names_a_published_one_finds_it(name: str):
     item, paper = read_item(name), paper_of(name)
-    known = {(place.row, place.variant) for place in published() if place[:2] == (paper, item.published)}
+    known = {(key.row, key.variant) for key in published() if key[:2] == (paper, item.published)}
     named = [
         cell
         for panel in item.panels
@@ -51,5 +51,5 @@ def test_every_number_of_an_items_table_has_its_place(name: str):
                 for measure in cell.measure:
                     of_sets = (cell.id_set, cell.ood_set) if measure[:5] in ("auroc", "fpr95") else ("", "")
                     printed.add((cell.published, cell.variant, *of_sets, measure))
-    wanted = {place[2:] for place in published() if place[:2] == (paper, item.published)}
-    assert not wanted - printed
+    expected = {key[2:] for key in published() if key[:2] == (paper, item.published)}
+    assert not expected - printed

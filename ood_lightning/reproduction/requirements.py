@@ -57,9 +57,9 @@ def cost(item: Item, runs: Sequence[Run]) -> Cost:
         item: whose sets and encoders count.
         runs: its steps.
     """
-    counts = {name: find(name)[1].images or 0 for name in references(item.needs.sets)}
+    counts = {name: find(name)[1].images or 0 for name in references(item.requires.sets)}
     sizes = {name: find(name)[0].gigabytes(find(name)[1]) for name in counts}
-    encoders = [encoder for encoder in offered() if encoder.name in item.needs.encoders]
+    encoders = [encoder for encoder in offered() if encoder.name in item.requires.encoders]
     images = sum(counts.values())
 
     embedding = sum(max(images / DECODED, images * _image_flop(encoder) / BF16) for encoder in encoders)
@@ -72,7 +72,7 @@ def cost(item: Item, runs: Sequence[Run]) -> Cost:
     n_scored = sum(run.line.steps[0].command == "test" for run in runs)
     scoring = n_scored * 2 * (images + n_train) * WORDS * dim / FLOAT32
 
-    hours = (embedding + clustering + scoring) / 3600 + sum(item.needs.gpu_hours.values())
+    hours = (embedding + clustering + scoring) / 3600 + sum(item.requires.gpu_hours.values())
     fetched = sum(counts[name] * JPEG_BYTES if size is None else size * 1e9 for name, size in sizes.items())
     return Cost(hours, fetched, 2.0 * images * sum(encoder.dim for encoder in encoders), images)
 
@@ -106,8 +106,10 @@ def missing(item: Item) -> list[str]:
     Shards are looked for where the cards' commands put them, corpora by the files that their configs name; weights are
     fetched when they are needed, and not looked for.
     """
-    lacking = [name for name in references(item.needs.sets) if not Path(shards(*find(name)), "manifest.json").is_file()]
-    files = [*item.needs.files, *(file for corpus in item.needs.corpora for file in _files_of(corpus))]
+    lacking = [
+        name for name in references(item.requires.sets) if not Path(shards(*find(name)), "manifest.json").is_file()
+    ]
+    files = [*item.requires.files, *(file for corpus in item.requires.corpora for file in _files_of(corpus))]
     return lacking + [file for file in dict.fromkeys(files) if not Path(file).exists()]
 
 
