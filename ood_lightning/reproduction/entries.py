@@ -123,6 +123,14 @@ def _label(name: str, cell: Cell, stand_ins: Mapping[str, str]) -> str:
     return f"{', '.join(in_place)} for {name}" if in_place else name
 
 
+def title_of(item: Item, panel: Panel, kind: Kind) -> str:
+    """A panel's title; in a twin it tells what stands in the place of its settings' values."""
+    if kind == "full" or not panel.title:
+        return panel.title
+    stand_ins = {**shared_stand_ins(), **item.twin.stand_ins}
+    return _label(panel.title, Cell(where=panel.cell.where), stand_ins)
+
+
 def rows_of(item: Item, panel: Panel, kind: Kind) -> dict[str, Cell]:
     """The rows of a panel: its own, or one for each value of a setting.
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ood_lightning.report.plots import COLOURS, Histogram, svg
-from ood_lightning.reproduction.entries import Entry
-from ood_lightning.reproduction.item import Draw, Item
+from ood_lightning.reproduction.entries import Entry, title_of
+from ood_lightning.reproduction.item import Draw, Item, Kind
 from ood_lightning.reproduction.tables import heading
 
 if TYPE_CHECKING:
@@ -128,19 +128,20 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def drawn(item: Item, entries: Sequence[Entry]) -> str | None:
+def drawn(item: Item, entries: Sequence[Entry], kind: Kind) -> str | None:
     """The panels that are drawn, one beside the other; None: the item is a table alone.
 
     Args:
         item: whose panels.
         entries: its numbers.
+        kind: full, or a twin.
     """
     axes = []
     for number, panel in enumerate(item.panels):
         if panel.draw is None:
             continue
         of_panel = [entry for entry in entries if entry.panel == number and entry.ours is not None]
-        axes.append(Axis(panel.title, panel.label or panel.over, panel.draw, of_panel))
+        axes.append(Axis(title_of(item, panel, kind), panel.label or panel.over, panel.draw, of_panel))
     if not axes:
         return None
     columns = next(n for n in (3, 2, 1) if len(axes) % n == 0)

@@ -104,8 +104,8 @@ def write(folder: Path, record: Record, runs: Sequence[Run], out: Path) -> None:
     """
     write_json(folder / FILE, asdict(record))
     seconds = {_label(run): step.seconds for run in runs if (step := read_record(out / run.line.name))}
-    known = [value for value in seconds.values() if value is not None]
-    write_json(folder / TIMES, {"seconds": seconds, "sum": round(sum(known), 1)})
+    of_folders = {run.line.name: seconds.get(_label(run)) or 0.0 for run in runs}  # two steps may be one command
+    write_json(folder / TIMES, {"seconds": seconds, "sum": round(sum(of_folders.values()), 1)})
 
 
 def read(folder: Path) -> Record:

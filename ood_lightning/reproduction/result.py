@@ -45,7 +45,7 @@ def write(name: str, item: Item, kind: Kind, steps: Steps, out: Path) -> tuple[P
     atomic_write(folder / "result.md", tables.markdown(title, item, numbers, kind).encode())
     atomic_write(folder / "result.tex", tables.latex(item, numbers, kind).encode())
     atomic_write(folder / "result.csv", tables.sheet(numbers))
-    if (figure := drawn(item, numbers)) is not None:
+    if (figure := drawn(item, numbers, kind)) is not None:
         atomic_write(folder / FIGURE, figure.encode())
     made = record.record_of(name, kind, hash_of(name), numbers, steps.runs, steps.out)
     record.write(folder, made, steps.runs, steps.out)  # last: where it is, the rest is too

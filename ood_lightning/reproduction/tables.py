@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.plain_output import one_line
 from ood_lightning.report.tables import Table, paragraphs
-from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.entries import Entry, title_of
 from ood_lightning.reproduction.item import Item, Kind
 
 HEADINGS = {
@@ -72,7 +72,7 @@ def shapes(item: Item, entries: Sequence[Entry], kind: Kind) -> list[Shape]:
             columns = list(measures)
 
         shared = "" if columns != list(measures) else " / ".join(heading(m) for m in next(iter(measures.values()), {}))
-        title = ": ".join(part for part in (panel.title, shared) if part)
+        title = ": ".join(part for part in (title_of(item, panel, kind), shared) if part)
         rows = [_row(name, list(measures), of_panel) for name in dict.fromkeys(entry.row for entry in of_panel)]
         made.append(Shape(title, columns, rows))
     return made
@@ -126,7 +126,7 @@ def markdown(title: str, item: Item, entries: Sequence[Entry], kind: Kind) -> st
     parts += [one_line(item.note)] if item.note else []
 
     parts += [_paragraphs(shape) for shape in shapes(item, entries, kind)]
-    parts += [*_intervals(item, entries), *_comparison(entries), legend(entries)]
+    parts += [*_intervals(item, entries, kind), *_comparison(entries), legend(entries)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -136,7 +136,7 @@ def _paragraphs(shape: Shape) -> str:
     return paragraphs(Table(shape.title, [["", *shape.columns], *rows]))
 
 
-def _intervals(item: Item, entries: Sequence[Entry]) -> list[str]:
+def _intervals(item: Item, entries: Sequence[Entry], kind: Kind) -> list[str]:
     """Our values with their intervals, a table for each panel and measure, where no table of comparisons has them."""
     written = []
     for number, panel in enumerate(item.panels):
@@ -146,7 +146,9 @@ def _intervals(item: Item, entries: Sequence[Entry]) -> list[str]:
         for measure in dict.fromkeys(entry.measure for entry in of_panel):
             cells = {(e.row, e.column): with_interval(e) for e in of_panel if e.measure == measure}
             columns, rows = (list(dict.fromkeys(key[i] for key in cells)) for i in (1, 0))
-            title = ": ".join(filter(None, [panel.title, f"{heading(measure)} with its 95 % bootstrap interval"]))
+            title = ": ".join(
+                filter(None, [title_of(item, panel, kind), f"{heading(measure)} with its 95 % bootstrap interval"])
+            )
             shape = Shape(title, columns, [(row, [cells.get((row, c), "") for c in columns]) for row in rows])
             written.append(_paragraphs(shape))
     return written
@@ -176,7 +178,7 @@ def legend(entries: Sequence[Entry]) -> str:
     from ood_lightning.functional.conventions import CONVENTIONS  # torch
 
     rules = dict.fromkeys(entry.convention for entry in entries if entry.convention)
-    sentences = ["Shares in percent; AUROC: higher is better." if rules else "Shares in percent."]
+    sentences = ["AUROC (higher is better), FPR95 (lower is better) and other shares in percent."]
     sentences += [f"FPR95 by the rule {rule!r}: {CONVENTIONS[rule][1]}." for rule in rules]
     if any(entry.quoted for entry in entries):
         sentences.append("Quoted: the paper did not measure this row but took it from another one.")

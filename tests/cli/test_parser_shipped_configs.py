@@ -100,6 +100,7 @@ GIVES_NAMES = {
     "filter",
     "imagenet/clipn",
     "corpora/pos_na_with_names",
+    "corpora/pos_n_with_names",
 }
 
 

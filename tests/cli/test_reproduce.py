@@ -1,6 +1,12 @@
 """`reproduce`: plans without data, every shipped command parsed, and a twin that is killed and goes on."""
 
+import json
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,3 +71,60 @@ def test_every_command_of_a_shipped_item_is_parsed(name: str, kind: Kind, monkey
     order = Order.of(name, kind, Path("runs/none"))
     names = check_commands(order.lines, order.steps, Path(name))
     assert set(names.values()) <= {"fit", "test", "mine", "filter"}
+
+
+def bytes_of(out: Path, item: str = "clustermine-table1-twin") -> dict[str, bytes]:
+    """What has to repeat of an item's result; seconds stand apart."""
+    return {path.name: path.read_bytes() for path in sorted((out / item).iterdir()) if path.name != "times.json"}
+
+
+@pytest.mark.slow
+def test_the_twin_of_table1_has_all_its_rows_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(CONFIGS.parent)  # its features are kept there
+    command = ["reproduce", "clustermine:table1", "--pictograms", f"--out={tmp_path}/out"]
+    assert main(command) == 0
+    out = tmp_path / "out"
+    first = bytes_of(out)
+    assert set(first) == {"record.json", "result.csv", "result.md", "result.tex"}
+
+    record = json.loads(first["record.json"])
+    assert (record["item"], record["kind"], record["conventions"]) == ("clustermine:table1", "twin", ["ours"])
+    assert set(record["sets"]) == {"id_test", "id_train", "plants", "food", "objects", "faces", "transport", "symbols"}
+    assert {row.partition(",")[0] for row in record["not_run"]} == {"ClusterMine"}
+    assert b"verdict" not in first["result.md"]
+
+    shutil.rmtree(out / "clustermine-table1-twin")
+    assert main(command) == 0  # nothing but the table
+    assert bytes_of(out) == first
+    assert main(["reproduce", "collect", f"{out}/clustermine-table1-twin", f"{out}/clustermine-table1-twin/."]) == 0
+
+
+@pytest.mark.slow
+def test_the_twin_of_figure6_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    assert main(["reproduce", "clustermine:figure6", "--pictograms", "--jobs=2", f"--out={tmp_path}/out"]) == 0
+    files = bytes_of(tmp_path / "out", "clustermine-figure6-twin")
+    assert b">|P|<" in files["figure.svg"]
+    rows = files["result.csv"].decode().splitlines()
+    assert sum(",auroc,9" in row for row in rows) == 15
+
+
+@pytest.mark.long
+def test_a_twin_that_is_killed_at_ten_moments_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    command = ["reproduce", "clustermine:table1", "--pictograms"]
+    assert main([*command, f"--out={tmp_path}/undisturbed"]) == 0
+
+    argv = [sys.executable, "-m", "ood_lightning", *command, f"--out={tmp_path}/killed"]
+    for moment in range(10):
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(4 + 2 * moment)
+        process.send_signal(signal.SIGKILL if moment % 2 else signal.SIGTERM)
+        process.wait()
+
+    # a step whose parent was killed goes on alone, and its folder is refused until it has ended
+    status = next(
+        (code for _ in range(30) if (code := subprocess.run(argv, stdout=subprocess.DEVNULL).returncode) == 0), 1
+    )
+    assert status == 0
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "undisturbed")
