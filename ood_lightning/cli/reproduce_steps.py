@@ -115,6 +115,9 @@ def run(order: Order, jobs: int) -> int:
     )
     check_commands(to_run, order.steps, Path(order.name))
 
+    if not to_run:
+        return _finish(order, frozenset())
+
     failed: set[str] = set()
     with sole_writer(order.steps):
         for wave in waves(order.runs, order.lines):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import read_quality
+from ood_lightning.experiments.records import read_record
 from ood_lightning.functional.overlap import overlap
 from ood_lightning.metrics.results import MEAN, Estimate, Result
 from ood_lightning.report.stored import read_about, read_results
@@ -19,10 +20,22 @@ FPR = "fpr95"
 CHANGE = "_change"  # behind a measure: its difference from the panel's first row
 DROPPED = "dropped"  # negatives that the panel's first row has and this one has not
 NEGATIVES = "negatives"
+MINUTES = "minutes"  # of a step's last run
 STORED = {"ours": OURS, "openood": OTHER}  # rules of FPR95 that every run measures, with intervals
 WORDS = ("positives", "overlap", "precision", "f1", NEGATIVES)  # of a label set; all but the first need true names
 HISTOGRAMS = ("similarity", "hops")  # of a fit, where it knows true names
-AS_THEY_ARE = (*HISTOGRAMS, "positives", NEGATIVES, DROPPED, "label_ratio", "entropy", "redundancy", "asked", "in_use")
+AS_THEY_ARE = (
+    *HISTOGRAMS,
+    MINUTES,
+    "positives",
+    NEGATIVES,
+    DROPPED,
+    "label_ratio",
+    "entropy",
+    "redundancy",
+    "asked",
+    "in_use",
+)
 RESULTS = "results.json"
 NAMES = "names"  # the label set of true names
 
@@ -55,6 +68,10 @@ def measured(folder: Path, cell: Cell, measure: str, convention: str) -> Measure
     measure = measure.removesuffix(CHANGE)
     if measure == DROPPED:
         measure = NEGATIVES
+    if measure == MINUTES:
+        record = read_record(folder)
+        seconds = record.seconds if record else None
+        return Measured(None, "needs a run outside of Slurm") if seconds is None else Measured(Estimate(seconds / 60))
     if measure in WORDS:
         return _of_words(folder, cell, measure)
     if measure in HISTOGRAMS:
