@@ -28,12 +28,14 @@ class Axis:
         label: below.
         draw: how.
         entries: what has a value.
+        base: the row that a shift is from.
     """
 
     title: str
     label: str
     draw: Draw
     entries: Sequence[Entry]
+    base: str = ""
 
     def paint(self, axes: Axes) -> None:
         """Draw it; with nothing to draw, say so."""
@@ -48,6 +50,7 @@ class Axis:
         axes.set(xlabel=self.label, ylabel=_unit(left))
         if self.draw == "histograms":
             series = {f"{entry.row}": entry.bins for entry in left}
+            axes.set(ylabel="share of words")
             Histogram(self.title, self.label, series, whole=left[0].measure == "hops").draw(axes)
         elif self.draw == "curves":
             self._curves(axes, left, right)
@@ -95,7 +98,7 @@ class Axis:
             for x, entry in zip(at, points, strict=True):
                 if entry.ours and (interval := entry.ours.interval):
                     axes.plot([x] * 2, interval, color="#222222", linewidth=1)
-            if with_shift and heights:
+            if with_shift and points[0].row == self.base:
                 for x, height in list(zip(at, heights, strict=True))[1:]:
                     change = f"{100 * (height / heights[0] - 1):+.1f}"
                     axes.text(x, height, change, ha="center", va="bottom", fontsize=6)
@@ -103,7 +106,7 @@ class Axis:
         lowest = min(entry.ours.low or entry.ours.value for entry in left if entry.ours)
         axes.set_ylim(bottom=max(0.0, lowest - 3))
         axes.set_xticks(range(len(rows)), rows, rotation=20 if len(rows) < 6 else 40, ha="right")
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # over bars it would hide some
 
 
 def _series(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -141,7 +144,8 @@ def drawn(item: Item, entries: Sequence[Entry], kind: Kind) -> str | None:
         if panel.draw is None:
             continue
         of_panel = [entry for entry in entries if entry.panel == number and entry.ours is not None]
-        axes.append(Axis(title_of(item, panel, kind), panel.label or panel.over, panel.draw, of_panel))
+        base = next((entry.row for entry in entries if entry.panel == number), "")
+        axes.append(Axis(title_of(item, panel, kind), panel.label or panel.over, panel.draw, of_panel, base))
     if not axes:
         return None
     columns = next(n for n in (3, 2, 1) if len(axes) % n == 0)
