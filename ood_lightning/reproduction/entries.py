@@ -190,11 +190,14 @@ def _entry(
 
 def _in_place(cell: Cell, stand_ins: Mapping[str, str]) -> Cell:
     """A cell of a twin: the sets, values and detectors that take the place of the published ones."""
-    ood_set = stand_ins.get(cell.ood_set, cell.ood_set)
-    where = {key: stand_ins.get(value, value) for key, value in cell.where.items()}
-    names = {"id_set": cell.id_set, "detector": cell.detector, "labels": cell.labels}
-    in_place = {key: stand_ins.get(name, name) for key, name in names.items()}
-    return cell.over(Cell(ood_set=ood_set, where=where, **in_place))
+    here = Cell(
+        where={key: stand_ins.get(value, value) for key, value in cell.where.items()},
+        detector=stand_ins.get(cell.detector, cell.detector),
+        labels=stand_ins.get(cell.labels, cell.labels),
+        id_set=stand_ins.get(cell.id_set, cell.id_set),
+        ood_set=stand_ins.get(cell.ood_set, cell.ood_set),
+    )
+    return cell.over(here)
 
 
 def _published(item: Item, paper: str, cell: Cell, measure: str) -> Published | None:
