@@ -147,3 +147,21 @@ def test_the_released_decisions_give_the_released_labels(part: str, kept: int, p
 
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("stages", "reasons"),
+    [
+        ({}, ["proper noun", "subcategory", "the same"]),
+        ({"proper_nouns": False}, ["kept", "subcategory", "the same"]),
+        ({"subcategories": False}, ["proper noun", "kept", "kept"]),
+        ({"proper_nouns": False, "subcategories": False}, ["kept", "kept", "kept"]),
+    ],
+)
+def test_each_stage_can_be_switched_off(stages: dict[str, bool], reasons: list[str]):
+    yes = {Question("costa rica"), Question("african daisy", "daisy")}
+    words = [Verdict(word, word, "kept") for word in ("costa rica", "african daisy", "daisy")]
+    outcomes = negfilter(
+        words, [["daisy"]] * 3, lambda asked_now: [question in yes for question in asked_now], **stages
+    )
+    assert [verdict.reason for verdict in outcomes] == reasons
