@@ -26,7 +26,7 @@ def reproduce(
         pictograms: the scaled-down twin on the built-in pictures: minutes, and no comparison with the paper.
         dry_run: only print the steps as commands, and what they reuse.
         jobs: how many steps run at a time on this machine.
-        slurm: a file with the site's variables, `NAME=VALUE`: submit what is missing as arrays of Slurm.
+        slurm: a file with the site's variables, `NAME=VALUE`: submit what is missing, stage after stage.
     """
     from ood_lightning.cli.reproduce_steps import Order, print_plan, run, submit
 

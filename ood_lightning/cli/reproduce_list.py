@@ -1,9 +1,10 @@
-"""`reproduce list`: what every table and figure of the papers takes. Needs no torch."""
+"""`reproduce list`: what every table and figure of the papers takes. Needs torch for the look at weights."""
 
 from pathlib import Path
 
 from ood_lightning.report.console import console, table
-from ood_lightning.reproduction.item import Item, item_names, read_item
+from ood_lightning.reproduction.item import Item
+from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import STEPS, runs_of
 from ood_lightning.reproduction.requirements import cost, missing
 
@@ -12,8 +13,8 @@ FEW = 2  # encoders in a row
 NOTE = (
     "GPU hours and GB are calculated, not measured: counts of the cards, sizes of the encoders, and rates that one "
     "H100 with 16 cores is taken to attain; each item as if it were the only one. GB: archives as their sources state "
-    "them, and features. Shards are looked for in shards/; encoders' weights are fetched when needed. Every item has a "
-    "twin on the built-in pictures: `reproduce ITEM --pictograms`."
+    "them, and features. Shards are looked for in shards/, weights in the hub's cache, to which they are fetched when "
+    "needed. Every item has a twin on the built-in pictures: `reproduce ITEM --pictograms`."
 )
 
 

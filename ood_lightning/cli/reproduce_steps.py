@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ood_lightning.errors import UserError
+from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.experiments.records import PlannedLine
 from ood_lightning.experiments.settings import Files
 from ood_lightning.plurals import many
-from ood_lightning.reproduction.item import Item, Kind, item_names, read_item
+from ood_lightning.reproduction.item import Item, Kind
+from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import STEPS, Run, planned, runs_of, waves
 
 FAILED = 1
-ARRAYS = "arrays"  # files that submitted arrays read
+PIPELINES = "pipelines"  # files of lines that were submitted
+SCRIPTS = "OOD_SLURM_SCRIPTS"  # a variable: where the job scripts lie
 
 
 class Order(NamedTuple):
@@ -158,26 +162,32 @@ def _finish(order: Order, failed: frozenset[str]) -> int:
 
 
 def submit(order: Order, site: Path) -> int:
-    """Submit what is missing as arrays of Slurm, each after those that it reads; returns the exit status."""
+    """Submit what is missing by `pipeline.sh`, each stage after the one that it reads; returns the exit status."""
     from ood_lightning.cli.sweep import check_commands
     from ood_lightning.data.artifacts.files import atomic_write
-    from ood_lightning.experiments import job_array
 
     to_run = [line for line in order.lines if line.to_run]
     if not to_run:
         return _finish(order, frozenset())
     check_commands(to_run, order.steps, Path(order.name))
+    script = Path(os.environ.get(SCRIPTS, "scripts/slurm")) / "pipeline.sh"
+    if not script.is_file():
+        raise SettingsError(f"there is no {script}: submit from the project's folder, or set {SCRIPTS}")
 
-    # the steps as a sweep's lines: one file for all arrays, whose tasks find theirs by its number
     lines = [
-        f"{line.line.name}: {shlex.join([s.step.command, *s.step.words])}" for line in order.lines for s in line.steps
+        f"{line.line.name}: {shlex.join([step.step.command, *step.step.words])}"
+        for wave in waves(order.runs, order.lines)
+        for line in sorted(wave, key=_command)  # neighbours of one command are one array
+        for step in line.to_run
     ]
-    file = order.out / ARRAYS / f"{order.name.replace(':', '-').replace('/', '-')}-{order.kind}.txt"
+    file = order.out / PIPELINES / f"{order.name.replace(':', '-').replace('/', '-')}-{order.kind}.txt"
     atomic_write(file, ("\n".join(lines) + "\n").encode())
 
-    job: str | None = None
-    for wave in waves(order.runs, order.lines):
-        job = job_array.submit(file, order.steps, [line.number for line in wave], job_array.read_site(site), after=job)
-        sys.stdout.write(f"array {job}: {many(len(wave), 'step')}; logs/ood-sweep-{job}_N.out\n")
-    sys.stdout.write(f"when they have ended, the same command writes the result in {order.out}\n")
-    return 0
+    submitted = subprocess.run([str(script), str(site), str(file), str(order.steps)])
+    if submitted.returncode == 0:
+        sys.stdout.write(f"when the jobs have ended, the same command writes the result in {order.out}\n")
+    return submitted.returncode
+
+
+def _command(line: PlannedLine) -> str:
+    return line.steps[0].step.command

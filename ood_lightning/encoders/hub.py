@@ -53,7 +53,7 @@ def fetched(repository: str, files: Sequence[str], revision: str | None, cache_d
 
     reason = ""
     try:
-        if cached := _cached(repository, files, revision, cache_dir):
+        if cached := in_cache(repository, files, revision, cache_dir):
             return cached
 
         _check_hub(repository, files[0], revision)
@@ -85,7 +85,7 @@ def check_at_hand(repository: str, files: Sequence[str], revision: str | None, c
         EncoderError: neither.
     """
     try:
-        if _cached(repository, files, revision, cache_dir):
+        if in_cache(repository, files, revision, cache_dir):
             return "in the hub's cache"
         _check_hub(repository, files[0], revision)
     except (OSError, ValueError, UnreachableError) as error:
@@ -93,7 +93,7 @@ def check_at_hand(repository: str, files: Sequence[str], revision: str | None, c
     return "to be fetched from the hub, which can be reached"
 
 
-def _cached(repository: str, files: Sequence[str], revision: str | None, cache_dir: str | None) -> Path | None:
+def in_cache(repository: str, files: Sequence[str], revision: str | None, cache_dir: str | None) -> Path | None:
     """The cache's folder in which the first of the files lies that it holds."""
     from huggingface_hub import try_to_load_from_cache
 

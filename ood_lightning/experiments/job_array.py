@@ -60,7 +60,7 @@ def array_of(numbers: Sequence[int]) -> str:
     return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)
 
 
-def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str], after: str | None = None) -> str:
+def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str]) -> str:
     """Submit lines of a sweep as one array; returns its number.
 
     The array reads a copy of the sweep's file, so that an edit meanwhile does not give its tasks other lines.
@@ -70,7 +70,6 @@ def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str
         out: its folder.
         numbers: of the lines, from 0.
         site: variables for sbatch and for the jobs.
-        after: number of an array that was submitted just before; this one waits until all its tasks have ended well.
 
     Raises:
         SettingsError: an earlier array of this sweep is still there, or Slurm refuses this one.
@@ -79,7 +78,7 @@ def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str
         raise SettingsError("there is no sbatch here: submit from a machine of the cluster, or leave out --slurm")
     environment = {**os.environ, **site}
     folder = out / SUBMITTED
-    if after is None and (job := _still_there(folder / "job", environment)) is not None:
+    if (job := _still_there(folder / "job", environment)) is not None:
         raise SettingsError(f"array {job} of this sweep waits or runs: wait for it, or `scancel {job}` first")
 
     script = Path(environment.get(SCRIPTS, "scripts/slurm")) / "sweep_array.sbatch"
@@ -91,8 +90,6 @@ def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str
     Path("logs").mkdir(exist_ok=True)  # Slurm opens the logs, and makes no folder
 
     options = shlex.split(environment.get(OPTIONS, ""))
-    if after is not None:
-        options += [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"]
     command = ["sbatch", "--parsable", *options, f"--array={array_of(numbers)}", str(script), str(copy), str(out)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     job = done.stdout.strip().split(";")[0]

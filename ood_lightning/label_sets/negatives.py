@@ -45,7 +45,7 @@ def mine_negatives(
     name_features: Tensor,
     words: Sequence[str],
     word_features: Tensor,
-    count: int,
+    count: int | None,
     recipe: dict[str, Any],
     quantile: float = 0.95,
 ) -> LabelSet:
@@ -56,14 +56,15 @@ def mine_negatives(
         name_features: unit-norm, (P, D).
         words: the corpus.
         word_features: unit-norm, (V, D).
-        count: K, number of negatives.
+        count: K, number of negatives; None: all words that are no name.
         recipe: what made the inputs, plain data; stored in the label set.
         quantile: of a word's cosines to the names, in (0, 1].
 
     Raises:
-        LabelSetError: if the corpus has fewer than `count` other words.
+        LabelSetError: if the corpus has fewer than `count` other words, or none.
     """
-    rows = rest_of(words, names, count)
+    rows = rest_of(words, names, 1 if count is None else count)
+    count = len(rows) if count is None else count
     chosen = rows[farthest(quantile_cosine(word_features[rows], name_features, quantile), count)]
     recipe = {"method": "NegLabel", **recipe, "negatives": count, "quantile": quantile, "supervision": ["id_names"]}
     return LabelSet(tuple(Positive(name) for name in names), tuple(words[row] for row in chosen.tolist()), recipe)

@@ -210,11 +210,11 @@ class MinedNegatives(NamesSource):
     Args:
         names: a set with a manifest, a text file with one name a line, or a label set (`labels.json` of a fit, or its
             folder), whose positives take the names' place: then nobody names a class. None: names of the run's ID set.
-        count: K; 10,000 in NegLabel, 40,000 in ClusterMine's NegLabel*.
+        count: K; 10,000 in NegLabel, 40,000 in ClusterMine's NegLabel*; None: all words that are no positive.
         quantile: of a word's cosines to the names.
     """
 
-    count: Count = 10_000
+    count: Count | None = 10_000
     quantile: Annotated[float, Range(0, 1, True)] = 0.95
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:

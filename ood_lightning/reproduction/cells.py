@@ -1,9 +1,9 @@
 """Numbers of finished steps, in the units that papers print. Torch is needed for other rules of FPR95 alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from ood_lightning.data.artifacts.label_set import LabelSet
@@ -85,6 +85,16 @@ def measured(folder: Path, cell: Cell, measure: str, convention: str) -> Measure
     if measure not in clusters:
         return Measured(None, f"no {measure} in {folder / QUALITY}")
     return Measured(_in_units(Estimate(float(clusters[measure])), measure))
+
+
+def mean_of(numbers: Sequence[Measured]) -> Measured:
+    """The mean over runs and its sample standard deviation, without an interval; what one lacks the mean lacks."""
+    estimates = [number.estimate for number in numbers if number.estimate]
+    if len(estimates) < len(numbers):
+        return next(number for number in numbers if number.estimate is None)
+    values = [estimate.value for estimate in estimates]
+    deviation = stdev(values) if len(values) > 1 else None
+    return Measured(Estimate(fmean(values), std=deviation), "", numbers[0].supervision)
 
 
 def _of_words(folder: Path, cell: Cell, measure: str) -> Measured:

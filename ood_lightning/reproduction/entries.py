@@ -1,73 +1,20 @@
-"""The numbers of an item: ours, the published one, and what to say of the two. Needs no torch."""
+"""The numbers of an item, each beside the published one. Needs no torch."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ood_lightning.experiments.grid import Value, named_values
 from ood_lightning.metrics.results import Estimate
-from ood_lightning.reproduction.cells import AS_THEY_ARE, CHANGE, DROPPED, FPR, Measured, measured
-from ood_lightning.reproduction.item import Cell, Item, Kind, Panel, shared_stand_ins
+from ood_lightning.reproduction.cells import CHANGE, DROPPED, FPR, Measured, mean_of, measured
+from ood_lightning.reproduction.entry import Entry
+from ood_lightning.reproduction.item import Cell, Item, Kind, Panel
+from ood_lightning.reproduction.item_files import shared_stand_ins
 from ood_lightning.reproduction.plan import Run, is_done
 from ood_lightning.reproduction.published import Place, Published, published
 
 OUR_CONVENTION = "ours"
-NEAR = 0.5  # points
-INSIDE, WITHIN, DIFFERS = "inside the interval", "within 0.5 points", "differs"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One number of a panel.
-
-    Args:
-        panel: its place among the item's panels, from 0.
-        row: as it is printed.
-        column: as it is printed.
-        measure: what it is.
-        ours: value and interval in the units that are printed; None: not run.
-        missing: why it was not run.
-        printed: what the paper prints there; None: nothing, or this is a twin.
-        convention: the rule of an FPR95, of both numbers; empty for other measures.
-        quoted: the paper quotes the number.
-        supervision: what the detector was given.
-        bins: counts, where the number is the mean of a histogram.
-    """
-
-    panel: int
-    row: str
-    column: str
-    measure: str
-    ours: Estimate | None
-    missing: str = ""
-    printed: float | None = None
-    convention: str = ""
-    quoted: bool = False
-    supervision: tuple[str, ...] = ()
-    bins: tuple[int, ...] = ()
-
-    @property
-    def difference(self) -> float | None:
-        """Ours minus the published one, both as they are printed; None where one is missing."""
-        if self.ours is None or self.printed is None:
-            return None
-        return round(round(self.ours.value, 2) - self.printed, 2)
-
-    @property
-    def verdict(self) -> str:
-        """How the two compare; empty where one is missing.
-
-        >>> Entry(0, "a", "b", "auroc", Estimate(94.2, 93.9, 94.5), printed=94.56).verdict
-        'within 0.5 points'
-        """
-        if self.ours is None or self.printed is None or self.difference is None:
-            return ""
-        interval = self.ours.interval
-        if interval is not None and interval[0] <= self.printed <= interval[1]:
-            return INSIDE
-        is_near = self.measure not in AS_THEY_ARE and abs(self.difference) <= NEAR
-        return WITHIN if is_near or self.difference == 0 else DIFFERS
 
 
 class Steps(NamedTuple):
@@ -204,7 +151,8 @@ def _published(item: Item, paper: str, cell: Cell, measure: str) -> Published | 
     if not cell.published:
         return None
     of_sets = ("", "") if measure not in (FPR, "auroc", f"{FPR}{CHANGE}") else (cell.id_set, cell.ood_set)
-    return published().get(Place(paper, item.published, cell.published, cell.variant, *of_sets, measure))
+    table = cell.table or item.published
+    return published().get(Place(paper, table, cell.published, cell.variant, *of_sets, measure))
 
 
 def _convention_of(item: Item, paper: str) -> str:
@@ -226,7 +174,13 @@ def _value(here: Cell, cell: Cell, measure: str, convention: str, kind: Kind, st
         lacking = [value for key, value in here.where.items() if value not in have[key]]
         return Measured(None, f"needs {', '.join(lacking)}")
 
-    run = of_values[0]
+    if cell.mean_over:
+        return mean_of([_of_run(run, here, measure, convention, steps) for run in of_values])
+    return _of_run(of_values[0], here, measure, convention, steps)
+
+
+def _of_run(run: Run, here: Cell, measure: str, convention: str, steps: Steps) -> Measured:
+    """The number of a cell from one of its step's runs."""
     if run.line.name in steps.failed:
         return Measured(None, f"{run.step} failed: {run.line.folder(steps.out, run.line.steps[0]) / 'sweep.log'}")
     folder = steps.out / run.line.name

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ood_lightning.report.plots import COLOURS, Histogram, svg
-from ood_lightning.reproduction.entries import Entry, title_of
+from ood_lightning.reproduction.entries import title_of
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Draw, Item, Kind
 from ood_lightning.reproduction.tables import heading
 

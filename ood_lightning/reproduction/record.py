@@ -9,7 +9,7 @@ from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.data.artifacts.typed import STRICT, decode_json
 from ood_lightning.errors import SourceError
 from ood_lightning.experiments.records import read_record
-from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Kind
 from ood_lightning.reproduction.plan import Run
 

@@ -1,12 +1,13 @@
-"""What a full item takes, calculated: GPU hours, disk, and what of it is here. Needs no torch.
+"""What a full item takes, calculated: GPU hours, disk, and what of it is here. Needs torch for the look at weights.
 
 Every time is work divided by a rate that is assumed below, for one H100 with 16 cores. Expect a factor of two.
 """
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -103,20 +104,36 @@ def _clusters(run: Run) -> int:
 def missing(item: Item) -> list[str]:
     """What of an item's needs is not found from the current folder.
 
-    Shards are looked for where the cards' commands put them, corpora by the files that their configs name; weights are
-    fetched when they are needed, and not looked for.
+    Shards are looked for where the cards' commands put them, corpora by the files that their configs name, weights in
+    the hub's cache.
     """
     lacking = [
         name for name in references(item.requires.sets) if not Path(shards(*find(name)), "manifest.json").is_file()
     ]
     files = [*item.requires.files, *(file for corpus in item.requires.corpora for file in _files_of(corpus))]
-    return lacking + [file for file in dict.fromkeys(files) if not Path(file).exists()]
+    lacking += [file for file in dict.fromkeys(files) if not Path(file).exists()]
+    return lacking + [f"weights of {encoder}" for encoder in item.requires.encoders if not _has_weights(encoder)]
+
+
+@cache
+def _has_weights(encoder: str) -> bool:
+    """Whether an encoder's weights lie in the hub's cache, or come with its config."""
+    from ood_lightning.encoders.hub import in_cache
+    from ood_lightning.encoders.openclip_tags import hub_files  # open_clip, and torch with it
+
+    settings = _settings_of(f"encoders/{encoder}.yaml")
+    of_hub = hub_files(settings["model"], settings.get("pretrained"))
+    return of_hub is None or in_cache(*of_hub, None, settings.get("cache_dir")) is not None
+
+
+def _settings_of(config: str) -> dict[str, Any]:
+    """`init_args` of a shipped config."""
+    path = shipped_config(config)
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get("init_args", {}) if path else {}
 
 
 def _files_of(corpus: str) -> list[str]:
     """Files that a corpus reads, which a person brings."""
-    path = shipped_config(f"corpora/{corpus}.yaml")
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
-    texts = [str(value) for value in settings.get("init_args", {}).values()]
+    texts = [str(value) for value in _settings_of(f"corpora/{corpus}.yaml").values()]
     further = [file for text in texts if text.endswith(".yaml") for file in _files_of(Path(text).stem)]
     return further + [text for text in texts if text.endswith((".csv", ".txt"))]

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ood_lightning.data.artifacts.files import atomic_write
-from ood_lightning.reproduction import record, tables
+from ood_lightning.reproduction import latex, record, tables
 from ood_lightning.reproduction.cells import forget
-from ood_lightning.reproduction.entries import Entry, Steps, entries
+from ood_lightning.reproduction.entries import Steps, entries
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.figures import drawn
-from ood_lightning.reproduction.item import Item, Kind, hash_of
+from ood_lightning.reproduction.item import Item, Kind
+from ood_lightning.reproduction.item_files import hash_of
 
 FIGURE = "figure.svg"
 
@@ -43,7 +45,7 @@ def write(name: str, item: Item, kind: Kind, steps: Steps, out: Path) -> tuple[P
     title = name if kind == "full" else f"{name}, twin"
 
     atomic_write(folder / "result.md", tables.markdown(title, item, numbers, kind).encode())
-    atomic_write(folder / "result.tex", tables.latex(item, numbers, kind).encode())
+    atomic_write(folder / "result.tex", latex.latex(item, numbers, kind).encode())
     atomic_write(folder / "result.csv", tables.sheet(numbers))
     if (figure := drawn(item, numbers, kind)) is not None:
         atomic_write(folder / FIGURE, figure.encode())

@@ -1,13 +1,13 @@
-"""An item's numbers as Markdown, LaTeX and CSV. Needs no torch."""
+"""An item's numbers as Markdown and CSV. Needs no torch."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ood_lightning.data.artifacts.sheets import csv_bytes
 from ood_lightning.plain_output import one_line
 from ood_lightning.report.tables import Table, paragraphs
-from ood_lightning.reproduction.entries import Entry, title_of
+from ood_lightning.reproduction.entries import title_of
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Item, Kind
 
 HEADINGS = {
@@ -29,6 +29,7 @@ CSV_COLUMNS = (
     "ours",
     "low",
     "high",
+    "std",
     "published",
     "difference",
     "verdict",
@@ -103,9 +104,12 @@ _COUNTS = ("positives", "negatives", "dropped", "asked", "in_use")
 
 
 def with_interval(entry: Entry) -> str:
-    """`94.56 [94.20, 94.91]`."""
-    interval = entry.ours.interval if entry.ours else None
-    return value(entry) + ("" if interval is None else f" [{interval[0]:.2f}, {interval[1]:.2f}]")
+    """`94.56 [94.20, 94.91]`; of a mean over runs `94.56 ± 0.12`."""
+    if entry.ours is None:
+        return value(entry)
+    if interval := entry.ours.interval:
+        return f"{value(entry)} [{interval[0]:.2f}, {interval[1]:.2f}]"
+    return value(entry) if entry.ours.std is None else f"{value(entry)} ± {entry.ours.std:.2f}"
 
 
 def markdown(title: str, item: Item, entries: Sequence[Entry], kind: Kind) -> str:
@@ -140,7 +144,7 @@ def _intervals(item: Item, entries: Sequence[Entry], kind: Kind) -> list[str]:
     """Our values with their intervals, a table for each panel and measure, where no table of comparisons has them."""
     written = []
     for number, panel in enumerate(item.panels):
-        of_panel = [entry for entry in entries if entry.panel == number and entry.ours and entry.ours.interval]
+        of_panel = [entry for entry in entries if entry.panel == number and _is_unsure(entry)]
         if any(entry.printed is not None for entry in of_panel):
             continue
         for measure in dict.fromkeys(entry.measure for entry in of_panel):
@@ -152,6 +156,11 @@ def _intervals(item: Item, entries: Sequence[Entry], kind: Kind) -> list[str]:
             shape = Shape(title, columns, [(row, [cells.get((row, c), "") for c in columns]) for row in rows])
             written.append(_paragraphs(shape))
     return written
+
+
+def _is_unsure(entry: Entry) -> bool:
+    """Whether it has an interval or a standard deviation."""
+    return entry.ours is not None and (entry.ours.interval is not None or entry.ours.std is not None)
 
 
 def _comparison(entries: Sequence[Entry]) -> list[str]:
@@ -187,52 +196,16 @@ def legend(entries: Sequence[Entry]) -> str:
             "Verdict: whether the published number lies inside our 95 % interval; else whether ours is within 0.5 "
             "points of it."
         )
+    if any(entry.ours and entry.ours.std is not None for entry in entries):
+        sentences.append("±: sample standard deviation over runs or orders of the stream.")
     return " ".join(sentences)
-
-
-def latex(item: Item, entries: Sequence[Entry], kind: Kind) -> str:
-    r"""Each panel as a `tabular` with rules of booktabs; a published number stands in brackets behind ours."""
-    parts = ["% needs \\usepackage{booktabs}" + ("; a twin on built-in drawings" if kind == "twin" else "")]
-    printed = {(e.panel, e.row, e.column): [] for e in entries}  # type: dict[tuple[int, str, str], list[Entry]]
-    for entry in entries:
-        printed[entry.panel, entry.row, entry.column].append(entry)
-
-    for number, shape in enumerate(shapes(item, entries, kind)):
-        width = len(shape.columns)
-        lines = [f"\\begin{{tabular}}{{l{'c' * width}}}", "\\toprule"]
-        lines += [f"\\multicolumn{{{width + 1}}}{{l}}{{{_tex(shape.title)}}} \\\\"] if shape.title else []
-        lines += [" & ".join(["", *map(_tex, shape.columns)]) + " \\\\", "\\midrule"]
-        for name, cells in shape.rows:
-            if len(cells) < width or (width == 1 and cells[0].startswith(NOT_RUN)):
-                lines.append(f"{_tex(name)} & \\multicolumn{{{width}}}{{l}}{{{_tex(cells[0])}}} \\\\")
-                continue
-            of_row = [v for k, v in printed.items() if k[0] == number and k[1] == name.removesuffix(QUOTED)]
-            lines.append(" & ".join([_tex(name), *map(_tex, map(_beside, of_row))]) + " \\\\")
-        parts.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}"]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _beside(of_cell: Sequence[Entry]) -> str:
-    ours = " / ".join("--" if entry.ours is None else value(entry) for entry in of_cell)
-    published = [f"{entry.printed:g}" for entry in of_cell if entry.printed is not None]
-    return f"{ours} ({' / '.join(published)})" if published else ours
-
-
-def _tex(text: str) -> str:
-    r"""A text as LaTeX takes it.
-
-    >>> _tex("NegLabel* 5 % |P|_x")
-    'NegLabel* 5 \\% \\textbar{}P\\textbar{}\\_x'
-    """
-    spelt = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "|": "\\textbar{}"}
-    return re.sub(r"[\\~^|&%$#_{}]", lambda match: spelt.get(match[0], f"\\{match[0]}"), one_line(text))
 
 
 def sheet(entries: Sequence[Entry]) -> bytes:
     """The numbers as CSV, unrounded, in the units of the tables."""
     rows: list[list[object]] = []
     for entry in entries:
-        ours = (entry.ours.value, entry.ours.low, entry.ours.high) if entry.ours else (None, None, None)
+        ours = entry.ours or (None, None, None, None)
         of_both = (entry.printed, entry.difference, entry.verdict, entry.convention)
 
         quoted, supervision = "yes" if entry.quoted else "", "+".join(entry.supervision)

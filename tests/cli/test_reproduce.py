@@ -15,7 +15,10 @@ from command_line import CONFIGS, said
 from ood_lightning.cli.main import main
 from ood_lightning.cli.reproduce_steps import Order
 from ood_lightning.cli.sweep import check_commands
-from ood_lightning.reproduction.item import Kind, item_names
+from ood_lightning.experiments.lines import read_lines
+from ood_lightning.experiments.records import Record, plan
+from ood_lightning.reproduction.item import Kind
+from ood_lightning.reproduction.item_files import item_names
 
 KINDS = ("full", "twin")
 
@@ -61,6 +64,35 @@ def test_all_items_are_listed_with_what_they_take(capsys: pytest.CaptureFixture[
 def test_refusals(arguments: str, words: str, capsys: pytest.CaptureFixture[str]):
     assert main(arguments.split()) == 2
     assert words in said(capsys)
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_submitted_by_the_pipeline_in_the_order_in_which_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    monkeypatch.chdir(CONFIGS.parent)
+    monkeypatch.setenv("OOD_SLURM_SCRIPTS", str(tmp_path))
+    out = tmp_path / "out"
+    command = ["reproduce", "clustermine:table1", "--slurm=site.env", f"--out={out}"]
+    assert main(command) == 2
+    assert f"there is no {tmp_path}/pipeline.sh" in said(capfd)
+
+    script = tmp_path / "pipeline.sh"
+    script.write_text('#!/bin/sh\necho "$@"\nexit $REFUSED\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("REFUSED", "2")
+    assert main(command) == 2
+    monkeypatch.setenv("REFUSED", "0")
+    assert main(command) == 0
+    file = out / "pipelines/clustermine-table1-full.txt"
+    assert f"site.env {file} {out}/steps" in capfd.readouterr().out
+
+    lines = read_lines(file.read_text(), file)
+    assert [line.steps[0].command for line in lines] == ["fit", "fit", "fit", "test", "test"]
+    order = Order.of("clustermine:table1", "full", out)
+    for line in plan(lines, out / "steps"):  # what a task of the array writes, `reproduce` takes for finished
+        Record(line.steps[0].settings, True, []).write(line.steps[0].folder)
+    assert not any(line.to_run for line in order.again().lines)
 
 
 @pytest.mark.slow

@@ -30,6 +30,15 @@ def test_mined_negatives_are_the_words_with_the_smallest_quantile():
     assert (label_set.recipe["negatives"], label_set.recipe["quantile"], label_set.recipe["seed"]) == (7, 1.0, 1)
 
 
+def test_without_a_count_all_other_words_are_negatives():
+    features = unit(torch.randn(4, 4))
+    label_set = mine_negatives(["b"], features[:1], ("a", "B", "c", "d"), features, None, {})
+    assert sorted(label_set.negatives or ()) == ["a", "c", "d"]
+    assert label_set.recipe["negatives"] == 3
+    with pytest.raises(LabelSetError, match="the corpus has 0 words that are no positive"):
+        mine_negatives(["b"], features[:1], ("b",), features[:1], None, {})
+
+
 def test_too_many_negatives_says_how_many_there_are():
     features = unit(torch.randn(3, 4))
     with pytest.raises(LabelSetError, match=r"3 negatives wanted, the corpus has 2 words that are no positive"):

@@ -9,7 +9,7 @@ from ood_lightning.data.artifacts.files import atomic_write
 from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.metrics.results import Estimate
 from ood_lightning.reproduction.collect import collected
-from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.record import Record, write
 from ood_lightning.reproduction.tables import sheet
 

@@ -10,8 +10,10 @@ from ood_lightning.experiments.records import Record
 from ood_lightning.metrics.results import Estimate, Result, means
 from ood_lightning.report.stored import write_results
 from ood_lightning.reproduction.cells import forget
-from ood_lightning.reproduction.entries import DIFFERS, INSIDE, WITHIN, Entry, Steps, entries
-from ood_lightning.reproduction.item import Item, Kind, read_item
+from ood_lightning.reproduction.entries import Steps, entries
+from ood_lightning.reproduction.entry import DIFFERS, INSIDE, WITHIN, Entry
+from ood_lightning.reproduction.item import Item, Kind
+from ood_lightning.reproduction.item_files import read_item
 from ood_lightning.reproduction.plan import runs_of
 
 OUT = Path("steps")
@@ -33,6 +35,11 @@ panels:
   - cell: {step: fit, measure: [purity]}
     over: c
     columns: {purity: {}}
+  - cell: {step: fit, measure: [purity]}
+    rows:
+      all: {mean_over: c}
+      main's: {where: {c: "2"}, measure: [auroc], id_set: imagenet-val, ood_set: ninco, published: MCM, table: "9"}
+    columns: {mean: {}}
 """
 
 
@@ -111,6 +118,21 @@ def test_what_a_step_did_not_leave_is_named(ran: tuple[Item, list[Any]]):
     assert numbers["4", "purity", "purity"].missing.startswith("needs fit, which is not finished: steps/fit-")
     failed = numbers_of(ran, "full", frozenset({ran[1][2].line.name}))
     assert failed["MCM", "NINCO", "auroc"].missing.startswith("test failed: steps/test-")
+
+
+def test_a_mean_over_runs_needs_them_all(ran: tuple[Item, list[Any]]):
+    assert numbers_of(ran, "full")["all", "mean", "purity"].missing.startswith("needs fit, which is not finished")
+
+    folder = OUT / ran[1][1].line.name
+    write_quality(folder / "quality.json", {"clusters": {"purity": 0.25}, "label_sets": {}})
+    Record("", True, []).write(folder)
+    mean = numbers_of(ran, "full")["all", "mean", "purity"].ours
+    assert mean
+    assert (mean.value, mean.interval, mean.std) == (50.0, None, pytest.approx(50 / 2**0.5))
+
+
+def test_a_number_may_be_printed_in_another_table(ran: tuple[Item, list[Any]]):
+    assert numbers_of(ran, "full")["main's", "mean", "auroc"].printed == 88.78
 
 
 def test_a_twin_has_stand_ins_and_is_compared_with_nothing(ran: tuple[Item, list[Any]]):

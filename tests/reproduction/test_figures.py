@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ood_lightning.metrics.results import Estimate
-from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.figures import drawn
 from ood_lightning.reproduction.item import Cell, Item, Panel, Requires, Work
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from ood_lightning.errors import SettingsError
-from ood_lightning.reproduction.item import Cell, item_names, path_of, read_item
+from ood_lightning.reproduction.item import Cell
+from ood_lightning.reproduction.item_files import item_names, path_of, read_item
 
 WORK = {"steps": {"test": "test --config configs/eval.yaml --x {k}"}, "grid": {"k": [1, 2]}}
 GOOD: dict[str, Any] = {
@@ -56,7 +57,11 @@ def test_an_item_of_ones_own_is_read():
         (panel(draw="pie"), "item.yaml: panels.0.draw is 'pie'"),
         (
             panel(cell={"step": "test", "measure": ["auroc"], "where": {"c": "1"}}),
-            "item.yaml: panels.0, MCM / NINCO: where names 'c', no setting of full.grid",
+            "item.yaml: panels.0, MCM / NINCO names 'c', no setting of full.grid",
+        ),
+        (
+            panel(cell={"step": "test", "measure": ["auroc"], "mean_over": "c"}),
+            "item.yaml: panels.0, MCM / NINCO names 'c', no setting of full.grid",
         ),
     ],
 )

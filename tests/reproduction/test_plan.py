@@ -7,7 +7,8 @@ import pytest
 
 from ood_lightning.errors import SettingsError
 from ood_lightning.experiments.records import Record
-from ood_lightning.reproduction.item import Work, item_names, read_item
+from ood_lightning.reproduction.item import Work
+from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import Run, planned, runs_of, waves
 
 OUT = Path("out")

@@ -4,7 +4,7 @@ import pytest
 
 from ood_lightning.functional.conventions import CONVENTIONS
 from ood_lightning.reproduction.entries import OUR_CONVENTION
-from ood_lightning.reproduction.item import item_names, read_item
+from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.published import Place, published
 from ood_lightning.reproduction.result import paper_of
 

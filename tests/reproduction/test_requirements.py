@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ood_lightning.reproduction.item import item_names, read_item
+from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import runs_of
 from ood_lightning.reproduction.requirements import cost, missing, references
 

@@ -2,9 +2,10 @@
 
 from ood_lightning.data.artifacts.sheets import csv_rows
 from ood_lightning.metrics.results import Estimate
-from ood_lightning.reproduction.entries import Entry
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Cell, Item, Panel, Requires, Work
-from ood_lightning.reproduction.tables import latex, markdown, shapes, sheet
+from ood_lightning.reproduction.latex import latex
+from ood_lightning.reproduction.tables import markdown, shapes, sheet
 
 WORK = Work(steps={"test": "test"})
 CELL = Cell(step="test", measure=["auroc", "fpr95"])
@@ -55,6 +56,14 @@ def test_a_twin_is_called_one_and_shows_our_intervals_instead():
     assert "Smaller." in text
     assert "| MCM | 88.00 [87.00, 89.00] |" in text.splitlines()
     assert "verdict" not in text
+
+
+def test_a_mean_over_runs_has_its_deviation():
+    of_mean = [Entry(0, "MCM", "NINCO", "auroc", Estimate(88.0, std=0.123), printed=88.78)]
+    text = markdown("paper:table", ITEM, of_mean, "full")
+    assert "| MCM | NINCO | AUROC | 88.00 ± 0.12 | 88.78 | -0.78 | differs |" in text.splitlines()
+    assert "±: sample standard deviation" in text
+    assert csv_rows(sheet(of_mean).decode())[0]["std"] == "0.123"
 
 
 def test_latex_has_the_published_numbers_in_brackets():
