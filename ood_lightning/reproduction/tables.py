@@ -150,9 +150,8 @@ def _intervals(item: Item, entries: Sequence[Entry], kind: Kind) -> list[str]:
         for measure in dict.fromkeys(entry.measure for entry in of_panel):
             cells = {(e.row, e.column): with_interval(e) for e in of_panel if e.measure == measure}
             columns, rows = (list(dict.fromkeys(key[i] for key in cells)) for i in (1, 0))
-            title = ": ".join(
-                filter(None, [title_of(item, panel, kind), f"{heading(measure)} with its 95 % bootstrap interval"])
-            )
+            interval = f"{heading(measure)} with its 95 % bootstrap interval"
+            title = ": ".join(filter(None, [title_of(item, panel, kind), interval]))
             shape = Shape(title, columns, [(row, [cells.get((row, c), "") for c in columns]) for row in rows])
             written.append(_paragraphs(shape))
     return written
@@ -197,7 +196,7 @@ def legend(entries: Sequence[Entry]) -> str:
             "points of it."
         )
     if any(entry.ours and entry.ours.std is not None for entry in entries):
-        sentences.append("±: sample standard deviation over runs or orders of the stream.")
+        sentences.append("±, in an interval's place: sample standard deviation over runs, or orders of the stream.")
     return " ".join(sentences)
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from command_line import CONFIGS, said
 
 from ood_lightning.cli.main import main
@@ -17,8 +18,10 @@ from ood_lightning.cli.reproduce_steps import Order
 from ood_lightning.cli.sweep import check_commands
 from ood_lightning.experiments.lines import read_lines
 from ood_lightning.experiments.records import Record, plan
+from ood_lightning.report.stored import read_sheet
 from ood_lightning.reproduction.item import Kind
-from ood_lightning.reproduction.item_files import item_names
+from ood_lightning.reproduction.item_files import item_names, path_of
+from ood_lightning.reproduction.result import folder_of
 
 KINDS = ("full", "twin")
 
@@ -110,12 +113,17 @@ def bytes_of(out: Path, item: str = "clustermine-table1-twin") -> dict[str, byte
     return {path.name: path.read_bytes() for path in sorted((out / item).iterdir()) if path.name != "times.json"}
 
 
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all twins, which share steps."""
+    return tmp_path_factory.mktemp("twins") / "out"
+
+
 @pytest.mark.slow
-def test_the_twin_of_table1_has_all_its_rows_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_twin_of_table1_has_all_its_rows_and_repeats(out: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(CONFIGS.parent)  # its features are kept there
-    command = ["reproduce", "clustermine:table1", "--pictograms", f"--out={tmp_path}/out"]
+    command = ["reproduce", "clustermine:table1", "--pictograms", f"--out={out}"]
     assert main(command) == 0
-    out = tmp_path / "out"
     first = bytes_of(out)
     assert set(first) == {"record.json", "result.csv", "result.md", "result.tex"}
 
@@ -132,13 +140,30 @@ def test_the_twin_of_table1_has_all_its_rows_and_repeats(tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_the_twin_of_figure6_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_twin_of_figure6_is_drawn(out: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """With fewer values on each axis: its clustering is that of Table 1, and every kind of step runs."""
+    content = yaml.safe_load(path_of("clustermine:figure6").read_text())
+    content["twin"]["grid"] |= {"negatives": {"all": None}, "min_images": [6], "clusters": [64, 256]}
+    item = tmp_path / "clustermine" / "figure6.yaml"
+    item.parent.mkdir()
+    item.write_text(yaml.safe_dump(content, sort_keys=False))
+
     monkeypatch.chdir(CONFIGS.parent)
-    assert main(["reproduce", "clustermine:figure6", "--pictograms", "--jobs=2", f"--out={tmp_path}/out"]) == 0
-    files = bytes_of(tmp_path / "out", "clustermine-figure6-twin")
+    assert main(["reproduce", str(item), "--pictograms", "--jobs=2", f"--out={out}"]) == 0
+    files = bytes_of(out, "figure6-twin")
     assert b">|P|<" in files["figure.svg"]
     rows = files["result.csv"].decode().splitlines()
-    assert sum(",auroc,9" in row for row in rows) == 15
+    assert sum(",auroc,9" in row for row in rows) == 6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", item_names())
+def test_every_twin_ends_with_numbers(name: str, out: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    assert main(["reproduce", name, "--pictograms", f"--out={out}"]) == 0
+    rows = read_sheet(folder_of(name, "twin", out) / "result.csv")
+    assert any(row["ours"] for row in rows)
+    assert all(row["ours"] or row["not_run"].startswith(("needs", "the negatives of")) for row in rows)
 
 
 @pytest.mark.long

@@ -62,7 +62,7 @@ def test_a_mean_over_runs_has_its_deviation():
     of_mean = [Entry(0, "MCM", "NINCO", "auroc", Estimate(88.0, std=0.123), printed=88.78)]
     text = markdown("paper:table", ITEM, of_mean, "full")
     assert "| MCM | NINCO | AUROC | 88.00 ± 0.12 | 88.78 | -0.78 | differs |" in text.splitlines()
-    assert "±: sample standard deviation" in text
+    assert "±, in an interval's place: sample standard deviation" in text
     assert csv_rows(sheet(of_mean).decode())[0]["std"] == "0.123"
 
 
