@@ -64,8 +64,9 @@ def overview(folders: dict[str, Path]) -> str:
         numbers = read_sheet(folder / "result.csv")
         n_measured = sum(bool(row["ours"]) for row in numbers)
         seconds = json.loads((folder / BESIDE).read_bytes())["sum"]
+        title = read_item(name).title.replace("|", "\\|")
         link = f"[{name}]({paper}.md#{paper}{item}-twin)"
-        rows.append(f"| {link} | {read_item(name).title} | {seconds:,.0f} | {n_measured} of {len(numbers)} |")
+        rows.append(f"| {link} | {title} | {seconds:,.0f} | {n_measured} of {len(numbers)} |")
     return "\n".join(rows)
 
 
