@@ -44,6 +44,7 @@ GROUPS = {
     "sweep": {
         "plot": "a measure over one or two settings, from the runs of a sweep",
         "lines": "the lines of a sweep as they are read, from 0",
+        "stages": "which lines a pipeline of jobs would run, one stage after the other",
     },
     "reproduce": {
         "list": "all tables and figures, what they take, and what of that is here",

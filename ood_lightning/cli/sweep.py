@@ -1,4 +1,4 @@
-"""`sweep`, `sweep plot` and `sweep lines`: many runs of one file, and what they measured."""
+"""`sweep`, `sweep plot`, `sweep lines` and `sweep stages`: many runs of one file, and what they measured."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def sweep(
     sys.stdout.write(f"{many(len(planned), 'line')} of {path}: {len(planned) - len(to_run)} finished in {folder}\n")
     if not to_run:
         return 0
-    names = check_commands(to_run, folder, path)
+    # of a task's one line no parser is asked: that would import torch, and the step's own is asked next
+    names = check_commands(to_run, folder, path, parse=number is None)
     if print:
         _print(to_run, folder, names)
         return 0
@@ -71,7 +72,7 @@ def _check_number(number: int, lines: list[Line], path: Path) -> None:
         raise SettingsError(f"{path} has {many(len(lines), 'line')}, 0 to {len(lines) - 1}: there is no line {number}")
 
 
-def check_commands(planned: list[PlannedLine], out: Path, path: Path) -> dict[Step, str]:
+def check_commands(planned: list[PlannedLine], out: Path, path: Path, *, parse: bool = True) -> dict[Step, str]:
     """The command of each step that is to run; one that its parser refuses ends the sweep before anything runs.
 
     All in this process: a process each would import torch each.
@@ -80,6 +81,7 @@ def check_commands(planned: list[PlannedLine], out: Path, path: Path) -> dict[St
         planned: lines.
         out: the sweep's folder.
         path: the sweep's file, for errors.
+        parse: let the parsers read the arguments.
 
     Raises:
         SettingsError: a parser refuses a line; names it.
@@ -90,7 +92,8 @@ def check_commands(planned: list[PlannedLine], out: Path, path: Path) -> dict[St
             try:
                 words = with_shipped(line.line.words(out, step.step))
                 names[step.step] = step.step.command or _command_of(words)
-                _parse(names[step.step], words)
+                if parse:
+                    _parse(names[step.step], words)
             except UserError as error:
                 raise SettingsError(f"{path}, {line.line.name}: {error}") from None
     return names
@@ -175,9 +178,9 @@ def _run_line(line: PlannedLine, out: Path, names: dict[Step, str]) -> int:
     from ood_lightning.experiments.job_array import as_task, run_as_task
 
     steps = _steps_of(line, out, names)
-    if "SLURM_JOB_ID" in os.environ:
+    if in_job := "SLURM_JOB_ID" in os.environ:
         steps = [(step, as_task(command, step.folder, os.environ)) for step, command in steps]
-    return run_as_task(steps)
+    return run_as_task(steps, validate=in_job)
 
 
 def _submit(path: Path, out: Path, planned: list[PlannedLine], slurm: str) -> int:
@@ -215,4 +218,26 @@ def lines(file: list[str], number: int | None = None, command: str | None = None
     # for a script; on a terminal a NUL is spelt out, as whatever else is not visible
     output = sys.stdout if sys.stdout.isatty() else getattr(sys.stdout, "unguarded", sys.stdout)
     output.write("".join(f"{word}\0" for word in (line.name, *line.steps[0].words)))
+    return 0
+
+
+def stages(file: list[str], out: str | None = None) -> int:
+    """What of a sweep a pipeline submits: a line `COMMAND NUMBERS` for each stage, as job scripts read it.
+
+    Args:
+        file: lines `NAME: COMMAND ARGUMENTS`, or a grid in YAML.
+        out: the sweep's folder; `runs/sweeps/NAME` of the file's name if None.
+    """
+    from ood_lightning.experiments.job_array import array_of
+    from ood_lightning.experiments.records import plan
+    from ood_lightning.experiments.stages import stages as stages_of
+
+    path = one_file(file)
+    folder = folder_of(path, out)
+    planned = plan(read_sweep(path), folder)
+    every_step = [line._replace(to_run=line.steps) for line in planned]
+    names = check_commands(every_step, folder, path)
+    commands = ["+".join(names[step.step] for step in line.steps) for line in planned]
+    for command, numbers in stages_of(planned, commands):
+        sys.stdout.write(f"{command} {array_of(numbers)}\n")
     return 0

@@ -20,6 +20,7 @@ from ood_lightning.text_files import lines_of, read_text
 SUBMITTED = ".submitted"  # in the sweep's folder: the files that arrays read, and the last array's number
 OPTIONS = "SBATCH_OPTIONS"  # of sbatch, which has a variable of its own for most but not for all of them
 SCRIPTS = "OOD_SLURM_SCRIPTS"
+VALIDATED = ("fit", "test", "embed", "mine", "filter")  # commands whose checks `validate` can run alone
 _VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
 
 
@@ -102,7 +103,7 @@ def submit(file: Path, out: Path, numbers: Sequence[int], site: Mapping[str, str
 def _still_there(file: Path, environment: Mapping[str, str]) -> str | None:
     """The number of the last array, if Slurm still knows a task of it that is not done."""
     job = file.read_text().strip() if file.is_file() else ""
-    if not job.isdigit():
+    if not re.fullmatch(r"\d+(,\d+)*", job):  # of a pipeline's stages all
         return None
     command = ["squeue", "--noheader", f"--jobs={job}"]
     known = subprocess.run(command, env={**environment}, capture_output=True, text=True)
@@ -128,10 +129,14 @@ def as_task(command: Command, folder: Path, variables: Mapping[str, str]) -> Com
     return Command([*command.words, devices, nodes], srun, environment)
 
 
-def run_as_task(steps: Sequence[tuple[PlannedStep, Command]]) -> int:
+def run_as_task(steps: Sequence[tuple[PlannedStep, Command]], *, validate: bool = False) -> int:
     """Run the steps of a line one after the other; what they print also goes to this process's output.
 
     Signals reach the steps from Slurm itself.
+
+    Args:
+        steps: with their commands.
+        validate: before each step look at what files can tell: once, not by every process of it.
 
     Returns:
         The exit status of the step that failed; 0 if all are finished.
@@ -139,6 +144,10 @@ def run_as_task(steps: Sequence[tuple[PlannedStep, Command]]) -> int:
     for step, command in steps:
         make_folder(step.folder)
         begin(step.folder, step.settings, command.words)
+        if validate and command.words[0] in VALIDATED:
+            checks = command._replace(words=["validate", *command.words], before=())
+            if status := _printed(checks, step.folder / LOG):
+                return status
         status = _printed(command, step.folder / LOG)
         if not is_done(status, step.folder / LOG):
             return status

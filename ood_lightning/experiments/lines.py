@@ -11,7 +11,7 @@ from ood_lightning.file_names import check_names
 from ood_lightning.text_files import lines_of
 
 OWN_FOLDER = ("fit", "test")  # commands whose folder is a setting of the Trainer
-COMMANDS = (*OWN_FOLDER, "run", "embed", "mine", "filter")
+COMMANDS = (*OWN_FOLDER, "run", "embed", "mine", "filter", "report")
 _LINE = re.compile(r"\s*([^\s:-][^\s:]*):\s+(.*)")
 
 

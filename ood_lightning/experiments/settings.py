@@ -12,6 +12,7 @@ from ood_lightning.errors import UserError
 from ood_lightning.experiments.lines import Line, Step
 from ood_lightning.hashes import sha256_of
 from ood_lightning.places import expanded, shipped_config
+from ood_lightning.report.one_run import DONE
 
 CONFIG_ENDINGS = (".yaml", ".yml")
 WRITTEN = "--out"  # names what the step itself writes
@@ -21,7 +22,7 @@ def settings_hashes(line: Line) -> list[str]:
     """A hash for each step of a line, 16 hexadecimal digits; a step's counts in those of the steps after it.
 
     Folders of the line's own steps count by their names, `{fit}`, so that a sweep may lie anywhere. Of a folder or a
-    set of images that is named nothing but its name counts.
+    set of images that is named nothing but its name counts; of an evaluation that `report` reads, its hash.
     """
     files = Files()
     hashes: list[str] = []
@@ -43,8 +44,12 @@ class Files:
         for previous, word in zip(["", *step.words], step.words, strict=False):
             option, equals, value = word.partition("=")
             is_option = word.startswith("-") and bool(equals)
-            if WRITTEN not in (option, previous):
-                counted += self._of_text(value if is_option else word, Path())
+            if WRITTEN in (option, previous):
+                continue
+            text = value if is_option else word
+            if step.command == "report":
+                counted += self._of_text(str(Path(text, DONE)), Path())
+            counted += self._of_text(text, Path())
         return counted
 
     def _of_text(self, text: str, folder: Path) -> list[Any]:
