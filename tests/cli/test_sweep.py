@@ -21,9 +21,11 @@ def test_the_lines_are_printed_with_their_numbers(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "a\0--x\0b c\0"
 
 
-def test_the_stages_of_the_shipped_pipeline(capsys: pytest.CaptureFixture[str]):
-    lines = CONFIGS.parent / "scripts/slurm/pipeline_lines.txt"
-    assert main(["sweep", "stages", str(lines), "--out=out"]) == 0
+def test_the_stages_of_the_shipped_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(CONFIGS.parent)  # its lines name configs from there
+    assert main(["sweep", "stages", "scripts/slurm/pipeline_lines.txt", f"--out={tmp_path / 'out'}"]) == 0
     assert capsys.readouterr().out == "embed 0\nfit 1\ntest 2-3\nreport 4\n"
 
 
