@@ -4,6 +4,7 @@ import os
 from functools import cache, partial
 
 from ood_lightning.checks import before_work
+from ood_lightning.cli.launch import is_slurm_task
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, check_least
 from ood_lightning.places import FEATURES
@@ -17,7 +18,9 @@ def share() -> tuple[int, int]:
         SettingsError: the numbers of an array do not say how many of its tasks come before this one.
     """
     # of a step: a job without `srun` has SLURM_PROCID and SLURM_NTASKS too, though nobody starts the other tasks
-    variables = [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")]
+    variables = [("RANK", "WORLD_SIZE")]
+    if is_slurm_task(os.environ, os.getpid()):
+        variables.append(("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"))
     known = [(int(os.environ[r]), int(os.environ[w])) for r, w in variables if {r, w} <= os.environ.keys()]
     rank, world = [*known, (0, 1)][0]
 

@@ -19,6 +19,7 @@ from ood_lightning.callbacks import wandb
 from ood_lightning.callbacks.checkpoint import RunCheckpoint, checkpoint_of, read_checkpoint
 from ood_lightning.callbacks.stop import SafeStop
 from ood_lightning.checks import Check, before_work, folder_check
+from ood_lightning.cli.launch import by_torchrun, is_slurm_task
 from ood_lightning.cli.parser import PlainErrors
 from ood_lightning.cli.quick_imports import in_one_go
 from ood_lightning.cli.trainer_settings import check_epochs, check_kept, check_settings, peer_error, trainer_error
@@ -129,8 +130,11 @@ class OODCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """The Trainer; as one of Slurm's tasks only if `srun` started this process."""
-        if "SLURM_STEP_ID" in os.environ:
-            if SLURMEnvironment.detect():
+        if by_torchrun():
+            pass  # Lightning reads torchrun's variables, in a job of Slurm too
+        elif is_slurm_task(os.environ, os.getpid()):
+            # a step of several tasks may lie in a job that is called `bash`, which Lightning takes for a shell
+            if SLURMEnvironment.detect() or os.environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
                 # not Lightning's requeueing: it saves in the middle of an epoch. The job script requeues.
                 kwargs["plugins"] = [SLURMEnvironment(auto_requeue=False)]
         elif "SLURM_NTASKS" in os.environ:
