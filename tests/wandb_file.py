@@ -48,6 +48,7 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, list[str]] = field(default_factory=dict)
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     exit_code: int | None = None
 
     def curve(self, name: str) -> list[Any]:
@@ -74,6 +75,7 @@ def read_run(path: Path) -> Run:
         elif kind == "history":
             run.history.append(values(record.history.item))
         elif kind == "artifact":
+            run.metadata[record.artifact.name] = json.loads(record.artifact.metadata or "{}")
             run.artifacts[record.artifact.name] = [entry.path for entry in record.artifact.manifest.contents]
         elif kind == "exit":
             run.exit_code = record.exit.exit_code

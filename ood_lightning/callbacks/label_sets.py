@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from ood_lightning.callbacks.checkpoint import hash_of_fit
-from ood_lightning.callbacks.wandb import log_file, log_table
+from ood_lightning.callbacks.wandb import log_file, log_lineage, log_memory, log_table
 from ood_lightning.checks import Check
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.texts import TextBank
@@ -124,7 +124,7 @@ class LabelSetWriter(L.Callback):
             "label_sets": self._compared(made, bank, available),
         }
         write_quality(out / QUALITY, measures)
-        self._log(trainer, {name: one.label_set for name, one in made.items()}, quality.logged(measures))
+        self._log(trainer, data, run, {name: one.label_set for name, one in made.items()}, quality.logged(measures))
         for remark in [*self.remarks, *(one.remark for one in made.values() if one.remark)]:
             print(f"warning: {remark}")
 
@@ -156,13 +156,25 @@ class LabelSetWriter(L.Callback):
             compared = quality.TrueNames(source, names, features)
         return {name: quality.label_set(one.label_set, one.positives(), compared) for name, one in made.items()}
 
-    def _log(self, trainer: L.Trainer, label_sets: Mapping[str, LabelSet], measured: dict[str, float]) -> None:
+    def _log(
+        self,
+        trainer: L.Trainer,
+        data: UnlabelledData,
+        run: str,
+        label_sets: Mapping[str, LabelSet],
+        measured: dict[str, float],
+    ) -> None:
         """Show the numbers and the first label set to loggers, and the words of all sets on the terminal."""
         for logger in trainer.loggers:
             logger.log_metrics(measured, step=trainer.global_step)
             logger.save()
         out, (first, *_) = Path(trainer.default_root_dir), label_sets
-        log_file(trainer, out / f"{first}.json", first, "label-set")
+        features = {"encoder": data.encoder.fingerprint, data.manifest.name: data.manifest.fingerprint}
+        log_lineage(trainer, f"features-{data.manifest.name}", "features", features)
+        log_lineage(trainer, "heads", "heads", {"run": run, **features})
+        made_from = {"heads": run, **features, "label set": label_sets[first].sha256}
+        log_file(trainer, out / f"{first}.json", first, "label-set", made_from)
+        log_memory(trainer)
         columns = ("label", "clusters", "images", "agreement")
         rows = [[getattr(positive, column) for column in columns] for positive in label_sets[first].positives]
         log_table(trainer, "mined/words", columns, rows)

@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from ood_lightning import __version__
-from ood_lightning.callbacks.wandb import log_file, log_table
+from ood_lightning.callbacks.panels import log_panels
+from ood_lightning.callbacks.wandb import log_file, log_memory, log_table
 from ood_lightning.data.artifacts.files import atomic_write, sweep
 from ood_lightning.data.artifacts.scores import write_scores
 from ood_lightning.datamodules.contracts import EvalData, data_of
@@ -63,7 +64,12 @@ class ResultsWriter(L.Callback):
 
         rows = [to_row(result) for result in results]
         log_table(trainer, "test/results", list(rows[0]), [list(row.values()) for row in rows])
-        log_file(trainer, out / "results.csv", "results", "results")
+        label_sets = {f"label set {name}": one.label_set.sha256 for name, one in module.evidence.label_sets.items()}
+        images = {f"features of {one.manifest.name}": one.manifest.fingerprint for one in data.sets}
+        made_from = {"run": run, "encoder": module.encoder.fingerprint, **images, **label_sets}
+        log_file(trainer, out / "results.csv", "results", "results", made_from)
+        log_panels(trainer, module, data)
+        log_memory(trainer)
         print_results(results, comparisons, metadata)
         print(f"results: {out / 'results.csv'}, scores: {out / 'scores.parquet'}")
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from ood_lightning.callbacks.wandb import log_picture
+from ood_lightning.callbacks.wandb import log_picture, log_picture_table
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.votes import FILE as VOTES
 from ood_lightning.data.artifacts.votes import read_votes
@@ -20,6 +20,8 @@ from ood_lightning.datamodules.contracts import UnlabelledData, data_of
 from ood_lightning.functional.votes import elect
 from ood_lightning.ranges import Range, in_range
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
+
+SHOWN = 4  # pictures of a concept in a logger's table
 
 
 class ConceptSheet(L.Callback):
@@ -51,11 +53,16 @@ class ConceptSheet(L.Callback):
         words = writer.corpus.load().words
         rows = {label: _nearest_images(words.index(label), votes, election) for label in labels}
 
-        images = _images(data.manifest, {row for of_label in rows.values() for row in of_label}, data.features.bad)
+        images = images_at(data.manifest, {row for of_label in rows.values() for row in of_label}, data.features.bad)
         sheet = contact_sheet([(label, [images[row] for row in of_label]) for label, of_label in rows.items()])
 
         sheet.save(out / "concepts.png", optimize=True)
         log_picture(trainer, out / "concepts.png", "mined/concepts")
+        concepts = [[label, *(images[row] for row in of_label[:SHOWN])] for label, of_label in rows.items()]
+        columns = ("concept", *(f"picture {i + 1}" for i in range(SHOWN)))
+        log_picture_table(
+            trainer, "mined/pictures", columns, [row + [None] * (len(columns) - len(row)) for row in concepts]
+        )
         print(f"concepts with their pictures: {out / 'concepts.png'}")
 
 
@@ -69,7 +76,7 @@ def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) ->
     return rows[order[: math.prod(PER_CONCEPT)]].tolist()
 
 
-def _images(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
+def images_at(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
     """Decoded images of a set, by the row of their features.
 
     Args:

@@ -3,6 +3,7 @@
 CSV and JSON files in the run's folder are the record; W&B is a view of them. So nothing here may stop a job.
 """
 
+import json
 import logging
 import os
 import sys
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
+from PIL import Image
 
 from ood_lightning.masking import mask_of, masked
 from ood_lightning.ranges import Positive, in_range
@@ -139,9 +142,79 @@ def finish(exit_code: int) -> None:
             wandb.teardown()  # `finish` returns before the process that writes has closed its file
 
 
-def log_file(trainer: L.Trainer, path: Path, name: str, kind: str) -> None:
-    """Store a file as an artifact."""
-    _show(trainer, str(path), lambda logger: logger.experiment.log_artifact(str(path), name, kind))
+def is_shown(trainer: L.Trainer) -> bool:
+    """Whether this process has a W&B logger that shows anything."""
+    return trainer.is_global_zero and any(isinstance(logger, WandbLogger) for logger in trainer.loggers)
+
+
+def log_file(
+    trainer: L.Trainer, path: Path, name: str, kind: str, made_from: Mapping[str, str | None] | None = None
+) -> None:
+    """Store a file as an artifact.
+
+    Args:
+        trainer: of the run.
+        path: of the file.
+        name: of the artifact; runs that store the same content share one version of it.
+        kind: of the artifact.
+        made_from: hashes of what it was made from, by what that is; they are the artifact's metadata.
+    """
+
+    def store(logger: WandbLogger) -> None:
+        import wandb
+
+        artifact = wandb.Artifact(name, kind, metadata=dict(made_from or {}))
+        artifact.add_file(str(path))
+        logger.experiment.log_artifact(artifact)
+
+    _show(trainer, str(path), store)
+
+
+def log_lineage(trainer: L.Trainer, name: str, kind: str, hashes: Mapping[str, str]) -> None:
+    """Store hashes in place of large files, features and heads: an artifact that holds `hashes.json` alone."""
+
+    def store(logger: WandbLogger) -> None:
+        import wandb
+
+        artifact = wandb.Artifact(name, kind, metadata=dict(hashes))
+        with artifact.new_file("hashes.json", encoding="utf-8") as file:
+            file.write(json.dumps(dict(hashes), indent=1, sort_keys=True))
+        logger.experiment.log_artifact(artifact)
+
+    _show(trainer, name, store)
+
+
+def log_lines(
+    trainer: L.Trainer, name: str, title: str, x_label: str, series: Mapping[str, tuple[list[float], list[float]]]
+) -> None:
+    """Show lines in one chart: places and values by the name of the line."""
+
+    def draw(logger: WandbLogger) -> None:
+        import wandb
+
+        xs, ys = [list(one) for one in zip(*series.values(), strict=True)]
+        logger.experiment.log({name: wandb.plot.line_series(xs, ys, keys=list(series), title=title, xname=x_label)})
+
+    _show(trainer, name, draw)
+
+
+def log_picture_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Show a table; what is an image in it is shown as one."""
+
+    def show(logger: WandbLogger) -> None:
+        import wandb
+
+        cells = [[wandb.Image(cell) if isinstance(cell, Image.Image) else cell for cell in row] for row in rows]
+        logger.experiment.log({name: wandb.Table([*columns], cells)})
+
+    _show(trainer, name, show)
+
+
+def log_memory(trainer: L.Trainer) -> None:
+    """Show the most memory of its GPU that this process has held, in GiB, where it has one."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        _show(trainer, "memory", lambda logger: logger.experiment.log({"memory/gpu_gib": peak}))
 
 
 def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:

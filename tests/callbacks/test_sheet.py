@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 from shard_files import encoded, write_tar
 
-from ood_lightning.callbacks.sheet import _images, _nearest_images
+from ood_lightning.callbacks.sheet import _nearest_images, images_at
 from ood_lightning.cli.main import main
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.functional.votes import elect
@@ -35,7 +35,7 @@ BAD = ["s-0.tar k1: its 2 bytes are no picture", "s-1.tar k0: its 2 bytes are no
 
 @pytest.mark.parametrize("rows", [{0, 1, 2, 3}, {3}, {1, 2}, {0}, set()])
 def test_a_row_of_features_is_its_picture_also_behind_bad_samples(manifest: Manifest, rows: set[int]):
-    images = _images(manifest, rows, BAD)
+    images = images_at(manifest, rows, BAD)
     assert set(images) == rows
     for row, image in images.items():
         mean = torch.tensor(list(image.resize((1, 1)).getpixel((0, 0)))).float().mean()
@@ -44,7 +44,7 @@ def test_a_row_of_features_is_its_picture_also_behind_bad_samples(manifest: Mani
 
 def test_shards_without_wanted_images_are_not_read(manifest: Manifest):
     gone = replace(manifest, shards=(manifest.shards[0], Shard("gone.tar", 3, 1)))
-    assert set(_images(gone, {0, 1}, BAD[:1])) == {0, 1}
+    assert set(images_at(gone, {0, 1}, BAD[:1])) == {0, 1}
 
 
 def test_the_nearest_images_are_those_of_the_concepts_clusters_by_falling_cosine():

@@ -1,8 +1,10 @@
 """`fit` and `test` in W&B: offline, in the run's folder, and never a reason to stop."""
 
 import csv
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wandb_file import read_run, runs_in
@@ -30,6 +32,10 @@ def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
     assert run.curve("mined/positives") == [len(positives)]  # logged when Lightning has closed its loggers
     assert run.artifacts["labels"] == ["labels.json"]
     assert run.curve("mined/words.nrows") == [len(positives)]
+    assert run.artifacts["features-train"] == run.artifacts["heads"] == ["hashes.json"]
+    labels = run.metadata["labels"]
+    assert labels["heads"] == run.metadata["heads"]["run"]
+    assert run.metadata["features-train"].items() <= labels.items()
 
 
 def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml: Path):
@@ -43,6 +49,45 @@ def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml
     (mean,) = [r for r in rows if (r["detector"], r["id_set"], r["ood_set"], r["group"]) == expected]
     assert run.curve("test/id_test/MCM/auroc") == pytest.approx([mean["auroc"]])
     assert run.artifacts["results"] == ["results.csv"]
+    assert {"features of id_test", "label set names", "encoder"} <= run.metadata["results"].keys()
+
+
+def table_of(folder: Path, name: str) -> dict[str, Any]:
+    """A table that an offline run keeps beside its file."""
+    (path,) = folder.glob(f"wandb/offline-run-*/files/media/table/{name}_*.table.json")
+    return json.loads(path.read_text())
+
+
+def test_the_panels_of_a_test_hold_scores_curves_and_pictures_of_what_is_wrong(eval_yaml: Path):
+    assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG)]) == 0
+    folder = Path("run/eval")
+    with Path(folder, "results.csv").open() as file:
+        (mcm,) = [
+            row
+            for row in csv.DictReader(file)
+            if (row["detector"], row["id_set"], row["ood_set"]) == ("MCM", "id_test", "blues")
+        ]
+
+    scores = table_of(folder, "test/scores/MCM_table")
+    sets = {"id_test", "shifted", "blues", "greys"}
+    assert scores["columns"] == ["step", "lineKey", "lineVal"]
+    shares = {name: sum(y for _, key, y in scores["data"] if key == name) for name in sets}
+    assert shares == pytest.approx(dict.fromkeys(sets, 1.0))
+
+    points = [(x, y) for x, key, y in table_of(folder, "test/roc/MCM_table")["data"] if key == "blues"]
+    area = sum((b[0] - a[0]) * (b[1] + a[1]) / 2 for a, b in itertools.pairwise(points))
+    assert area == pytest.approx(float(mcm["auroc"]))  # all thresholds are drawn, ties by a slope
+
+    misses = table_of(folder, "test/misses")
+    assert misses["columns"] == ["picture", "set", "key", "score", "nearest positive", "nearest negative"]
+    assert {row[1] for row in misses["data"]} <= {"blues", "greys"}
+    ordered = [row[3] for row in misses["data"]]
+    assert ordered == sorted(ordered, reverse=True)
+    (run,) = runs_in(folder)
+    (name,) = [name for name in run.artifacts if "testmisses" in name]  # of the table and its pictures
+    pictures = [path for path in run.artifacts[name] if path.startswith("media/images/")]
+    assert 0 < len(pictures) <= len(misses["data"])
+    assert table_of(folder, "test/false_alarms")["columns"] == misses["columns"]
 
 
 def test_two_runs_of_one_process_are_two_runs(eval_yaml: Path):
