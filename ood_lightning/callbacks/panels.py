@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as L
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ood_lightning.callbacks.sheet import images_at
@@ -146,7 +147,7 @@ def log_panels(trainer: L.Trainer, module: Any, data: EvalData) -> None:
 
 def _log_wrong(trainer: L.Trainer, name: str, wrong: Sequence[Wrong], module: Any, data: EvalData) -> None:
     """A table of images with their sets, scores and nearest words."""
-    images = {}
+    images: dict[tuple[int, int], Image.Image] = {}
     for number in {one.number for one in wrong}:
         of_set = data.sets[number]
         rows = {one.row for one in wrong if one.number == number}

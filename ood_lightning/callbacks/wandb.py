@@ -10,9 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
@@ -50,6 +49,18 @@ def slurm_ids(environment: Mapping[str, str]) -> RunIds:
     array, step = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_STEP_ID", "0")
     name = f"{array}-{environment.get('SLURM_ARRAY_TASK_ID')}" if array else environment["SLURM_JOB_ID"]
     return RunIds(array, name if step == "0" else f"{name}-step{step}")
+
+
+class Shows(Protocol):
+    """What has loggers: a Trainer, or what stands in for one where a command has none."""
+
+    @property
+    def loggers(self) -> list[Any]:
+        """All of them."""
+
+    @property
+    def is_global_zero(self) -> bool:
+        """Whether this process is the one that shows."""
 
 
 class RunLogger(WandbLogger):
@@ -142,18 +153,18 @@ def finish(exit_code: int) -> None:
             wandb.teardown()  # `finish` returns before the process that writes has closed its file
 
 
-def is_shown(trainer: L.Trainer) -> bool:
+def is_shown(trainer: Shows) -> bool:
     """Whether this process has a W&B logger that shows anything."""
     return trainer.is_global_zero and any(isinstance(logger, WandbLogger) for logger in trainer.loggers)
 
 
 def log_file(
-    trainer: L.Trainer, path: Path, name: str, kind: str, made_from: Mapping[str, str | None] | None = None
+    trainer: Shows, path: Path, name: str, kind: str, made_from: Mapping[str, str | None] | None = None
 ) -> None:
     """Store a file as an artifact.
 
     Args:
-        trainer: of the run.
+        trainer: of the run, or what stands in for one.
         path: of the file.
         name: of the artifact; runs that store the same content share one version of it.
         kind: of the artifact.
@@ -170,7 +181,7 @@ def log_file(
     _show(trainer, str(path), store)
 
 
-def log_lineage(trainer: L.Trainer, name: str, kind: str, hashes: Mapping[str, str]) -> None:
+def log_lineage(trainer: Shows, name: str, kind: str, hashes: Mapping[str, str]) -> None:
     """Store hashes in place of large files, features and heads: an artifact that holds `hashes.json` alone."""
 
     def store(logger: WandbLogger) -> None:
@@ -185,7 +196,7 @@ def log_lineage(trainer: L.Trainer, name: str, kind: str, hashes: Mapping[str, s
 
 
 def log_lines(
-    trainer: L.Trainer, name: str, title: str, x_label: str, series: Mapping[str, tuple[list[float], list[float]]]
+    trainer: Shows, name: str, title: str, x_label: str, series: Mapping[str, tuple[list[float], list[float]]]
 ) -> None:
     """Show lines in one chart: places and values by the name of the line."""
 
@@ -198,7 +209,7 @@ def log_lines(
     _show(trainer, name, draw)
 
 
-def log_picture_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def log_picture_table(trainer: Shows, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Show a table; what is an image in it is shown as one."""
 
     def show(logger: WandbLogger) -> None:
@@ -210,24 +221,24 @@ def log_picture_table(trainer: L.Trainer, name: str, columns: Sequence[str], row
     _show(trainer, name, show)
 
 
-def log_memory(trainer: L.Trainer) -> None:
+def log_memory(trainer: Shows) -> None:
     """Show the most memory of its GPU that this process has held, in GiB, where it has one."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         peak = torch.cuda.max_memory_allocated() / 2**30
         _show(trainer, "memory", lambda logger: logger.experiment.log({"memory/gpu_gib": peak}))
 
 
-def log_picture(trainer: L.Trainer, path: Path, name: str) -> None:
+def log_picture(trainer: Shows, path: Path, name: str) -> None:
     """Show an image file."""
     _show(trainer, name, lambda logger: logger.log_image(name, [str(path)]))
 
 
-def log_table(trainer: L.Trainer, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def log_table(trainer: Shows, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Show a table."""
     _show(trainer, name, lambda logger: logger.log_table(name, [*columns], [[*row] for row in rows]))
 
 
-def _show(trainer: L.Trainer, what: str, show: Callable[[WandbLogger], object]) -> None:
+def _show(trainer: Shows, what: str, show: Callable[[WandbLogger], object]) -> None:
     """Let each W&B logger show something; on ranks other than 0 there is none that could."""
     for logger in trainer.loggers:
         if trainer.is_global_zero and isinstance(logger, WandbLogger):

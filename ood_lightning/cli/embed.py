@@ -2,9 +2,12 @@
 
 import os
 from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 from ood_lightning.checks import before_work
 from ood_lightning.cli.launch import is_slurm_task
+from ood_lightning.cli.loggers import viewer
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, check_least
 from ood_lightning.places import FEATURES
@@ -80,7 +83,7 @@ def embed(
     before_work(set_checks(encoder, cache_dir, sets))
     device = pick_device(int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", rank))))
 
-    n_unread, nothing_done = 0, []
+    n_unread, nothing_done, for_dashboard = 0, [], []
     for one in sets:
         manifest = one.read()
         check_not_empty(manifest)
@@ -105,12 +108,31 @@ def embed(
         if manifest.passed_over:
             print(f"{manifest.name}: no pictures by name: {listed(manifest.passed_over)}")
 
+        for_dashboard.append([manifest.name, manifest.n_samples, len(bad), not missing])
+        _log_features(encoder.fingerprint, manifest.name, manifest.fingerprint)
         n_unread += len(bad)
         if not missing and len(bad) == manifest.n_samples:
             nothing_done.append(manifest.name)
         if precision := FromFP32.read(folder.path):
             print(f"{manifest.name}: {precision}")
 
+    _log_sets(for_dashboard)
     if nothing_done:
         raise ShardContentError(f"no picture of {', '.join(nothing_done)} can be read: are they pictures at all?")
     return SOME_UNREAD if n_unread else 0
+
+
+def _log_features(encoder: str, name: str, fingerprint: str) -> None:
+    """Show which features there are, as a fit does: the same content is the same version of an artifact."""
+    if (view := viewer(Path(), command="embed")) is not None:
+        from ood_lightning.callbacks.wandb import log_lineage
+
+        log_lineage(view, f"features-{name}", "features", {"encoder": encoder, name: fingerprint})
+
+
+def _log_sets(rows: list[list[Any]]) -> None:
+    if (view := viewer(Path(), command="embed")) is not None:
+        from ood_lightning.callbacks.wandb import log_memory, log_table
+
+        log_table(view, "embed/sets", ("set", "pictures", "unreadable", "complete"), rows)
+        log_memory(view)

@@ -188,6 +188,7 @@ def _run(words: list[str], from_process: bool) -> int:
         return run(None if from_process else words)
 
     if command in STEPS or step in GROUPS.get(command, ()):
+        from ood_lightning.cli.loggers import loggers_of
         from ood_lightning.cli.parser import run_step
 
         name = [command, step] if step in GROUPS.get(command, ()) else [command]
@@ -195,7 +196,9 @@ def _run(words: list[str], from_process: bool) -> int:
         with in_one_go():
             # a group's step has a file of its own, or lies in its group's
             module = import_module(file if find_spec(file) else f"ood_lightning.cli.{command}")
-        return run_step(getattr(module, name[-1].replace("-", "_")), words[len(name) :], " ".join(name))
+        function = getattr(module, name[-1].replace("-", "_"))
+        with loggers_of(" ".join(name), words[len(name) :]) as rest:
+            return run_step(function, rest, " ".join(name))
 
     if command in GROUPS and rest in ([], ["-h"], ["--help"]):
         print(usage())

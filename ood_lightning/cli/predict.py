@@ -1,13 +1,21 @@
 """`predict`: a score, a decision and the nearest concepts of any number of images, by a detector folder."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import sys
 from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ood_lightning.cli.loggers import viewer
 from ood_lightning.errors import SOME_UNREAD, ShardContentError, check_least
 from ood_lightning.places import check_out, expanded
+
+if TYPE_CHECKING:
+    from ood_lightning.cli.predict_summary import Summary
 
 STANDARD = "-"  # standard input or output
 SOME_REJECTED = 3  # exit status, where it is asked for
@@ -78,6 +86,7 @@ def predict(
                 progress_bar.update(len(results))
         rows.finish()
 
+    _log(summary, verified.contents.sha256)
     summary.say(loaded, target, passed_over, to_output=out != STANDARD)
     if world > 1 and target is not None:
         print(f"this was share {rank + 1} of {world}: JSON lines are joined by `cat`, of CSVs each has a header")
@@ -86,3 +95,22 @@ def predict(
     if summary.unread:
         return SOME_UNREAD
     return SOME_REJECTED if exit_code and summary.rejected else 0
+
+
+def _log(summary: Summary, detector: str) -> None:
+    """Show counts, and the images with the lowest scores."""
+    view = viewer(Path(), command="predict", detector=detector)
+    if view is None:
+        return
+    from ood_lightning.callbacks.wandb import log_memory, log_table
+
+    counts = {"images": summary.images, "unread": summary.unread, "rejected": summary.rejected}
+    for logger in view.loggers:
+        logger.log_metrics({f"predict/{name}": n for name, n in counts.items()})
+    columns = ("picture", "score", "p-value", "accepted", "nearest concepts", "nearest negative")
+    rows = [
+        [one.path, one.score, one.p_value, one.accepted, ", ".join(one.concepts), one.nearest_negative]
+        for one in summary.foreign
+    ]
+    log_table(view, "predict/most_foreign", columns, rows)
+    log_memory(view)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ood_lightning.cli.loggers import viewer
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.errors import SOME_UNREAD, SettingsError, check_least, percent_hint
@@ -14,9 +15,11 @@ from ood_lightning.places import FEATURES, expanded, shipped, shipped_config
 
 if TYPE_CHECKING:
     from ood_lightning.cli.encoder_choice import Choice
+    from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.data.shards.manifest import Manifest
     from ood_lightning.detectors.base import Detector
     from ood_lightning.label_sets.base import LabelSource
+    from ood_lightning.metrics.results import Result
 
 MINED, NAMED = "clustermine", "neglabel"  # shipped detectors, of mined and of given names
 MOST_MARKS = 100_000  # mined pictures that a detector remembers: 2 MB
@@ -191,12 +194,47 @@ def _made(
     rows, results = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)
     lines += [f"cannot be read: {line}" for line in pictures.unreadable]
     write_summary(tools.folder, lines, rows, results, encoder.name)
+    _log(tools.folder, encoder.fingerprint, manifests, mined.made.label_set, rows, results)
     print(f"detector: {detector}")
     for line in pictures.unreadable[:LISTED]:
         print(f"cannot be read: {line}")
     if len(pictures.unreadable) > LISTED:
         print(f"... and {len(pictures.unreadable) - LISTED:,} more, all in {tools.folder / 'summary.md'}")
     return SOME_UNREAD if pictures.unreadable else 0
+
+
+def _log(
+    folder: Path,
+    encoder: str,
+    manifests: list[Manifest],
+    label_set: LabelSet,
+    rows: list[dict[str, Any]],
+    results: list[Result],
+) -> None:
+    """Show how scores of the sets lie, the label set, and the results where there are OOD sets."""
+    view = viewer(folder, command="run")
+    if view is None:
+        return
+    import torch
+
+    from ood_lightning.callbacks.panels import histograms
+    from ood_lightning.callbacks.wandb import log_file, log_lines, log_memory, log_table
+    from ood_lightning.making.summary import DECISIONS
+    from ood_lightning.metrics.rows import to_row
+
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    middles, shares = histograms([torch.tensor([row["score"] for row in rows if row["set"] == name]) for name in names])
+    series = {name: (middles.tolist(), share.tolist()) for name, share in zip(names, shares, strict=True)}
+    log_lines(view, "run/scores", "scores", "score", series)
+    log_table(view, "run/words", ("word",), [[word] for word in label_set.words])
+    if results:
+        cells = [to_row(result) for result in results]
+        log_table(view, "run/results", list(cells[0]), [list(row.values()) for row in cells])
+
+    made_from = {"encoder": encoder, "labels": label_set.sha256}
+    made_from |= {manifest.name: manifest.fingerprint for manifest in manifests}
+    log_file(view, folder / DECISIONS, "decisions", "results", made_from)
+    log_memory(view)
 
 
 def _with_columns(encoder: Any, score: Detector) -> Any:
