@@ -23,10 +23,10 @@ class Stage(NamedTuple):
 def stages(planned: Sequence[PlannedLine], commands: Sequence[str]) -> list[Stage]:
     """What is to be submitted, each stage after the one before.
 
-    Lines that stand one after the other and run the same commands are one stage. Of the stages up to the first one that
-    is not finished, finished lines are left out; of those after it none, since what they read may change: a task whose
-    line is finished nevertheless ends at once. `embed` repeats nothing by itself, so that it comes first wherever
-    anything is to be run, and makes nothing after it stale.
+    Lines that stand one after the other and run the same commands are one stage, unless one names another's folder. Of
+    the stages up to the first one that is not finished, finished lines are left out; of those after it none, since what
+    they read may change: a task whose line is finished nevertheless ends at once. `embed` repeats nothing by itself, so
+    that it comes first wherever anything is to be run, and makes nothing after it stale.
 
     Args:
         planned: all lines of the sweep.
@@ -34,7 +34,7 @@ def stages(planned: Sequence[PlannedLine], commands: Sequence[str]) -> list[Stag
     """
     groups: list[tuple[str, list[PlannedLine]]] = []
     for command, line in zip(commands, planned, strict=True):
-        if groups and groups[-1][0] == command != SHARED:
+        if groups and groups[-1][0] == command != SHARED and not _reads(line, groups[-1][1]):
             groups[-1][1].append(line)
         else:
             groups.append((command, [line]))
@@ -48,3 +48,9 @@ def stages(planned: Sequence[PlannedLine], commands: Sequence[str]) -> list[Stag
             stale = stale or command != SHARED
 
     return to_submit if stale or all(command == SHARED for command in commands) else []
+
+
+def _reads(line: PlannedLine, earlier: Sequence[PlannedLine]) -> bool:
+    """Whether a line's arguments name the folder of another one."""
+    folders = [str(step.folder) for other in earlier for step in other.steps]
+    return any(folder in word for folder in folders for step in line.steps for word in step.step.words)

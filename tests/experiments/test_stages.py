@@ -34,6 +34,12 @@ def test_lines_of_one_command_are_a_stage_and_each_embed_is_one_of_its_own():
     assert submitted() == [("embed", (0,)), ("embed", (1,)), ("fit", (2,)), ("test", (3, 4)), ("report", (5,))]
 
 
+def test_a_line_that_reads_another_of_its_command_waits_for_it():
+    text = "a: fit 1\nb: fit 2\nc: fit --model.start=out/b/labels.json\nd: fit 4\n"
+    lines = plan(read_lines(text, Path("lines.txt")), OUT)
+    assert [stage.numbers for stage in stages(lines, ["fit"] * 4)] == [(0, 1), (2, 3)]
+
+
 def test_finished_lines_are_left_out_but_for_those_behind_something_to_run():
     finish(2)
     finish(3)
