@@ -15,7 +15,7 @@ LAYERS = [
     {"wordnet", "data", "encoders", "metrics"},
     # detectors know label sets as tensors, not their source; filtering knows them as words
     {"corpora", "clustering", "detectors", "calibration", "filtering"},
-    {"label_sets", "report"},
+    {"label_sets", "report", "machine"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
     {"making", "experiments"},

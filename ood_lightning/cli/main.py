@@ -33,6 +33,7 @@ STEPS = {
     "reproduce": "a table or a figure of the papers: what is missing is run, then compared with what was published",
     "report": "join the results of several runs into one table",
     "validate": "the checks that a command begins with, and nothing else",
+    "doctor": "what this machine offers and lacks, and what mends it",
 }
 GROUPS = {
     "labels": {

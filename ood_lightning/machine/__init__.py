@@ -1,0 +1,1 @@
+"""What this machine offers to the package, and what it lacks: the lines of `doctor`."""
