@@ -18,7 +18,7 @@ LAYERS = [
     {"label_sets", "report", "machine"},
     {"evaluation", "datamodules"},
     {"modules", "callbacks", "detector_folder"},
-    {"making", "experiments"},
+    {"making", "experiments", "revision"},
     {"reproduction"},
     {"cli"},
     {"front"},

@@ -40,6 +40,7 @@ GROUPS = {
         "show": "label sets as tables, beside true names if wanted",
         "diff": "what differs between two label sets",
         "elbow": "choose the number of clusters from finished fits",
+        "without": "take words out of a label set, put others in, and score only what moved",
         "plot": "likeness of mined words to true names, as a picture",
     },
     "sweep": {

@@ -119,13 +119,14 @@ def mass_without_each(of_side: Tensor, texts: Tensor) -> Tensor:
     return torch.logaddexp(other_chosen.logsumexp(dim=2), others[:, None])
 
 
-def moved_mass(mass: Tensor, removed: Tensor, added: Tensor) -> Moved:
+def moved_mass(mass: Tensor, removed: Tensor, added: Tensor, least_left: float = LEAST_LEFT) -> Moved:
     """Log-mass of a side after some texts left and others came, from these alone.
 
     Args:
         mass: of all texts before, nats, shape ``(B,)``.
         removed: logits of those that leave, shape ``(B, r)``; r may be 0.
         added: logits of those that come, shape ``(B, a)``; a may be 0.
+        least_left: share of the mass that has to stay, or the answer is unsure.
 
     Returns:
         See :class:`Moved`. A relative error e of the mass before, such as 1e-4 of float32 products at a scale of 1000,
@@ -138,7 +139,7 @@ def moved_mass(mass: Tensor, removed: Tensor, added: Tensor) -> Moved:
     """
     mass = mass.double()
     left = 1 - (removed.double() - mass[:, None]).exp().sum(dim=1)
-    unsure = left < LEAST_LEFT
+    unsure = left < least_left
 
     stays = mass + left.clamp(min=0).log()
     return Moved(torch.logaddexp(stays, added.double().logsumexp(dim=1)), unsure)

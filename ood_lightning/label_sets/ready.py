@@ -223,7 +223,7 @@ def _sides(
     in_corpus = bool((rows >= 0).all())  # names need not be
     return (
         corpus.rows(rows) if in_corpus else encoded(label_set.words, "positives"),
-        corpus.rows(_rest(label_set, vocabulary)),
+        corpus.rows(rest_rows(label_set, vocabulary)),
     )
 
 
@@ -231,12 +231,15 @@ def texts_of(label_set: LabelSet, vocabulary: Vocabulary) -> Texts:
     """The words of a label set, in the order of its features."""
     if label_set.negatives is not None:
         return Texts(label_set.words, label_set.negatives)
-    rest = _rest(label_set, vocabulary).tolist()
+    rest = rest_rows(label_set, vocabulary).tolist()
     return Texts(label_set.words, [vocabulary.words.words[row] for row in rest])
 
 
-def _rest(label_set: LabelSet, vocabulary: Vocabulary) -> Tensor:
-    """Rows of the corpus that are no positive, each as often as the corpus has its word."""
+def rest_rows(label_set: LabelSet, vocabulary: Vocabulary) -> Tensor:
+    """Rows of the corpus that are no positive, each as often as the corpus has its word, int64.
+
+    They are the negatives of a set that says 'the rest of the corpus'.
+    """
     rows = rest_of(vocabulary.words.words, label_set.words)
     counts = vocabulary.words.counts
     return rows if counts is None else rows.repeat_interleave(torch.tensor(counts)[rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +12,8 @@ from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ood_lightning.functional.bootstrap import Resampled
 
 NAME_SUPERVISION = frozenset({"id_names", "ood_names", "id_labels"})  # what a label-free detector was not given
 RESAMPLED = ("auroc", "fpr_ood@id_tpr95", "fpr_id@ood_tpr95")  # in the order of functional.bootstrap.Resampled
@@ -51,6 +53,7 @@ def bootstrap(
     detectors: Sequence[str],
     resamples: int = 1000,
     seed: int = 0,
+    on_drawn: Callable[[str, list[str], Resampled], object] = lambda id_set, ood_sets, drawn: None,
 ) -> tuple[list[Result], list[Comparison]]:
     """Intervals of single sets and of means, and p-values; the same for the same scores, on any machine.
 
@@ -61,9 +64,10 @@ def bootstrap(
     Args:
         results: rows of single OOD sets.
         scores: of each set by its name, shape (n, K); of the detectors without a stream.
-        detectors: names of the K columns.
+        detectors: names of the K columns; of some there need be no row.
         resamples: R, how many.
         seed: of all draws.
+        on_drawn: called with each ID set, its OOD sets and their metrics on every resample, (R, sets, K).
 
     Returns:
         The rows in their order with intervals, then their means; and the comparisons.
@@ -82,10 +86,12 @@ def bootstrap(
             drawn = resampled(
                 scores[id_set],
                 [scores[name] for name in ood_sets],
-                [int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6]) for name in (id_set, *ood_sets)],
+                seeds_of(seed, (id_set, *ood_sets)),
                 resamples=resamples,
                 on_progress=progress_bar.update,
             )
+
+            on_drawn(id_set, ood_sets, drawn)
 
             overall: list[tuple[Result, Tensor]] = []  # means over all OOD sets, with the AUROC of each resample
             for row in [*rows, *means(rows)]:
@@ -101,6 +107,11 @@ def bootstrap(
     finished = [with_interval.get(result, result) for result in results]
     averaged = [row for row in with_interval.values() if row.ood_set == MEAN]
     return [*finished, *means([*finished, *averaged])], comparisons
+
+
+def seeds_of(seed: int, names: Sequence[str]) -> list[int]:
+    """The seed of the draws from a set, for each name: a set is drawn from alike whatever stands beside it."""
+    return [int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:6]) for name in names]
 
 
 def _with_intervals(row: Result, values: list[Tensor]) -> Result:

@@ -79,6 +79,7 @@ class _Metadata(TypedDict, total=False):
     top1: list[_ModelTop1]
     not_run: dict[str, str]
     remarks: list[str]
+    edited_from: str
     bad_samples: dict[str, list[str]]
 
 

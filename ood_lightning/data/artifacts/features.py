@@ -93,6 +93,11 @@ class EvalSet(FeatureSet):
     role: Role
     group: str = ""
 
+    @property
+    def name(self) -> str:
+        """Of the set, as results call it."""
+        return self.features.name
+
 
 class FeatureFolder:
     """Feature files of one set under one encoder.

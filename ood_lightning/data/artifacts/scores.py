@@ -174,6 +174,27 @@ class StoredScores:
             by_set.setdefault(name, []).append(of_set)
         return {name: parts[0] if len(parts) == 1 else torch.cat(parts) for name, parts in by_set.items()}
 
+    def texts(self, column: str) -> dict[str, list[str]]:
+        """A column of texts of each set, by its name.
+
+        Args:
+            column: `key`, `role`, `top_positive` or `top_negative`.
+
+        Raises:
+            SourceError: the file is damaged, or has no such column.
+        """
+        with self._read() as file:
+            if column not in file.schema_arrow.names:
+                raise ValueError(f"it has no column {column}")
+            rows = [text for piece in _pieces(file, column) for text in piece.to_pylist()]
+
+        by_set: dict[str, list[str]] = {}
+        at = 0
+        for name, n in self._runs:
+            by_set.setdefault(name, []).extend(rows[at : at + n])
+            at += n
+        return by_set
+
     @contextmanager
     def _read(self) -> Iterator[pq.ParquetFile]:
         """The file, open; what is wrong with it is told as an error of a person's."""

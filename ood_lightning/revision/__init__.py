@@ -1,0 +1,1 @@
+"""What changes of a finished run where words, or pictures, are taken out."""

@@ -1,0 +1,60 @@
+"""Which images are decided otherwise after a change of the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ood_lightning.functional.ranked import n_kept
+
+TPR = 0.95  # share of the ID images that the threshold keeps
+
+
+class Decision(NamedTuple):
+    """An image that is accepted on one side of the change alone.
+
+    Attributes:
+        dataset: name of its set.
+        row: of the set.
+        before: score minus threshold, nats; accepted from 0 on.
+        after: the same afterwards.
+    """
+
+    dataset: str
+    row: int
+    before: float
+    after: float
+
+    @property
+    def shift(self) -> float:
+        """How far the image moved against the threshold."""
+        return self.after - self.before
+
+
+def threshold(id_scores: Tensor, tpr: float = TPR) -> float:
+    """The strictest threshold that keeps at least a share of the ID images.
+
+    Args:
+        id_scores: shape (n,).
+        tpr: a fraction.
+    """
+    return float(id_scores.sort().values[len(id_scores) - n_kept(tpr, len(id_scores))])
+
+
+def changed_decisions(id_set: str, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[Decision]:
+    """Images whose decision changed, those that moved farthest first.
+
+    Args:
+        id_set: whose images set both thresholds.
+        before: scores by set, each (n,).
+        after: of the same images.
+    """
+    limits = threshold(before[id_set]), threshold(after[id_set])
+    changed = []
+    for name in before:
+        margins = before[name] - limits[0], after[name] - limits[1]
+        rows = ((margins[0] >= 0) != (margins[1] >= 0)).nonzero()[:, 0].tolist()
+        changed += [Decision(name, row, float(margins[0][row]), float(margins[1][row])) for row in rows]
+    return sorted(changed, key=lambda decision: (-abs(decision.shift), decision.dataset, decision.row))
