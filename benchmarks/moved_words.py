@@ -65,10 +65,8 @@ def main() -> None:
         before.append(scores)
         after.append(result.positives - masses)
         n_unsure += int(unsure.sum())
-    print(
-        f"moving two words: {perf_counter() - start:,.1f} s ({process_time() - started:,.1f} s of processors), {n_unsure} of {n:,} images scored whole",
-        flush=True,
-    )
+    seconds, of_processors = perf_counter() - start, process_time() - started
+    print(f"moving two words: {seconds:,.1f} s ({of_processors:,.1f} s of processors), {n_unsure} images scored whole")
     print(f"largest difference to scoring anew: {float((after[0][:whole] - anew).abs().max()):.1e} nats", flush=True)
 
     start = perf_counter()

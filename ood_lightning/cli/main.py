@@ -29,6 +29,7 @@ STEPS = {
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "save-detector": "make a detector folder of a label set and a way to score",
     "predict": "score, p-value, decision and nearest concepts of any number of pictures",
+    "audit": "which pictures of OOD sets may be ID, and the results with and without them",
     "sweep": "many runs, of a file of lines or a grid: here or as an array of Slurm; what is finished is not repeated",
     "reproduce": "a table or a figure of the papers: what is missing is run, then compared with what was published",
     "report": "join the results of several runs into one table",

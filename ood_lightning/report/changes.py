@@ -84,7 +84,7 @@ def decided_table(decided: Sequence[Decided], n_shown: int) -> Table:
         ]
         for one in decided[:n_shown]
     ]
-    more = (
-        f"{many(len(decided) - n_shown, 'further picture')} in changed_pictures.csv." if len(decided) > n_shown else ""
-    )
+
+    n_more = len(decided) - n_shown
+    more = f"{many(n_more, 'further picture')} in changed_pictures.csv." if n_more > 0 else ""
     return Table(f"{many(len(decided), 'picture')} decided otherwise", [header, *lines], more)

@@ -73,25 +73,18 @@ class Edition:
         Raises:
             UserError: no detector of the run could be scored anew, or words cannot be dropped or added.
         """
-        settings = run.settings
-        if not _by_words(run, name):
+        if not by_words(run, name):
             raise SettingsError(
                 f"no detector of {run.folder} sums over the words of label set {name!r}: detectors of class LabelMass "
                 f"do. Edit the file and run `test`"
             )
-
-        corpus, prompts = as_source(settings.label_sets[name]).corpus_and_prompts(settings.corpus, settings.prompts)
-        stored = Stored(str(run.folder / "labels" / f"{name}.json"))
-        settings.encoder.load(run.device)
-        bank = TextBank(settings.encoder, settings.cache_dir)
-        vocabulary = build_vocabularies({name: stored}, corpus, prompts, bank)[name]
-        stored.known(vocabulary, Inputs())
+        vocabulary = vocabulary_of(run, name)
         return cls(run, name, edited(run.label_sets[name], drop, add, vocabulary), vocabulary)
 
     @property
     def detectors(self) -> dict[str, LabelMass]:
         """Those that are scored anew, by name."""
-        return _by_words(self.run, self.name)
+        return by_words(self.run, self.name)
 
     @property
     def not_run(self) -> dict[str, str]:
@@ -184,7 +177,24 @@ class Edition:
         return (~torch.isin(self._rests.after, self._rests.before)).nonzero()[:, 0].to(self.run.device)
 
 
-def _by_words(run: StoredRun, name: str) -> dict[str, LabelMass]:
+def vocabulary_of(run: StoredRun, name: str) -> Vocabulary:
+    """What a label set of a run was scored under; the encoder is loaded.
+
+    Raises:
+        LabelSetError: it is not what made the set.
+    """
+    settings = run.settings
+    corpus, prompts = as_source(settings.label_sets[name]).corpus_and_prompts(settings.corpus, settings.prompts)
+    stored = Stored(str(run.folder / "labels" / f"{name}.json"))
+    settings.encoder.load(run.device)
+
+    bank = TextBank(settings.encoder, settings.cache_dir)
+    vocabulary = build_vocabularies({name: stored}, corpus, prompts, bank)[name]
+    stored.known(vocabulary, Inputs())
+    return vocabulary
+
+
+def by_words(run: StoredRun, name: str) -> dict[str, LabelMass]:
     """Detectors of a run whose scores are sums over the words of a label set, and that were run."""
     return {
         of_run: detector
