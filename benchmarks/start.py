@@ -19,6 +19,7 @@ COMMANDS = {
     "a misspelt key": ["fit", "--modle", "x"],
     "a config that is not there": ["fit", "--config", "none.yaml"],
     "`fit --help`": ["fit", "--help"],
+    "`fit --help-all`": ["fit", "--help-all"],
     "`predict --help`": ["predict", "--help"],
 }
 STEPS = """

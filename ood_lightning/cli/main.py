@@ -70,6 +70,8 @@ KEPT = {  # of a command that was interrupted
     "were encoded, and the last checkpoint of TEMI",
     "embed": "finished shards are kept",
 }
+HELP = {"-h", "--help"}
+HELP_ALL = "--help-all"  # of `fit` and `test`, whose help is Lightning's too
 REFUSED = 2  # settings, or what lies on disk
 INTERRUPTED = 130  # what shells report for Ctrl-C
 # errors of the system that a person can mend: rights, a full disk, a folder in the place of a file
@@ -178,13 +180,23 @@ def _run(words: list[str], from_process: bool) -> int:
 
         return validate(rest, partial(_run, from_process=False))
 
+    if command in TRAINER and HELP & set(rest):
+        from ood_lightning.cli.trainer_help import help_text
+
+        print(help_text(command, TRAINER[command]))
+        raise SystemExit(0)  # as of the other commands
+
     if command in TRAINER:
+        if HELP_ALL in rest:
+            words, rest = [command, "--help"], ["--help"]
+            if from_process:
+                sys.argv[1:] = words  # Lightning reads it
         from ood_lightning.cli.trainer_keys import check_top_keys
 
         check_top_keys(command, rest, check_files(words))  # before torch and Lightning are imported: seconds
         with ExitStack() as quick:
             quick.enter_context(in_one_go())
-            if from_process and rest in (["-h"], ["--help"]):
+            if from_process and rest == ["--help"]:
                 quick.enter_context(without_optional())
             from ood_lightning.cli.trainer import run
 

@@ -213,6 +213,8 @@ def imports(*argv: str) -> set[str]:
     [
         ["--help"],
         ["--version"],
+        ["fit", "--help"],
+        ["test", "--config", "none.yaml", "-h"],
         ["report", "--help"],
         ["report", "none"],
         ["fti"],

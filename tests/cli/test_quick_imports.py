@@ -41,7 +41,7 @@ def help_of_fit(words: str) -> str:
     """Help of `fit` in a process of its own: its text, then what was imported of heavy packages."""
     heavy = {*OPTIONAL, "open_clip", "timm", "wandb", "nltk", "pyarrow", "pandas", "sklearn", "webdataset"}
     code = (
-        "import sys; sys.argv = ['ood', 'fit', '--help']\n"
+        "import sys; sys.argv = ['ood', 'fit', '--help-all']\n"
         "from ood_lightning.cli.main import main\n"
         f"try: main({words})\n"
         "except SystemExit: pass\n"
