@@ -113,7 +113,10 @@ def _moved(edition: Edition, config: dict[str, Any], out: Path) -> None:
         scores = {one.name: result.scores[k] for one, result in zip(sets, after, strict=True)}
         decided += _decided(name, edition, before[name], scores, sets, after)
 
-    sheets = {"changes.csv": change_rows(changed), "changed_pictures.csv": [Decided._fields, *decided]}
+    sheets: dict[str, Sequence[Sequence[object]]] = {
+        "changes.csv": change_rows(changed),
+        "changed_pictures.csv": [Decided._fields, *decided],
+    }
     for file, rows in sheets.items():
         atomic_write(out / file, csv_bytes(rows, "\n"))
     print_tables([*change_tables(changed), decided_table(decided, SHOWN)])
