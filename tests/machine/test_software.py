@@ -48,7 +48,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
     [
         ({"torch": "2.13.1+cu130"}, "PASS", "2.13.1"),
         ({"torch": "3.0.0"}, "PASS", "3.0.0"),
-        ({"torch": "2.12.1"}, "FAIL", "too old"),
+        ({"torch": "2.10.0"}, "FAIL", "too old"),
         ({"torch": None}, "FAIL", "pip install torch torchvision"),
         ({"pyarrow": None, "lightning": None}, "FAIL", "pip install lightning pyarrow"),
     ],
