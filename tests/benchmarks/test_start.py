@@ -8,7 +8,7 @@ from source_files import ROOT
 
 from benchmarks.start import COMMANDS, OURS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_it_prints_a_line_for_each_command_and_each_rule():

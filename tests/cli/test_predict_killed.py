@@ -89,8 +89,8 @@ def _forked(command: list[str], moment: Moment) -> None:
 
 
 CASES = [
-    ("pictures", "csv", "0"),
-    ("pictures", "jsonl", "1"),
+    pytest.param("pictures", "csv", "0", marks=pytest.mark.long),
+    pytest.param("pictures", "jsonl", "1", marks=pytest.mark.long),
     ("pictures", "parquet", "0"),
     ("part-{0..2}.tar", "csv", "1"),
 ]

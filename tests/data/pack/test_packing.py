@@ -145,7 +145,7 @@ def test_tars_of_others_are_left_where_they_are(folder: Path, tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int):
     source = tmp_path / "in"
     source.mkdir()
