@@ -26,7 +26,7 @@ NOUNS = "dog cat horse tree river stone chair table lamp house green road sky cl
 
 
 def test_every_preset_of_an_evaluation_is_tried_here():
-    assert {path.stem for path in COMPAT.glob("*.yaml")} == {*RUNS, "temi", "synood"}
+    assert {path.stem for path in COMPAT.glob("*.yaml")} == {*RUNS, "temi", "temi_defaults", "synood"}
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_every_command_of_a_shipped_item_is_parsed(name: str, kind: Kind, monkey
     monkeypatch.chdir(CONFIGS.parent)
     order = Order.of(name, kind, Path("runs/none"))
     names = check_commands(order.lines, order.steps, Path(name))
-    assert set(names.values()) <= {"embed", "fit", "test", "mine"}
+    assert set(names.values()) <= {"embed", "filter", "fit", "mine", "test"}
 
 
 def bytes_of(out: Path, item: str = "clustermine-table1-twin") -> dict[str, bytes]:
