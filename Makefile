@@ -31,7 +31,7 @@ check: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 quick: $(VENV)/.installed-dev
-	$(TESTS) -m 'not slow and not slurm'
+	$(TESTS) -m 'not slow and not slurm and not long'
 
 fuzz: $(VENV)/.installed-dev
 	FUZZ_SECONDS=600 $(PY) -m pytest tests/test_fuzz.py

@@ -15,9 +15,10 @@ from torch import Tensor
 from ood_lightning.callbacks.sheet import images_at
 from ood_lightning.callbacks.wandb import is_shown, log_lines, log_picture_table
 from ood_lightning.datamodules.contracts import EvalData
+from ood_lightning.functional.ranked import id_threshold
+from ood_lightning.functional.roc import roc_curve
 
 BINS = 50  # of a histogram
-POINTS = 200  # of a ROC curve
 PICTURES = 12  # false alarms, and misses
 COLUMNS = ("picture", "set", "key", "score", "nearest positive", "nearest negative")
 
@@ -48,33 +49,6 @@ def histograms(scores: Sequence[Tensor], bins: int = BINS) -> tuple[Tensor, list
         in_bin = (torch.searchsorted(edges, one.double(), side="right") - 1).clamp(0, bins - 1)
         shares.append(torch.bincount(in_bin, minlength=bins).double() / len(one))
     return (edges[1:] + edges[:-1]) / 2, shares
-
-
-def roc_curve(ids: Tensor, oods: Tensor, points: int = POINTS) -> tuple[Tensor, Tensor]:
-    """Shares of OOD and of ID images that each of some thresholds accepts, from accepting none to accepting all.
-
-    Args:
-        ids: scores, shape (n_id,); finite, higher = more in-distribution.
-        oods: same scale, shape (n_ood,).
-        points: at most so many thresholds, evenly spaced among the distinct scores.
-
-    Returns:
-        False positive rates and true positive rates, both ascending.
-
-    Example:
-        >>> fpr, tpr = roc_curve(torch.tensor([3.0, 1.0]), torch.tensor([2.0]))
-        >>> fpr.tolist(), tpr.tolist()
-        ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
-    """
-    thresholds = torch.cat([ids, oods]).double().unique().flip(0)
-    if len(thresholds) > points:
-        thresholds = thresholds[torch.linspace(0, len(thresholds) - 1, points).round().long()]
-
-    rates = []
-    for side in (oods, ids):
-        accepted = len(side) - torch.searchsorted(side.double().sort().values, thresholds, side="left")
-        rates.append(torch.cat([torch.zeros(1, dtype=torch.float64), accepted.double() / len(side)]))
-    return rates[0], rates[1]
 
 
 class Wrong(NamedTuple):
@@ -137,8 +111,7 @@ def log_panels(trainer: L.Trainer, module: Any, data: EvalData) -> None:
         )
 
         if column == 0:
-            ids = scores[id_number].sort().values
-            threshold = float(ids[len(ids) - -(-95 * len(ids) // 100)])  # keeps at least 95 %
+            threshold = float(id_threshold(scores[id_number].sort().values))
             _log_wrong(
                 trainer, "test/false_alarms", false_alarms({id_number: scores[id_number]}, threshold), module, data
             )

@@ -7,10 +7,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
-from ood_lightning.data.artifacts.typed import STRICT, decode_plain
-from ood_lightning.errors import SettingsError, first_line
+from ood_lightning.data.artifacts.typed import STRICT, decode_yaml
+from ood_lightning.errors import SettingsError
 from ood_lightning.experiments.lines import COMMANDS, Line, Step, checked_lines, put_in, split
 
 MOST_LINES = 10_000
@@ -44,14 +42,7 @@ def read_grid(text: str, source: Path) -> list[Line]:
     Raises:
         SettingsError: names what is wrong and where.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", "") or first_line(error)
-        raise SettingsError(f"{source}{where} is no YAML: {what}") from None
-    grid = decode_plain(content, Grid, str(source), SettingsError)
+    grid = decode_yaml(text, Grid, str(source), SettingsError)
     steps = _steps(grid, source)
 
     settings = {key: named_values(key, values, source) for key, values in grid.grid.items()}

@@ -80,7 +80,7 @@ class RankedScores:
     def fpr_ood_at_id_tpr(self, tpr: float = 0.95) -> Tensor:
         """See :func:`ood_lightning.functional.roc.fpr_ood_at_id_tpr`."""
         check_fraction(tpr)
-        threshold = self.ids[len(self.ids) - n_kept(tpr, len(self.ids))]
+        threshold = id_threshold(self.ids, tpr)
         accepted = len(self.oods) - torch.searchsorted(self.oods, threshold, side="left")
         return accepted.double().cpu() / len(self.oods)
 
@@ -109,6 +109,20 @@ def _from_the_end(scores: Tensor) -> Iterator[Tensor]:
 def _sum_of_precisions(caught: Tensor, accepted: Tensor) -> float:
     """Of each positive, the precision at its score as the threshold: equal scores share one threshold, so one value."""
     return float((caught.double() / (caught + accepted)).sum())
+
+
+def id_threshold(ids: Tensor, tpr: float = 0.95) -> Tensor:
+    """The strictest threshold that keeps at least a share of the ID images: scores from it on are accepted.
+
+    Args:
+        ids: scores in ascending order, shape ``(n_id,)``.
+        tpr: the share, a fraction.
+
+    Example:
+        >>> id_threshold(torch.tensor([1.0, 2.0, 3.0, 4.0]), 0.75)
+        tensor(2.)
+    """
+    return ids[len(ids) - n_kept(tpr, len(ids))]
 
 
 def n_kept(tpr: float, n: int) -> int:

@@ -6,7 +6,7 @@ NotFiniteScoresError if one holds NaN or infinity. A strictly increasing transfo
 Each sorts the scores anew: where several are wanted, :class:`~ood_lightning.functional.ranked.RankedScores` sorts once.
 """
 
-import torch  # noqa: F401 - for the examples
+import torch
 from torch import Tensor
 
 from ood_lightning.functional.ranked import RankedScores
@@ -107,3 +107,30 @@ def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
         tensor(0.2000, dtype=torch.float64)
     """
     return RankedScores.of(id_scores, ood_scores).fpr_id_at_ood_tpr(tpr)
+
+
+def roc_curve(ids: Tensor, oods: Tensor, points: int = 200) -> tuple[Tensor, Tensor]:
+    """Shares of OOD and of ID images that each of some thresholds accepts, from accepting none to accepting all.
+
+    Args:
+        ids: scores, shape (n_id,); finite, higher = more in-distribution.
+        oods: same scale, shape (n_ood,).
+        points: at most so many thresholds, evenly spaced among the distinct scores.
+
+    Returns:
+        False positive rates and true positive rates, both ascending.
+
+    Example:
+        >>> fpr, tpr = roc_curve(torch.tensor([3.0, 1.0]), torch.tensor([2.0]))
+        >>> fpr.tolist(), tpr.tolist()
+        ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
+    """
+    thresholds = torch.cat([ids, oods]).double().unique().flip(0)
+    if len(thresholds) > points:
+        thresholds = thresholds[torch.linspace(0, len(thresholds) - 1, points).round().long()]
+
+    rates = []
+    for side in (oods, ids):
+        accepted = len(side) - torch.searchsorted(side.double().sort().values, thresholds, side="left")
+        rates.append(torch.cat([torch.zeros(1, dtype=torch.float64), accepted.double() / len(side)]))
+    return rates[0], rates[1]

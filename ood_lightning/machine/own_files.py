@@ -37,8 +37,8 @@ def configs_line(folder: Path | None = None) -> Line:
 
 def model_line() -> Line:
     """Whether the drawing model of the built-in benchmark is there."""
-    if fault := _misnamed():
-        return Line.failed("built-in model", fault, "unset it, or let it name the folder assets/ of a checkout")
+    if fault := _misnamed("built-in model"):
+        return fault
 
     folder = assets_root() / "pictograms" / "model"
     if missing := [name for name in MODEL if not (folder / name).is_file()]:
@@ -53,8 +53,8 @@ def model_line() -> Line:
 
 def pictures_line() -> Line:
     """Whether the built-in pictures are there, of the sizes that their manifests state; wheels have none."""
-    if fault := _misnamed():
-        return Line.failed("built-in pictures", fault, "unset it, or let it name the folder assets/ of a checkout")
+    if fault := _misnamed("built-in pictures"):
+        return fault
 
     folder = assets_root() / "pictograms" / "shards"
     manifests = sorted(folder.glob("*/manifest.json"))
@@ -70,7 +70,10 @@ def pictures_line() -> Line:
     return Line.passed("built-in pictures", f"{many(len(sets), 'set')} with {many(n_pictures, 'picture')}")
 
 
-def _misnamed() -> str:
-    """What is wrong with the variable that names another folder of assets; "" if nothing."""
+def _misnamed(what: str) -> Line | None:
+    """What is wrong with the variable that names another folder of assets; None if nothing."""
     named = os.environ.get(ASSETS_VARIABLE)
-    return "" if not named or Path(named).is_dir() else f"{ASSETS_VARIABLE} is {named!r}, and there is no such folder"
+    if not named or Path(named).is_dir():
+        return None
+    state = f"{ASSETS_VARIABLE} is {named!r}, and there is no such folder"
+    return Line.failed(what, state, "unset it, or let it name the folder assets/ of a checkout")

@@ -4,17 +4,12 @@ from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
-import yaml
-
-from ood_lightning.data.artifacts.typed import decode_plain
-from ood_lightning.errors import SettingsError, first_line
+from ood_lightning.data.artifacts.typed import decode_yaml
+from ood_lightning.errors import SettingsError
 from ood_lightning.places import shipped
 from ood_lightning.reproduction.item import Cell, Item, Panel
 from ood_lightning.text_files import read_text
-
-T = TypeVar("T")
 
 PAPERS = ("clustermine", "negrefine")
 STAND_INS = "stand_ins.yaml"  # beside the papers' folders
@@ -69,21 +64,10 @@ def read_item(name: str) -> Item:
         SettingsError: there is none, or its file is none; names the field.
     """
     path = path_of(name)
-    item = _decoded(read_text(path, "the item", SettingsError), Item, path)
+    item = decode_yaml(read_text(path, "the item", SettingsError), Item, str(path), SettingsError)
     for number, panel in enumerate(item.panels):
         _check_panel(item, panel, f"{path}: panels.{number}")
     return item
-
-
-def _decoded(text: str, kind: type[T], path: Path) -> T:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", "") or first_line(error)
-        raise SettingsError(f"{path}{where} is no YAML: {what}") from None
-    return decode_plain(content, kind, str(path), SettingsError)
 
 
 def _check_panel(item: Item, panel: Panel, where: str) -> None:
@@ -112,7 +96,7 @@ def _check_panel(item: Item, panel: Panel, where: str) -> None:
 def shared_stand_ins() -> dict[str, str]:
     """What takes the place of published sets in all twins, by their names."""
     path = folder() / STAND_INS
-    return _decoded(read_text(path, "the stand-ins", SettingsError), dict[str, str], path)
+    return decode_yaml(read_text(path, "the stand-ins", SettingsError), dict[str, str], str(path), SettingsError)
 
 
 def hash_of(name: str) -> str:

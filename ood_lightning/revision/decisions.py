@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ood_lightning.functional.ranked import n_kept
-
-TPR = 0.95  # share of the ID images that the threshold keeps
+from ood_lightning.functional.ranked import id_threshold
 
 
 class Decision(NamedTuple):
@@ -33,25 +31,15 @@ class Decision(NamedTuple):
         return self.after - self.before
 
 
-def threshold(id_scores: Tensor, tpr: float = TPR) -> float:
-    """The strictest threshold that keeps at least a share of the ID images.
-
-    Args:
-        id_scores: shape (n,).
-        tpr: a fraction.
-    """
-    return float(id_scores.sort().values[len(id_scores) - n_kept(tpr, len(id_scores))])
-
-
 def changed_decisions(id_set: str, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[Decision]:
-    """Images whose decision changed, those that moved farthest first.
+    """Images whose decision changed, at 95 % of the ID images, those that moved farthest first.
 
     Args:
         id_set: whose images set both thresholds.
         before: scores by set, each (n,).
         after: of the same images.
     """
-    limits = threshold(before[id_set]), threshold(after[id_set])
+    limits = [float(id_threshold(side[id_set].sort().values)) for side in (before, after)]
     changed = []
     for name in before:
         margins = before[name] - limits[0], after[name] - limits[1]

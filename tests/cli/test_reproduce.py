@@ -156,6 +156,7 @@ def test_the_twin_of_figure6_is_drawn(out: Path, monkeypatch: pytest.MonkeyPatch
     assert sum(",auroc,9" in row for row in rows) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", item_names())
 def test_every_twin_ends_with_numbers(name: str, out: Path, monkeypatch: pytest.MonkeyPatch):
@@ -166,6 +167,7 @@ def test_every_twin_ends_with_numbers(name: str, out: Path, monkeypatch: pytest.
     assert all(row["ours"] or row["not_run"].startswith(("needs", "the negatives of")) for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_twin_that_is_killed_at_ten_moments_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(CONFIGS.parent)

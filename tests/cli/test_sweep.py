@@ -120,6 +120,7 @@ def test_every_line_of_a_shipped_sweep_is_parsed(
     assert capsys.readouterr().out.count("python -m ood_lightning ") >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_shipped_sweep_runs_and_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(CONFIGS.parent)  # its features are kept there

@@ -63,6 +63,8 @@ def test_values_with_names_are_called_so():
     ("text", "words"),
     [
         ("steps:\n  fit: a: b", "grid.yaml, line 2 is no YAML"),
+        ("steps: {fit: a}\ngrid:\n  c: [1]\n  c: [2]\n", "grid.yaml, line 4 is no YAML: the key 'c' comes twice"),
+        ("steps: {fit: a}\ngrid: &x\n  c: *x\n", "grid.yaml"),
         ("steps: {fit: a}", "grid"),
         ("steps: {fit: a}\ngrid: {}", "has no grid"),
         ("steps: {}\ngrid: {a: [1]}", "has no steps"),

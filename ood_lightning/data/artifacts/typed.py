@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 from annotated_types import Ge, Le, MinLen
 
-from ood_lightning.errors import UserError, percent_hint
+from ood_lightning.errors import UserError, first_line, percent_hint
 
 T = TypeVar("T")
 
@@ -69,6 +69,27 @@ def decode_plain(content: object, kind: type[T], where: str, error: Callable[[st
     return _validated(text, kind, where, error)
 
 
+def decode_yaml(text: str, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
+    """A YAML document as an object of a type.
+
+    Raises:
+        UserError: as :func:`decode_json`; of what is no YAML the line is named.
+    """
+    import yaml
+
+    try:
+        node = yaml.compose(text, yaml.SafeLoader)
+        _refuse_repeated_keys(node)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as cause:
+        mark = getattr(cause, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(cause, "problem", "") or first_line(cause)
+        raise error(f"{where}{line} is no YAML: {what}") from None
+
+    return decode_plain(content, kind, where, error)
+
+
 def _validated(text: str, kind: type[T], where: str, error: Callable[[str], UserError]) -> T:
     from pydantic import ValidationError  # takes a tenth of a second, so not before a file is read
 
@@ -106,6 +127,30 @@ def shortened(value: object) -> str:
     """The beginning of a value, for an error."""
     text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _refuse_repeated_keys(root: Any) -> None:
+    """The same for the nodes of a YAML document, those that have several aliases looked at once."""
+    from yaml import MappingNode, ScalarNode, SequenceNode
+    from yaml.constructor import ConstructorError
+
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, MappingNode | SequenceNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, SequenceNode):
+            waiting += node.value
+            continue
+
+        names = set[str]()
+        for key, value in node.value:
+            if isinstance(key, ScalarNode):
+                if key.value in names:
+                    raise ConstructorError(None, None, f"the key {key.value!r} comes twice", key.start_mark)
+                names.add(key.value)
+            waiting.append(value)
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
