@@ -15,8 +15,8 @@ LAYERS = [
     {"wordnet", "data", "encoders", "metrics"},
     # detectors know label sets as tensors, not their source; filtering knows them as words
     {"corpora", "clustering", "detectors", "calibration", "filtering"},
-    {"label_sets", "report", "machine"},
-    {"evaluation", "datamodules"},
+    {"label_sets", "report", "machine", "reasons"},
+    {"evaluation", "datamodules", "page"},
     {"modules", "callbacks", "detector_folder"},
     {"making", "experiments", "revision"},
     {"reproduction"},

@@ -1,4 +1,4 @@
-"""`report`: one table from several runs. Needs no GPU, and torch only for another convention."""
+"""`report`: one table from several runs, or one page. Needs no GPU; torch for a page or another convention alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.hashes import run_hash
-from ood_lightning.places import expanded
+from ood_lightning.places import check_out, expanded
 from ood_lightning.report.conventions import Pair, convention_fprs, convention_tables
 from ood_lightning.report.one_run import check_one_run, check_own_folder, unfinished
 from ood_lightning.report.remarks import around, joined
@@ -16,9 +16,13 @@ from ood_lightning.report.terminal import print_remarks, print_results, print_ta
 
 
 def report(
-    runs: list[str], out: str | None = None, names: list[str] | None = None, convention: str | None = None
+    runs: list[str],
+    out: str | None = None,
+    names: list[str] | None = None,
+    convention: str | None = None,
+    html: str | None = None,
 ) -> int:
-    """Join the results of several runs into one table.
+    """Join the results of several runs into one table, or into one page to look at.
 
     Args:
         runs: folders of finished `test` runs, or their results.json or results.csv.
@@ -28,12 +32,22 @@ def report(
         convention: an FPR95 as another paper counts it, from the runs' scores.parquet: stable (MCM, NegLabel, CSP,
             NegRefine), strict (CLIPScope), interpolated (PLP, CLIPN), rank (SynOOD, kNN), openood, ours. Only its table
             is printed.
+        html: .html file for a page with tables, scores, words and pictures, which opens offline; of `run` folders too.
+            Without `out` or `convention`, tables are not printed then.
     """
     if names and len(names) != len(runs):
         raise SettingsError(f"{len(names)} names for {len(runs)} runs: give one each, or none")
 
     if out:
         check_own_folder(expanded(out))
+    if html:
+        from ood_lightning.page.write import write_page  # reads scores by torch
+
+        check_out(html, ".html")
+        write_page(runs, expanded(html), names)
+        print(f"to look at: {expanded(html)}")
+        if not out and not convention:
+            return 0
 
     stored = [read_results(expanded(run)) for run in runs]
     labels = names or _labels(runs, [[result.detector for result in rows] for rows, _ in stored])

@@ -134,6 +134,7 @@ def _made(
     from ood_lightning.corpora.wordnet import WordNet
     from ood_lightning.detector_folder.save import save_detector
     from ood_lightning.making import steps
+    from ood_lightning.making.looking import part_of, write_looks
     from ood_lightning.making.scoring import Bound
     from ood_lightning.making.summary import write_summary
     from ood_lightning.making.tools import Tools
@@ -191,11 +192,14 @@ def _made(
     for statement in (*calibration.statements(), *steps.more_pictures(calibration)):
         say(statement)
 
-    rows, results = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)
+    rows, results, sets = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)
     lines += [f"cannot be read: {line}" for line in pictures.unreadable]
     write_summary(tools.folder, lines, rows, results, encoder.name)
     _log(tools.folder, encoder.fingerprint, manifests, mined.made.label_set, rows, results)
+    mined_from = part_of(pictures, parts.mining, pictures.part(parts.mining, "mining"))
+    page = write_looks(tools.folder, bound, sets, mined_from, calibration)
     print(f"detector: {detector}")
+    print(f"to look at: {page}")
     for line in pictures.unreadable[:LISTED]:
         print(f"cannot be read: {line}")
     if len(pictures.unreadable) > LISTED:

@@ -16,7 +16,8 @@ from ood_lightning.hashes import run_hash
 
 FILE = "steps.json"
 EARLIER = "earlier"  # folder for the results of the run before
-RESULTS = ("detector", "decisions.csv", "summary.md", "results.json", "results.csv", "results.md")
+LOOKS = ("reasons.json", "report.html")
+RESULTS = ("detector", "decisions.csv", "summary.md", "results.json", "results.csv", "results.md", *LOOKS)
 
 
 class Kept:

@@ -27,6 +27,7 @@ class Pictures:
     """The pictures of a run.
 
     Args:
+        sources: the sets that they come from.
         images: features of all that can be decoded, n of them, in the order of the sources.
         groups: of nearly equal pictures, the group of each, int64 (n,).
         files: where each picture lies, n names: `SOURCE: KEY`, or its path where it is a file of a folder.
@@ -34,6 +35,7 @@ class Pictures:
         passed_over: other files of folders, counted by ending.
     """
 
+    sources: Sequence[FeatureSet]
     images: FeatureSet
     groups: Tensor
     files: Sequence[str]
@@ -127,6 +129,7 @@ def pictures(sets: Sequence[FeatureSet], device: torch.device, min_cosine: float
 
     passed_over = sum((Counter(one.manifest.passed_over) for one in sets), Counter[str]())
     return Pictures(
+        sets,
         images,
         groups.cpu(),
         [name for one in sets for name in file_names(one)],

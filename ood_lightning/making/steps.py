@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -21,12 +21,15 @@ from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.training_images import inputs_of
 from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.making.kept import EARLIER, Kept
+from ood_lightning.making.looking import part_of
 from ood_lightning.making.mining import MINED_FILES, Mined, mined
 from ood_lightning.making.pictures import Pictures, embedded, file_names, pictures
 from ood_lightning.making.scoring import Bound, compared
 from ood_lightning.making.tools import Tools
 from ood_lightning.metrics.results import Result
 from ood_lightning.plurals import listed, many
+from ood_lightning.reasons.pictures import ScoredSet
+from ood_lightning.reasons.thumbnails import ShownSet
 
 FEWEST = 5  # different pictures: three to learn from, two to hold out
 SOURCE = "the same pictures, set apart before anything was learned"
@@ -151,6 +154,20 @@ def more_pictures(calibration: Calibration) -> list[str]:
     ]
 
 
+class Scored(NamedTuple):
+    """What a detector says of all images that were not learned from.
+
+    Attributes:
+        rows: of the held-out images, then of all OOD images.
+        results: of the OOD sets, with their mean; none where there are none.
+        sets: their scores, the held-out images first.
+    """
+
+    rows: list[dict[str, Any]]
+    results: list[Result]
+    sets: list[ScoredSet]
+
+
 def scored(
     bound: Bound,
     everything: Pictures,
@@ -159,8 +176,8 @@ def scored(
     ood: Sequence[Manifest],
     calibration: Calibration,
     tools: Tools,
-) -> tuple[list[dict[str, Any]], list[Result]]:
-    """Rows of the held-out images and of all OOD images, and how well they come apart.
+) -> Scored:
+    """The held-out images and all OOD images: their rows, and how well they come apart.
 
     Args:
         bound: the detector.
@@ -182,7 +199,9 @@ def scored(
     supervision = sorted({*bound.detector.supervision, *bound.ready.label_set.supervision})
     name = type(bound.detector).__name__
     results = compared(name, held_out.manifest.name, scores, of_sets, supervision) if sets else []
-    return rows, results
+    looked_at = [ScoredSet(part_of(everything, parts.calibration, held_out), True, scores)]
+    looked_at += [ScoredSet(ShownSet(one), False, of_sets[one.manifest.name]) for one in sets]
+    return Scored(rows, results, looked_at)
 
 
 def rows_of(

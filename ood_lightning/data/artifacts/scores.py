@@ -195,6 +195,17 @@ class StoredScores:
             at += n
         return by_set
 
+    def images(self) -> Iterator[dict[str, list[str]]]:
+        """What is said of each image beside its scores: `key`, `dataset`, `role` and the two nearest words, in batches.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        columns = [name for name in ABOUT if name != "label"]
+        with self._read() as file:
+            for batch in file.iter_batches(ROWS, columns=columns, use_threads=False):
+                yield {name: batch.column(name).to_pylist() for name in columns}
+
     @contextmanager
     def _read(self) -> Iterator[pq.ParquetFile]:
         """The file, open; what is wrong with it is told as an error of a person's."""

@@ -1,0 +1,1 @@
+"""The page that people look at: one HTML file made of what runs left in their folders."""
