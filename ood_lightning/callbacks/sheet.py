@@ -13,12 +13,12 @@ from ood_lightning.callbacks.wandb import log_picture, log_picture_table
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.votes import FILE as VOTES
 from ood_lightning.data.artifacts.votes import read_votes
-from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest
-from ood_lightning.data.shards.samples import read_samples
 from ood_lightning.datamodules.contracts import UnlabelledData, data_of
+from ood_lightning.errors import ShardContentError
 from ood_lightning.functional.votes import elect
 from ood_lightning.ranges import Range, in_range
+from ood_lightning.reasons.thumbnails import pictures_of_rows
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 
 SHOWN = 4  # pictures of a concept in a logger's table
@@ -83,22 +83,11 @@ def images_at(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, I
         manifest: of the set.
         rows: of the features; shards that hold none of them are not read.
         bad: samples without features, as `shard key: reason`.
+
+    Raises:
+        ShardContentError: one can no longer be read.
     """
-    images: dict[int, Image.Image] = {}
-    start = 0  # row of the shard's first feature
-
-    for shard in manifest.shards:
-        bad_here = [line for line in bad if line.startswith(f"{shard.path} ")]
-        end = start + shard.samples - len(bad_here)
-
-        if not rows.isdisjoint(range(start, end)):
-            samples = read_samples(manifest.container(shard))
-            sound = (s for s in samples if not any(b.startswith(f"{shard.path} {s.key}: ") for b in bad_here))
-            images |= {
-                row: decode(sample.data, upright=manifest.upright)
-                for row, sample in enumerate(sound, start)
-                if row in rows
-            }
-        start = end
-
-    return images
+    opened = list(pictures_of_rows(manifest, rows, bad))
+    if errors := [one.error for one in opened if one.image is None]:
+        raise ShardContentError(f"set {manifest.name!r}: {errors[0]}")
+    return {one.row: one.image for one in opened if one.image is not None}

@@ -1,7 +1,7 @@
 // Histograms with an operating point, and what follows from it: rates, ROC, risk and coverage.
 
 const BINS = 60;
-const ROW = 54; // pixels of a set's histogram
+const rowHeight = (sets) => (sets.length < 5 ? 84 : 54); // pixels of a set's histogram
 
 // The range that the histograms show: all scores but the farthest thousandth of either end.
 function rangeOf(detector) {
@@ -81,10 +81,11 @@ sections.push((data) => {
     const width = (high - low) / BINS;
     const centres = Array.from({ length: BINS }, (_, i) => low + (i + 0.5) * width);
     const { sets } = state;
-    $("histogram").style.height = `${sets.length * ROW + 70}px`;
+    const height = sets.length * rowHeight(sets) + 70;
+    $("histogram").style.height = `${height}px`;
     plot("histogram", () => {
       const layout = {
-        height: sets.length * ROW + 70, margin: { l: 8, r: 8, t: 8, b: 46 }, bargap: 0, xaxis: { title: "score; higher is more in-distribution", range: [low, high], anchor: `y${sets.length > 1 ? sets.length : ""}` },
+        height, margin: { l: 8, r: 8, t: 8, b: 46 }, bargap: 0, xaxis: { title: "score; higher is more in-distribution", range: [low, high], anchor: `y${sets.length > 1 ? sets.length : ""}` },
         annotations: sets.map((set, i) => ({
           x: 0, y: 1 - i / sets.length, xref: "paper", yref: "paper", xanchor: "left", yanchor: "top", showarrow: false, text: `${plain(set.name)}`, font: { size: 12, color: colour("ink") }, bgcolor: colour("panel"), borderpad: 1,
         })),
