@@ -90,19 +90,17 @@ def _compared(of_id_set: Sequence[Result], results: Sequence[Result], metadata: 
 
 def _came_out(label_free: Sequence[Result], named: Sequence[Result]) -> str:
     """What came out: the best detector without names, and the best with names; AUROC decides."""
-    kept = "while 95 % of the ID pictures are kept"
     if len(label_free) + len(named) == 1:
         [row] = [*label_free, *named]
-        return f"{_with_supervision(row)} reaches a mean AUROC of {_measured(row)} of the OOD pictures accepted {kept}."
+        return f"{_with_supervision(row)} reaches {_measured(row)}."
 
     parts = [
-        f"{which} class names {_with_supervision(rows[0])} is best, with a mean AUROC of {_measured(rows[0])} of the "
-        f"OOD pictures accepted {kept}"
+        f"{which} class names {_with_supervision(rows[0])} is best, with {_measured(rows[0])}"
         for which, rows in (("Without", label_free), ("With", named))
         if rows
     ]
     if len(parts) == 2:
-        parts[1] = f"with class names it is {_with_supervision(named[0])}, with {_measured(named[0])}"
+        parts[1] = f"with class names it is {_with_supervision(named[0])}, with {_measured(named[0], short=True)}"
     return "; ".join(parts) + "."
 
 
@@ -110,9 +108,17 @@ def _with_supervision(row: Result) -> str:
     return f"{row.detector} (given {', '.join(row.supervision) or 'nothing'})"
 
 
-def _measured(row: Result) -> str:
-    """`95.75 [94.70, 96.71] % and 35.42 [19.15, 41.05] %`: AUROC and `fpr_ood@id_tpr95`."""
-    return f"{percent(row, 'auroc', True)} % and {percent(row, OURS, True)} %"
+def _measured(row: Result, short: bool = False) -> str:
+    """AUROC and `fpr_ood@id_tpr95` with their intervals, in words.
+
+    Args:
+        row: a mean.
+        short: the words were said before.
+    """
+    auroc, fpr = percent(row, "auroc", interval=True), percent(row, OURS, interval=True)
+    if short:
+        return f"{auroc} % and {fpr} %"
+    return f"a mean AUROC of {auroc} %, and {fpr} % of the OOD pictures accepted while 95 % of the ID pictures are kept"
 
 
 def _how_sure(of_id_set: Sequence[Result], comparisons: Sequence[Comparison]) -> str:

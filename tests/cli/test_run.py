@@ -13,6 +13,7 @@ from unpacked import unpack, words_file
 from ood_lightning.cli.main import main
 from ood_lightning.data.rows.formats import unspelt
 from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.reasons.stored import read_reasons
 
 pytestmark = pytest.mark.slow  # pictures are embedded
 
@@ -58,6 +59,11 @@ def test_a_folder_becomes_a_detector_that_decides(kept: Path, folder: Path, caps
     assert "60 pictures" in printed
     assert "30 to learn from, 30 set apart for the threshold" in printed
     assert "with 95 % confidence" in printed
+    assert f"to look at: {Path('runs/animals/report.html')}" in printed
+    reasons = read_reasons(run)
+    assert [one.split(" ")[0] for one in (reasons.id_set, reasons.looked_at)] == ["animals-held_out", "30"]
+    assert len({picture.thumbnail for picture in reasons.pictures}) == len(reasons.pictures)
+    assert "Calibrated on 30 images" in (run / "report.html").read_text(encoding="utf-8")
 
     decided = rows(run)
     assert [row["set"] for row in decided].count("food") == 20

@@ -24,13 +24,17 @@ function sideTable(reasons, picture, side, threshold) {
     element("tbody", {}, ...rows), element("tfoot", {}, ...sum)));
 }
 
-const shareText = (share) => (share >= 0.0005 || share === 0 ? `${percent(share, 2)} %` : `${(100 * share).toExponential(1)} %`);
+const shareText = (share) => (share >= 0.0005 || share === 0 ? `${percent(share, 2)} %` : `${(100 * share).toPrecision(2)} %`);
 
-// What would change the decision: exact scores without single words.
-function withoutText(picture, threshold) {
+// The words without any one of which the decision would be the other one: their scores are exact.
+function turningWords(picture, threshold) {
   const accepted = picture.log_odds >= threshold;
   const side = accepted ? picture.positives : picture.negatives;
-  const turning = side.filter((one) => one.without !== null && (one.without >= threshold) !== accepted);
+  return { accepted, side, turning: side.filter((one) => one.without !== null && (one.without >= threshold) !== accepted) };
+}
+
+function withoutText(picture, threshold) {
+  const { accepted, side, turning } = turningWords(picture, threshold);
   const then = accepted ? "rejected" : "accepted";
   const box = element("p", { class: "without" });
   if (turning.length) {
@@ -90,7 +94,10 @@ sections.push((data) => {
 
   function matching() {
     const text = word.value.trim().toLowerCase();
-    return reasons.pictures.filter((picture) => (!kind.value || picture.kind === kind.value) && (!set.value || picture.set === set.value)
+    const fits = (picture) => (kind.value === "one word"
+      ? reasons.is_equation && picture.log_odds !== null && turningWords(picture, threshold()).turning.length
+      : !kind.value || picture.kind === kind.value);
+    return reasons.pictures.filter((picture) => fits(picture) && (!set.value || picture.set === set.value)
       && (!text || [...picture.positives, ...picture.negatives].some((one) => one.word.toLowerCase().includes(text))));
   }
 

@@ -196,6 +196,8 @@ def test_a_picture_tells_why(seen: Opened):
     seen.page.locator("#pictures-kind").select_option("false alarm")
     assert seen.page.locator("#gallery li").count() == 1
     assert "Would be accepted without the word stone" in seen.text("#why")
+    seen.page.locator("#pictures-kind").select_option("one word")
+    assert seen.page.locator("#gallery li").count() == len(HOSTILE) + 1
     seen.page.locator("#pictures-kind").select_option("")
     seen.page.locator("#pictures-word").fill("OWL")
     assert seen.page.locator("#gallery li").count() == len(HOSTILE) + 1
