@@ -99,8 +99,10 @@ def read_run(path: Path, name: str) -> PageRun:
             f"{path} holds neither {RESULTS} nor {REASONS}: name the folder of a finished `test` or `run`"
         )
 
-    remarks = []
-    results, comparisons, metadata = [], [], {}
+    remarks: list[str] = []
+    results: list[Result] = []
+    comparisons: list[Comparison] = []
+    metadata: dict[str, Any] = {}
     if has_results:
         check_one_run(folder)
         results, comparisons = read_results(folder)

@@ -52,11 +52,9 @@ def verdict(
     promises = tuple(statement for one in reasons for statement in one.statements)
     of_runs = tuple(dict.fromkeys([*remarks(metadata), *(remark for one in reasons for remark in one.remarks)]))
     if not results:
-        sentences = (
-            f"No out-of-distribution set was scored, so there is nothing to compare: the page shows the scores of "
-            f"{_named(list(dict.fromkeys(one.id_set for one in reasons)))}.",
-        )
-        return Verdict(sentences, _cautions(results), promises, of_runs)
+        id_sets = _named(list(dict.fromkeys(one.id_set for one in reasons)))
+        alone = f"No out-of-distribution set was scored, so nothing is compared: the page shows scores of {id_sets}."
+        return Verdict((alone,), _cautions(results), promises, of_runs)
 
     id_set = results[0].id_set
     of_id_set = [row for row in results if row.id_set == id_set]

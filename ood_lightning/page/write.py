@@ -63,7 +63,7 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         raise SettingsError(f"these runs do not fit on one page: {error}. Give each a name with --names.") from error
 
     said = verdict(results, comparisons, metadata, reasons)
-    remarks = [*said.remarks, *(f"{run.name} {one}" for run in runs for one in run.remarks), *remarks]
+    remarks = [*said.remarks, *_of_runs(runs), *remarks]
     varied = sensitivity(runs)
     data = {
         "grids": grids,
@@ -92,6 +92,15 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         script=inlined[1],
         payload=packed(data),
     )
+
+
+def _of_runs(runs: Sequence[PageRun]) -> list[str]:
+    """What is missing of the runs; what is said of several names them all in one line."""
+    concerned: dict[str, list[str]] = {}
+    for run in runs:
+        for remark in run.remarks:
+            concerned.setdefault(remark, []).append(run.name)
+    return [f"{', '.join(names)} {remark}" for remark, names in concerned.items()]
 
 
 def _prefixes(runs: Sequence[PageRun]) -> list[str]:

@@ -66,7 +66,9 @@ def chosen(sets: Sequence[ScoredSet], threshold: float) -> list[Chosen]:
         sets: of the run.
         threshold: pictures at or above it are accepted.
     """
-    alarms, misses, others = [], [], []
+    alarms: list[list[Chosen]] = []
+    misses: list[list[Chosen]] = []
+    others: list[Chosen] = []
     for one in sets:
         accepted = one.scores >= threshold
         rows = (accepted if not one.is_id else ~accepted).nonzero()[:, 0]

@@ -42,7 +42,7 @@ def test_one_detector_on_one_set_says_how_wide_its_interval_is():
 def test_a_run_without_ood_sets_says_that_nothing_is_compared():
     one = replace(reasons(), statements=("Calibrated on 59 images.",))
     said = verdict([], [], {}, [one])
-    assert "nothing to compare" in said.sentences[0]
+    assert "nothing is compared" in said.sentences[0]
     assert said.promises == ("Calibrated on 59 images.",)
 
 

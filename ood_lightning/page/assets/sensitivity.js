@@ -10,7 +10,7 @@ sections.push((data) => {
       ...table.settings.map((name) => element("td", {}, named(row.settings[name]))),
       ...[row.auroc, row.fpr].map(([value, low, high]) => estimateCell(value === null ? null : [value, low, high, null], true, false))));
     const box = element("div", { class: "tablebox" }, element("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": caption }, element("table", {},
-      element("caption", { class: "unseen" }, caption), element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, named(name))))), element("tbody", {}, ...rows))));
+      element("caption", { class: "unseen" }, caption), element("thead", {}, element("tr", {}, ...names.map((name, i) => element("th", { scope: "col", class: i === 1 ? "text" : "" }, named(name))))), element("tbody", {}, ...rows))));
     const panel = element("div", { class: "panel" }, element("h3", {}, named(caption)), box);
     $("varied").append(panel);
     enhance(box);
@@ -27,7 +27,7 @@ sections.push((data) => {
           error_y: { type: "data", symmetric: false, array: points.map(([, row]) => ends(row, 2)), arrayminus: points.map(([, row]) => ends(row, 1)), color: colour("soft") },
           text: points.map(([, row]) => plain(row.run)), hovertemplate: "%{text}<br>%{x}: %{y:.2%}<extra></extra>",
         }],
-        layout: { height: 300, xaxis: { title: plain(setting) }, yaxis: { title: "mean AUROC", tickformat: ".1%" } },
+        layout: { height: 320, margin: { l: 76, r: 12, t: 16, b: 50 }, xaxis: { title: plain(setting) }, yaxis: { title: "mean AUROC", tickformat: ".1%" } },
       }));
     }
   });
