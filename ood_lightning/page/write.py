@@ -65,15 +65,16 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
     said = verdict(results, comparisons, metadata, reasons)
     remarks = [*said.remarks, *_of_runs(runs), *remarks]
     varied = sensitivity(runs)
+    plain = _runs(runs)
     data = {
         "grids": grids,
         "metrics": metrics_of(results, fprs, metadata.get("metrics", {})),
-        "runs": _runs(runs),
+        "runs": plain,
         "sensitivity": varied,
     }
 
     inlined = scripts()
-    return _template().render(
+    page: str = _template().render(
         title=f"Report of {', '.join(run.name for run in runs)}",
         runs=runs,
         verdict=said,
@@ -81,7 +82,7 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         tables=tables,
         convention=CONVENTION,
         has_grid=bool(grids),
-        has_scores=any(run["scores"]["detectors"] for run in data["runs"]),
+        has_scores=any(run["scores"]["detectors"] for run in plain),
         reasons=reasons,
         sensitivity=varied,
         command=_command(paths),
@@ -92,6 +93,7 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         script=inlined[1],
         payload=packed(data),
     )
+    return page
 
 
 def _of_runs(runs: Sequence[PageRun]) -> list[str]:
