@@ -63,13 +63,18 @@ def write_looks(
         The page.
     """
     detector = bound.detector
-    threshold = None
+    threshold, statements = None, calibration.statements()
     if math.isfinite(calibration.threshold):
         threshold = Threshold(
             calibration.threshold, f"was set to accept {100 * calibration.tpr:.10g} % of new ID pictures"
         )
+    else:
+        statements.append(
+            "The run has no threshold, so the page begins at one of its own: the strictest that keeps 95 % of the "
+            "pictures that were set apart."
+        )
 
     what = Explained(type(detector).__name__, detector, detector.labels, bound.ready)
-    write_reasons(folder, collect(what, sets, mined_from, threshold, statements=calibration.statements()))
+    write_reasons(folder, collect(what, sets, mined_from, threshold, statements=statements))
     write_page([folder], folder / PAGE)
     return folder / PAGE

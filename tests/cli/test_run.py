@@ -213,3 +213,12 @@ def test_what_cannot_work_is_one_line(kept: Path, folder: Path, refused: Refused
     refused(command(kept, "animals/0000.webp"), "animals/0000.webp is a picture: name the folder")
     refused([*command(kept, "animals"), "--names", "none.txt"], "names is 'none.txt', and there is no such file")
     refused(["run", "animals", "--encoder", "vit_h14_dfn5b"], "its weights is Apple Machine Learning Research")
+
+
+def test_with_too_few_pictures_for_a_threshold_the_page_begins_at_one_of_its_own(kept: Path, folder: Path):
+    for path in sorted((folder / "animals").iterdir())[20:]:
+        path.unlink()
+    assert main(command(kept, "animals")) == 0
+    page = (folder / "runs" / "animals" / "report.html").read_text(encoding="utf-8")
+    assert "The run has no threshold, so the page begins at one of its own" in page
+    assert "No out-of-distribution set was scored" in page

@@ -28,7 +28,7 @@ const shareText = (share) => (share >= 0.0005 || share === 0 ? `${percent(share,
 
 // The words without any one of which the decision would be the other one: their scores are exact.
 function turningWords(picture, threshold) {
-  const accepted = picture.log_odds >= threshold;
+  const accepted = picture.score >= threshold;
   const side = accepted ? picture.positives : picture.negatives;
   return { accepted, side, turning: side.filter((one) => one.without !== null && (one.without >= threshold) !== accepted) };
 }
