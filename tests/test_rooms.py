@@ -14,7 +14,7 @@ LAYERS = [
     {"functional"},
     {"wordnet", "data", "encoders", "metrics"},
     # detectors know label sets as tensors, not their source; filtering knows them as words
-    {"corpora", "clustering", "detectors", "calibration", "filtering"},
+    {"corpora", "clustering", "detectors", "calibration", "filtering", "watching"},
     {"label_sets", "report", "machine", "reasons"},
     {"evaluation", "datamodules", "page"},
     {"modules", "callbacks", "detector_folder"},
@@ -58,9 +58,12 @@ FURTHER_DOORS = {
     ],
     "pyarrow": [
         "data/pack/parquet.py",  # pictures in tables, read without torch
-        "data/rows/parquet.py",  # rows of `predict`
+        "data/rows/parquet.py",  # rows of `predict`, written and read
     ],
-    "scipy": ["calibration/checks.py"],  # the two-sample test
+    "scipy": [
+        "calibration/checks.py",  # the two-sample test
+        "watching/false_discoveries.py",  # Benjamini and Hochberg
+    ],
     "transformers": ["filtering/judges/transformers.py"],  # chat models, not towers
 }
 

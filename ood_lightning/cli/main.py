@@ -28,6 +28,7 @@ STEPS = {
     "mine": "make a label set again, with another corpus, prompts or count",
     "filter": "drop proper nouns and subcategories of ID names from a label set's negatives",
     "save-detector": "make a detector folder of a label set and a way to score",
+    "watch": "whether the world has changed: an alarm with a stated rate of false ones, from predictions over time",
     "predict": "score, p-value, decision and nearest concepts of any number of pictures",
     "audit": "which pictures of OOD sets may be ID, and the results with and without them",
     "sweep": "many runs, of a file of lines or a grid: here or as an array of Slurm; what is finished is not repeated",

@@ -71,6 +71,15 @@ class Loaded(NamedTuple):
     scorer: Scorer
 
 
+class _Files(NamedTuple):
+    """What the files alone say of a folder; fields as of :class:`Verified`."""
+
+    contents: Contents
+    label_set: LabelSet
+    calibration: Calibration | None
+    remarks: tuple[str, ...]
+
+
 def check_folder(folder: Path) -> Verified:
     """Compare all files with their hashes, and the encoder of this machine with the folder's.
 
@@ -79,9 +88,32 @@ def check_folder(folder: Path) -> Verified:
         EncoderError: the encoder cannot be found.
         LabelSetError: `labels.json` was edited into something else.
     """
+    contents, label_set, calibration, remarks = _check_files(folder)
+    encoder = _encoder(folder, contents)
+    label_set.check_encoder(encoder.fingerprint, encoder.name)
+    detector = build(contents.detector, Detector, str(folder / CONTENTS))  # type: ignore[type-abstract]
+    if detector.trained:
+        detector = replace(detector, **{detector.trained: str(folder / TRAINED)})  # type: ignore[type-var]
+    return Verified(folder, contents, label_set, calibration, remarks, encoder, detector)
+
+
+def check_calibration(folder: Path) -> Calibration:
+    """The calibration of a folder, whose files are compared with their hashes; its encoder need not be there.
+
+    Raises:
+        DetectorError: as of :func:`check_folder`; or there is no calibration, or it is void.
+    """
+    calibration, remarks = _check_files(folder)[2:]
+    if calibration is None:
+        why = "".join(f" ({remark})" for remark in remarks)
+        raise DetectorError(f"{folder} has no calibration{why}: `calibrate PICTURES --detector {folder}` makes one")
+    return calibration
+
+
+def _check_files(folder: Path) -> _Files:
+    """What the files say, if all of them are what was written."""
     contents = Contents.read(folder)
     contents.check_files(folder)
-    where = str(folder / CONTENTS)
 
     label_set = LabelSet.read(folder / LABELS)
     edited = label_set.sha256 != contents.labels
@@ -96,13 +128,7 @@ def check_folder(folder: Path) -> Verified:
     if edited:
         void = "" if calibration is None else f"; {VOID}"
         calibration, remarks = None, (f"{folder / LABELS} was edited by hand after the detector was made{void}",)
-
-    encoder = _encoder(folder, contents)
-    label_set.check_encoder(encoder.fingerprint, encoder.name)
-    detector = build(contents.detector, Detector, where)  # type: ignore[type-abstract]
-    if detector.trained:
-        detector = replace(detector, **{detector.trained: str(folder / TRAINED)})  # type: ignore[type-var]
-    return Verified(folder, contents, label_set, calibration, remarks, encoder, detector)
+    return _Files(contents, label_set, calibration, remarks)
 
 
 def load_folder(verified: Verified, device: torch.device) -> Loaded:

@@ -33,7 +33,7 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, lock: str = LOCK) -> Iterator[None]:
     """Keep other processes from writing into a folder, on this machine and on others that see it.
 
     The system takes the lock back when the process ends, however it ends; the empty file stays. A lock of POSIX's kind,
@@ -41,13 +41,14 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
     Args:
         folder: is made if it is missing.
+        lock: name of the empty file in it; another one where processes write different files of one folder.
 
     Raises:
         SettingsError: another process holds the folder.
         UnwritableError: the folder may not be written to.
     """
     make_folder(folder)
-    path = folder / LOCK
+    path = folder / lock
     try:
         file = path.open("a")
     except OSError as error:

@@ -1,11 +1,11 @@
-"""JSON lines to Parquet.
+"""JSON lines to Parquet, and rows of it.
 
 A Parquet file has its index behind its last row, so no later process can go on with half of one: rows are kept as JSON
 lines until all are there.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ood_lightning.data.artifacts.files import atomic_file
 from ood_lightning.data.rows.formats import spelt
+from ood_lightning.errors import UserError, first_line
 
 GROUP = 8192  # rows of a row group; some 2 MB
 TYPES = {str: pa.string(), float: pa.float64(), bool: pa.bool_(), list: pa.list_(pa.string())}
@@ -36,6 +37,20 @@ def write_parquet(path: Path, lines: BinaryIO, kinds: Mapping[str, type]) -> Non
         for group in _groups(lines):
             columns = {name: [_spelt(row[name]) for row in group] for name in kinds}
             writer.write_table(pa.table(columns, schema), GROUP)
+
+
+def read_parquet(path: Path, error: Callable[[str], UserError]) -> Iterator[dict[str, Any]]:
+    """Rows of a Parquet file, some thousand in memory at a time.
+
+    Raises:
+        UserError: what `error` makes of a text; the file is no Parquet file, or damaged.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(GROUP):
+                yield from batch.to_pylist()
+    except pa.ArrowException as cause:
+        raise error(f"{path} is not readable as Parquet: {first_line(cause)}") from None
 
 
 def _groups(lines: BinaryIO) -> Iterator[list[dict[str, Any]]]:
