@@ -31,6 +31,7 @@ STEPS = {
     "watch": "whether the world has changed: an alarm with a stated rate of false ones, from predictions over time",
     "predict": "score, p-value, decision and nearest concepts of any number of pictures",
     "audit": "which pictures of OOD sets may be ID, and the results with and without them",
+    "export": "a detector as one ONNX graph, for programs without this one",
     "sweep": "many runs, of a file of lines or a grid: here or as an array of Slurm; what is finished is not repeated",
     "reproduce": "a table or a figure of the papers: what is missing is run, then compared with what was published",
     "report": "join the results of several runs into one table",

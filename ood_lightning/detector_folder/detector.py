@@ -156,7 +156,7 @@ class Detector:
         from ood_lightning.functional.similarity import top_k
 
         readable = [path for path, error in zip(pixels.paths, pixels.errors, strict=True) if not error]
-        verified, ready, scorer = self._loaded
+        verified, ready, scorer, _ = self._loaded
         columns = verified.detector.columns
 
         image = image.to(self._device)

@@ -64,11 +64,13 @@ class Loaded(NamedTuple):
         verified: what the folder is.
         ready: its label set with text features on the device.
         scorer: of the detector's columns.
+        evidence: that the scorer was bound to.
     """
 
     verified: Verified
     ready: ReadyLabelSet
     scorer: Scorer
+    evidence: Evidence
 
 
 class _Files(NamedTuple):
@@ -155,7 +157,7 @@ def load_folder(verified: Verified, device: torch.device) -> Loaded:
     tensors = _tensors(folder, verified.contents)
     label_sets = {detector.labels: replace(ready, positives_under=_positives_under(verified, tensors))}
     evidence = Evidence.of(label_sets, encoder, _inputs(verified, tensors, device))
-    return Loaded(verified, ready, detector.bind(evidence))
+    return Loaded(verified, ready, detector.bind(evidence), evidence)
 
 
 def _encoder(folder: Path, contents: Contents) -> Encoder:

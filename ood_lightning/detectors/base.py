@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from ood_lightning.errors import DetectorError
 from ood_lightning.ranges import Count, Positive, Range, Ranged, Seed, check_ranges
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ class Detector(BaseDetector, ABC):
     @abstractmethod
     def bind(self, evidence: Evidence) -> Scorer:
         """The score as a function of an image's columns alone, on the evidence's device; called once a run."""
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """The same score in plain torch operations, which trace for batches of any size; of the column `image` alone.
+
+        Only what is exported needs it: where there is none, the detector works everywhere else.
+
+        Raises:
+            DetectorError: the detector cannot be exported; says why.
+        """
+        further = [name for name in self.columns if name != "image"]
+        why = f"it reads {' and '.join(further)} beside image features" if further else "it has no `traceable` form"
+        raise DetectorError(f"{type(self).__name__} cannot be exported: {why}")
 
 
 class LabelDetector(Detector):

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.functional.log_sum_exp import traceable_log_sum_exp
 from ood_lightning.functional.similarity import log_mass
 from ood_lightning.ranges import Positive
 
@@ -28,6 +29,11 @@ class Energy(LabelDetector):
 
     labels: str = "names"
     temperature: Positive = 1.0
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        names = evidence.labels(self.labels).positives
+        return lambda features: self.temperature * traceable_log_sum_exp(features @ names.T, 1 / self.temperature)
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

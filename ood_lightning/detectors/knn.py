@@ -11,6 +11,7 @@ Differs: the logarithm of the mean is returned, which ranks alike and does not o
 Expected: no published number for CLIP.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -20,6 +21,7 @@ from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input, TowerFeatures
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.density import kth_neighbour, nearest_neighbours
+from ood_lightning.functional.log_sum_exp import traceable_log_sum_exp
 from ood_lightning.functional.similarity import unit
 from ood_lightning.ranges import Positive
 
@@ -58,6 +60,21 @@ class KNN(Detector):
         super().__post_init__()
         if self.k < 1 and self.k != ALL:
             raise SettingsError(f"KNN: k is {self.k}, expected 1 or more, or -1 for all ID images")
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        if self.features != "image":
+            return super().traceable(evidence)
+        bank = evidence[IDFeatures].image
+        k = len(bank) if self.k == ALL else self.k
+
+        def score(features: Tensor) -> Tensor:
+            nearest = (features @ bank.T).topk(k, dim=1).values.double()  # (B, k)
+            if self.score == "distance":
+                return -(2 - 2 * nearest[:, -1]).clamp_min(0).sqrt()
+            return traceable_log_sum_exp(nearest, 1 / self.temperature) - math.log(k)
+
+        return score
 
     def bind(self, evidence: Evidence) -> Scorer:
         """The score against the run's ID images."""

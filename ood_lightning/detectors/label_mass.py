@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import LabelDetector, Scorer
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.functional.log_sum_exp import traceable_log_sum_exp
 from ood_lightning.functional.similarity import log_mass
 from ood_lightning.ranges import Positive
 
@@ -42,6 +43,17 @@ class LabelMass(LabelDetector):
         scale = self.sharpness * ready.logit_scale
         positives, negatives = ready.positives.log_mass(scale), ready.negatives.log_mass(scale)
         return lambda features: positives(features) - negatives(features)
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        positives, negatives, logit_scale = evidence.labels(self.labels)
+        scale = self.sharpness * logit_scale
+
+        def score(features: Tensor) -> Tensor:
+            id_mass, ood_mass = (traceable_log_sum_exp(features @ side.T, scale) for side in (positives, negatives))
+            return id_mass - ood_mass
+
+        return score
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

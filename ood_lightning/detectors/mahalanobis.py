@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from torch import Tensor
+
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, IDLabels, Input, TowerFeatures
 from ood_lightning.errors import SettingsError
@@ -61,7 +63,15 @@ class Mahalanobis(Detector):
         """The column that `features` names."""
         return (self.features,)
 
-    def bind(self, evidence: Evidence) -> Scorer:
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        if self.features != "image":
+            return super().traceable(evidence)
+        scorer = self.bind(evidence)
+        scorer.keywords["fitted"].axes  # noqa: B018  # computed once, and not in the graph
+        return scorer
+
+    def bind(self, evidence: Evidence) -> partial[Tensor]:
         """The score under Gaussians that are estimated here: class means and covariances of the ID training images.
 
         Raises:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.similarity import top_k
 
 
@@ -24,6 +24,11 @@ class MaxLogit(LabelDetector):
     """
 
     labels: str = "names"
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        names = evidence.labels(self.labels).positives
+        return lambda features: (features @ names.T).amax(dim=1).double()
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
+from ood_lightning.detectors.base import LabelDetector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
 from ood_lightning.functional.blocks import in_cached_rows
 from ood_lightning.functional.confidence import log_max_softmax
 from ood_lightning.functional.similarity import cosines
@@ -33,6 +33,12 @@ class MCM(LabelDetector):
 
     labels: str = "names"
     temperature: Positive | None = 1.0
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        names, _, logit_scale = evidence.labels(self.labels)
+        temperature = 1 / logit_scale if self.temperature is None else self.temperature
+        return lambda features: self.formula((features @ names.T).double() / temperature)
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

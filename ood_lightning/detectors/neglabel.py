@@ -13,10 +13,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ood_lightning.detectors.base import LabelDetector
-from ood_lightning.detectors.evidence import LabelFeatures
-from ood_lightning.functional.grouping import grouped_log_odds
+from ood_lightning.detectors.base import LabelDetector, Scorer
+from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.errors import DetectorError
+from ood_lightning.functional.grouping import group_members, grouped_log_odds, mean_share_log_odds
 from ood_lightning.functional.half import grouped_share_half
+from ood_lightning.functional.log_sum_exp import traceable_log_sum_exp
 from ood_lightning.ranges import Count, Positive, Seed
 
 
@@ -40,6 +42,24 @@ class NegLabel(LabelDetector):
     permutation_seed: Seed | None = 0
     sharpness: Positive = 1.0
     half: bool = False
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        if self.half:
+            raise DetectorError("NegLabel with `half` cannot be exported: its rounding after every step is no graph's")
+        positives, negatives, logit_scale = evidence.labels(self.labels)
+        scale = self.sharpness * logit_scale
+        members = group_members(len(negatives), self.groups, self.permutation_seed)  # (G, n)
+        grouped = negatives[members.flatten()]  # a copy, so that the graph gathers nothing
+
+        def score(features: Tensor) -> Tensor:
+            to_groups = (features @ grouped.T).unflatten(1, members.shape)  # (B, G, n)
+            odds = traceable_log_sum_exp(features @ positives.T, scale)[:, None] - traceable_log_sum_exp(
+                to_groups, scale
+            )
+            return mean_share_log_odds(odds)
+
+        return score
 
     def __call__(self, features: Tensor, labels: LabelFeatures) -> Tensor:
         """Scores, shape (B,)."""

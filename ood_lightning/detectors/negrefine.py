@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ood_lightning.detectors.base import Detector, Scorer
 from ood_lightning.detectors.evidence import Evidence, LabelFeatures
+from ood_lightning.errors import DetectorError
 from ood_lightning.functional.confidence import multi_match
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.similarity import top_k
@@ -58,6 +59,10 @@ class NegRefine(Detector):
         ready = evidence.label_sets[self.labels]
         pairs = PairTexts(*ready.texts, ready.encode, self.cached_pairs)
         return lambda features: self._score(features, ready.features, pairs)
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """There is none."""
+        raise DetectorError("NegRefine cannot be exported: it encodes texts while it scores")
 
     def _score(self, features: Tensor, labels: LabelFeatures, pairs: "PairTexts") -> Tensor:
         scale = self.sharpness * labels.logit_scale

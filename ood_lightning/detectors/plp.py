@@ -12,7 +12,7 @@ Expected: ImageNet, ViT-H-14 dfn5b, mean AUROC / FPR95 94.45 / 27.29 in ClusterM
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -63,7 +63,19 @@ class PLP(Detector):
         return "" if there else f"a probe ({TRAIN}): there is no file {self.probe}"
 
     def bind(self, evidence: Evidence) -> Scorer:
-        """Read the probe.
+        """Read the probe; see :meth:`_read` for its errors."""
+        logits = self._read(evidence)
+        return lambda features: in_cached_rows(log_max_softmax, logits(features))
+
+    def traceable(self, evidence: Evidence) -> Scorer:
+        """See :class:`Detector`."""
+        if self.features != "image":
+            return super().traceable(evidence)
+        logits = self._read(evidence)
+        return lambda features: log_max_softmax(logits(features))
+
+    def _read(self, evidence: Evidence) -> Callable[[Tensor], Tensor]:
+        """The probe: features (B, D) to logits (B, P).
 
         Raises:
             SettingsError: if the file is no probe, or one of other names, other features or another encoder.
@@ -88,9 +100,8 @@ class PLP(Detector):
                 f"trained with"
             )
 
-        def score(features: Tensor) -> Tensor:
+        def logits(features: Tensor) -> Tensor:
             standardised = (features.float() - mean.to(features.device)) / std.to(features.device)  # (B, D)
-            logits = standardised @ weight.T.to(features.device) + bias.to(features.device)  # (B, P)
-            return in_cached_rows(log_max_softmax, logits)
+            return standardised @ weight.T.to(features.device) + bias.to(features.device)  # (B, P)
 
-        return score
+        return logits

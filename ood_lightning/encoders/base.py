@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
     from PIL import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Column = Literal["tower", "patches", "length"]
 TowerPrecision = Literal["fp32", "bf16", "fp16"]
@@ -119,6 +119,14 @@ class Encoder(Ranged, ABC):
         # encoders with a choice of precision are dataclasses
         return self if self.tower_precision == "fp32" else replace(cast(Any, self), precision="fp32")
 
+    def _check_fp32(self) -> None:
+        """Refuse towers in 16 bits, whose rounding no other program repeats."""
+        if self.tower_precision != "fp32":
+            raise EncoderError(
+                f"encoder {self.name!r} computes in {self.tower_precision}, and is exported in float32 alone: make the "
+                f"detector with precision fp32"
+            )
+
     def pinned(self) -> Encoder:
         """The same encoder, named alike from everywhere: no `auto`, no branch of a repository, no relative path."""
         pinned: Encoder = replace(cast(Any, self), precision=self.tower_precision)
@@ -167,6 +175,14 @@ class Encoder(Ranged, ABC):
             )
 
         return {"image": self.encode_image(image)}
+
+    def traceable_tower(self) -> nn.Module:
+        """The loaded image tower in plain torch operations: pictures (B, 3, H, W) float32 to (B, D), of any length.
+
+        Raises:
+            EncoderError: there is none, or the tower does not compute in float32.
+        """
+        raise EncoderError(f"encoder {self.name!r} has no image tower that can be exported")
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ood_lightning.encoders.base import Encoder, Precision
 from ood_lightning.encoders.hub import commit_of
@@ -202,6 +202,10 @@ class HuggingFace(Encoder):
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
         return unit(self._projected(image))
 
+    def traceable_tower(self) -> nn.Module:  # noqa: D102
+        self._check_fp32()
+        return _ImageSide(self._towers.model, self._vectors)
+
     def encode_columns(self, image: Tensor, extra_features: Sequence[str] = ()) -> dict[str, Tensor]:  # noqa: D102
         if extra_features:
             return super().encode_columns(image, extra_features)  # which refuses them
@@ -242,6 +246,17 @@ class HuggingFace(Encoder):
             )
 
         return vectors.float()
+
+
+class _ImageSide(nn.Module):
+    """The image side of a model of two towers, as a module."""
+
+    def __init__(self, model: Any, vectors: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.model, self._vectors = model, vectors
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self._vectors(self.model.get_image_features(pixel_values=image))
 
 
 def _text_config(model: Any) -> Any:

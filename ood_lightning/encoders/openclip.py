@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import open_clip
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ood_lightning.encoders.base import Column, Encoder, Precision, SoftTokenTemplates
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
@@ -109,12 +109,8 @@ class OpenClip(Encoder):
 
     @cached_property
     def fingerprint(self) -> str:  # noqa: D102
-        parts = {
-            "name": self.model,
-            "pretrained": self.pretrained,
-            "precision": self.tower_precision,
-            "feature_dtype": self.feature_dtype,
-        }
+        stored = {"precision": self.tower_precision, "feature_dtype": self.feature_dtype}
+        parts = {"name": self.model, "pretrained": self.pretrained, **stored}
         if self.preprocess != "model":
             parts["preprocess"] = self.preprocess
         if self.resize != "exact":
@@ -243,6 +239,10 @@ class OpenClip(Encoder):
 
     def encode_image(self, image: Tensor) -> Tensor:  # noqa: D102
         return unit(self._projected(image))
+
+    def traceable_tower(self) -> nn.Module:  # noqa: D102
+        self._check_fp32()
+        return cast(nn.Module, self._towers.model.visual)
 
     @cached_property
     def _compiled(self) -> Callable[[Tensor], Tensor]:

@@ -31,6 +31,22 @@ def log_sum_exp(products: Tensor, scale: float) -> Tensor:
     return in_cached_rows(partial(_log_sum_exp, scale=scale), products)
 
 
+def traceable_log_sum_exp(products: Tensor, scale: float) -> Tensor:
+    """The same as :func:`log_sum_exp`, without blocks and in operations that ONNX has.
+
+    Args:
+        products: cosines, shape (B, ..., n), n at least 1.
+        scale: multiplier of the cosines.
+
+    Example:
+        >>> traceable_log_sum_exp(torch.eye(2), 1.0)
+        tensor([1.3133, 1.3133], dtype=torch.float64)
+    """
+    logits = scale * products.double()
+    largest = logits.amax(dim=-1, keepdim=True)
+    return (logits - largest).exp().sum(dim=-1).log() + largest[..., 0]
+
+
 def check_scale(scale: float) -> None:
     """Refuse what can be no multiplier of cosines."""
     if not 0 < scale < torch.inf:
