@@ -40,6 +40,8 @@ class Graph(nn.Module):
         rounded: dtype that features are stored in, which the detector was calibrated on.
     """
 
+    scores: Tensor
+
     def __init__(
         self,
         tower: nn.Module,

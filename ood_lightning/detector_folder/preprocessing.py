@@ -46,7 +46,8 @@ class Preprocessing:
         top, left = round((new[1] - self.size[0]) / 2), round((new[0] - self.size[1]) / 2)
         picture = picture.crop((left, top, left + self.size[1], top + self.size[0]))
         pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)  # (H, W, 3)
-        return np.ascontiguousarray(((pixels - np.float32(self.mean)) / np.float32(self.std)).transpose(2, 0, 1))
+        mean, std = (np.array(one, dtype=np.float32) for one in (self.mean, self.std))
+        return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1))
 
 
 def preprocessing_of(encoder: Encoder) -> Preprocessing:
