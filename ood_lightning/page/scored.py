@@ -137,7 +137,7 @@ def _sets(sizes: Mapping[str, int], roles: Mapping[str, bool], run: PageRun) -> 
 
 def _detector(name: str, by_set: Mapping[str, Tensor], roles: Mapping[str, bool], run: PageRun) -> dict[str, Any]:
     """A detector's distributions, and the threshold that the page begins with."""
-    from ood_lightning.functional.ranked import n_kept
+    from ood_lightning.functional.ranked import id_threshold
 
     supervision = next((row.supervision for row in run.results if row.detector == name), ())
     id_scores = next((scores for one, scores in by_set.items() if roles[one] and len(scores)), None)
@@ -145,8 +145,7 @@ def _detector(name: str, by_set: Mapping[str, Tensor], roles: Mapping[str, bool]
     if run.reasons is not None and run.reasons.detector == name:
         threshold = run.reasons.threshold
     elif id_scores is not None:
-        n = len(id_scores)
-        threshold = float(id_scores.sort().values[n - n_kept(0.95, n)])
+        threshold = float(id_threshold(id_scores.sort().values))
 
     return {
         "name": name,
