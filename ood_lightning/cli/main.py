@@ -130,6 +130,10 @@ def _status(words: list[str], from_process: bool) -> int:
     """
     try:
         status = _run(words, from_process)
+        if "OOD_MEMORY_FILE" in os.environ:  # of a step that notes what it took
+            from ood_lightning.experiments.memory import write_memory
+
+            write_memory(os.environ)
         sys.stdout.flush()
         return status
 

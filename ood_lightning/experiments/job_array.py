@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 from ood_lightning.data.artifacts.files import atomic_write, make_folder
 from ood_lightning.errors import SettingsError
 from ood_lightning.experiments.lines import OWN_FOLDER
+from ood_lightning.experiments.memory import asking
 from ood_lightning.experiments.processes import Command, is_done
 from ood_lightning.experiments.records import LOG, PlannedStep, Record, begin
+from ood_lightning.experiments.stages import SHARED
 from ood_lightning.text_files import lines_of, read_text
 
 SUBMITTED = ".submitted"  # in the sweep's folder: the files that arrays read, and the last array's number
@@ -121,7 +124,10 @@ def as_task(command: Command, folder: Path, variables: Mapping[str, str]) -> Com
     kept = {"WANDB_MODE": "offline", "WANDB_DATA_DIR": str(folder / "wandb"), "WANDB_CACHE_DIR": str(folder / "wandb")}
     environment = {name: variables.get(name, value) for name, value in kept.items()}
     if command.words[0] not in OWN_FOLDER:
-        return command._replace(before=("srun", "--nodes=1", "--ntasks=1"), environment=environment)
+        before: tuple[str, ...] = ("srun", "--nodes=1", "--ntasks=1")
+        if command.words[0] == SHARED:  # the array's tasks have other lines; `embed` would take them for its helpers
+            before += ("env", "--unset=SLURM_ARRAY_TASK_ID", "--unset=SLURM_ARRAY_JOB_ID")
+        return command._replace(before=before, environment=environment)
 
     devices = f"--trainer.devices={variables.get('SLURM_NTASKS_PER_NODE', '1')}"
     nodes = f"--trainer.num_nodes={variables.get('SLURM_JOB_NUM_NODES', '1')}"
@@ -148,10 +154,14 @@ def run_as_task(steps: Sequence[tuple[PlannedStep, Command]], *, validate: bool 
             checks = command._replace(words=["validate", *command.words], before=())
             if status := _printed(checks, step.folder / LOG):
                 return status
-        status = _printed(command, step.folder / LOG)
+
+        began_s = time.monotonic()
+        noting = command._replace(environment={**(command.environment or {}), **asking(step.folder)})
+        status = _printed(noting, step.folder / LOG)
         if not is_done(status, step.folder / LOG):
             return status
-        Record(step.settings, True, command.words).write(step.folder)
+        seconds = round(time.monotonic() - began_s, 1)
+        Record(step.settings, True, command.words, seconds).write(step.folder)
     return 0
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple, NoReturn
 from ood_lightning.data.artifacts.files import make_folder
 from ood_lightning.errors import SOME_UNREAD, TERMINATED
 from ood_lightning.experiments.lines import OWN_FOLDER
+from ood_lightning.experiments.memory import asking
 from ood_lightning.experiments.records import LOG, PlannedLine, PlannedStep, Record, begin
 from ood_lightning.progress import bar
 
@@ -90,7 +91,7 @@ class _Running:
         make_folder(step.folder)
         begin(step.folder, step.settings, command.words)
         self.began_s = time.monotonic()
-        environment = {**os.environ, **(command.environment or {})}
+        environment = {**os.environ, **(command.environment or {}), **asking(step.folder)}
         with (step.folder / LOG).open("wb") as log:
             self.process = subprocess.Popen(
                 command.argv,

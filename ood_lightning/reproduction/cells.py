@@ -9,6 +9,8 @@ from typing import NamedTuple
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.quality import FILE as QUALITY
 from ood_lightning.data.artifacts.quality import read_quality
+from ood_lightning.experiments.memory import FILE as MEMORY
+from ood_lightning.experiments.memory import read_memory
 from ood_lightning.experiments.records import read_record
 from ood_lightning.functional.overlap import overlap
 from ood_lightning.metrics.results import MEAN, Estimate, Result
@@ -21,12 +23,14 @@ CHANGE = "_change"  # behind a measure: its difference from the panel's first ro
 DROPPED = "dropped"  # negatives that the panel's first row has and this one has not
 NEGATIVES = "negatives"
 MINUTES = "minutes"  # of a step's last run
+PEAKS = ("memory", "gpu_memory")  # of its first process, in 10^9 bytes
 STORED = {"ours": OURS, "openood": OTHER}  # rules of FPR95 that every run measures, with intervals
 WORDS = ("positives", "overlap", "precision", "f1", NEGATIVES)  # of a label set; all but the first need true names
 HISTOGRAMS = ("similarity", "hops")  # of a fit, where it knows true names
 AS_THEY_ARE = (
     *HISTOGRAMS,
     MINUTES,
+    *PEAKS,
     "positives",
     NEGATIVES,
     DROPPED,
@@ -71,7 +75,9 @@ def measured(folder: Path, cell: Cell, measure: str, convention: str) -> Measure
     if measure == MINUTES:
         record = read_record(folder)
         seconds = record.seconds if record else None
-        return Measured(None, "needs a run outside of Slurm") if seconds is None else Measured(Estimate(seconds / 60))
+        return Measured(None, "needs its seconds") if seconds is None else Measured(Estimate(seconds / 60))
+    if measure in PEAKS:
+        return _peak(folder, measure)
     if measure in WORDS:
         return _of_words(folder, cell, measure)
     if measure in HISTOGRAMS:
@@ -85,6 +91,15 @@ def measured(folder: Path, cell: Cell, measure: str, convention: str) -> Measure
     if measure not in clusters:
         return Measured(None, f"no {measure} in {folder / QUALITY}")
     return Measured(_in_units(Estimate(float(clusters[measure])), measure))
+
+
+def _peak(folder: Path, measure: str) -> Measured:
+    """The most memory that a step held."""
+    memory = read_memory(folder)
+    if memory is None:
+        return Measured(None, f"needs {MEMORY}, which the step did not leave")
+    peak = memory.process if measure == PEAKS[0] else memory.gpu
+    return Measured(None, "needs a GPU") if peak is None else Measured(Estimate(peak / 1e9))
 
 
 def mean_of(numbers: Sequence[Measured]) -> Measured:

@@ -100,7 +100,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
 def write(folder: Path, record: Record, runs: Sequence[Run], out: Path) -> None:
     """Write the record, and apart from it the seconds of the steps, which differ each time.
 
-    A step that was stopped and went on has the seconds of its last part; one of a Slurm array has none.
+    A step that was stopped and went on has the seconds of its last part.
     """
     write_json(folder / FILE, asdict(record))
     seconds = {_label(run): step.seconds for run in runs if (step := read_record(out / run.line.name))}

@@ -22,9 +22,10 @@ MEMORY = 2e12  # bytes a second
 DECODED = 200 * 16  # images a second, by the cores beside the GPU
 JPEG_BYTES = 110e3  # where no card states a set's size
 IMAGE_SHARE = 0.65  # of an encoder's parameters; the rest is the text tower
-TEMI = {"heads": 50, "hidden": 512, "bottleneck": 256, "batch": 1024, "epochs": 100}
+TEMI = {"heads": 50, "hidden": 512, "bottleneck": 256, "batch": 1024, "epochs": 100, "slices": 2, "neighbours": 50}
 CLUSTERS = 4000
 WORDS = 80_000
+BLOCK_LOGITS = 2**27  # of the heads that are computed together, `clustering.step.MOST_LOGITS` of an accelerator
 GROUP = "group:"
 MIB = 2**20
 
@@ -91,6 +92,36 @@ def _temi_s(n: int, dim: int, clusters: int) -> float:
     parameters = heads * (dim * hidden + hidden * bottleneck + clusters * bottleneck)
     step = 16 * batch * parameters / TF32 + (10 * 4 * heads * 2 * batch * clusters + 36 * parameters) / MEMORY
     return TEMI["epochs"] * (n // batch) * step
+
+
+def clustering_bytes(n: int, dim: int, clusters: int) -> int:
+    """The most that training of TEMI's heads holds on a GPU: features and neighbours, heads, what the teacher says.
+
+    Heads are five times there: student, teacher, gradient, and AdamW's two moments. Of the logits of a block of heads
+    five live at once, at most.
+
+    Args:
+        n: training images.
+        dim: of features, in half precision.
+        clusters: of each head.
+    """
+    heads, hidden, bottleneck, batch = (TEMI[key] for key in ("heads", "hidden", "bottleneck", "batch"))
+    resident = n * (2 * dim + 4 * TEMI["neighbours"])
+    parameters = heads * ((dim + 1) * hidden + (hidden + 1) * bottleneck + clusters * (bottleneck + 1))
+    rows = 2 * batch // TEMI["slices"]  # images of a slice, and their neighbours
+    block = min(heads, max(1, BLOCK_LOGITS // (rows * clusters)))
+    return resident + 4 * (5 * parameters + heads * 2 * batch * clusters + 5 * block * rows * clusters)
+
+
+def scoring_bytes(words: int, dim: int, batch: int = 4096) -> int:
+    """The most that scoring with a corpus holds on a GPU beside an encoder: words, images, and a block of products.
+
+    Args:
+        words: of the corpus, in float32.
+        dim: of features.
+        batch: images, and words of a block.
+    """
+    return 4 * (words * dim + batch * dim + 5 * batch**2)
 
 
 def _is_temi(run: Run) -> bool:

@@ -18,6 +18,8 @@ HEADINGS = {
     "label_ratio": "|P| / C",
     "fpr95_change": "change of FPR95",
     "dropped": "words dropped",
+    "memory": "GB",
+    "gpu_memory": "GB",
 }
 QUOTED = " (quoted)"
 NOT_RUN = "not run: "
@@ -202,6 +204,11 @@ def legend(entries: Sequence[Entry]) -> str:
 
 def sheet(entries: Sequence[Entry]) -> bytes:
     """The numbers as CSV, unrounded, in the units of the tables."""
+    return csv_bytes([CSV_COLUMNS, *lines(entries)], "\n")
+
+
+def lines(entries: Sequence[Entry]) -> list[list[object]]:
+    """The lines of :func:`sheet`, in the order of `CSV_COLUMNS`."""
     rows: list[list[object]] = []
     for entry in entries:
         ours = entry.ours or (None, None, None, None)
@@ -210,4 +217,4 @@ def sheet(entries: Sequence[Entry]) -> bytes:
         quoted, supervision = "yes" if entry.quoted else "", "+".join(entry.supervision)
         of_row = (entry.panel, entry.row, entry.column, entry.measure)
         rows.append([*of_row, *ours, *of_both, quoted, supervision, entry.missing])
-    return csv_bytes([CSV_COLUMNS, *rows], "\n")
+    return rows

@@ -10,7 +10,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.experiments.job_array import as_task, read_site, run_as_task, submit
 from ood_lightning.experiments.lines import read_lines
 from ood_lightning.experiments.processes import Command
-from ood_lightning.experiments.records import plan
+from ood_lightning.experiments.records import plan, read_record
 
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "slurm"
 FILE, OUT = Path("lines.txt"), Path("out")
@@ -81,7 +81,9 @@ def test_a_task_runs_its_steps_by_srun_with_the_processes_of_the_job():
         *("fit", "--x", "--trainer.devices=4", "--trainer.num_nodes=2"),
     ]
     assert fit.environment == {"WANDB_MODE": "online", "WANDB_DATA_DIR": "out/wandb", "WANDB_CACHE_DIR": "out/wandb"}
-    assert as_task(Command(["mine"]), OUT, variables).argv[:3] == ["srun", "--nodes=1", "--ntasks=1"]
+    alone = ["srun", "--nodes=1", "--ntasks=1"]
+    assert as_task(Command(["mine"]), OUT, variables).argv[:4] == [*alone, sys.executable]
+    assert as_task(Command(["embed"]), OUT, variables).argv[:5] == [*alone, "env", "--unset=SLURM_ARRAY_TASK_ID"]
 
 
 def test_a_task_ends_as_its_step_did_and_prints_what_it_printed(capsys: pytest.CaptureFixture[str]):
@@ -92,4 +94,7 @@ def test_a_task_ends_as_its_step_did_and_prints_what_it_printed(capsys: pytest.C
 
     assert run_as_task([(step, Command(["test"], ("bash", "-c", "echo some unread; exit 1")))]) == 0
     assert [bool(planned.to_run) for planned in plan(lines, OUT)] == [True, False, True]
+    record = read_record(step.folder)
+    assert record is not None
+    assert record.seconds is not None
     assert capsys.readouterr().out == "stopped\nsome unread\n"

@@ -4,9 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from ood_lightning.clustering.step import MOST_LOGITS
+from ood_lightning.data.cards.offered import offered
 from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import runs_of
-from ood_lightning.reproduction.requirements import cost, missing, references
+from ood_lightning.reproduction.requirements import (
+    BLOCK_LOGITS,
+    clustering_bytes,
+    cost,
+    missing,
+    references,
+    scoring_bytes,
+)
 
 
 def test_a_group_stands_for_its_sets():
@@ -37,3 +46,16 @@ def test_what_lies_here_is_not_missing():
         path.parent.mkdir(parents=True)
         path.touch()
     assert not {"data/part_of_speech.csv", "ninco"} & set(missing(item))
+
+
+def test_the_memory_that_the_paper_states_is_enough_by_calculation():
+    assert MOST_LOGITS["accelerator"] == BLOCK_LOGITS
+    clustering, scoring = clustering_bytes(1_281_167, 1280, 4000), scoring_bytes(270_000, 1280)
+    weights = 2 * 10**6 * next(one.params for one in offered() if one.name == "vit_bigg14_laion2b")
+    assert clustering < 10e9
+    assert scoring + weights < 16e9
+
+    note = read_item("clustermine:runtime").note
+    assert f"{clustering / 1e9:.1f} GB for clustering" in note
+    assert f"{scoring / 1e9:.1f} GB for scoring" in note
+    assert f"{weights / 1e9:.1f} for the encoder's weights" in note
