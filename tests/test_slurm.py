@@ -249,6 +249,48 @@ def test_a_pipeline_from_shards_to_the_table(
     assert {row["detector"] for row in rows} == {
         f"{run}: {name}" for run in ("plain", "mined") for name in ("MCM", "NegLabel")
     }
-    assert said.count("can begin; nothing was computed or written") == 8 + 1 + 2  # not of the table
+    of_embed = 8 + 1  # tasks, and the last one's look at the whole
+    assert said.count("can begin; nothing was computed or written") == of_embed + 1 + 2  # not of the table
     assert "Traceback" not in said
     assert "nothing to do" in slurm(*pipeline)
+
+
+def test_an_item_is_submitted_and_then_its_table_is_written(
+    slurm: Slurm, sets: Path, encoder_yaml: dict, fit_yaml: Path, eval_yaml: Path, tmp_path: Path
+):
+    train = f"""--shards '["{sets}/train"]' --num_workers 0 --cache_dir cache"""
+    steps = {
+        "embed": f"embed --encoder '{json.dumps(encoder_yaml)}' {train}",
+        "fit": f"fit --config {fit_yaml}",
+        "test": f"test --config {eval_yaml} --model.label_sets.mined {{fit}}/labels.json --model.explain mined "
+        """--model.prompts '{"templates": ["{}", "a photo of a {}."]}'""",
+    }
+    scores = {"step": "test", "id_set": "id_test", "ood_set": "mean", "measure": ["auroc"]}
+    panels = [
+        {"cell": scores, "rows": {"MCM": {"detector": "MCM"}}, "columns": {"mean": {}}},
+        {"cell": {"measure": ["minutes"]}, "rows": {"fit": {"step": "fit"}}, "columns": {"minutes": {}}},
+    ]
+    item = {"title": "a table", "requires": {"sets": ["ninco"], "encoders": ["vit_h14_dfn5b"]}, "panels": panels}
+    (tmp_path / "item.yaml").write_text(yaml.safe_dump({**item, "full": {"steps": steps}, "twin": {"steps": steps}}))
+    (tmp_path / "site.env").write_text("SBATCH_OPTIONS='--cpus-per-task=1'\nEMBED_TASKS=3\nSBATCH_SIGNAL=TERM@30\n")
+    command = (sys.executable, "-m", "ood_lightning", "reproduce", "item.yaml", "--pictograms", "--slurm=site.env")
+
+    said = slurm(*command, "--out=out")
+    jobs = re.findall(r"^(\d+) (embed|fit|test) \d+$", said, re.MULTILINE)
+    assert [name for _, name in jobs] == ["embed", "fit", "test"]
+    wait_until(has_ended(slurm, jobs[-1][0], "COMPLETED"), "the end of the last stage")
+    assert "Traceback" not in logs(tmp_path)
+
+    notes = sorted((tmp_path / "out/steps").glob("*/sweep.json"))
+    records = [json.loads(note.read_text()) for note in notes]
+    assert [(record["words"][0], record["finished"]) for record in records] == [
+        (name, True) for name in ("embed", "fit", "test")
+    ]
+    assert not list((tmp_path / "out/steps").glob("*/.ended-*"))
+    written = [note.stat().st_mtime_ns for note in notes]
+
+    said = slurm(*command, "--out=out")
+    assert "2 of 2 numbers measured: out/item-twin" in said
+    assert "submitted" not in said
+    assert (tmp_path / "out/item-twin/record.json").is_file()
+    assert [note.stat().st_mtime_ns for note in notes] == written

@@ -25,8 +25,8 @@ def stages(planned: Sequence[PlannedLine], commands: Sequence[str]) -> list[Stag
 
     Lines that stand one after the other and run the same commands are one stage, unless one names another's folder. Of
     the stages up to the first one that is not finished, finished lines are left out; of those after it none, since what
-    they read may change: a task whose line is finished nevertheless ends at once. `embed` repeats nothing by itself, so
-    that it comes first wherever anything is to be run, and makes nothing after it stale.
+    they read may change: a task whose line is finished nevertheless ends at once. Features that `embed` stores are
+    those that the lines after it would store themselves, so that it makes nothing stale.
 
     Args:
         planned: all lines of the sweep.
@@ -42,12 +42,12 @@ def stages(planned: Sequence[PlannedLine], commands: Sequence[str]) -> list[Stag
     to_submit: list[Stage] = []
     stale = False
     for command, lines in groups:
-        numbers = tuple(line.number for line in lines if command == SHARED or stale or line.to_run)
+        numbers = tuple(line.number for line in lines if line.to_run or (stale and command != SHARED))
         if numbers:
             to_submit.append(Stage(command, numbers))
             stale = stale or command != SHARED
 
-    return to_submit if stale or all(command == SHARED for command in commands) else []
+    return to_submit
 
 
 def _reads(line: PlannedLine, earlier: Sequence[PlannedLine]) -> bool:

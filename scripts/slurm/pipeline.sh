@@ -11,8 +11,9 @@
 #     OUT   folder; `fit` and `test` write into OUT/NAME, other commands where their arguments say
 #
 # Lines that stand one after the other and run the same command are one stage: an array, a task a line. An `embed` line is a
-# stage of its own: EMBED_TASKS tasks share its shards. Arguments name what earlier lines write, such as
-# OUT/NAME/labels.json. Every line is parsed before anything is submitted; each job begins with `validate`.
+# stage of its own: EMBED_TASKS tasks share its shards, and the one that ends last notes it as finished. Arguments name what
+# earlier lines write, such as OUT/NAME/labels.json. Every line is parsed before anything is submitted; each job begins with
+# `validate`.
 #
 # Submitted again it does what is missing: finished lines are left out (`sweep.json` in their folders), unless something
 # before them is to be run; then their tasks look again, and end at once if nothing that they read has changed. A stage that
@@ -74,6 +75,7 @@ while read -r command numbers; do
     ((${#jobs[@]})) && submit+=("--dependency=afterok:${jobs[-1]}" --kill-on-invalid-dep=yes)
     if [[ $command == embed ]]; then
         mapfile -d '' -t parts < <("$python" -m ood_lightning sweep lines "$copy" --number "$numbers" --command embed)
+        submit=(env "SWEEP_FILE=$copy" "SWEEP_OUT=$out" "SWEEP_LINE=$numbers" "${submit[@]}") # the last task notes the end
         submit+=("--array=0-$((${EMBED_TASKS:-8} - 1))" "$scripts/embed_array.sbatch" "${parts[@]:1}")
     else
         submit+=("--array=$numbers" "$scripts/sweep_array.sbatch" "$copy" "$out")

@@ -41,15 +41,21 @@ def test_a_line_that_reads_another_of_its_command_waits_for_it():
 
 
 def test_finished_lines_are_left_out_but_for_those_behind_something_to_run():
-    finish(2)
-    finish(3)
-    finish(5)
-    assert submitted() == [("embed", (0,)), ("embed", (1,)), ("test", (4,)), ("report", (5,))]
+    for number in (0, 2, 3, 5):
+        finish(number)
+    assert submitted() == [("embed", (1,)), ("test", (4,)), ("report", (5,))]
 
+    finish(1)
     finish(4)
     assert submitted() == []
     (OUT / "c/sweep.json").unlink()
-    assert submitted()[2:] == [("fit", (2,)), ("test", (3, 4)), ("report", (5,))]
+    assert submitted() == [("fit", (2,)), ("test", (3, 4)), ("report", (5,))]
+
+
+def test_features_make_nothing_stale():
+    for number in range(1, 6):
+        finish(number)
+    assert submitted() == [("embed", (0,))]
 
 
 def test_lines_that_only_embed_are_submitted():
@@ -72,7 +78,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Runs `pipeline.sh` among programs that note what they are given."""
     programs = {
         "sbatch": 'n=$(($(cat n 2>/dev/null || echo 70) + 1)); echo $n >n; [[ $n != "$REFUSED" ]] || exit 1\n'
-        'printf "%s|" "$SBATCH_PARTITION" "$@" >>given.txt; echo >>given.txt; echo "$n;cluster"',
+        'printf "%s|" "$SBATCH_PARTITION" "$@" $SWEEP_OUT $SWEEP_LINE >>given.txt; echo >>given.txt; echo "$n;cluster"',
         "scancel": 'echo "$@" >cancelled.txt',
         "squeue": 'echo "$@" >asked.txt; cat waiting.txt 2>/dev/null || exit 1',
         "ours": '[[ $4 == stages ]] && printf "embed 0\\nfit 2\\ntest 3-4\\n" || printf "a\\0--x\\0y z\\0"',
@@ -104,7 +110,7 @@ def test_each_stage_waits_for_the_one_before(pipeline):
     options = [line.strip("|").split("|") for line in Path("given.txt").read_text().splitlines()]
     sweep = [str(SCRIPTS / "sweep_array.sbatch"), str(copy), "out"]
     assert options == [
-        [*begin, "--job-name=ood-embed", "--array=0-2", str(SCRIPTS / "embed_array.sbatch"), "--x", "y z"],
+        [*begin, "--job-name=ood-embed", "--array=0-2", str(SCRIPTS / "embed_array.sbatch"), "--x", "y z", "out", "0"],
         [*begin, "--job-name=ood-fit", "--dependency=afterok:71", "--kill-on-invalid-dep=yes", "--array=2", *sweep],
         [*begin, "--job-name=ood-test", "--dependency=afterok:72", "--kill-on-invalid-dep=yes", "--array=3-4", *sweep],
     ]
