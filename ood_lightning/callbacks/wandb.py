@@ -228,9 +228,10 @@ def log_memory(trainer: Shows) -> None:
         _show(trainer, "memory", lambda logger: logger.experiment.log({"memory/gpu_gib": peak}))
 
 
-def log_picture(trainer: Shows, path: Path, name: str) -> None:
-    """Show an image file."""
-    _show(trainer, name, lambda logger: logger.log_image(name, [str(path)]))
+def log_picture(trainer: Shows, picture: Path | Image.Image, name: str) -> None:
+    """Show an image, or a file of one."""
+    images = [str(picture) if isinstance(picture, Path) else picture]
+    _show(trainer, name, lambda logger: logger.log_image(name, images))
 
 
 def log_table(trainer: Shows, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

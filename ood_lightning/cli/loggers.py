@@ -15,7 +15,7 @@ import yaml
 from ood_lightning.cli.config_files import CONFIG_OPTIONS
 from ood_lightning.errors import SettingsError
 
-LOGGING = ("embed", "predict", "run")  # commands that show something
+LOGGING = ("embed", "predict", "run", "reproduce")  # commands that show something
 RUN_LOGGER = "ood_lightning.callbacks.wandb.RunLogger"
 
 

@@ -7,13 +7,16 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+from ood_lightning.cli.loggers import viewer
 from ood_lightning.errors import SettingsError, UserError
 from ood_lightning.experiments.records import PlannedLine
 from ood_lightning.experiments.settings import Files
 from ood_lightning.plurals import many
+from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Item, Kind
 from ood_lightning.reproduction.item_files import item_names, read_item
 from ood_lightning.reproduction.plan import STEPS, Run, planned, runs_of, waves
@@ -153,12 +156,32 @@ def _finish(order: Order, failed: frozenset[str]) -> int:
     from ood_lightning.reproduction.result import counted, write
 
     folder, numbers = write(order.name, order.item, order.kind, Steps(order.runs, order.steps, failed), order.out)
+    _log(order, folder, numbers)
     sys.stdout.write(f"\n{(folder / 'result.md').read_text(encoding='utf-8')}\n")
     sys.stdout.write(f"{counted(numbers)}: {folder}\n")
     if failed:
         sys.stdout.write(f"{many(len(failed), 'step')} failed, or read one that did; the same command repeats them\n")
         return FAILED
     return 0
+
+
+def _log(order: Order, folder: Path, numbers: Sequence[Entry]) -> None:
+    """Show the numbers, the figure, and the record with what it was made from."""
+    view = viewer(folder, command="reproduce", item=order.name, kind=order.kind)
+    if view is None:
+        return
+    from PIL import Image
+
+    from ood_lightning.callbacks.wandb import log_file, log_picture, log_table
+    from ood_lightning.reproduction import record
+    from ood_lightning.reproduction.figures import pixels
+    from ood_lightning.reproduction.tables import CSV_COLUMNS, lines
+
+    log_table(view, "reproduce/numbers", CSV_COLUMNS, lines(numbers))
+    if (figure := pixels(order.item, numbers, order.kind)) is not None:
+        log_picture(view, Image.open(BytesIO(figure)), "reproduce/figure")
+    made = record.read(folder)
+    log_file(view, folder / record.FILE, folder.name, "reproduction", {**made.encoders, **made.sets})
 
 
 def submit(order: Order, site: Path) -> int:

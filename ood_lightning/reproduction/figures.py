@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ood_lightning.report.plots import COLOURS, Histogram, svg
+from ood_lightning.report.plots import COLOURS, Histogram, png, svg
 from ood_lightning.reproduction.entries import title_of
 from ood_lightning.reproduction.entry import Entry
 from ood_lightning.reproduction.item import Draw, Item, Kind
@@ -133,13 +132,31 @@ def _is_number(text: str) -> bool:
 
 
 def drawn(item: Item, entries: Sequence[Entry], kind: Kind) -> str | None:
-    """The panels that are drawn, one beside the other; None: the item is a table alone.
+    """The panels that are drawn, one beside the other, as SVG; None: the item is a table alone.
 
     Args:
         item: whose panels.
         entries: its numbers.
         kind: full, or a twin.
     """
+    figure = _figure(item, entries, kind)
+    return None if figure is None else svg(figure.parts, figure.columns, WIDTH)
+
+
+def pixels(item: Item, entries: Sequence[Entry], kind: Kind) -> bytes | None:
+    """The figure of :func:`drawn` as PNG."""
+    figure = _figure(item, entries, kind)
+    return None if figure is None else png(figure.parts, figure.columns, WIDTH)
+
+
+class _Figure(NamedTuple):
+    """What draws each panel, and how many stand in a row."""
+
+    parts: list[Callable[[Axes], None]]
+    columns: int
+
+
+def _figure(item: Item, entries: Sequence[Entry], kind: Kind) -> _Figure | None:
     axes = []
     for number, panel in enumerate(item.panels):
         if panel.draw is None:
@@ -150,4 +167,4 @@ def drawn(item: Item, entries: Sequence[Entry], kind: Kind) -> str | None:
     if not axes:
         return None
     columns = next(n for n in (3, 2, 1) if len(axes) % n == 0)
-    return svg([partial(axis.paint) for axis in axes], columns=columns, width=WIDTH)
+    return _Figure([axis.paint for axis in axes], columns)

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 from wandb_file import read_run, runs_in
 
-from ood_lightning.callbacks.wandb import RunLogger, finish
+from ood_lightning.callbacks.wandb import RunLogger, finish, log_memory
+from ood_lightning.cli.loggers import Viewer
 from ood_lightning.cli.main import main
+from ood_lightning.data.artifacts.label_set import LabelSet
 
 pytestmark = pytest.mark.slow  # whole commands, or whole WordNets
 
@@ -18,6 +22,10 @@ CONFIG = Path(__file__).parents[2] / "configs/with_wandb.yaml"
 
 
 def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
+    settings = yaml.safe_load(fit_yaml.read_text())
+    sheet = {"class_path": "ood_lightning.callbacks.sheet.ConceptSheet", "init_args": {"concepts": 2}}
+    settings["trainer"]["callbacks"].append(sheet)
+    fit_yaml.write_text(yaml.safe_dump(settings, sort_keys=False))
     assert main(["fit", "--config", str(fit_yaml), "--config", str(CONFIG)]) == 0
     (run,) = runs_in(Path("run/fit"))
     assert (run.project, run.exit_code) == ("ood_lightning", 0)
@@ -37,6 +45,14 @@ def test_an_offline_fit_holds_settings_curves_and_the_label_set(fit_yaml: Path):
     assert labels["heads"] == run.metadata["heads"]["run"]
     assert run.metadata["features-train"].items() <= labels.items()
 
+    pictures = table_of(Path("run/fit"), "mined/pictures")
+    assert pictures["columns"] == ["concept", "picture 1", "picture 2", "picture 3", "picture 4"]
+    assert [row[0] for row in pictures["data"]] == LabelSet.read(Path("run/fit/labels.json")).words[:2]
+    (name,) = [name for name in run.artifacts if "minedpictures" in name]  # of the table and its pictures
+    images = [path for path in run.artifacts[name] if path.startswith("media/images/")]
+    assert 0 < len(images) <= 4 * len(pictures["data"])
+    assert len(list(Path("run/fit").glob("wandb/offline-run-*/files/media/images/mined/concepts_*.png"))) == 1
+
 
 def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml: Path):
     assert main(["test", "--config", str(eval_yaml), "--config", str(CONFIG)]) == 0
@@ -51,11 +67,30 @@ def test_an_offline_test_holds_settings_means_and_the_table_of_results(eval_yaml
     assert run.artifacts["results"] == ["results.csv"]
     assert {"features of id_test", "label set names", "encoder"} <= run.metadata["results"].keys()
 
+    table = table_of(Path("run/eval"), "test/results")
+    of_table = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
+    (of_mean,) = [r for r in of_table if (r["detector"], r["id_set"], r["ood_set"], r["group"]) == expected]
+    for name in ("auroc", "auroc_low", "auroc_high", "fpr_ood@id_tpr95_low", "fpr_id@ood_tpr95_high"):
+        assert of_mean[name] == pytest.approx(mean[name])
+    assert of_mean["auroc_low"] < of_mean["auroc"] < of_mean["auroc_high"]
+
 
 def table_of(folder: Path, name: str) -> dict[str, Any]:
     """A table that an offline run keeps beside its file."""
     (path,) = folder.glob(f"wandb/offline-run-*/files/media/table/{name}_*.table.json")
     return json.loads(path.read_text())
+
+
+def test_the_memory_of_a_gpu_is_shown_in_gib(monkeypatch: pytest.MonkeyPatch):
+    view = Viewer([], [RunLogger(save_dir="run")])
+    log_memory(view)  # nothing without a GPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**29)
+    log_memory(view)
+    finish(0)
+    (run,) = runs_in(Path("run"))
+    assert run.curve("memory/gpu_gib") == [1.5]
 
 
 def test_the_panels_of_a_test_hold_scores_curves_and_pictures_of_what_is_wrong(eval_yaml: Path):

@@ -1,4 +1,4 @@
-"""`embed`, `predict` and `run` in W&B: by the same config as `fit` and `test`, offline, read back."""
+"""`embed`, `predict`, `run` and `reproduce` in W&B: by the same config as `fit` and `test`, offline, read back."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,11 @@ from wandb_file import runs_in
 
 from ood_lightning.cli.loggers import loggers_of
 from ood_lightning.cli.main import main
+from ood_lightning.cli.reproduce_steps import Order
 from ood_lightning.errors import SettingsError
+from ood_lightning.experiments.records import Record
+from ood_lightning.metrics.results import Estimate, Result
+from ood_lightning.report.stored import write_results
 
 WANDB = CONFIGS / "with_wandb.yaml"
 
@@ -87,3 +91,42 @@ def test_run_and_predict_show_scores_words_and_the_most_foreign():
     foreign = table_of(Path(), "predict/most_foreign")
     assert len(foreign["data"]) == 10
     assert foreign["columns"][:3] == ["picture", "score", "p-value"]
+
+
+ITEM = """
+title: a figure
+requires: {sets: [ninco], encoders: [vit_h14_dfn5b]}
+full: &work
+  steps: {test: "test --x"}
+twin: *work
+panels:
+  - cell: {step: test, id_set: imagenet-val, ood_set: ninco, measure: [auroc]}
+    draw: bars
+    rows: {MCM: {detector: MCM}, PLP: {detector: PLP}}
+    columns: {NINCO: {}}
+"""
+
+
+@pytest.mark.slow
+def test_reproduce_shows_its_numbers_the_figure_and_what_they_were_made_from():
+    Path("item.yaml").write_text(ITEM)
+    order = Order.of("item.yaml", "full", Path("out"))
+    folder = order.steps / order.runs[0].line.name
+    names = ("fpr_ood@id_tpr95", "fpr_id@ood_tpr95", "aupr_in", "aupr_out")
+    metrics = {"auroc": Estimate(0.875, 0.75, 0.9375), **{name: Estimate(0.5) for name in names}}
+    metadata = {"encoder": "tiny", "encoder_fingerprint": "e1", "sets": {"ninco": "s1"}}
+    write_results(folder, [Result("MCM", "imagenet-val", "ninco", metrics, n_id=10, n_ood=10)], metadata)
+    Record("", True, []).write(folder)
+    assert main(["reproduce", "item.yaml", "--out=out", f"--config={WANDB}"]) == 0
+
+    out = Path("out/item")
+    (run,) = runs_in(out)
+    assert (run.config["command"], run.config["item"], run.config["kind"]) == ("reproduce", "item.yaml", "full")
+    assert run.exit_code == 0
+    table = table_of(out, "reproduce/numbers")
+    mcm, plp = (dict(zip(table["columns"], row, strict=True)) for row in table["data"])
+    assert [mcm[key] for key in ("row", "ours", "low", "high")] == ["MCM", 87.5, 75.0, 93.75]
+    assert (plp["ours"], plp["not_run"]) == (None, "needs the detector 'PLP', which this run has not")
+    assert len(list(out.glob("wandb/offline-run-*/files/media/images/reproduce/figure_*.png"))) == 1
+    assert run.artifacts["item"] == ["record.json"]
+    assert run.metadata["item"] == {"tiny": "e1", "ninco": "s1"}
