@@ -1,14 +1,16 @@
 """Writes docs/twins/: what the twins of the papers' tables and figures gave on this machine, and in how many seconds.
 
-    python scripts/write_twins.py [--out runs/reproduce]
+    python scripts/write_twins.py [ITEM ...] [--out runs/reproduce]
 
-Twins that are not finished in the folder are run first; finished ones are taken as they are.
+Twins that are not finished in the folder are run first; finished ones are taken as they are. With items named, only
+their sections and rows are written anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -56,34 +58,46 @@ def section(name: str, folder: Path) -> str:
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
-def overview(folders: dict[str, Path]) -> str:
-    """The table of all twins: seconds of each one's steps, and how many of its numbers it has."""
-    rows = ["| item | shows | seconds | numbers |", "| --- | --- | ---: | ---: |"]
-    for name, folder in folders.items():
-        paper, _, item = name.partition(":")
-        numbers = read_sheet(folder / "result.csv")
-        n_measured = sum(bool(row["ours"]) for row in numbers)
-        seconds = json.loads((folder / BESIDE).read_bytes())["sum"]
-        title = read_item(name).title.replace("|", "\\|")
-        link = f"[{name}]({paper}.md#{paper}{item}-twin)"
-        rows.append(f"| {link} | {title} | {seconds:,.0f} | {n_measured} of {len(numbers)} |")
-    return "\n".join(rows)
+def row(name: str, folder: Path) -> str:
+    """A twin's row of the table of all: seconds of its steps, and how many of its numbers it has."""
+    paper, _, item = name.partition(":")
+    numbers = read_sheet(folder / "result.csv")
+    n_measured = sum(bool(row["ours"]) for row in numbers)
+    seconds = json.loads((folder / BESIDE).read_bytes())["sum"]
+    title = read_item(name).title.replace("|", "\\|")
+    link = f"[{name}]({paper}.md#{paper}{item}-twin)"
+    return f"| {link} | {title} | {seconds:,.0f} | {n_measured} of {len(numbers)} |"
+
+
+def written(page: str, pattern: str) -> dict[str, str]:
+    """What a page holds of each item: the parts that a pattern finds, by the item that it names."""
+    path = PAGES / page
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return {match[1]: match[0].strip() for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL)}
 
 
 def main() -> None:
     """Write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("items", nargs="*", help="`PAPER:ITEM`; all if none is named")
     parser.add_argument("--out", default="runs/reproduce", type=Path, help="the folder of all items")
-    out = parser.parse_args().out
+    arguments = parser.parse_args()
 
     PAGES.mkdir(exist_ok=True)
-    folders = {name: result_of(name, out) for name in item_names()}
+    names = item_names()
+    folders = {name: result_of(name, arguments.out) for name in arguments.items or names}
+
+    rows = written("index.md", r"^\| \[([a-z]+:\w+)\][^\n]*$") | {name: row(name, one) for name, one in folders.items()}
+    table = ["| item | shows | seconds | numbers |", "| --- | --- | ---: | ---: |", *(rows[name] for name in names)]
     head = f"# Twins\n\n{WARNING} How one runs a twin stands [here](../reproducing.md#twins)."
-    atomic_write(PAGES / "index.md", f"{head}\n\n{overview(folders)}\n\n{TIMES}\n".encode())
+    atomic_write(PAGES / "index.md", "\n\n".join([head, "\n".join(table), f"{TIMES}\n"]).encode())
 
     for paper in PAPERS:
-        sections = [section(name, folder) for name, folder in folders.items() if name.startswith(f"{paper}:")]
-        atomic_write(PAGES / f"{paper}.md", "\n\n".join([f"# {TITLES[paper]}", WARNING, *sections, ""]).encode())
+        of_paper = [name for name in names if name.startswith(f"{paper}:")]
+        sections = written(f"{paper}.md", r"^## ([a-z]+:\w+), twin$.*?(?=^## |\Z)")
+        sections |= {name: section(name, one) for name, one in folders.items() if name in of_paper}
+        parts = [f"# {TITLES[paper]}", WARNING, *(sections[name] for name in of_paper), ""]
+        atomic_write(PAGES / f"{paper}.md", "\n\n".join(parts).encode())
 
 
 if __name__ == "__main__":

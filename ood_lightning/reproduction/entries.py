@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +60,20 @@ def entries(item: Item, paper: str, kind: Kind, steps: Steps) -> list[Entry]:
             for cell in [panel.cell.over(of_row).over(of_column)]
             for measure in cell.measure
         ]
-        numbers += _with_changes(of_panel)
+        of_panel = list(_with_changes(of_panel))
+        if panel.sort_by:
+            of_panel = _sorted(of_panel, _label(panel.sort_by, panel.columns[panel.sort_by], stand_ins))
+        numbers += of_panel
     return numbers
+
+
+def _sorted(numbers: Sequence[Entry], column: str) -> list[Entry]:
+    """Rows by a column's first measure, the lowest first; those that were not run behind them, in their own order."""
+    values: dict[str, float] = {}
+    for entry in numbers:
+        if entry.column == column:
+            values.setdefault(entry.row, entry.ours.value if entry.ours else inf)
+    return sorted(numbers, key=lambda entry: values[entry.row])
 
 
 def _label(name: str, cell: Cell, stand_ins: Mapping[str, str]) -> str:

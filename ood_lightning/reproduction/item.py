@@ -63,6 +63,7 @@ class Panel:
         cell: what all rows and columns share.
         rows: by the names that are printed.
         over: in place of rows, a setting of the grid: a row for each of its values.
+        sort_by: a column by whose values the rows are sorted, the lowest first; empty: they stand as they are given.
         columns: by the names that are printed.
         draw: how the figure shows it; None: it is a table alone.
         label: below the axis; the setting's name if empty.
@@ -74,6 +75,7 @@ class Panel:
     cell: Cell = field(default_factory=Cell)
     rows: dict[str, Cell] = field(default_factory=dict)
     over: str = ""
+    sort_by: str = ""
     columns: Annotated[dict[str, Cell], NOT_EMPTY]
     draw: Draw | None = None
     label: str = ""

@@ -77,6 +77,9 @@ def _check_panel(item: Item, panel: Panel, where: str) -> None:
     if panel.over and panel.over not in item.full.grid:
         raise SettingsError(f"{where}.over is {panel.over!r}, which full.grid does not have")
 
+    if panel.sort_by and panel.sort_by not in panel.columns:
+        raise SettingsError(f"{where}.sort_by is {panel.sort_by!r}: expected one of {', '.join(panel.columns)}")
+
     rows = panel.rows or {f"over {panel.over}": Cell()}
     for row, of_row in rows.items():
         for column, of_column in panel.columns.items():

@@ -1,5 +1,6 @@
 """The numbers of an item: verdicts, stand-ins, and why a number is missing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ood_lightning.report.stored import write_results
 from ood_lightning.reproduction.cells import forget
 from ood_lightning.reproduction.entries import Steps, entries
 from ood_lightning.reproduction.entry import DIFFERS, INSIDE, WITHIN, Entry
-from ood_lightning.reproduction.item import Item, Kind
+from ood_lightning.reproduction.item import Cell, Item, Kind, Panel
 from ood_lightning.reproduction.item_files import read_item
 from ood_lightning.reproduction.plan import runs_of
 
@@ -142,3 +143,28 @@ def test_a_twin_has_stand_ins_and_is_compared_with_nothing(ran: tuple[Item, list
     assert mcm.ours[:3] == pytest.approx((70.0, 69.0, 71.0))
     assert (mcm.printed, mcm.verdict) == (None, "")
     assert numbers["PLP", "plants for NINCO", "auroc"].missing == "needs a probe"
+
+
+def test_rows_are_sorted_by_a_column_and_those_that_were_not_run_come_last(ran: tuple[Item, list[Any]]):
+    item, runs = ran
+    panel = replace(item.panels[0], sort_by="NINCO")
+    numbers = entries(replace(item, panels=[panel]), "clustermine", "full", Steps(runs, OUT))
+    assert list(dict.fromkeys(entry.row for entry in numbers)) == ["PLP", "MCM", "CLIPN"]
+
+
+def test_the_peaks_of_a_step_are_printed_in_gigabytes(ran: tuple[Item, list[Any]]):
+    item, runs = ran
+    cell = Cell(step="test", measure=["memory", "gpu_memory"])
+    panel = Panel(cell=cell, rows={"test": Cell()}, columns={"peak": Cell()})
+
+    def numbers() -> dict[str, Entry]:
+        of_step = entries(replace(item, panels=[panel]), "clustermine", "full", Steps(runs, OUT))
+        return {entry.measure: entry for entry in of_step}
+
+    assert numbers()["memory"].missing == "needs memory.json, which the step did not leave"
+    path = OUT / runs[2].line.name / "memory.json"
+    path.write_text('{"process": 1500000000, "gpu": null}')
+    assert numbers()["memory"].ours == Estimate(1.5)
+    assert numbers()["gpu_memory"].missing == "needs a GPU"
+    path.write_text('{"process": 1, "gpu": 9600000000}')
+    assert numbers()["gpu_memory"].ours == Estimate(9.6)

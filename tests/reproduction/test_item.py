@@ -55,6 +55,7 @@ def test_an_item_of_ones_own_is_read():
         (panel(cell={"step": "fit", "measure": ["auroc"]}), "item.yaml: panels.0, MCM / NINCO: step is 'fit'"),
         (panel(cell={"step": "test"}), "item.yaml: panels.0, MCM / NINCO has no measure"),
         (panel(draw="pie"), "item.yaml: panels.0.draw is 'pie'"),
+        (panel(sort_by="MCM"), "item.yaml: panels.0.sort_by is 'MCM': expected one of NINCO"),
         (
             panel(cell={"step": "test", "measure": ["auroc"], "where": {"c": "1"}}),
             "item.yaml: panels.0, MCM / NINCO names 'c', no setting of full.grid",
