@@ -76,6 +76,15 @@ def test_configs_are_found_by_name_and_the_pictures_are_named_as_missing(unpacke
     assert "Traceback" not in refused.stderr
 
 
+def test_a_table_of_a_paper_is_planned_in_an_empty_folder(unpacked: Path, tmp_path: Path):
+    work = tmp_path / "work"
+    work.mkdir()
+    planned = ran(unpacked, work, "reproduce", "clustermine:table1", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.count("python -m ood_lightning ") == 5
+    assert not list(work.iterdir())
+
+
 def test_the_model_is_found(unpacked: Path, tmp_path: Path):
     code = (
         "import ood_lightning; from ood_lightning.encoders.openclip import OpenClip;"

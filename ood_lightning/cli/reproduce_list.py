@@ -41,4 +41,5 @@ def _required(item: Item) -> str:
     encoders = ", ".join(item.requires.encoders[:FEW])
     if further := item.requires.encoders[FEW:]:
         encoders += f" and {len(further)} more"
-    return "; ".join(filter(None, [", ".join(item.requires.sets), encoders, ", ".join(item.requires.corpora)]))
+    further_parts = [", ".join(item.requires.corpora), ", ".join(item.requires.judges)]
+    return "; ".join(filter(None, [", ".join(item.requires.sets), encoders, *further_parts]))

@@ -89,6 +89,7 @@ class Requires:
         sets: cards, `NAME` or `NAME@PROTOCOL`, and `group:NAME`.
         encoders: names of `configs/encoders`.
         corpora: names of `configs/corpora`.
+        judges: names of `configs/judges`, chat models of the hub.
         files: that a person brings.
         gpu_hours: of what is neither embedding, clustering nor scoring, by what it is.
     """
@@ -98,6 +99,7 @@ class Requires:
     sets: Annotated[list[str], NOT_EMPTY]
     encoders: Annotated[list[str], NOT_EMPTY]
     corpora: list[str] = field(default_factory=list)
+    judges: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     gpu_hours: dict[str, float] = field(default_factory=dict)
 

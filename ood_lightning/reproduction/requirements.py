@@ -143,7 +143,8 @@ def missing(item: Item) -> list[str]:
     ]
     files = [*item.requires.files, *(file for corpus in item.requires.corpora for file in _files_of(corpus))]
     lacking += [file for file in dict.fromkeys(files) if not Path(file).exists()]
-    return lacking + [f"weights of {encoder}" for encoder in item.requires.encoders if not _has_weights(encoder)]
+    lacking += [f"weights of {encoder}" for encoder in item.requires.encoders if not _has_weights(encoder)]
+    return lacking + [f"weights of {judge}" for judge in item.requires.judges if not _has_judge(judge)]
 
 
 @cache
@@ -155,6 +156,14 @@ def _has_weights(encoder: str) -> bool:
     settings = _settings_of(f"encoders/{encoder}.yaml")
     of_hub = hub_files(settings["model"], settings.get("pretrained"))
     return of_hub is None or in_cache(*of_hub, None, settings.get("cache_dir")) is not None
+
+
+@cache
+def _has_judge(judge: str) -> bool:
+    """Whether a chat model lies in the hub's cache."""
+    from ood_lightning.encoders.hub import in_cache
+
+    return in_cache(_settings_of(f"judges/{judge}.yaml")["model"], ["config.json"], None, None) is not None
 
 
 def _settings_of(config: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from command_line import CONFIGS, said
 from ood_lightning.cli.main import main
 
 SWEEPS = sorted((CONFIGS / "experiments" / "sweeps").glob("*.yaml"))
+LINES = [CONFIGS.parent / "scripts" / "slurm" / f"{name}_lines.txt" for name in ("eval", "cluster", "pipeline")]
 OUT = Path("runs/sweeps/lines")
 
 
@@ -111,7 +112,7 @@ def test_what_failed_is_listed_and_it_alone_is_repeated(eval_yaml: Path, capsys:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SWEEPS + LINES, ids=lambda path: path.stem)
 def test_every_line_of_a_shipped_sweep_is_parsed(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -37,6 +37,7 @@ def test_every_item_costs_something_and_lacks_its_sets_here(name: str):
     assert costs.gpu_hours > 0
     assert costs.fetched > costs.stored > 0
     assert set(references(item.requires.sets)) <= set(missing(item))
+    assert ("weights of qwen14b" in missing(item)) == name.startswith("negrefine:")
 
 
 def test_what_lies_here_is_not_missing():
