@@ -63,7 +63,7 @@ def _gpu() -> int | None:
     torch: Any = sys.modules.get("torch")  # a step that never imported it has used no GPU
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return None
-    return max(torch.cuda.max_memory_reserved(number) for number in range(torch.cuda.device_count()))
+    return int(max(torch.cuda.max_memory_reserved(number) for number in range(torch.cuda.device_count())))
 
 
 def asking(folder: Path) -> dict[str, str]:
