@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ood_lightning.data.artifacts.files import make_folder
 from ood_lightning.errors import SOME_UNREAD, TERMINATED
@@ -144,15 +144,18 @@ def run_lines(lines: Sequence[tuple[str, Sequence[tuple[PlannedStep, Command]]]]
     running: list[_Running] = []
     failures: list[Failure] = []
 
-    with bar(len(waiting), "sweep", "line") as progress, _signals_passed_on(running):
+    with bar(len(waiting), "sweep", "line") as progress, _signals_passed_on(running) as signals:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(waiting.popleft())  # before it starts, so that a signal meanwhile ends it too
-                running[-1].start()
+                running.append(waiting.popleft())
+                with signals.held():
+                    running[-1].start()
             time.sleep(POLL_S)
 
             for line in list(running):
-                if not line.ended():
+                with signals.held():  # the next step may start
+                    has_ended = line.ended()
+                if not has_ended:
                     continue
                 running.remove(line)
                 progress.update()
@@ -162,21 +165,50 @@ def run_lines(lines: Sequence[tuple[str, Sequence[tuple[PlannedStep, Command]]]]
     return failures
 
 
+class _Signals:
+    """Raises what ends this process; not while a step starts, which would run on without being known here."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._waiting: int | None = None
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Of SIGINT and SIGTERM."""
+        if self._is_held:
+            self._waiting = number
+            return
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, a signal waits."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if (number := self._waiting) is not None:
+            self._waiting = None
+            self.handle(number, None)
+
+
 @contextmanager
-def _signals_passed_on(running: list[_Running]) -> Iterator[None]:
+def _signals_passed_on(running: list[_Running]) -> Iterator[_Signals]:
     """Inside, what ends this process ends the running steps first, each by its own handling of that signal."""
+    signals = _Signals()
+    handled = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored, as in the background
+        handled.append(signal.SIGINT)
 
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.signal(number, signals.handle) for number in handled}
     try:
-        yield
+        yield signals
     except BaseException as error:
         _stop(running, signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(running: list[_Running], number: signal.Signals) -> None:

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
 import sys
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from waiting import exit_code, wait_until
 
+from ood_lightning.experiments import processes
 from ood_lightning.experiments.grid import read_grid
 from ood_lightning.experiments.lines import Line
 from ood_lightning.experiments.processes import Command, Failure, last_lines, run_lines, shared_cores
@@ -107,6 +111,24 @@ def test_a_signal_ends_what_runs_and_nothing_else_starts(number: signal.Signals,
     assert all((folder / trace).is_file() for folder in folders)
     assert not list(OUT.glob("*/test"))
     assert [len(planned.to_run) for planned in plan(lines(), OUT)] == [2, 2]
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_while_a_step_starts_ends_that_step(
+    number: signal.Signals, ends: type[BaseException], monkeypatch: pytest.MonkeyPatch
+):
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*argv: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(*argv, **options))
+        os.kill(os.getpid(), number)
+        return started[-1]
+
+    monkeypatch.setattr(processes, "subprocess", SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL))
+    with pytest.raises(ends):
+        run("sleep 600")
+    assert len(started) == 1
+    assert started[0].poll() is not None
 
 
 def test_the_last_state_of_a_bar_is_a_line():
