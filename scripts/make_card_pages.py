@@ -10,10 +10,14 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ood_lightning.data.cards.card import NOT_STATED
 from ood_lightning.data.cards.cards import card_names, find, read_group, shards
+from ood_lightning.data.get.plan import lines as plan_lines
+from ood_lightning.data.get.plan import plan_of
 from ood_lightning.report.cards import LEGEND, embedding, lines, packing, total
 
 PAGES = Path(__file__).parents[1] / "docs" / "data"
@@ -56,7 +60,16 @@ def commands(references: Sequence[str]) -> str:
     return "```bash\n" + "\n\n".join([*blocks, embedding(folders)]) + "\n```"
 
 
-PARTS = {"table": table, "notes": notes, "commands": commands}
+def plans(references: Sequence[str]) -> str:
+    """What `data get --dry_run` prints of sets where nothing has been fetched yet."""
+    nowhere = Path("raw"), Path("shards")
+    with TemporaryDirectory() as empty, chdir(empty):
+        found = [plan_of(*find(reference), *nowhere) for reference in references]
+        texts = ["\n".join(plan_lines(plan)) for plan in found if plan is not None]
+    return "```text\n" + "\n\n".join(texts) + "\n```"
+
+
+PARTS = {"table": table, "notes": notes, "commands": commands, "plans": plans}
 
 
 def page(text: str) -> str:

@@ -1,18 +1,16 @@
 """`data pack`: pictures from where they lie to WebDataset shards with a manifest. Needs no torch."""
 
-import hashlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Literal
 
 from ood_lightning.data.cards.cards import card_names, find
 from ood_lightning.data.class_names import read_folders
-from ood_lightning.data.pack.classes import Order, class_folders, numbered
-from ood_lightning.data.pack.packing import pack as make
-from ood_lightning.data.pack.sources import listing, recipes, without
-from ood_lightning.data.plain_names import plain_names
+from ood_lightning.data.pack.classes import Order
+from ood_lightning.data.pack.sources import listing, without
+from ood_lightning.data.pack.whole_set import HowToPack, pack_set
 from ood_lightning.data.shards.manifest import Manifest, Orientation, Role
-from ood_lightning.errors import SOME_UNREAD, SettingsError, SourceError, check_least
+from ood_lightning.errors import SOME_UNREAD, SettingsError, check_least
 from ood_lightning.places import expanded, locate
 from ood_lightning.plurals import many
 from ood_lightning.spelling import is_id, is_number
@@ -73,19 +71,6 @@ def pack(
     if not entries:
         raise SettingsError(f"{exclude} excludes all pictures of {source[0]}")
 
-    classes: list[int | str | None] = [None] * len(entries)
-    if labels == "auto" and listed.foldered:
-        classes = [*class_folders([entry.path for entry in entries])]
-    elif labels == "auto":
-        classes = [entry.label for entry in entries]
-
-    lines = read_folders(class_names) if class_names is not None else []
-    of_source = listed.class_names if labels == "auto" else ()
-    known_names: Sequence[str] = [class_name for _, class_name in lines] or of_source
-    known_folders = [folder for folder, _ in lines if folder is not None]
-    numbers, written = numbered(classes, known_names, class_order, known_folders)
-    names = tuple(plain_names(written, f"class names of {source[0]}", SourceError))
-
     if listed.origin:
         location = title = listed.origin
     else:
@@ -96,15 +81,17 @@ def pack(
     if orientation == "auto":
         of_folder = not listed.origin and locate(source[0]).is_dir() and protocol.partition("@")[0] not in card_names()
         orientation = "exif" if of_folder else "ignore"
-    manifest, bad = make(
+
+    lines = read_folders(class_names) if class_names is not None else ()
+    manifest, bad = pack_set(
         expanded(out),
-        Manifest(name, role, (), names, licence, origin or title, protocol, orientation),
-        hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16],
-        recipes(entries, numbers, samples_per_shard, verify),
-        workers,
-        max_bad_samples,
-        {"passed_over": dict(sorted(listed.passed_over.items())), **listed.notes},
+        Manifest(name, role, (), (), licence, origin or title, protocol, orientation),
+        listed,
+        entries,
+        location,
+        HowToPack(labels, class_order, lines, samples_per_shard, workers, verify, max_bad_samples),
     )
+    names = manifest.class_names
 
     for image in bad:
         print(f"left out: {image.path!r}: {image.reason}")

@@ -58,6 +58,7 @@ GROUPS = {
     "data": {
         "list": "published sets: role, pictures, classes, licence, groups",
         "show": "the card of a set, and the commands from nothing to its features",
+        "get": "fetch a published set, verify and pack it; resumes where it stopped",
         "pack": "make shards of a folder, list, archive or table of pictures",
         "check": "damage, duplicates and wrong labels in sets",
         "corrupt": "a covariate-shifted version of a set, as in ImageNet-C",

@@ -205,3 +205,10 @@ def check_activation(encoder: str, repository: str, is_quick: bool) -> None:
                 f"the config of {encoder!r} is wrong about QuickGELU, so its weights would give wrong features without "
                 f"an error. Use ood_lightning.encoders.openclip.OpenClip, model: {model}, pretrained: {tag}"
             )
+
+
+def imagenet_names() -> list[tuple[str, str]]:
+    """Synset and CLIP's cleaned name of ImageNet's 1,000 classes, in the order of their numbers."""
+    from timm.data import ImageNetInfo
+
+    return list(zip(ImageNetInfo("imagenet-1k").label_names(), open_clip.IMAGENET_CLASSNAMES, strict=True))

@@ -153,6 +153,10 @@ def print_card(card: Card, protocol: Protocol) -> None:
         out.print(f"  {name:<{LABEL}}{text}", soft_wrap=True)
 
     if protocol.pack:
+        if protocol.fetch is not None or protocol.pack.startswith("hf:"):
+            out.print(
+                f"\nTo shards in one: python -m ood_lightning data get {card.reference(protocol)}", soft_wrap=True
+            )
         out.print(f"\nFrom nothing to features, protocol {protocol.name} (not run by us):\n")
         out.print(commands(card, protocol), soft_wrap=True)
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ood_lightning.data.artifacts.typed import NOT_EMPTY, STRICT, Count, Percent, Text
+from ood_lightning.data.cards.fetching import Fetch
 from ood_lightning.data.cards.figures import Figure, Top1
 from ood_lightning.data.shards.manifest import Role
 from ood_lightning.errors import SettingsError
@@ -32,6 +33,8 @@ class ProtocolEntry:
         steps: shell scripts in `cards/steps/` that come first; sets share them.
         get: shell commands that fetch and unpack what `pack` names.
         size: of what these fetch, where it is not the card's; `not stated` where no source says.
+        fetch: what `data get` fetches and packs; None: it cannot.
+        by_hand: what a person has to do where `data get` cannot, such as to register.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -44,6 +47,8 @@ class ProtocolEntry:
     steps: tuple[str, ...] = ()
     get: str = ""
     size: str = ""
+    fetch: Fetch | None = None
+    by_hand: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

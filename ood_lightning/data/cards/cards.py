@@ -19,8 +19,10 @@ from ood_lightning.data.cards.card import (
     Protocol,
     ProtocolEntry,
 )
+from ood_lightning.data.cards.fetching import HEX, NAME, ArchiveEntries
 from ood_lightning.data.cards.figures import Top1
 from ood_lightning.errors import SettingsError, first_line
+from ood_lightning.file_names import name_fault
 
 T = TypeVar("T")
 
@@ -65,6 +67,9 @@ def read_card(name: str) -> Card:
         for step in protocol.steps:
             if not (FOLDER / "steps" / f"{step}.sh").is_file():
                 raise DamagedCardError(f"{path}: protocols.{key}.steps names {step!r}, which is no script in steps/")
+        if protocol.fetch is not None and not (FOLDER / "archives" / f"{protocol.fetch.archive}.yaml").is_file():
+            where = f"{path}: protocols.{key}.fetch.archive names {protocol.fetch.archive!r}"
+            raise DamagedCardError(f"{where}, which is no file in archives/")
 
     protocols = tuple(Protocol(name=key, **vars(protocol)) for key, protocol in file.protocols.items())
     unlike_file = {"name": name, "protocols": protocols, "synsets": tuple(file.synsets.split())}
@@ -81,6 +86,28 @@ def read_group(name: str) -> Group:
     """
     path = _path(FOLDER / "groups", "group", name, group_names())
     return Group(name=name, **vars(decode_plain(_content(path), GroupEntries, str(path), DamagedCardError)))
+
+
+@lru_cache
+def read_archive(name: str) -> ArchiveEntries:
+    """What is known of an archive: addresses, size, hash.
+
+    Raises:
+        SettingsError: there is none of this name.
+        DamagedCardError: its file is not complete; names the field.
+    """
+    known = sorted(path.stem for path in (FOLDER / "archives").glob("*.yaml"))
+    path = _path(FOLDER / "archives", "archive", name, known)
+    archive = decode_plain(_content(path), ArchiveEntries, str(path), DamagedCardError)
+
+    if fault := name_fault(archive.file):
+        raise DamagedCardError(f"{path}: file is {archive.file!r}, but {fault}")
+    for kind, n_digits in HEX.items():
+        if len(digits := getattr(archive, kind)) not in (0, n_digits):
+            raise DamagedCardError(f"{path}: {kind} has {len(digits)} digits: expected {n_digits}")
+    if lacking := next((address for address in archive.picture_addresses if NAME not in address), ""):
+        raise DamagedCardError(f"{path}: picture_addresses holds {lacking!r}: expected {NAME} in it")
+    return archive
 
 
 def find(reference: str) -> tuple[Card, Protocol]:

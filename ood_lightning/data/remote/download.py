@@ -8,7 +8,7 @@ import errno
 import os
 import ssl
 from http.client import HTTPException
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import HTTPRedirectHandler, Request
@@ -61,13 +61,33 @@ def check_url(url: str) -> None:
         )
 
 
-def download(url: str, file: IO[bytes], size: int | None = None) -> None:
+class Watcher(Protocol):
+    """Who wants to know how a download gets on."""
+
+    def answered(self, held: int, total: int | None, etag: str) -> None:
+        """A server has answered, before anything that it sends is written.
+
+        Args:
+            held: bytes that the file has and that stay; 0: the server sends all of them.
+            total: bytes of the whole file, if the server says it.
+            etag: of the version that it sends; empty: it names none that vouches for the bytes.
+        """
+
+    def received(self, n_bytes: int) -> None:
+        """So many bytes have come."""
+
+
+def download(
+    url: str, file: IO[bytes], size: int | None = None, *, etag: str = "", watcher: Watcher | None = None
+) -> None:
     """Write what `url` holds to `file`; what the file already has is not sent again.
 
     Args:
         url: `https:`, or `http:` of this machine.
         file: open for reading and appending.
         size: bytes to expect, if that is known.
+        etag: of the version that the file's bytes are of, from an earlier call; empty: unknown.
+        watcher: is told of each answer and of the bytes that come.
 
     Raises:
         RefusedError: the server says that it will not.
@@ -75,7 +95,7 @@ def download(url: str, file: IO[bytes], size: int | None = None) -> None:
         OSError: the disk is full.
     """
     check_url(url)
-    transfer = _Transfer(url, file, size)
+    transfer = _Transfer(url, file, size, etag, watcher)
     try:
         retry(transfer.attempt, TRIES, FIRST_WAIT_S, MAX_WAIT_S, progressed=transfer.progressed)
     except GivenUpError as error:
@@ -88,10 +108,10 @@ def download(url: str, file: IO[bytes], size: int | None = None) -> None:
 class _Transfer:
     """A download over several tries, each of which goes on where the one before broke."""
 
-    def __init__(self, url: str, file: IO[bytes], size: int | None) -> None:
-        self.url, self.file, self.size = url, file, size
+    def __init__(self, url: str, file: IO[bytes], size: int | None, etag: str, watcher: Watcher | None) -> None:
+        self.url, self.file, self.size, self.watcher = url, file, size, watcher
         self.mask = mask_of(*_secrets_in(url))  # a server may repeat the address
-        self.etag = ""  # of the version that the file's bytes are of; empty: unknown
+        self.etag = etag  # of the version that the file's bytes are of; empty: unknown
         self.counted = 0  # bytes that the file held when `progressed` last said yes
 
     def held(self) -> int:
@@ -155,8 +175,12 @@ class _Transfer:
 
             etag = answer.headers.get("ETag", "")
             self.etag = "" if etag.startswith("W/") else etag  # a weak one does not vouch for the bytes
+            if self.watcher is not None:
+                self.watcher.answered(held, total if self.size is None else self.size, self.etag)
             while chunk := answer.read1(CHUNK):  # what has come, so that a stall loses nothing
                 held += self.file.write(chunk)
+                if self.watcher is not None:
+                    self.watcher.received(len(chunk))
                 if self.size is not None and held > self.size:
                     break
 

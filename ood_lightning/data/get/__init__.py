@@ -1,0 +1,1 @@
+"""Published sets from their addresses: fetched, verified, uncompressed and packed. Needs no torch."""
