@@ -19,7 +19,7 @@ LAYERS = [
     {"evaluation", "datamodules", "page"},
     {"modules", "callbacks", "detector_folder"},
     {"making", "experiments", "revision"},
-    {"reproduction"},
+    {"reproduction", "growing"},
     {"cli"},
     {"front"},
 ]

@@ -46,6 +46,9 @@ GROUPS = {
         "without": "take words out of a label set, put others in, and score only what moved",
         "plot": "likeness of mined words to true names, as a picture",
     },
+    "corpus": {
+        "grow": "words for pictures that a corpus describes badly: a model proposes, a person chooses",
+    },
     "sweep": {
         "plot": "a measure over one or two settings, from the runs of a sweep",
         "lines": "the lines of a sweep as they are read, from 0",

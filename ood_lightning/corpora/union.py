@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import reduce
 
-from ood_lightning.corpora.words import Corpus, Words
+from ood_lightning.corpora.words import Corpus, Words, distinct
 from ood_lightning.errors import CorpusError
 
 log = logging.getLogger(__name__)
@@ -61,4 +61,5 @@ def appended(first: Words, second: Words, name: str = "") -> Words:
         source=f"{first.source}; {second.source}",
         parts=parts,
         counts=(*first.times, *(second.times[row] for row in new)),
+        supervision=distinct((*first.supervision, *second.supervision)),
     )

@@ -47,4 +47,5 @@ class Without(Corpus):
             f"{words.source}; without {self.path}",
             tuple(words.parts[i] for i in rows) if words.parts is not None else None,
             tuple(words.times[i] for i in rows),
+            words.supervision,
         )

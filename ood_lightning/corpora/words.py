@@ -33,6 +33,7 @@ class Words:
             word has one row of features and one vote. Where the negatives of a label set are the rest of the corpus,
             its row is repeated, so that it counts as often in every sum; a positive counts once, and leaves no copy
             among the negatives.
+        supervision: what they know beside a language, such as `llm`; label sets of them say so.
 
     Raises:
         CorpusError: if there are no words, or one breaks the rules above.
@@ -43,6 +44,7 @@ class Words:
     source: str
     parts: tuple[Part, ...] | None = None
     counts: tuple[int, ...] | None = None
+    supervision: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.words:

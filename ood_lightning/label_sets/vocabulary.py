@@ -168,6 +168,8 @@ def corpus_recipe(words: Words, prompts: Prompts) -> dict[str, Any]:
         corpus["entries"] = sum(words.counts)
     if prompts.adjectives is not None:
         corpus["adjectives_sha256"] = words.adjectives_sha256
+    if words.supervision:
+        corpus["supervision"] = list(words.supervision)
     return corpus
 
 

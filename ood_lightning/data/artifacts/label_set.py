@@ -101,8 +101,10 @@ class LabelSet:
 
     @property
     def supervision(self) -> tuple[str, ...]:
-        """What this set was made from besides the encoder and the corpus, such as `id_names`."""
-        return tuple(self.recipe.get("supervision", ()))
+        """What this set was made from besides the encoder and plain words: `id_names`; `llm` of grown corpora."""
+        corpus = self.recipe.get("corpus")
+        of_corpus = corpus.get("supervision", ()) if isinstance(corpus, dict) else ()
+        return tuple(dict.fromkeys((*self.recipe.get("supervision", ()), *of_corpus)))
 
     def oddities(self) -> list[str]:
         """What a person may not have meant, a line for each kind. The set is scored as it is written all the same.

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -179,6 +179,34 @@ class OpenAICompatibleJudge(Judge):
                 f"the server is up; the same command then goes on from the answers it has."
             ) from None
 
+    def reply(self, messages: Sequence[Mapping[str, Any]], max_tokens: int) -> str:
+        """What the server writes in a chat, word for word; for other uses than yes and no.
+
+        Args:
+            messages: of the chat; the content of one may have pictures as parts.
+            max_tokens: of the reply.
+
+        Raises:
+            JudgeError: the server refuses, or has failed too often.
+        """
+        key = self._key()
+        mask = mask_of(key)
+        body = {"model": self.model, "messages": messages, "max_tokens": max_tokens}
+        if not self.sample:
+            body["temperature"] = 0
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
+
+        try:
+            return retry(
+                lambda: _text_of(self._send(request, mask), mask)[0], self.retries + 1, self.backoff_s, MAX_PAUSE_S
+            )
+        except GivenUpError as error:
+            raise JudgeError(
+                f"{self.url} failed {error.tries} times: {error}. Check that the server is up; the same command then "
+                f"goes on from the answers it has."
+            ) from None
+
     def _request(self, question: Question, key: str) -> Answer:
         """Send one request and read its reply.
 
@@ -225,7 +253,13 @@ class OpenAICompatibleJudge(Judge):
 
 
 def _read_reply(content: str, mask: Callable[[str], str]) -> Answer:
-    """The answer in a chat completion.
+    """The answer in a chat completion."""
+    text, tokens = _text_of(content, mask)
+    return Answer(yes_or_no(text), said=mask(said_in(text))[:200], tokens=tokens)
+
+
+def _text_of(content: str, mask: Callable[[str], str]) -> tuple[str, int]:
+    """The text of a chat completion, and how many tokens it took.
 
     Raises:
         TransientError: it is no chat completion; names the field.
@@ -235,6 +269,4 @@ def _read_reply(content: str, mask: Callable[[str], str]) -> Answer:
     if not reply.choices:
         raise TransientError(f"{where}: choices is empty")
 
-    text = reply.choices[0].message.content or ""
-    tokens = reply.usage.total_tokens if reply.usage else 0
-    return Answer(yes_or_no(text), said=mask(said_in(text))[:200], tokens=tokens)
+    return reply.choices[0].message.content or "", reply.usage.total_tokens if reply.usage else 0
