@@ -1,7 +1,5 @@
 """`corpus grow`: words for pictures that a corpus describes badly: a model proposes, a person chooses."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +93,7 @@ def _check(text: Path, server: OpenAICompatibleJudge | None, apply: bool) -> Non
     server.check()
 
 
-def _apply(work: Prepared, corpus: Corpus, tools: Tools) -> int:
+def _apply(work: "Prepared", corpus: Corpus, tools: "Tools") -> int:
     """Make and judge the new corpus, and say what it is."""
     from ood_lightning.growing.steps import CONFIG, apply
     from ood_lightning.plurals import many

@@ -72,7 +72,7 @@ def get(
 
 def _references(names: list[str]) -> list[str]:
     """Cards that are meant, each once."""
-    references = []
+    references: list[str] = []
     for name in names:
         references += read_group(name.removeprefix(GROUP)).sets if name.startswith(GROUP) else [name]
     return list(dict.fromkeys(references))

@@ -209,6 +209,6 @@ def check_activation(encoder: str, repository: str, is_quick: bool) -> None:
 
 def imagenet_names() -> list[tuple[str, str]]:
     """Synset and CLIP's cleaned name of ImageNet's 1,000 classes, in the order of their numbers."""
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
     return list(zip(ImageNetInfo("imagenet-1k").label_names(), open_clip.IMAGENET_CLASSNAMES, strict=True))

@@ -5,8 +5,9 @@ import gzip
 import lzma
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from ood_lightning.data.artifacts.files import atomic_file
 from ood_lightning.errors import SourceError
@@ -15,7 +16,7 @@ from ood_lightning.progress import bar
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 CHUNK = 1 << 20  # bytes
 MOST = 20  # times as large as the compressed file; pictures hardly shrink, so more is no archive of pictures
 ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz")
