@@ -107,6 +107,8 @@ def settings(kind: str, run: World, folder: Path, clipn: dict[str, Tensor]) -> I
     gaussians = {"ridge": 1e-2}
 
     match kind:
+        case "Debiased":
+            yield {"groups": 2, "true_share": 0.9}
         case "NegLabel":
             yield from ({"groups": 2}, {"groups": 2, "half": True})
         case "NegRefine":

@@ -1,5 +1,6 @@
 """Values of the published implementations, where the folder that holds them is at hand."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +13,20 @@ from open_clip.model import CLIP
 from torch import Tensor
 
 from ood_lightning.detectors.adaneg import AdaNeg, HalfProxies, Proxies
+from ood_lightning.detectors.debiased import Debiased
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.tanl import TANL, Activations
 from ood_lightning.encoders.vision import capture_intermediate
+from ood_lightning.errors import SettingsError
 from ood_lightning.functional import conventions, roc
 from ood_lightning.functional.confidence import log_max_softmax, multi_match, negative_entropy
+from ood_lightning.functional.debiased import correction, log_distances
 from ood_lightning.functional.density import fit_gaussians, mahalanobis, relative_mahalanobis
 from ood_lightning.functional.grouping import group_members, grouped_log_odds
-from ood_lightning.functional.similarity import log_mass, log_masses, top_k
+from ood_lightning.functional.selection import farthest_by_part
+from ood_lightning.functional.similarity import log_mass, log_masses, top_k, unit
 from ood_lightning.functional.tanl import otsu_threshold
 from ood_lightning.functional.temi import head_losses, updated_prior
 
@@ -236,6 +241,62 @@ def test_tanl_scores_and_thresholds(path: Path, prefix: str):
 
     torch.testing.assert_close(torch.cat(log_odds).sigmoid(), arrays["score"], atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.tensor(thresholds), arrays["threshold"], atol=1e-5, rtol=0)
+
+
+@for_each_case("debiased", "_density64", "mine_")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_debiased_density_and_choice(path: Path, prefix: str, dtype: torch.dtype):
+    arrays, case = load(path), load(path, prefix)
+    raw = arrays["narrow_raw" if prefix == "mine_narrow_" else "cand_raw"].to(dtype)
+    noun_share, adjective_share, neighbours = case["settings"].tolist()
+    lengths = raw.norm(dim=1)
+    density = log_distances(raw / lengths[:, None], lengths, int(neighbours))
+    torch.testing.assert_close(density, case["density64"], atol=2e-6, rtol=0)
+
+    n_nouns, n_words = int(arrays["noun_length"]), len(raw)
+    counts = int(noun_share * n_nouns), int(adjective_share * (n_words - n_nouns))
+    picked = farthest_by_part(density, torch.arange(n_words) >= n_nouns, counts)
+    if dtype == torch.float64 and prefix != "mine_narrow_":
+        assert picked.tolist() == case["picked"].tolist()
+    swapped = case["density64"][picked] - case["density64"][case["picked"]]
+    assert swapped.abs().max() < 2e-6
+
+
+@for_each_case("debiased", "_score64_first")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_debiased_score_in_two_permutations(path: Path, prefix: str, dtype: torch.dtype):
+    """The first is that of the code's seed; the second one is given."""
+    arrays, case = load(path), load(path, prefix)
+    groups, temperature, share = case["settings"].tolist()
+    texts = (unit(case[side].to(dtype)) for side in ("pos", "neg"))
+    labels = LabelFeatures(*texts, 1 / temperature)
+    first = Debiased(groups=int(groups), permutation_seed=50 if groups > 1 else None, true_share=share)
+    if prefix == "pole_":
+        with pytest.raises(SettingsError, match="Q_max"):
+            first(arrays["img_first"], labels)
+        return
+
+    n_positives, size = len(labels.positives), len(labels.negatives) // int(groups)
+    bound = math.exp(correction(n_positives, size, share)) / share * n_positives  # P a
+    second = labels
+    if groups > 1:
+        second = labels._replace(negatives=labels.negatives[case["perm_second"]])
+    for detector, texts_of, half in (
+        (first, labels, "first"),
+        (replace(first, permutation_seed=None), second, "second"),
+    ):
+        log_odds = detector(arrays[f"img_{half}"].to(dtype), texts_of)
+        relative = 1e-9 if dtype == torch.float64 else 1e-4
+        torch.testing.assert_close(log_odds.sigmoid() / bound, case[f"score64_{half}"], atol=0, rtol=relative)
+
+
+@for_each_case("debiased", "_measures")
+def test_debiased_measures_have_id_as_positive(path: Path, prefix: str):
+    """Of the published scores: in float32 they tie where ours do not."""
+    case, n_id = load(path, prefix), int(load(path)["n_id"])
+    ids, oods = case["score32_first"][:n_id], case["score32_first"][n_id:]
+    got = [float(metric(ids, oods)) for metric in (roc.auroc, roc.aupr_in, conventions.fpr_ood_stable)]
+    assert got == pytest.approx(case["measures"].tolist(), abs=1e-6)
 
 
 @for_each_case("plp", "_pseudo_labels")

@@ -14,6 +14,7 @@ from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
 from ood_lightning.detectors.compared_texts import OwnTexts
+from ood_lightning.detectors.debiased import Debiased
 from ood_lightning.detectors.energy import Energy
 from ood_lightning.detectors.entropy import Entropy
 from ood_lightning.detectors.evidence import (
@@ -164,6 +165,7 @@ def every_detector(offered: Offered, folder: Path) -> dict[str, Detector | Strea
     }
     return {
         **one_by_one,
+        "Debiased": Debiased(labels="neglabel", groups=10, true_share=0.9),
         "KNN distance": KNN(k=5, score="distance"),
         "CLIPN": CLIPN(checkpoint="its texts are random"),
         "PLP": PLP(probe=str(probe)),

@@ -196,6 +196,19 @@ def ensemble(features: "Tensor", order: Order) -> "Tensor":
     return _unit(features.mean(dim=1))  # (W, J, D) -> (W, D)
 
 
+def mean_lengths(features: "Tensor") -> "Tensor":
+    """Length of each word's mean sentence before anything is normalised, whatever the order of the prompts.
+
+    Args:
+        features: as of :func:`ensemble`, shape ``(W, J, D)``.
+
+    Returns:
+        float32, shape ``(W,)``.
+    """
+    lengths: Tensor = features.float().mean(dim=1).norm(dim=-1)
+    return lengths
+
+
 def _unit(vectors: "Tensor") -> "Tensor":
     lengths: Tensor = vectors.norm(dim=-1, keepdim=True)
     return vectors / lengths

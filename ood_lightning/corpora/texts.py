@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ood_lightning.corpora.prompts import Prompts, ensemble
+from ood_lightning.corpora.prompts import Prompts, ensemble, mean_lengths
 from ood_lightning.encoders.tokens import one_report
 from ood_lightning.progress import bar
 
@@ -21,6 +21,25 @@ if TYPE_CHECKING:
     from ood_lightning.encoders.base import Encoder
 
 WORDS_AT_ONCE = 8192  # 8,192 words x 80 templates x 1,024 dimensions in float32 are 2.7 GB, x 7 templates 0.23 GB
+
+
+class EncodedTexts(NamedTuple):
+    """What the tower made of words.
+
+    Attributes:
+        features: unit-norm, float32, shape (V, D).
+        lengths: of the mean over a word's templates, before anything is normalised; float32, shape (V,).
+    """
+
+    features: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def joined(cls, pieces: Sequence[EncodedTexts]) -> EncodedTexts:
+        """Of a list that was encoded in pieces."""
+        import torch
+
+        return cls(*(torch.cat(column) for column in zip(*pieces, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -46,54 +65,77 @@ class TextBank:
             what: the words' name on the progress bar.
             parts: of speech, one a word; None: all are nouns.
         """
-        import torch
-
         stored = self.file(words, prompts, parts)
-        if prompts.adjectives is None or parts is None or "adj" not in parts:
-            prompts = prompts.without_adjectives()
-            parts = None
-
         if (cached := stored.read(len(words))) is not None:
             return cached
 
-        pieces = [slice(start, start + WORDS_AT_ONCE) for start in range(0, len(words), WORDS_AT_ONCE)]
+        encoded = self._in_pieces(words, prompts, what, parts)
+        if len(words) > WORDS_AT_ONCE:  # else its only piece is the file
+            stored.write(*encoded)
+            self._remove_pieces(words, prompts, parts)
+        return encoded.features
+
+    def lengths(
+        self, words: Sequence[str], prompts: Prompts, what: str = "words", parts: Sequence[Part] | None = None
+    ) -> Tensor:
+        """Lengths (V,) that the features had before they were normalised; see :class:`EncodedTexts`.
+
+        They are stored with the features. Where an earlier version stored features alone, the words are encoded once
+        more and the features stay as they are.
+
+        Args:
+            words: as of :meth:`features`, like the others.
+            prompts: templates around each word.
+            what: the words' name on the progress bar.
+            parts: of speech, one a word; None: all are nouns.
+        """
+        features, stored = self.features(words, prompts, what, parts), self.file(words, prompts, parts)
+        if (cached := stored.read_lengths(len(words))) is not None:
+            return cached
+
+        lengths = self._in_pieces(words, prompts, f"lengths of {what}", parts, keep=False).lengths
+        stored.write(features, lengths)
+        return lengths
+
+    def _in_pieces(
+        self, words: Sequence[str], prompts: Prompts, what: str, parts: Sequence[Part] | None, *, keep: bool = True
+    ) -> EncodedTexts:
+        """Encode a list piece by piece, each of which is kept on disk if wished."""
+        prompts, parts = _as_encoded(prompts, parts)
+        make = self._piece if keep else self._encoded
         with one_report(), bar(_n_texts(words, prompts, parts), f"encode {what}", "text") as progress_bar:
-            features = torch.cat([
-                self._piece(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in pieces
+            return EncodedTexts.joined([
+                make(words[rows], prompts, progress_bar.update, parts and parts[rows]) for rows in _pieces(len(words))
             ])  # fmt: skip
 
-        if len(pieces) > 1:
-            stored.write(features)
-            for rows in pieces:
-                self.file(words[rows], prompts, parts and parts[rows]).path.unlink(missing_ok=True)
-        return features
+    def _remove_pieces(self, words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None) -> None:
+        for rows in _pieces(len(words)):
+            self.file(words[rows], prompts, parts and parts[rows]).path.unlink(missing_ok=True)
 
     def _piece(
         self, words: Sequence[str], prompts: Prompts, on_progress: Callable[[int], object], parts: Sequence[Part] | None
-    ) -> Tensor:
-        """Features of one piece of a list, kept on disk: a process that is stopped loses a piece, and not hours."""
+    ) -> EncodedTexts:
+        """One piece of a list, kept on disk: a process that is stopped loses a piece, and not hours."""
         from ood_lightning.errors import FeatureError
 
         stored = self.file(words, prompts, parts)
         try:
-            cached = stored.read(len(words))
+            features, lengths = stored.read(len(words)), stored.read_lengths(len(words))
         except FeatureError:  # damaged, or another process has just finished the list and removed its pieces
-            cached = None
+            features = lengths = None
 
-        if cached is None:
-            stored.write(encoded := self.encode(words, prompts, on_progress, parts))
+        if features is None or lengths is None:
+            encoded = self._encoded(words, prompts, on_progress, parts)
+            stored.write(*encoded)
             return encoded
         on_progress(_n_texts(words, prompts, parts))
-        return cached
+        return EncodedTexts(features, lengths)
 
     def file(self, words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None = None) -> TextFile:
         """Where the features of a list of words lie, or will lie; the arguments are those of :meth:`features`."""
         from ood_lightning.data.artifacts.text_features import TextFile
 
-        if prompts.adjectives is None or parts is None or "adj" not in parts:
-            prompts = prompts.without_adjectives()
-            parts = None
-
+        prompts, parts = _as_encoded(prompts, parts)
         lines = words if parts is None else [f"{word}\t{part}" for word, part in zip(words, parts, strict=True)]
         # the words of a label set are as a person wrote them, and may hold a line feed: joined, two lists could be one
         text = json.dumps(lines) if any("\n" in line for line in lines) else "\n".join(lines)
@@ -115,6 +157,11 @@ class TextBank:
             on_progress: called with the number of texts that were encoded since the last call.
             parts: of speech, one a word; None: all are nouns.
         """
+        return self._encoded(words, prompts, on_progress, parts).features
+
+    def _encoded(
+        self, words: Sequence[str], prompts: Prompts, on_progress: Callable[[int], object], parts: Sequence[Part] | None
+    ) -> EncodedTexts:
         import torch
 
         parts = parts or ["noun"] * len(words)
@@ -123,11 +170,24 @@ class TextBank:
         for part in sorted(set(parts)):
             rows = [row for row, its_part in enumerate(parts) if its_part == part]
             texts = [text for row in rows for text in prompts.fill(words[row], part)]
-            encoded = self.encoder.encode_text(texts, on_progress)
-            groups.append(ensemble(encoded.view(len(rows), len(prompts.of(part)), -1), prompts.order))  # to (W, D)
+            sentences = self.encoder.encode_text(texts, on_progress).view(len(rows), len(prompts.of(part)), -1)
+            groups.append(EncodedTexts(ensemble(sentences, prompts.order), mean_lengths(sentences)))  # of W words
             order += rows
 
-        return torch.cat(groups)[torch.tensor(order).argsort()]
+        places = torch.tensor(order).argsort()
+        features, lengths = EncodedTexts.joined(groups)
+        return EncodedTexts(features[places], lengths[places])
+
+
+def _as_encoded(prompts: Prompts, parts: Sequence[Part] | None) -> tuple[Prompts, Sequence[Part] | None]:
+    """Prompts and parts as far as they matter: where no word takes templates for adjectives, all are nouns."""
+    if prompts.adjectives is None or parts is None or "adj" not in parts:
+        return prompts.without_adjectives(), None
+    return prompts, parts
+
+
+def _pieces(n_words: int) -> list[slice]:
+    return [slice(start, start + WORDS_AT_ONCE) for start in range(0, n_words, WORDS_AT_ONCE)]
 
 
 def _n_texts(words: Sequence[str], prompts: Prompts, parts: Sequence[Part] | None) -> int:

@@ -51,6 +51,11 @@ class Vocabulary:
         words = self.words
         return replace(self, features=self.bank.features(words.words, self.prompts, words.name, words.parts))
 
+    def lengths(self) -> Tensor:
+        """Lengths (V,) that the features of its words had before they were normalised."""
+        words = self.words
+        return self.bank.lengths(words.words, self.prompts, words.name, words.parts)
+
     def encode(self, texts: Sequence[str], what: str, adjectives: Collection[str] = ()) -> Tensor:
         """Features (n, D) of texts: the corpus's rows where it has them, encoded otherwise.
 

@@ -18,6 +18,7 @@ RUNS = {  # the label set of each, and its nouns and adjectives on the corpus be
     "neglabel": ("neglabel_official", {"nouns": 3, "adjectives": 3}),
     "csp": ("csp_official", {"nouns": 3, "adjectives": 3}),
     "negrefine": ("negrefine_official", {"nouns": 2, "adjectives": 3}),  # `green` is a name
+    "debiased": ("debiased_official", {"nouns": 4, "adjectives": 2}),
     "mcm": ("names", None),
     "clipscope": ("clipscope_official", None),
     "adaneg": ("adaneg_official", {"nouns": 4, "adjectives": 4}),
@@ -54,11 +55,11 @@ def small(preset: str, eval_yaml: Path, corpus: Path, sets: Path, tmp_path: Path
 
     label_set, _ = RUNS[preset]
     source = model["label_sets"][label_set].setdefault("init_args", {})
-    source |= {name: 8 for name in ("count", "farthest", "nearest") if name in source}
+    source |= {name: 8 for name in ("count", "farthest", "nearest", "neighbours") if name in source}
 
     for detector in [*model["detectors"].values(), *model.get("streams", {}).values()]:
         if "groups" in detector["init_args"]:
-            detector["init_args"]["groups"] = 2
+            detector["init_args"]["groups"] = 6 if preset == "debiased" else 2  # of two names, a group has one word
 
     path = tmp_path / f"{preset}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))

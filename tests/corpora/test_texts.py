@@ -12,6 +12,7 @@ from ood_lightning.corpora import texts
 from ood_lightning.corpora.prompts import Order, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Part, Words
+from ood_lightning.errors import FeatureError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "prompts"
 WORDS = ("sky", "red", "cat", "wide open", "blue")
@@ -142,3 +143,46 @@ def test_a_damaged_piece_is_encoded_anew(bank: TextBank, encoder: FakeEncoder, m
     expected = torch.stack([by_loop(word, part, PROMPTS.order) for word, part in zip(WORDS, PARTS, strict=True)])
     torch.testing.assert_close(bank.features(WORDS, PROMPTS, parts=PARTS), expected)
     assert not piece.exists()
+
+
+def length_by_loop(word: str, part: str) -> float:
+    templates = PROMPTS.adjectives if part == "adj" and PROMPTS.adjectives else PROMPTS.templates
+    sentences = [vector(template.replace("{}", word)) for template in templates]
+    return float(torch.stack(sentences).mean(dim=0).norm())
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+@pytest.mark.parametrize("order", ["normalise-then-mean", "mean-then-normalise"])
+def test_lengths_are_those_of_the_mean_sentence_and_come_with_the_features(
+    bank: TextBank, encoder: FakeEncoder, order: Order, at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(texts, "WORDS_AT_ONCE", at_once)
+    prompts = Prompts(PROMPTS.templates, order, PROMPTS.adjectives)
+    features = bank.features(WORDS, prompts, parts=PARTS)
+    n_encoded = len(encoder.encoded)
+    lengths = bank.lengths(WORDS, prompts, parts=PARTS)
+    assert len(encoder.encoded) == n_encoded
+    expected = torch.tensor([length_by_loop(word, part) for word, part in zip(WORDS, PARTS, strict=True)])
+    torch.testing.assert_close(lengths, expected)
+    assert bank.features(WORDS, prompts, parts=PARTS).equal(features)
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_features_without_lengths_are_kept_and_their_words_encoded_once_more(
+    bank: TextBank, encoder: FakeEncoder, at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(texts, "WORDS_AT_ONCE", at_once)
+    stored = torch.eye(5, 6)
+    bank.file(WORDS, PROMPTS, PARTS).write(stored)  # as an earlier version did
+    lengths = bank.lengths(WORDS, PROMPTS, parts=PARTS)
+    n_encoded = len(encoder.encoded)
+    assert torch.equal(bank.lengths(WORDS, PROMPTS, parts=PARTS), lengths)
+    assert len(encoder.encoded) == n_encoded == sum(len(PROMPTS.of(part)) for part in PARTS)
+    assert torch.equal(bank.features(WORDS, PROMPTS, parts=PARTS), stored)
+    assert len(list(Path("cache").rglob("*.safetensors"))) == 1
+
+
+def test_a_length_that_no_text_can_have_is_named(bank: TextBank):
+    bank.file(WORDS, PROMPTS, PARTS).write(torch.eye(5, 6), torch.tensor([1.0, 2, 0, 1, 1]))
+    with pytest.raises(FeatureError, match=r"the length of a word is not positive and finite: remove it and run again"):
+        bank.lengths(WORDS, PROMPTS, parts=PARTS)

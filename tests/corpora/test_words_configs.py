@@ -37,6 +37,7 @@ def test_corpus_configs_name_a_class_that_loads():
 
     assert counts == {
         "csp": ("lexicographer_conjugated", 57_490),
+        "debiased": ("lexicographer", 57_493),
         "imagenet21k": ("imagenet21k", 20_068),
         "imagenet21k_p": ("imagenet21k_fall11p_all", 20_334),
         "neglabel": ("lexicographer", 70_794),

@@ -21,6 +21,7 @@ from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import WordFile
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.label_sets.base import LabelSource
+from ood_lightning.label_sets.debiased import DebiasedNegatives
 from ood_lightning.label_sets.official_negatives import AugmentedNames, CSPNegatives, NegLabelNegatives
 from ood_lightning.label_sets.ready import label_features, texts_of
 from ood_lightning.label_sets.sources import (
@@ -43,6 +44,7 @@ SOURCES: list[Callable[[str], LabelSource]] = [
     lambda names: NegLabelNegatives(names, share=0.5),
     lambda names: CSPNegatives(names, share=0.5, without_names=True),
     lambda names: AugmentedNames(names, 6),
+    lambda names: DebiasedNegatives(names, 0.5, 0.5, 3),
 ]
 
 

@@ -17,7 +17,7 @@ from ood_lightning.places import expanded
 
 @dataclass(frozen=True)
 class TextFile:
-    """Stored features of a word list: unit-norm (V, D) float32, in the order of the words.
+    """Stored features of a word list: unit-norm (V, D) float32, in the order of the words, and their lengths before.
 
     Args:
         path: of the file.
@@ -33,9 +33,15 @@ class TextFile:
         path = expanded(cache_dir) / encoder / "text" / f"{words[:16]}-{prompts[:16]}.safetensors"
         return cls(path, {"encoder": encoder, "words": words, "prompts": prompts})
 
-    def write(self, features: Tensor) -> None:
-        """Store the features."""
-        write_store(self.path, {"text": features}, self.provenance)
+    def write(self, features: Tensor, lengths: Tensor | None = None) -> None:
+        """Store the features.
+
+        Args:
+            features: unit-norm, (V, D).
+            lengths: that they had before, (V,); None: not known.
+        """
+        further = {} if lengths is None else {"length": lengths}
+        write_store(self.path, {"text": features, **further}, self.provenance)
 
     def read(self, n_words: int) -> Tensor | None:
         """The features, or None where nothing is stored yet.
@@ -55,3 +61,21 @@ class TextFile:
                 f"expected a unit vector: {RUN_AGAIN}"
             )
         return features
+
+    def read_lengths(self, n_words: int) -> Tensor | None:
+        """The lengths, (V,) float32; None where nothing is stored yet, or an earlier version stored features alone.
+
+        Raises:
+            FeatureError: the file is damaged, of other words, or a length is not positive and finite.
+        """
+        if not is_stored(self.path):
+            return None
+
+        with opened(self.path, self.provenance, RUN_AGAIN) as store:
+            if "length" not in store.hashes:
+                return None
+            lengths = store.tensor("length", (n_words,), torch.float32)
+
+        if not (lengths.isfinite() & (lengths > 0)).all():
+            raise FeatureError(f"{self.path}: the length of a word is not positive and finite: {RUN_AGAIN}")
+        return lengths
