@@ -61,6 +61,25 @@ def stream_scores(
     return in_order[rows < n_id], in_order[rows >= n_id]
 
 
+class StreamScores(NamedTuple):
+    """What a detector gave the images of a pair of sets in each order of the stream.
+
+    Attributes:
+        detector: its name.
+        id_set: name of the ID set.
+        ood_set: name of the OOD set.
+        id_scores: in the order of the set, shape (n_id, orders); of a thinned stream (`id_per_ood`) of the images that
+            were in it.
+        ood_scores: the same, shape (n_ood, orders).
+    """
+
+    detector: str
+    id_set: str
+    ood_set: str
+    id_scores: Tensor
+    ood_scores: Tensor
+
+
 class Provenance(NamedTuple):
     """What the results of a detector say of where it comes from.
 
@@ -81,6 +100,7 @@ def evaluate_streams(
     device: torch.device,
     provenance: Mapping[str, Provenance],
     metrics: Mapping[str, Metric] | None = None,
+    on_scores: Callable[[StreamScores], object] = lambda scores: None,
 ) -> list[Result]:
     """A row for each detector, ID set and OOD set, in this order of nesting; a pure function of its arguments.
 
@@ -92,6 +112,7 @@ def evaluate_streams(
         device: where streams compute.
         provenance: of each detector.
         metrics: what to compute, by name; the standard five if None.
+        on_scores: called with the scores of each detector and pair of sets.
     """
     pairs = [(id_set, ood_set) for id_set in sets if id_set.role != "ood" for ood_set in sets if ood_set.role == "ood"]
     orders = [  # of each pair, the rows of each stream
@@ -123,4 +144,18 @@ def evaluate_streams(
                     for rows in of_pair
                 ]
                 results.append(over_orders([row(*sides) for sides in scores]))
+
+                names = (name, id_set.features.name, ood_set.features.name)
+                on_scores(StreamScores(*names, *_in_set_order(scores, of_pair, len(images[0]))))
     return results
+
+
+def _in_set_order(scores: Sequence[tuple[Tensor, Tensor]], orders: Sequence[Tensor], n_id: int) -> list[Tensor]:
+    """ID and OOD scores of all orders, each in the order of its set, (n, orders)."""
+    sides = []
+    for side, is_id in enumerate((True, False)):
+        rows = [order[(order < n_id) == is_id] for order in orders]
+        sides.append(
+            torch.stack([of_order[side][its.argsort()] for of_order, its in zip(scores, rows, strict=True)], 1)
+        )
+    return sides

@@ -21,7 +21,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.evaluation.join import join_scores, remove_shares
 from ood_lightning.evaluation.model_gate import Gate, gate_model
 from ood_lightning.evaluation.prepare import check_dimensions, prepare, why_not
-from ood_lightning.evaluation.streams import Provenance, evaluate_streams
+from ood_lightning.evaluation.streams import Provenance, StreamScores, evaluate_streams
 from ood_lightning.file_names import check_names
 from ood_lightning.functional.similarity import unit
 from ood_lightning.label_sets.base import LabelSource
@@ -46,6 +46,7 @@ class DetectModule(L.LightningModule):
     Attributes:
         results: rows of single sets; there after the test's last batch, on every rank.
         scores: of each set; on rank 0 alone, and of several ranks only until the test ends.
+        stream_scores: of detectors that learn from the stream; 8 bytes an image and order, on rank 0 alone.
 
     Args:
         encoder: the data module's, by a link.
@@ -130,6 +131,7 @@ class DetectModule(L.LightningModule):
         if self.trainer.is_global_zero:
             strategy.barrier("label sets")
 
+        self.stream_scores: list[StreamScores] = []
         self.collectors = [ScoreCollector([*self.scorers, *NEAREST]) for _ in self.data.sets]
 
     def _prepare(self, device: torch.device) -> None:
@@ -256,6 +258,7 @@ class DetectModule(L.LightningModule):
             self.trainer.strategy.root_device,
             {name: self._provenance(name) for name in running},
             self.metrics,
+            self.stream_scores.append,
         )
         return results
 

@@ -18,7 +18,7 @@ from ood_lightning.cli.main import main
 from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence, IDFeatures, Input
 from ood_lightning.errors import SettingsError
-from ood_lightning.evaluation.streams import Provenance, evaluate_streams, stream_scores
+from ood_lightning.evaluation.streams import Provenance, StreamScores, evaluate_streams, stream_scores
 from ood_lightning.functional.roc import auroc
 from ood_lightning.functional.similarity import unit
 
@@ -198,3 +198,31 @@ def test_one_name_for_two_detectors_is_refused(eval_yaml: Path, capsys: pytest.C
     _with_streams(eval_yaml, MCM="Drift")
     assert main(["test", "--config", str(eval_yaml)]) == 2
     assert "MCM is in detectors and in streams" in capsys.readouterr().err
+
+
+def test_scores_are_handed_on_in_the_order_of_the_sets():
+    handed: list[StreamScores] = []
+    protocol, provenance = StreamProtocol(orders=2, batch_size=1000), {"First": Provenance((), "")}
+
+    @dataclass(frozen=True)
+    class First(Drift):
+        """The first number of a feature, whatever came before."""
+
+        def open(self, evidence: Evidence) -> Stream:
+            return lambda features: features[:, 0].double()
+
+    results = evaluate_streams(
+        {"First": First()},
+        evidence_of({}),
+        SETS,  # type: ignore[arg-type]
+        protocol,
+        CPU,
+        provenance,
+        on_scores=handed.append,
+    )
+    assert [(one.id_set, one.ood_set) for one in handed] == [(row.id_set, row.ood_set) for row in results]
+    for one in handed:
+        for name, scores in ((one.id_set, one.id_scores), (one.ood_set, one.ood_scores)):
+            image = next(of.features.image for of in SETS if of.features.name == name)
+            expected = unit(image.float())[:, 0].double()
+            torch.testing.assert_close(scores, expected[:, None].expand(-1, 2), atol=1e-6, rtol=0)
