@@ -31,6 +31,7 @@ def filter(
     id_train_shards: str | None = None,
     cache_dir: str = FEATURES,
     names_check: NamesCheck = "refuse",
+    id_features: bool = False,
 ) -> int:
     """Drop proper nouns and subcategories of the positives from a label set's negatives (NegFilter).
 
@@ -44,12 +45,16 @@ def filter(
         prompts: that the set was or is mined with; words are compared without any.
         rules: the paper's, unless changed.
         second_judge: is asked the same questions; its answers are compared and change nothing.
-        id_train_shards: ID training images, for label sets that are mined from some.
+        id_train_shards: ID training images, for label sets that are mined from some, and for `id_features`.
         cache_dir: folder of all features.
         names_check: what to do where the label set is given names that are not those of `id_train_shards`.
+        id_features: drop, before the judge is asked, each negative that more than half of its ten nearest pictures of
+            `id_train_shards` are nearer to than to any other text of the set; not in the paper.
     """
     from ood_lightning.checks import Check, before_work, folder_check
     from ood_lightning.cli.without_trainer import begin, checks_before
+    from ood_lightning.detectors.evidence import IDFeatures
+    from ood_lightning.errors import SettingsError
     from ood_lightning.filtering.asking import JudgeSession
     from ood_lightning.filtering.decisions import Decisions
     from ood_lightning.filtering.report import write_report
@@ -57,6 +62,8 @@ def filter(
     from ood_lightning.label_sets.ready import make_label_set
     from ood_lightning.label_sets.sources import as_source
 
+    if id_features and id_train_shards is None:
+        raise SettingsError("id_features lets ID pictures vote: name them as id_train_shards")
     folder = expanded(out)
     decisions = Decisions(folder / "decisions.jsonl")
     sources = {label_set if isinstance(label_set, str) else type(label_set).__name__: as_source(label_set)}
@@ -79,7 +86,8 @@ def filter(
     if made.remark:
         print(f"warning: {made.remark}")
     session = JudgeSession(judge, decisions, rules.unclear)
-    kept, verdicts = filter_negatives(made.declared, made.vocabulary, rules, session)
+    images = available[IDFeatures].image if id_features else None
+    kept, verdicts = filter_negatives(made.declared, made.vocabulary, rules, session, images)
     kept.write(folder / "labels.json")
     report = write_report(folder, verdicts, session, None)
 

@@ -14,7 +14,7 @@ from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.judges.base import Question
 from ood_lightning.ranges import Count, check_ranges
 
-Reason = Literal["kept", "proper noun", "the same", "subcategory", "too short", "repeated"]
+Reason = Literal["kept", "proper noun", "the same", "subcategory", "too short", "repeated", "ID pictures"]
 MIN_LENGTH = 3  # characters of a cleaned word; shorter ones are dropped
 
 

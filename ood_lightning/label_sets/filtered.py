@@ -6,7 +6,7 @@ Source: NegRefine, ICCV 2025, https://arxiv.org/abs/2507.09795. What is asked, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ood_lightning.corpora.prompts import BARE, Prompts
@@ -24,14 +24,19 @@ from ood_lightning.places import expanded
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from torch import Tensor
+
     from ood_lightning.corpora.texts import TextBank
     from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.detectors.evidence import Inputs
     from ood_lightning.label_sets.vocabulary import Vocabulary
 
 
+JURY = 10  # ID pictures that decide about a word, as many as the names that a judge is asked about
+
+
 def filter_negatives(
-    label_set: LabelSet, vocabulary: Vocabulary, rules: Rules, session: JudgeSession
+    label_set: LabelSet, vocabulary: Vocabulary, rules: Rules, session: JudgeSession, images: Tensor | None = None
 ) -> tuple[LabelSet, list[Verdict]]:
     """A label set without the negatives that its judge drops, and the verdict on each of its negatives.
 
@@ -40,6 +45,8 @@ def filter_negatives(
         vocabulary: that it was made under; its encoder compares words, without any template.
         rules: that are followed.
         session: of the judge.
+        images: unit features (n, D) of ID images; words that they vote for are dropped before the judge is asked, see
+            :func:`ood_lightning.functional.picture_votes.voted_for`. None: pictures have no say.
 
     Raises:
         SettingsError: there is no negative to filter.
@@ -49,9 +56,32 @@ def filter_negatives(
         raise SettingsError("the label set has no negatives to filter: name one that has")
 
     words, dropped = cleaned(negatives, rules.hash_order)
+    if images is not None:
+        shown = _shown(label_set, vocabulary, images)
+        dropped += [verdict._replace(reason="ID pictures") for verdict in words if verdict.original in shown]
+        words = [verdict for verdict in words if verdict.original not in shown]
+
     nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, vocabulary.bank)
     verdicts = [*negfilter(words, nearest, session, rules.proper_nouns, rules.subcategories), *dropped]
-    return filtered_set(label_set, verdicts, rules, session, _adjectives(label_set, vocabulary)), verdicts
+    filtered = filtered_set(label_set, verdicts, rules, session, _adjectives(label_set, vocabulary))
+    if images is not None:
+        supervision = sorted({*filtered.supervision, "id_images"})
+        by_pictures = {"filter": {**filtered.recipe["filter"], "id_pictures": len(images), "nearest_pictures": JURY}}
+        filtered = replace(filtered, recipe={**filtered.recipe, **by_pictures, "supervision": supervision})
+    return filtered, verdicts
+
+
+def _shown(label_set: LabelSet, vocabulary: Vocabulary, images: Tensor) -> set[str]:
+    """Negatives that ID images vote for."""
+    import torch
+
+    from ood_lightning.functional.picture_votes import voted_for
+    from ood_lightning.label_sets.ready import label_features
+
+    features = label_features(label_set, vocabulary, torch.device("cpu"))
+    voted = voted_for(images.cpu().float(), features.positives, features.negatives, JURY)
+    negatives = texts_of(label_set, vocabulary).negatives
+    return {negatives[row] for row in voted.nonzero()[:, 0].tolist()}
 
 
 @dataclass(frozen=True)

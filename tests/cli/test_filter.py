@@ -170,3 +170,12 @@ def test_mistakes_are_one_message(command: Any, capsys: pytest.CaptureFixture[st
         error = capsys.readouterr().err
         assert words in error
         assert "Traceback" not in error
+
+
+def test_id_features_are_those_of_the_training_pictures(command: Any, sets: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(command(id_features=True)) == 2
+    assert "name them as id_train_shards" in capsys.readouterr().err
+    assert main(command(id_features=True, id_train_shards=str(sets / "id_test"), names_check="warn")) == 0
+    recipe = LabelSet.read("run/labels.json").recipe
+    assert recipe["filter"]["id_pictures"] == 12
+    assert "id_images" in recipe["supervision"]

@@ -15,10 +15,11 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.errors import LabelSetError, SettingsError
+from ood_lightning.filtering.asking import JudgeSession
 from ood_lightning.filtering.judges.base import JudgeError, Question
 from ood_lightning.filtering.judges.wordnet import WordNetJudge
 from ood_lightning.filtering.rules import Rules
-from ood_lightning.label_sets.filtered import Filtered
+from ood_lightning.label_sets.filtered import Filtered, filter_negatives
 from ood_lightning.label_sets.sources import CandidateNames, MinedNegatives
 from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.places import shipped
@@ -55,6 +56,23 @@ def test_it_is_its_source_without_what_the_judge_drops(vocabulary: Vocabulary, s
 
     originals = Filtered(source, Oracle(YES), Rules(cleaned=False), "answers.jsonl").make(vocabulary, Inputs())
     assert set(originals.negatives or ()) == {"sofa", "bird's nest"}
+
+
+def test_id_pictures_that_vote_for_a_word_drop_it_before_the_judge_is_asked(
+    vocabulary: Vocabulary, source: MinedNegatives
+):
+    before, judge = source.make(vocabulary, Inputs()), Oracle(YES)
+    sofa = vocabulary.features[WORDS.index("sofa")]
+    dog = vocabulary.features[WORDS.index("dog")]
+    images = normalize(torch.stack([sofa] * 7 + [dog] * 4) + 0.01 * torch.randn(11, 8), dim=1)
+    session = JudgeSession(judge, None, "stop")
+    after, verdicts = filter_negatives(before, vocabulary, Rules(), session, images)
+
+    assert set(after.negatives or ()) == {"birds nest"}
+    assert [verdict.word for verdict in verdicts if verdict.reason == "ID pictures"] == ["sofa"]
+    assert Question("sofa") not in judge.questions
+    assert after.supervision == ("id_images", "id_names", "llm")
+    assert (after.recipe["filter"]["id_pictures"], after.recipe["filter"]["nearest_pictures"]) == (11, 10)
 
 
 def test_wordnet_needs_no_file_and_adds_no_supervision(vocabulary: Vocabulary, source: MinedNegatives):
