@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ood_lightning.data.artifacts.files import write_json
 from ood_lightning.errors import SettingsError
-from ood_lightning.metrics.against import against
+from ood_lightning.metrics.against import compared_with
 from ood_lightning.progress import bar
 from ood_lightning.ranges import Range, Seed, in_range
 from ood_lightning.report.against import against_table
@@ -50,7 +50,7 @@ class AgainstReferences(L.Callback):
 
         n_draws = self.resamples * (1 + sum(one.id_set == module.results[0].id_set for one in module.stream_scores))
         with bar(n_draws, "bootstrap against references", "resample", delay_s=3) as progress_bar:
-            rows = against(
+            rows = compared_with(
                 module.results,
                 scores,
                 list(module.scorers),

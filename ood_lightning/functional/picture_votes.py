@@ -10,7 +10,7 @@ def voted_for(images: Tensor, positives: Tensor, candidates: Tensor, nearest: in
     """Candidates that more than half of their nearest images are nearest to.
 
     An image votes for the text of highest cosine among positives and candidates, of equal ones the first, positives in
-    front. A candidate is asked of its `nearest` nearest images.
+    front. A candidate is judged by its `nearest` nearest images.
 
     Args:
         images: unit features of ID images, shape ``(n, D)``.
@@ -36,8 +36,8 @@ def voted_for(images: Tensor, positives: Tensor, candidates: Tensor, nearest: in
     )  # (n,), below 0 positive
 
     voted = torch.zeros(len(candidates), dtype=torch.bool, device=candidates.device)
-    asked = votes[votes >= 0].unique()  # nobody votes for the others
-    if len(asked):
-        jury = top_k(candidates[asked], images, min(nearest, len(images))).indices  # (A, k)
-        voted[asked] = 2 * (votes[jury] == asked[:, None]).sum(dim=1) > jury.shape[1]
+    elected = votes[votes >= 0].unique()  # nobody votes for the others
+    if len(elected):
+        jury = top_k(candidates[elected], images, min(nearest, len(images))).indices  # (A, k)
+        voted[elected] = 2 * (votes[jury] == elected[:, None]).sum(dim=1) > jury.shape[1]
     return voted

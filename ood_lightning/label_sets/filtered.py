@@ -57,9 +57,9 @@ def filter_negatives(
 
     words, dropped = cleaned(negatives, rules.hash_order)
     if images is not None:
-        shown = _shown(label_set, vocabulary, images)
-        dropped += [verdict._replace(reason="ID pictures") for verdict in words if verdict.original in shown]
-        words = [verdict for verdict in words if verdict.original not in shown]
+        voted_out = _voted_out(label_set, vocabulary, images)
+        dropped += [verdict._replace(reason="ID pictures") for verdict in words if verdict.original in voted_out]
+        words = [verdict for verdict in words if verdict.original not in voted_out]
 
     nearest = _nearest([verdict.word for verdict in words], names, rules.nearest, vocabulary.bank)
     verdicts = [*negfilter(words, nearest, session, rules.proper_nouns, rules.subcategories), *dropped]
@@ -71,7 +71,7 @@ def filter_negatives(
     return filtered, verdicts
 
 
-def _shown(label_set: LabelSet, vocabulary: Vocabulary, images: Tensor) -> set[str]:
+def _voted_out(label_set: LabelSet, vocabulary: Vocabulary, images: Tensor) -> set[str]:
     """Negatives that ID images vote for."""
     import torch
 

@@ -61,7 +61,7 @@ class Against:
         return {**asdict(self), "auroc": self.auroc._asdict(), "fpr": self.fpr._asdict()}
 
 
-def against(
+def compared_with(
     results: Sequence[Result],
     scores: Mapping[str, Tensor],
     detectors: Sequence[str],

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ood_lightning.metrics.against import Against, against
+from ood_lightning.metrics.against import Against, compared_with
 from ood_lightning.metrics.intervals import bootstrap
 from ood_lightning.metrics.results import Result, evaluate, over_orders
 
@@ -17,9 +17,9 @@ FREE, NAMED = "Free", "Named"
 
 
 def static_rows() -> list[Result]:
-    given = {FREE: ("id_images",), NAMED: ("id_names",)}
+    supervision = {FREE: ("id_images",), NAMED: ("id_names",)}
     return [
-        evaluate(name, "id", ood_set, ID[:, k], OOD[ood_set][:, k], supervision=given[name])
+        evaluate(name, "id", ood_set, ID[:, k], OOD[ood_set][:, k], supervision=supervision[name])
         for k, name in enumerate((FREE, NAMED))
         for ood_set in OOD
     ]
@@ -40,7 +40,7 @@ def stream_rows() -> tuple[list[Result], dict[tuple[str, str, str], tuple[torch.
 
 def compared(resamples: int = 300) -> dict[str, Against]:
     rows, scores = stream_rows()
-    table = against([*static_rows(), *rows], SCORES, [FREE, NAMED], scores, [FREE], resamples)
+    table = compared_with([*static_rows(), *rows], SCORES, [FREE, NAMED], scores, [FREE], resamples)
     return {row.detector: row for row in table}
 
 
@@ -77,7 +77,7 @@ def test_rows_are_sorted_by_what_they_were_given():
 def test_a_thinned_stream_is_left_out():
     rows, scores = stream_rows()
     thinned = {pair: (ids[:50], oods) for pair, (ids, oods) in scores.items()}
-    table = against([*static_rows(), *rows], SCORES, [FREE, NAMED], thinned, [FREE], 20)
+    table = compared_with([*static_rows(), *rows], SCORES, [FREE, NAMED], thinned, [FREE], 20)
     assert [row.detector for row in table] == [FREE, NAMED]
 
 
@@ -85,10 +85,10 @@ def test_a_reference_is_a_detector_that_was_run_without_a_stream():
     rows, scores = stream_rows()
     for name in ("Nobody", "Stream"):
         with pytest.raises(ValueError, match=f"{name} is no detector that was run .* there are Free, Named"):
-            against([*static_rows(), *rows], SCORES, [FREE, NAMED], scores, [name], 20)
+            compared_with([*static_rows(), *rows], SCORES, [FREE, NAMED], scores, [name], 20)
 
 
 def test_other_id_sets_are_left_aside():
     shifted = [replace(row, id_set="shifted") for row in static_rows()]
-    table = against([*static_rows(), *shifted], {**SCORES, "shifted": ID}, [FREE, NAMED], {}, [FREE], 20)
+    table = compared_with([*static_rows(), *shifted], {**SCORES, "shifted": ID}, [FREE, NAMED], {}, [FREE], 20)
     assert {row.id_set for row in table} == {"id"}
