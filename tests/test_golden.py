@@ -5,30 +5,38 @@ from dataclasses import replace
 from pathlib import Path
 
 import golden_files
+import numpy as np
 import pytest
 import torch
 from golden_files import FOLDER, NOT_COMPARED, all_files, files, for_each_case, for_each_file, form_of, load, name_of
+from golden_tins import Replayed, Tower
 from golden_training import replayed_probe, replayed_temi, temi_heads, training_weights
 from open_clip.model import CLIP
 from torch import Tensor
 
+from ood_lightning.corpora.lexicographer import LexicographerFolder
 from ood_lightning.detectors.adaneg import AdaNeg, HalfProxies, Proxies
 from ood_lightning.detectors.debiased import Debiased
 from ood_lightning.detectors.evidence import LabelFeatures
 from ood_lightning.detectors.label_mass import LabelMass
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.detectors.tanl import TANL, Activations
+from ood_lightning.detectors.tins import invert
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional import conventions, roc
 from ood_lightning.functional.confidence import log_max_softmax, multi_match, negative_entropy
 from ood_lightning.functional.debiased import correction, log_distances
 from ood_lightning.functional.density import fit_gaussians, mahalanobis, relative_mahalanobis
-from ood_lightning.functional.grouping import group_members, grouped_log_odds
+from ood_lightning.functional.grouping import group_members, grouped_log_odds, grouped_mean_log_odds
+from ood_lightning.functional.intermodal import class_bounds, gaps
 from ood_lightning.functional.selection import farthest_by_part
 from ood_lightning.functional.similarity import log_mass, log_masses, top_k, unit
 from ood_lightning.functional.tanl import otsu_threshold
 from ood_lightning.functional.temi import head_losses, updated_prior
+from ood_lightning.label_sets.interneg import mine_below
+from ood_lightning.label_sets.negatives import rest_of
+from ood_lightning.label_sets.tins import adjectives_first
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason=f"no reference outputs at {FOLDER}: set GOLDEN_DIR to the folder that holds them"
@@ -346,3 +354,96 @@ def test_global_and_local_features_of_glmcms_towers(path: Path, prefix: str):
         whole = visual(arrays["pictures"])
     torch.testing.assert_close(whole, arrays["global"], atol=1e-5, rtol=0)
     torch.testing.assert_close(columns["patches"], arrays["local"], atol=1e-5, rtol=0)
+
+
+@for_each_file("tins")
+def test_tins_bounds_words_and_starts(path: Path):
+    arrays = load(path)
+    bounds = class_bounds(arrays["pos"], arrays["shots"], arrays["shots_label"])
+    torch.testing.assert_close(bounds.prototypes.float(), arrays["prototypes"], atol=1e-6, rtol=0)
+    torch.testing.assert_close(bounds.thresholds.float(), arrays["base"], atol=1e-6, rtol=0)
+    for part in ("adj", "noun"):
+        gap = gaps(arrays[f"{part}_features"], bounds)
+        assert torch.equal(gap.admissible, arrays[f"{part}_admissible"])
+        torch.testing.assert_close(gap.mean.float(), arrays[f"{part}_gap"], atol=1e-6, rtol=0)
+
+    features = torch.cat([arrays["adj_features"], arrays["noun_features"]])
+    n_adjectives = len(arrays["adj_features"])
+    words, names = [f"word {i}" for i in range(len(features))], [f"name {i}" for i in range(len(arrays["pos"]))]
+    parts = ["adj" if i < n_adjectives else "noun" for i in range(len(words))]
+    mined = mine_below(names, bounds, words, features, parts, len(arrays["picked"]), {})
+    ordered = adjectives_first(mined, words[:n_adjectives])
+    assert [words.index(word) for word in ordered.negatives or ()] == arrays["picked"].tolist()
+
+    texts = Tower(arrays).texts(arrays["init_tokenized_texts"], arrays["init_target_positions"])
+    torch.testing.assert_close(texts.own_vectors().float(), arrays["init_init_vectors"], atol=0, rtol=0)
+    torch.testing.assert_close(texts.own_features.float(), arrays["init_candidate_features"], atol=1e-6, rtol=0)
+    distance = 1 + texts.own_features.double() @ bounds.prototypes.mean(dim=0)
+    torch.testing.assert_close(distance.float(), arrays["init_candidate_reg_loss"], atol=1e-6, rtol=0)
+
+
+@for_each_file("tins")
+def test_tins_corpus(path: Path, tmp_path: Path):
+    """In lower case, where the code keeps capitals."""
+    with np.load(path, allow_pickle=False) as arrays:
+        texts = zip(arrays["corpus_files"].tolist(), arrays["corpus_texts"].tolist(), strict=True)
+        names, nouns, adjectives = (arrays[f"corpus_{side}"].tolist() for side in ("positive", "nouns", "adjectives"))
+    for file, text in texts:
+        (tmp_path / file).write_text(text)
+
+    words = LexicographerFolder(str(tmp_path)).load()
+    rest = [(words.words[row], (words.parts or ())[row]) for row in rest_of(words.words, names).tolist()]
+    assert [word for word, part in rest if part == "noun"] == nouns
+    further = [word.lower() for word in adjectives if word.lower() not in nouns]
+    assert [word for word, part in rest if part == "adj"] == further
+
+
+@for_each_file("tins")
+def test_tins_static_scores(path: Path):
+    arrays = load(path)
+    labels = arrays["pos"], arrays["neg"], float(arrays["scale"])
+    names = [name for name in arrays if name.startswith("static_")]
+    for name in names:
+        _, groups, permuted = name.split("_")
+        score = grouped_mean_log_odds(arrays["img"], *labels, int(groups), 0 if int(permuted) else None).sigmoid()
+        torch.testing.assert_close(score, arrays[name].double(), atol=1e-5, rtol=0, msg=lambda text, n=name: n + text)
+    assert len(names) == 4
+
+    for name in [name for name in arrays if name.startswith("perm_group_")]:
+        count = int(name.removeprefix("perm_group_"))
+        assert torch.equal(group_members(count, 1, 0)[0], arrays[name])
+
+
+@for_each_case("tins", "_settings")
+def test_tins_streams(path: Path, prefix: str):
+    arrays, case = load(path), load(path, prefix)
+    stream = Replayed(arrays, case, starts_fixed=prefix == "random_")
+    scores, sizes = [], []
+    for batch in arrays["img"].double().split(int(case["settings"][0])):
+        scores.append(stream(batch))
+        sizes.append((len(stream.texts), len(stream.buffered)))
+
+    log_odds, score = torch.cat(scores), case["score"].double()
+    torch.testing.assert_close(log_odds.sigmoid(), score, atol=1e-4, rtol=0)
+    below = score < 0.99
+    torch.testing.assert_close(log_odds[below], score[below].logit(), atol=2e-3, rtol=0)
+    assert sizes == list(zip(case["bank_size"].tolist(), case["buffer_size"].tolist(), strict=True))
+
+    assert torch.equal(torch.cat([images for *_, images in stream.begun]).float(), arrays["img"][case["triggered"]])
+    assert torch.equal(torch.cat([texts.positions for texts, *_ in stream.begun]), case["start_position"])
+    tokens = torch.cat([texts.tokens[texts.tokens > 0] for texts, *_ in stream.begun])  # 0 is padding
+    assert torch.equal(tokens, case["start_tokens"][case["start_tokens"] > 0])
+    assert torch.equal(torch.cat([start for _, start, _ in stream.begun]).float(), case["start_pseudo"])
+
+    texts, start, images = stream.begun[0]
+    one_step = replace(stream.settings, steps=min(1, stream.settings.steps))
+    vectors = invert(images, texts, start, stream.bounds.prototypes, one_step)
+    torch.testing.assert_close(vectors.float(), case["one_step_pseudo"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.cat(stream.ended).float(), case["end_feature"], atol=1e-5, rtol=0)
+
+    by_gap, by_their_gap = stream.gaps.argsort(), case["bank_gap"].argsort()
+    torch.testing.assert_close(stream.gaps[by_gap].float(), case["bank_gap"][by_their_gap], atol=1e-6, rtol=0)
+    bank = case["bank"][by_their_gap].float()
+    torch.testing.assert_close(stream.texts[by_gap].float(), bank, atol=5e-4, rtol=0)
+    buffer_gap = case["buffer_gap"].sort().values
+    torch.testing.assert_close(stream.buffered_gaps.sort().values.float(), buffer_gap, atol=1e-6, rtol=0)

@@ -41,7 +41,9 @@ from ood_lightning.detectors.plp import PLP, names_sha256
 from ood_lightning.detectors.relative_mahalanobis import RelativeMahalanobis
 from ood_lightning.detectors.synood import SynOOD, texts_sha256
 from ood_lightning.detectors.tanl import TANL
+from ood_lightning.detectors.tins import TINS, SoftWords
 from ood_lightning.detectors.variance import Variance
+from ood_lightning.encoders.soft_tokens import SoftTokenTexts
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.functional.similarity import unit
 
@@ -89,6 +91,20 @@ class RandomTemplates:
         return self.rows[rows.to(self.rows.device)] + 10 * vectors
 
 
+def random_words(rows: Tensor) -> Callable[[tuple[str, ...]], SoftTokenTexts]:
+    """Stands for words in a sentence: adds a row of a matrix to the vector, as :class:`RandomTemplates` does."""
+
+    def forward(tokens: Tensor, positions: Tensor, vectors: Tensor) -> Tensor:
+        return rows[tokens[:, 0] % len(rows)] + 10 * vectors
+
+    def of(words: tuple[str, ...]) -> SoftTokenTexts:
+        word = torch.arange(len(words))
+        tokens = torch.stack([word, torch.zeros_like(word), torch.full_like(word, len(words))], dim=1)
+        return SoftTokenTexts(tokens, torch.ones_like(word), forward, 0.02 * rows)
+
+    return of
+
+
 def offer(sizes: Sizes, device: torch.device) -> Offered:
     """The same random numbers on any device.
 
@@ -114,14 +130,16 @@ def offer(sizes: Sizes, device: torch.device) -> Offered:
     available = Inputs.of(
         IDFeatures(training),
         IDLabels(classes.to(device)),
-        ClassBoundsBySet({"interneg": bounds}),
+        ClassBoundsBySet({"interneg": bounds, "tins": bounds}),
         SoftTokens(cast(Any, RandomTemplates(further))),
+        SoftWords(random_words(further)),
     )
     sides = {
         "clustermine": (names, negatives),
         "names": (names, negatives[:0]),
         "neglabel": (names, negatives),
         "interneg": (names, negatives),
+        "tins": (names, negatives),
     }
     label_sets = {name: _ready(*side, known) for name, side in sides.items()}
     return Offered(Evidence(label_sets, ENCODER, tower, available), {"image": image, "patches": patches})
@@ -160,7 +178,7 @@ def every_detector(offered: Offered, folder: Path) -> dict[str, Detector | Strea
         kind.__name__: kind()
         for kind in (
             *(LabelMass, MaxLogit, Energy, MCM, Entropy, Variance, NegLabel, NegRefine, Mahalanobis),
-            *(RelativeMahalanobis, GLMCM, CLIPScope, AdaNeg, TANL, KNN, InterNeg),
+            *(RelativeMahalanobis, GLMCM, CLIPScope, AdaNeg, TANL, KNN, InterNeg, TINS),
         )
     }
     return {

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from ood_lightning.data.artifacts.label_set import LabelSet
     from ood_lightning.detectors.compared_texts import ComparedTexts
-    from ood_lightning.encoders.base import Encoder, SoftTokenTemplates
+    from ood_lightning.encoders.base import Encoder
+    from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
     from ood_lightning.functional.intermodal import ClassBounds
 
 

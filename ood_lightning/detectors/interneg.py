@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Input, LabelFeatures, SoftTokens
-from ood_lightning.encoders.base import SoftTokenTemplates
+from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.intermodal import ClassBounds, gaps

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
 
+    from ood_lightning.encoders.soft_tokens import SoftTower
+
 Column = Literal["tower", "patches", "length"]
 TowerPrecision = Literal["fp32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-BLANK = "$"  # of texts that hold a vector
 
 
 class Encoder(Ranged, ABC):
@@ -82,17 +83,14 @@ class Encoder(Ranged, ABC):
 
     @property
     def supports_soft_tokens(self) -> bool:
-        """Whether the text tower can take a vector for a token, as :meth:`soft_token_templates` needs."""
+        """Whether the text tower can take a vector for a token, as :meth:`soft_tower` needs."""
         return False
 
-    def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:
-        """Texts whose `$` stands for a vector, with a gradient.
-
-        Args:
-            texts: each with one `$`, a word of its own.
+    def soft_tower(self) -> SoftTower:
+        """The parts of the text tower that texts with vectors for tokens are made of.
 
         Raises:
-            EncoderError: if the tower cannot do it, or a text does not hold one `$`.
+            EncoderError: if the tower cannot take a vector for a token.
         """
         raise EncoderError(
             f"encoder {self.name!r} cannot take a vector for a word: it needs a causal text tower of open_clip that "
@@ -192,49 +190,3 @@ class Encoder(Ranged, ABC):
             texts: complete texts, templates filled.
             on_progress: called after each batch with its number of texts.
         """
-
-
-class SoftTokenTemplates:
-    """Texts in which the embedding of the token `$` is replaced by a vector.
-
-    Args:
-        texts: each with one `$`, a word of its own.
-        tokenizer: texts to token ids (J, L), of which the end-of-text token is the largest.
-        forward: token ids (n, L), positions (n,) and vectors (n, W) to features (n, D).
-        width: W, of a token's embedding.
-        device: of the tower.
-
-    Raises:
-        EncoderError: if `$` is not one token, or a text does not hold it once.
-    """
-
-    def __init__(
-        self, texts: Sequence[str], tokenizer: Any, forward: Callable[..., Tensor], width: int, device: Any
-    ) -> None:
-        alone = tokenizer([BLANK])[0]  # start, `$`, end, padding
-        tokens = tokenizer(list(texts))  # (J, context)
-        is_blank = tokens == alone[1]
-
-        wrong = (is_blank.sum(dim=1) != 1).nonzero()[:, 0].tolist()
-        if int(alone.argmax()) != 2 or wrong:
-            subject = f"text {texts[wrong[0]]!r}" if wrong else "the tokenizer"
-            raise EncoderError(f"{subject} does not hold {BLANK!r} as one token, once and within the context")
-
-        length = int(tokens.argmax(dim=1).max()) + 1  # a causal tower never looks past the end-of-text token
-        self.width = width
-        self._forward = forward
-        self._tokens = tokens[:, :length].to(device)  # (J, L)
-        self._positions = is_blank.int().argmax(dim=1).to(device)  # (J,)
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def fill(self, rows: Tensor, vectors: Tensor) -> Tensor:
-        """Unnormalised features (n, D) float32, differentiable in the vectors.
-
-        Args:
-            rows: which text each vector goes into, int64, shape (n,).
-            vectors: shape (n, W), on the tower's device.
-        """
-        rows = rows.to(self._positions.device)
-        return self._forward(self._tokens[rows], self._positions[rows], vectors).float()

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ood_lightning.encoders.base import Column, Encoder, Precision, SoftTokenTemplates
+from ood_lightning.encoders.base import Column, Encoder, Precision
 from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
 from ood_lightning.encoders.fast_layout import fast_layout
 from ood_lightning.encoders.hub import check_at_hand, commit_of, fetched
@@ -33,6 +33,7 @@ from ood_lightning.encoders.openclip_tags import (
 )
 from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
 from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
+from ood_lightning.encoders.soft_tokens import SoftTower
 from ood_lightning.encoders.tokens import WORDS, check_words
 from ood_lightning.encoders.vision import capture_intermediate
 from ood_lightning.errors import EncoderError, first_line
@@ -290,11 +291,9 @@ class OpenClip(Encoder):
     def supports_soft_tokens(self) -> bool:  # noqa: D102
         return causal_forward(self._towers.model) is not None
 
-    def soft_token_templates(self, texts: Sequence[str]) -> SoftTokenTemplates:  # noqa: D102
+    def soft_tower(self) -> SoftTower:  # noqa: D102
         model, _, tokenizer = self._towers
         forward = causal_forward(model)
         if forward is None:
-            return super().soft_token_templates(texts)
-
-        embedding = getattr(model, "text", model).token_embedding
-        return SoftTokenTemplates(texts, tokenizer, forward, embedding.embedding_dim, embedding.weight.device)
+            return super().soft_tower()
+        return SoftTower(tokenizer, forward, getattr(model, "text", model).token_embedding.weight)

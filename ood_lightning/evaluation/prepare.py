@@ -12,6 +12,7 @@ left out, and so is every detector that reads it. Both are listed as not run, wi
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,9 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, SoftTokens, needed
-from ood_lightning.encoders.base import BLANK, Encoder
+from ood_lightning.detectors.tins import SoftWords
+from ood_lightning.encoders.base import Encoder
+from ood_lightning.encoders.soft_tokens import BLANK, SoftTokenTemplates, SoftTokenWords
 from ood_lightning.errors import FeatureError
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.label_sets.base import LabelSource
@@ -139,7 +142,13 @@ def _with_further_inputs(
     }
     if bounds:
         available = available.offering(ClassBoundsBySet, lambda: ClassBoundsBySet(bounds))
+
     if encoder.supports_soft_tokens:
         with_blank = Prompts(OPENAI_80).fill(f" {BLANK} ")  # one in the place of the word
-        available = available.offering(SoftTokens, lambda: SoftTokens(encoder.soft_token_templates(with_blank)))
+        available = available.offering(
+            SoftTokens, lambda: SoftTokens(SoftTokenTemplates(with_blank, encoder.soft_tower()))
+        )
+        available = available.offering(
+            SoftWords, lambda: SoftWords(cache(lambda words: SoftTokenWords(words, encoder.soft_tower())))
+        )
     return available

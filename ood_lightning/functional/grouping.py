@@ -1,5 +1,7 @@
 """NegLabel's grouped score: the positives' share against random groups of negatives, averaged over the groups."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -38,6 +40,21 @@ def grouped_log_odds(
     members = group_members(len(negatives), groups, permutation_seed).to(features.device)
     odds = log_mass(features, positives, scale)[:, None] - log_masses(features, negatives, scale, groups=members)
     return mean_share_log_odds(odds)
+
+
+def grouped_mean_log_odds(
+    features: Tensor, positives: Tensor, negatives: Tensor, scale: float, groups: int, permutation_seed: int | None
+) -> Tensor:
+    """The same where means of the exponentials take the place of their sums, so that the numbers of texts cancel.
+
+    ``share = mean_g  mean_P exp(s c) / (mean_P exp(s c) + mean_{N_g} exp(s c))``. With as many negatives in a group as
+    there are positives it is :func:`grouped_log_odds`, whose arguments it has.
+
+    Source: TINS, 2026, https://arxiv.org/abs/2605.10756.
+    """
+    members = group_members(len(negatives), groups, permutation_seed).to(features.device)
+    odds = log_mass(features, positives, scale)[:, None] - log_masses(features, negatives, scale, groups=members)
+    return mean_share_log_odds(odds + math.log(members.shape[1] / len(positives)))
 
 
 def group_members(count: int, groups: int, permutation_seed: int | None) -> Tensor:

@@ -52,9 +52,23 @@ def shots(labels: Tensor, count: int, seed: int) -> Tensor:
         >>> len(shots(torch.tensor([0, 0, 0, 1, -1]), 2, seed=0))
         3
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    return _first_of_each(labels, count, torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)))
+
+
+def first_shots(labels: Tensor, count: int) -> Tensor:
+    """The first images of each class, instead of random ones; see :func:`shots`.
+
+    Example:
+        >>> first_shots(torch.tensor([0, 1, 0, 0, -1]), 2)
+        tensor([0, 1, 2])
+    """
+    return _first_of_each(labels, count, torch.arange(len(labels)))
+
+
+def _first_of_each(labels: Tensor, count: int, order: Tensor) -> Tensor:
+    """At most `count` rows of each class, the first in an order of all rows."""
     order = order[labels[order] >= 0]
-    order = order[labels[order].argsort(stable=True)]  # class by class, in random order inside each
+    order = order[labels[order].argsort(stable=True)]  # class by class, in the given order inside each
 
     classes = labels[order]
     rank = torch.arange(len(order)) - torch.searchsorted(classes, classes)  # 0, 1, 2, ... inside each class

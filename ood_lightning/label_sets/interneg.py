@@ -13,9 +13,10 @@ Differs: the chosen words are ordered by their rank, where the code lists adject
     and words alike. A class without images sets no bound.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,21 +34,21 @@ from ood_lightning.ranges import Count, Seed
 
 
 @dataclass(frozen=True)
-class InterNegNegatives(NamesSource):
-    """The true names and the words that the images of every class are less similar to than to its name (InterNeg).
+class BoundedNegatives(NamesSource):
+    """Base of sources that choose words below the bounds of the names; a subclass says which images set the bounds.
 
     Args:
-        names: a set with a manifest, or a text file with one name a line, in the order of the images' labels; None:
-            names of the run's ID set.
+        names: a set with a manifest, or a text file with one name a line, in the order of the images' labels; or a
+            label set, whose positives take the place of names; None: names of the run's ID set.
         count: negatives; all admissible words where they are fewer.
-        shots: ID training images of each class, random ones; all where a class has fewer.
-        seed: of their choice.
+        shots: ID training images of each class; all where a class has fewer.
         pseudo_labels: name each training image by its nearest name, and do without its label.
     """
 
+    method: ClassVar[str]
+
     count: Count = 2000
     shots: Count = 16
-    seed: Seed = 0
     pseudo_labels: bool = False
 
     @property
@@ -57,32 +58,74 @@ class InterNegNegatives(NamesSource):
 
     def make(self, vocabulary: Vocabulary, available: Inputs) -> LabelSet:
         """Rank the admissible words."""
+        initial = self.initial(vocabulary, available)
         bounds, images = self.class_bounds(vocabulary, available), available[IDTrainingSet].images.features
-        supervision = ["id_images", "id_names"] if self.pseudo_labels else ["id_images", "id_labels", "id_names"]
-        recipe = vocabulary.recipe(supervision=supervision) | {
+        settings = {name: value for name, value in vars(self).items() if name not in ("names", "count")}
+        recipe = vocabulary.recipe() | {
             "id_set": {"name": images.name, "pictures": len(images)},
-            "shots": self.shots,
-            "seed": self.seed,
-            "pseudo_labels": self.pseudo_labels,
+            **settings,
             "classes_with_images": len(bounds.thresholds),
         }
 
-        words, names = vocabulary.words, self.true_names(available)
-        return mine_below(names, bounds, words.words, vocabulary.features, words.parts, self.count, recipe)
+        words = vocabulary.words
+        mined = mine_below(
+            initial.words, bounds, words.words, vocabulary.features, words.parts, self.count, {"method": self.method}
+        )
+        label_set = initial.with_provenance(self.ordered(mined, vocabulary), vocabulary)
+        supervision = {"id_images", *(label_set.supervision if initial.origin else ["id_names"])}
+        if not self.pseudo_labels:
+            supervision.add("id_labels")
+        return replace(label_set, recipe={**recipe, **label_set.recipe, "supervision": sorted(supervision)})
 
     def class_bounds(self, vocabulary: Vocabulary, available: Inputs) -> ClassBounds:
         """Cosine of each name to the mean image of its class."""
-        images, names = available[IDTrainingSet].images.features, self.true_names(available)
-        features = vocabulary.encode(names, "ID names")
-        labels = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else images.label
-        if self.shots < 1 or labels.max() < 0 or labels.max() >= len(names):
+        initial = self.initial(vocabulary, available)
+        if not initial.n_names and not self.pseudo_labels:
             raise LabelSetError(
-                f"InterNegNegatives has {self.shots} shots, set {images.name!r} labels up to {int(labels.max())}, and "
-                f"{self.names or 'the ID set'} {len(names)} names: expected at least one shot, and a name for every "
-                f"label"
+                f"{self.names} holds mined words and no names, and labels of images are of names: set pseudo_labels: "
+                f"true, then each image belongs to its nearest word"
             )
-        chosen = shots(labels, self.shots, self.seed)
-        return class_bounds(features, unit(images.image[chosen].float()), labels[chosen])
+
+        images, features = available[IDTrainingSet].images.features, initial.encode(vocabulary)
+        labels = nearest_words(images.image, features, features.device).indices if self.pseudo_labels else images.label
+        if self.shots < 1 or labels.max() < 0 or labels.max() >= len(features):
+            raise LabelSetError(
+                f"{type(self).__name__} has {self.shots} shots, set {images.name!r} labels up to {int(labels.max())}, "
+                f"and {self.names or 'the ID set'} {len(features)} names: expected at least one shot, and a name for "
+                f"every label"
+            )
+        rows = self.chosen_shots(labels)
+        return class_bounds(features, unit(images.image[rows].float()), labels[rows])
+
+    @abstractmethod
+    def chosen_shots(self, labels: Tensor) -> Tensor:
+        """Rows of at most `shots` images of each class; all labels have shape (n,), -1 is no class."""
+
+    def ordered(self, mined: LabelSet, vocabulary: Vocabulary) -> LabelSet:
+        """The set with its negatives in the method's order; they come as ranked."""
+        return mined
+
+
+@dataclass(frozen=True)
+class InterNegNegatives(BoundedNegatives):
+    """The true names and the words that the images of every class are less similar to than to its name (InterNeg).
+
+    Args:
+        names: a set with a manifest, or a text file with one name a line, in the order of the images' labels; or a
+            label set, whose positives take the place of names; None: names of the run's ID set.
+        count: negatives; all admissible words where they are fewer.
+        shots: ID training images of each class, random ones; all where a class has fewer.
+        pseudo_labels: name each training image by its nearest name, and do without its label.
+        seed: of the choice of the shots.
+    """
+
+    method: ClassVar[str] = "InterNeg"
+
+    seed: Seed = 0
+
+    def chosen_shots(self, labels: Tensor) -> Tensor:
+        """Random ones."""
+        return shots(labels, self.shots, self.seed)
 
 
 def mine_below(

@@ -15,6 +15,7 @@ from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs,
 from ood_lightning.detectors.interneg import InterNeg, Inversions, invert
 from ood_lightning.detectors.neglabel import NegLabel
 from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
 from ood_lightning.errors import SettingsError
 from ood_lightning.functional.intermodal import class_bounds, gaps
 from ood_lightning.functional.similarity import unit
@@ -152,7 +153,9 @@ def test_inversion_through_a_real_tower_equals_adamw_on_finite_differences(tiny_
     model, _, tokenizer = encoder._towers
     texts = ["a photo of a $ .", "the $", "a $ in a video game"]
     images, settings = random_unit(3, 16, seed=5), InterNeg(steps=3)
-    inverted = invert(images, encoder.soft_token_templates(texts), settings, torch.Generator().manual_seed(2))
+    inverted = invert(
+        images, SoftTokenTemplates(texts, encoder.soft_tower()), settings, torch.Generator().manual_seed(2)
+    )
 
     model.double()
     generator = torch.Generator().manual_seed(2)
