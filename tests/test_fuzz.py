@@ -23,10 +23,10 @@ from ood_lightning.data.artifacts.quality import FORMAT as QUALITY_FORMAT
 from ood_lightning.data.artifacts.quality import read_quality
 from ood_lightning.data.artifacts.typed import decode_plain
 from ood_lightning.data.cards.cards import FOLDER, DamagedCardError, _CardFile, _content
+from ood_lightning.data.remote.chat import _read_reply
 from ood_lightning.data.shards.read_manifest import read_manifest
 from ood_lightning.errors import UserError
 from ood_lightning.filtering.decisions import Decisions
-from ood_lightning.filtering.judges.openai_compatible import _read_reply
 from ood_lightning.metrics.rows import to_row
 from ood_lightning.report.stored import read_about, read_results, write_results
 from ood_lightning.spelling import one_text
@@ -114,7 +114,7 @@ def read_decisions(path: Path) -> Any:
 
 def read_reply(path: Path) -> Any:
     answer = _read_reply(path.read_bytes().decode(errors="replace"), lambda text: text)
-    return {"choices": [{"message": {"content": answer.said}}], "usage": {"total_tokens": answer.tokens}}
+    return {"choices": [{"message": {"content": answer.text}}], "usage": {"total_tokens": answer.tokens}}
 
 
 def read_card(path: Path) -> Any:

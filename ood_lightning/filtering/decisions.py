@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ood_lightning.data.artifacts.typed import STRICT, decode_json
+from ood_lightning.data.rows.appended_lines import AppendedLines
 from ood_lightning.filtering.judges.base import Answer, JudgeError, Question
 
 
@@ -22,10 +23,7 @@ class _Line(Answer):
 
 
 class Decisions:
-    """A file of decisions by any number of judges.
-
-    A run that is killed while it writes leaves an unfinished line at the end; it is cut off before the next decision
-    is appended.
+    """A file of decisions by any number of judges; see :class:`AppendedLines`.
 
     Args:
         path: of the file; it need not exist.
@@ -41,19 +39,8 @@ class Decisions:
         self.path = path
         self.known: dict[str, dict[Question, Answer]] = {}
 
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            content = b""
-        except OSError as error:
-            raise JudgeError(f"{path} cannot be read: {error.strerror}") from error
-
-        self._finished_bytes = content.rfind(b"\n") + 1
-        self._has_unfinished_line = self._finished_bytes < len(content)
-
-        # bytes that are no UTF-8 become lone surrogates, which the decoder refuses by the line's number
-        text = content[: self._finished_bytes].decode(errors="surrogateescape").removeprefix("\ufeff")
-        for number, line in enumerate(text.split("\n")[:-1], start=1):
+        self._file = AppendedLines(path, JudgeError)
+        for number, line in enumerate(self._file.lines, start=1):
             try:
                 decision = decode_json(line, _Line, f"{path}, line {number}", JudgeError)
             except JudgeError as error:
@@ -69,16 +56,9 @@ class Decisions:
             judge: the judge's identity.
             decided: questions with answers of yes or no.
         """
-        lines = [json.dumps(_entry(judge, question, answer), ensure_ascii=False) for question, answer in decided]
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self._has_unfinished_line:
-            with self.path.open("r+b") as file:
-                file.truncate(self._finished_bytes)
-            self._has_unfinished_line = False
-
-        with self.path.open("ab") as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
+        self._file.add(
+            [json.dumps(_entry(judge, question, answer), ensure_ascii=False) for question, answer in decided]
+        )
         self.known.setdefault(judge, {}).update(decided)
 
 

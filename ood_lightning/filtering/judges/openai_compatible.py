@@ -1,23 +1,11 @@
 """OpenAICompatibleJudge: any server with a chat completions endpoint, such as vLLM, llama.cpp or Ollama."""
 
-import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPException
-from itertools import islice
-from threading import Event
-from typing import Annotated, Any
-from urllib.error import URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPErrorProcessor, Request
+from typing import ClassVar
 
-from ood_lightning.data.artifacts.typed import Count, decode_json
-from ood_lightning.data.remote.timed_http import timed_opener
-from ood_lightning.errors import SettingsError
+from ood_lightning.data.remote.chat import ChatServer, Message
+from ood_lightning.errors import UserError
 from ood_lightning.filtering.judges.base import (
     SYSTEM_MESSAGE,
     Answer,
@@ -28,47 +16,10 @@ from ood_lightning.filtering.judges.base import (
     wording,
     yes_or_no,
 )
-from ood_lightning.masking import mask_of
-from ood_lightning.ranges import Range
-from ood_lightning.retries import GivenUpError, TransientError, UnreachableError, check_reachable, retry
-
-MAX_REPLY_BYTES = 2**20
-MAX_PAUSE_S = 60.0
-
-
-class _AnyStatus(HTTPErrorProcessor):
-    """Hands over answers of any status: nothing is raised, and no redirection takes the API key to another host."""
-
-    def http_response(self, request: Request, response: Any) -> Any:
-        return response
-
-    https_response = http_response
-
-
-# What is read of a server's reply; it may hold more.
-@dataclass
-class _Message:
-    content: str | None
-
-
-@dataclass
-class _Choice:
-    message: _Message
-
-
-@dataclass
-class _Usage:
-    total_tokens: Count = 0
-
-
-@dataclass
-class _Completion:
-    choices: list[_Choice]
-    usage: _Usage | None = None
 
 
 @dataclass(frozen=True)
-class OpenAICompatibleJudge(Judge):
+class OpenAICompatibleJudge(ChatServer, Judge):
     """Asks a server, several questions at a time.
 
     Args:
@@ -82,32 +33,13 @@ class OpenAICompatibleJudge(Judge):
         backoff_s: seconds to wait before a request is sent again for the first time. Each further wait is twice as
             long, with a random part, and at most a minute.
         max_tokens: of a reply; set more for models that write down their thoughts before they answer.
-        misspelt: write 'subcatgeory', as NegRefine's code does.
         sample: leave the temperature to the server instead of asking for 0.
+        misspelt: write 'subcatgeory', as NegRefine's code does.
     """
 
-    url: str
-    model: str
-    key_variable: str | None = None
-    concurrency: Annotated[int, Range(1, 1000)] = 8
-    timeout_s: Annotated[float, Range(0, 86_400, True)] = 60.0
-    retries: Annotated[int, Range(0, 1000)] = 5
-    backoff_s: Annotated[float, Range(0, 3600)] = 1.0
-    max_tokens: Annotated[int, Range(1, 1_000_000)] = 16
-    misspelt: bool = False
-    sample: bool = False
+    failure: ClassVar[type[UserError]] = JudgeError
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"url is {parts.scheme}:...: expected http://HOST:PORT/v1 or https://HOST/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise SettingsError(
-                "url holds a user, password or query, or a fragment: name the key by `key_variable` instead"
-            )
-        if not re.fullmatch(r"[A-Za-z_]\w*", self.key_variable or "_", re.ASCII):  # and may be the key itself
-            raise SettingsError("key_variable is no name of an environment variable: give the name, not the key")
+    misspelt: bool = False
 
     @property
     def identity(self) -> str:
@@ -116,157 +48,10 @@ class OpenAICompatibleJudge(Judge):
         sampling = ", sampled" if self.sample else ""
         return f"{self.model} at {self.url}, at most {self.max_tokens} tokens{spelling}{sampling}"
 
-    def check(self) -> str:
-        """Whether the key is set and the server can be reached; nothing is sent."""
-        self._key()
-        try:
-            check_reachable(self.url)
-        except UnreachableError as error:
-            raise JudgeError(f"{self.url} cannot be asked: {error}. Is the server up?") from None
-        return f"{self.identity}, can be reached"
-
     def answer(self, questions: Sequence[Question]) -> Iterator[list[tuple[int, Answer]]]:
         """Each answer as soon as it is there. After a failure, running requests are finished before it is raised."""
-        key = self._key()
-        stop = Event()
-        failure: BaseException | None = None
-        todo = iter(enumerate(questions))
-        running: dict[Future[Answer], int] = {}  # to the question's row
+        for row, reply in self.replies(questions, self._message):
+            yield [(row, Answer(yes_or_no(reply.text), said=said_in(reply.text)[:200], tokens=reply.tokens))]
 
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            try:
-                while True:
-                    free = self.concurrency - len(running) if failure is None else 0
-                    for row, question in islice(todo, free):
-                        running[pool.submit(self._ask, question, key, stop)] = row
-                    if not running:
-                        break
-
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        row = running.pop(future)
-                        if error := future.exception():
-                            failure = failure or error
-                            stop.set()
-                        else:
-                            yield [(row, future.result())]
-            finally:
-                stop.set()  # after Ctrl-C too, so that no thread waits to send its request again
-
-        if failure is not None:
-            raise failure
-
-    def _key(self) -> str:
-        """The API key; empty where none is sent."""
-        key = os.environ.get(self.key_variable or "", "").strip()  # a file of secrets ends with a newline
-        if self.key_variable is not None and not key:
-            raise JudgeError(f"the environment variable {self.key_variable} holds no API key for {self.url}: set it")
-        if not re.fullmatch("[!-~]*", key):  # said here, since the HTTP library would print it
-            raise JudgeError(
-                f"the environment variable {self.key_variable} holds no API key: there are blanks, line ends or "
-                f"letters beyond ASCII in it. Set it anew."
-            )
-        return key
-
-    def _ask(self, question: Question, key: str, stop: Event) -> Answer:
-        """Put one question, again after failures that may pass, until `stop` is set."""
-        try:
-            return retry(
-                lambda: self._request(question, key), self.retries + 1, self.backoff_s, MAX_PAUSE_S, wait=stop.wait
-            )
-        except GivenUpError as error:
-            raise JudgeError(
-                f"{self.url} failed {error.tries} times on {wording(question, self.misspelt)!r}: {error}. Check that "
-                f"the server is up; the same command then goes on from the answers it has."
-            ) from None
-
-    def reply(self, messages: Sequence[Mapping[str, Any]], max_tokens: int) -> str:
-        """What the server writes in a chat, word for word; for other uses than yes and no.
-
-        Args:
-            messages: of the chat; the content of one may have pictures as parts.
-            max_tokens: of the reply.
-
-        Raises:
-            JudgeError: the server refuses, or has failed too often.
-        """
-        key = self._key()
-        mask = mask_of(key)
-        body = {"model": self.model, "messages": messages, "max_tokens": max_tokens}
-        if not self.sample:
-            body["temperature"] = 0
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
-
-        try:
-            return retry(
-                lambda: _text_of(self._send(request, mask), mask)[0], self.retries + 1, self.backoff_s, MAX_PAUSE_S
-            )
-        except GivenUpError as error:
-            raise JudgeError(
-                f"{self.url} failed {error.tries} times: {error}. Check that the server is up; the same command then "
-                f"goes on from the answers it has."
-            ) from None
-
-    def _request(self, question: Question, key: str) -> Answer:
-        """Send one request and read its reply.
-
-        Raises:
-            TransientError: the request may succeed when it is sent again.
-            JudgeError: it cannot.
-        """
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": [
-                {"role": "system", "content": SYSTEM_MESSAGE},
-                {"role": "user", "content": wording(question, self.misspelt)},
-            ],
-            "max_tokens": self.max_tokens,
-            **({} if self.sample else {"temperature": 0}),
-        }
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        request = Request(self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
-        mask = mask_of(key)
-        return _read_reply(self._send(request, mask), mask)
-
-    def _send(self, request: Request, mask: Callable[[str], str]) -> str:
-        """The reply's body, masked."""
-        try:
-            with timed_opener(_AnyStatus).open(request, timeout=self.timeout_s) as response:
-                status, body = response.status, response.read(MAX_REPLY_BYTES + 1)
-        except TimeoutError:
-            raise TransientError(f"no answer within {self.timeout_s:g} s") from None
-        except (URLError, HTTPException, OSError) as error:
-            reason = getattr(error, "reason", None) or error
-            if isinstance(reason, TimeoutError):
-                raise TransientError(f"no connection within {self.timeout_s:g} s") from None
-            raise TransientError(f"no connection: {mask(str(reason))[:200]}") from None
-
-        reply = mask(body.decode(errors="replace"))
-        if status != HTTPStatus.OK:
-            message = f"HTTP status {status}: {reply[:200]}"
-            if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise TransientError(message)
-            raise JudgeError(f"{self.url} refuses the model {self.model!r} or the request: {message}")
-        if len(body) > MAX_REPLY_BYTES:
-            raise TransientError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes, which is no chat completion")
-        return reply
-
-
-def _read_reply(content: str, mask: Callable[[str], str]) -> Answer:
-    """The answer in a chat completion."""
-    text, tokens = _text_of(content, mask)
-    return Answer(yes_or_no(text), said=mask(said_in(text))[:200], tokens=tokens)
-
-
-def _text_of(content: str, mask: Callable[[str], str]) -> tuple[str, int]:
-    """The text of a chat completion, and how many tokens it took.
-
-    Raises:
-        TransientError: it is no chat completion; names the field.
-    """
-    where = f"no chat completion: {content[:80]!r}"
-    reply = decode_json(content, _Completion, where, lambda text: TransientError(mask(text)))
-    if not reply.choices:
-        raise TransientError(f"{where}: choices is empty")
-
-    return reply.choices[0].message.content or "", reply.usage.total_tokens if reply.usage else 0
+    def _message(self, question: Question) -> Message:
+        return Message(wording(question, self.misspelt), SYSTEM_MESSAGE)

@@ -2,14 +2,13 @@
 
 import json
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import Handler, Server, completion, serving
 
 from ood_lightning.errors import SettingsError
 from ood_lightning.filtering.asking import JudgeSession
@@ -19,80 +18,13 @@ from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJud
 
 KEY = "sk-very-secret"
 QUESTIONS = [Question(word) for word in ("oslo", "cat", "dog", "sofa", "bun", "rain")]
-Reply = Callable[[str, int], tuple[int, bytes]]
-
-
-def completion(text: str, tokens: int = 9) -> bytes:
-    content = {"choices": [{"message": {"content": text}}], "usage": {"total_tokens": tokens}}
-    return json.dumps(content).encode()
-
-
-class Server(ThreadingHTTPServer):
-    """Answers as `reply` says, given the question and how often it was asked."""
-
-    daemon_threads = True
-    reply: Reply
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.reply = lambda question, times: (200, completion("Yes." if "oslo" in question else "No"))
-        self.seen: list[dict[str, Any]] = []
-        self.keys: set[str | None] = set()
-        self.running = self.max_running = 0
-        self.lock, self.released = threading.Lock(), threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    @property
-    def questions(self) -> list[str]:
-        return [body["messages"][1]["content"] for body in self.seen]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
-        with server.lock:
-            server.seen.append(body | {"path": self.path})
-            server.keys.add(self.headers["Authorization"])
-            question = body["messages"][1]["content"]
-            times = server.questions.count(question)
-            server.running += 1
-            server.max_running = max(server.max_running, server.running)
-
-        time.sleep(0.01)
-        status, content = server.reply(question, times)
-        with server.lock:
-            server.running -= 1
-
-        try:
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/elsewhere")
-            self.end_headers()
-            self.wfile.write(content)
-        except OSError:
-            pass  # the other side has hung up
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("FILTER_KEY", KEY)
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
+    with serving(monkeypatch) as running:
         yield running
-        running.released.set()
-        running.shutdown()
-        thread.join()
 
 
 def judge(server: Server, **options: Any) -> OpenAICompatibleJudge:

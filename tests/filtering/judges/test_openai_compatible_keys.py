@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from ood_lightning.data.remote.chat import MAX_REPLY_BYTES
 from ood_lightning.filtering.asking import JudgeSession
 from ood_lightning.filtering.decisions import Decisions
 from ood_lightning.filtering.judges.base import JudgeError, Question
-from ood_lightning.filtering.judges.openai_compatible import MAX_REPLY_BYTES, OpenAICompatibleJudge
+from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
 
 KEY = "sk-SECRET-0123456789abcdef"
 
