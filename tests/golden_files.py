@@ -14,9 +14,6 @@ from torch import Tensor
 
 FOLDER = Path(os.environ.get("GOLDEN_DIR") or Path(__file__).parents[2] / "shared" / "golden")
 COMPARED: set[str] = set()  # forms that a test reads, by `for_each_file` and `for_each_case`
-NOT_COMPARED = {
-    "ants": "there is no ANTS here yet",
-}
 
 
 def form_of(path: Path) -> str:

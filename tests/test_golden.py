@@ -8,6 +8,7 @@ import golden_files
 import numpy as np
 import pytest
 import torch
+from golden_ants import ants_stream
 from golden_files import FOLDER, NOT_COMPARED, all_files, files, for_each_case, for_each_file, form_of, load, name_of
 from golden_tins import Replayed, Tower
 from golden_training import replayed_probe, replayed_temi, temi_heads, training_weights
@@ -447,3 +448,27 @@ def test_tins_streams(path: Path, prefix: str):
     torch.testing.assert_close(stream.texts[by_gap].float(), bank, atol=5e-4, rtol=0)
     buffer_gap = case["buffer_gap"].sort().values
     torch.testing.assert_close(stream.buffered_gaps.sort().values.float(), buffer_gap, atol=1e-6, rtol=0)
+
+
+@for_each_case("ants", "_settings")
+def test_ants_scores_thresholds_and_texts(path: Path, prefix: str):
+    arrays, case = load(path), load(path, prefix)
+    batch_size, history_group, updates, eta = case["settings"].tolist()
+    stream = ants_stream(arrays, prefix, 10 * int(10_000 / history_group), int(updates), eta)
+
+    log_odds, base = [], []
+    for batch, images in enumerate(arrays["img"].split(int(batch_size))):
+        known = case["far_bank"][batch]
+        said = [f"sentence {i}" for i in known[known >= 0].tolist()]
+        stream.source.order = said  # the new ones in front; a set in the code, whose order changes from run to run
+        log_odds.append(stream(images))
+        base.append(stream.history[-1])
+
+        assert stream.threshold == pytest.approx(float(case["threshold"][batch]), abs=1e-5)
+        assert stream.sentences == said
+        label_ids = case["near_bank"][batch]
+        labels = dict.fromkeys(label for of_class in stream.look_alikes.values() for label in of_class)
+        assert [int(label.split()[1]) for label in labels] == label_ids[label_ids >= 0].tolist()
+
+    torch.testing.assert_close(torch.cat(base).float(), case["base"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(log_odds).sigmoid().float(), case["score"], atol=1e-5, rtol=0)

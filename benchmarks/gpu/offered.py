@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ood_lightning.data.artifacts.store import write_store
 from ood_lightning.detectors.adaneg import AdaNeg
+from ood_lightning.detectors.ants import ANTS
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.clipn import CLIPN
 from ood_lightning.detectors.clipscope import CLIPScope
@@ -29,6 +30,7 @@ from ood_lightning.detectors.evidence import (
     Texts,
 )
 from ood_lightning.detectors.glmcm import GLMCM
+from ood_lightning.detectors.image_texts import BareTexts
 from ood_lightning.detectors.interneg import InterNeg
 from ood_lightning.detectors.knn import KNN
 from ood_lightning.detectors.label_mass import LabelMass
@@ -43,6 +45,7 @@ from ood_lightning.detectors.synood import SynOOD, texts_sha256
 from ood_lightning.detectors.tanl import TANL
 from ood_lightning.detectors.tins import TINS, SoftWords
 from ood_lightning.detectors.variance import Variance
+from ood_lightning.detectors.wordnet_texts import WordNetTexts
 from ood_lightning.encoders.soft_tokens import SoftTokenTexts
 from ood_lightning.functional.intermodal import ClassBounds
 from ood_lightning.functional.similarity import unit
@@ -133,6 +136,7 @@ def offer(sizes: Sizes, device: torch.device) -> Offered:
         ClassBoundsBySet({"interneg": bounds, "tins": bounds}),
         SoftTokens(cast(Any, RandomTemplates(further))),
         SoftWords(random_words(further)),
+        BareTexts(lambda texts: further[: len(texts)]),
     )
     sides = {
         "clustermine": (names, negatives),
@@ -189,6 +193,7 @@ def every_detector(offered: Offered, folder: Path) -> dict[str, Detector | Strea
         "PLP": PLP(probe=str(probe)),
         "SynOOD": SynOOD(head=str(head)),
         "AdaNeg, sample adaptive": AdaNeg(sample_adaptive=True),
+        "ANTS": ANTS(texts=WordNetTexts()),
     }
 
 

@@ -24,8 +24,8 @@ from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.detectors.base import Detector, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, SoftTokens, needed
+from ood_lightning.detectors.image_texts import BareTexts
 from ood_lightning.detectors.tins import SoftWords
-from ood_lightning.encoders.base import Encoder
 from ood_lightning.encoders.soft_tokens import BLANK, SoftTokenTemplates, SoftTokenWords
 from ood_lightning.errors import FeatureError
 from ood_lightning.functional.intermodal import ClassBounds
@@ -84,7 +84,7 @@ def prepare(
     for remark in remarks:
         rank_zero_info(f"WARNING: {remark}")
 
-    everything = _with_further_inputs(available, made, bank.encoder, device)
+    everything = _with_further_inputs(available, made, bank, device)
     evidence = Evidence.of(ready_label_sets(made, device), bank.encoder, everything)
     return Prepared(evidence, not_made, remarks)
 
@@ -132,7 +132,7 @@ def check_dimensions(sets: Sequence[Features], dim: int, encoder: str) -> None:
 
 
 def _with_further_inputs(
-    available: Inputs, made: Mapping[str, MadeLabelSet], encoder: Encoder, device: torch.device
+    available: Inputs, made: Mapping[str, MadeLabelSet], bank: TextBank, device: torch.device
 ) -> Inputs:
     """The inputs of ID training images, and those that come of the label sets and of the text tower."""
     bounds = {
@@ -143,6 +143,10 @@ def _with_further_inputs(
     if bounds:
         available = available.offering(ClassBoundsBySet, lambda: ClassBoundsBySet(bounds))
 
+    bare = Prompts(("{}",))
+    available = available.offering(BareTexts, lambda: BareTexts(lambda texts: bank.encode(texts, bare).to(device)))
+
+    encoder = bank.encoder
     if encoder.supports_soft_tokens:
         with_blank = Prompts(OPENAI_80).fill(f" {BLANK} ")  # one in the place of the word
         available = available.offering(

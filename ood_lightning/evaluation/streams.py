@@ -10,7 +10,9 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import EvalSet
 from ood_lightning.detectors.base import Stream, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Evidence
+from ood_lightning.detectors.image_texts import ImageStreamDetector
 from ood_lightning.errors import SettingsError
+from ood_lightning.evaluation.stream_images import SetImages, images_of_stream
 from ood_lightning.functional.similarity import unit
 from ood_lightning.metrics.base import Metric
 from ood_lightning.metrics.results import Result, evaluate, over_orders
@@ -139,7 +141,12 @@ def evaluate_streams(
                 )
                 scores = [
                     stream_scores(
-                        detector.open(evidence), *images, rows, protocol.batch_size, device, progress_bar.update
+                        _opened(detector, evidence, id_set, ood_set, rows),
+                        *images,
+                        rows,
+                        protocol.batch_size,
+                        device,
+                        progress_bar.update,
                     )
                     for rows in of_pair
                 ]
@@ -159,3 +166,10 @@ def _in_set_order(scores: Sequence[tuple[Tensor, Tensor]], orders: Sequence[Tens
             torch.stack([of_order[side][its.argsort()] for of_order, its in zip(scores, rows, strict=True)], 1)
         )
     return sides
+
+
+def _opened(detector: StreamDetector, evidence: Evidence, id_set: EvalSet, ood_set: EvalSet, rows: Tensor) -> Stream:
+    """A fresh stream, which knows its images if the detector wants to see them."""
+    if isinstance(detector, ImageStreamDetector):
+        return detector.open_on(evidence, images_of_stream(SetImages(id_set), SetImages(ood_set), rows))
+    return detector.open(evidence)

@@ -89,7 +89,7 @@ def fpr_ood_at_id_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) 
 def fpr_id_at_ood_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
     """Share of ID images rejected by the mildest threshold that catches at least ``tpr`` of the OOD images.
 
-    The other FPR95 (OpenOOD, AdaNeg, InterNeg): OOD is the positive class. It can differ by tens of points.
+    The other FPR95 (OpenOOD, AdaNeg, InterNeg, ANTS): OOD is the positive class. It can differ by tens of points.
 
     Args:
         id_scores: shape ``(n_id,)``; higher = more in-distribution.
