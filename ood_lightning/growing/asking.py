@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
 from ood_lightning.data.artifacts.files import write_json
-from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
-from ood_lightning.growing.questions import MAX_TOKENS, messages
+from ood_lightning.data.remote.chat import ChatServer, Message
+from ood_lightning.growing.questions import MAX_TOKENS, SYSTEM
 from ood_lightning.progress import bar
 
 
@@ -21,18 +20,26 @@ class GroupQuestion(NamedTuple):
     picture: Path | None
 
     @property
+    def image(self) -> bytes:
+        """The contact sheet as it lies on disk; empty where none goes with it."""
+        return b"" if self.picture is None else self.picture.read_bytes()
+
+    @property
     def key(self) -> str:
         """Equal for equal questions about equal pictures."""
-        picture = b"" if self.picture is None else self.picture.read_bytes()
-        return hashlib.sha256(self.text.encode() + b"\0" + picture).hexdigest()
+        return hashlib.sha256(self.text.encode() + b"\0" + self.image).hexdigest()
+
+    def message(self) -> Message:
+        """What the server is sent."""
+        return Message(self.text, SYSTEM, self.image)
 
 
-def model_of(server: OpenAICompatibleJudge) -> str:
+def model_of(server: ChatServer) -> str:
     """What can change an answer beside the question, in words."""
     return f"{server.model} at {server.url}{', sampled' if server.sample else ''}"
 
 
-def answers_to(questions: Sequence[GroupQuestion], server: OpenAICompatibleJudge, file: Path) -> list[str]:
+def answers_to(questions: Sequence[GroupQuestion], server: ChatServer, file: Path) -> list[str]:
     """The answer to each question; those that a file has are not asked again.
 
     Args:
@@ -41,30 +48,20 @@ def answers_to(questions: Sequence[GroupQuestion], server: OpenAICompatibleJudge
         file: of the answers of this server's model, by question; it grows as they come.
 
     Raises:
-        JudgeError: the server cannot be asked, or refuses.
+        UserError: the server cannot be asked, or refuses. What it answered before is in the file.
     """
     kept = _read(file, model_of(server))
-    lock = Lock()
+    by_key = {question.key: question for question in questions}
+    open_keys = [key for key in by_key if key not in kept]
+    # a judge's yes or no takes fewer tokens than words do
+    asked = replace(server, max_tokens=max(server.max_tokens, MAX_TOKENS))
 
-    def ask(question: GroupQuestion) -> str:
-        if question.key not in kept:
-            max_tokens = max(server.max_tokens, MAX_TOKENS)  # a judge's yes or no takes fewer
-            answer = server.reply(messages(question.text, question.picture), max_tokens)
-            with lock:
-                kept[question.key] = answer
-                write_json(file, {"model": model_of(server), "answers": kept})
-        return kept[question.key]
-
-    executor = ThreadPoolExecutor(server.concurrency)
-    try:
-        with bar(len(questions), f"ask {server.model}", "group") as progress_bar:
-            answers = []
-            for answer in executor.map(ask, questions):
-                answers.append(answer)
-                progress_bar.update()
-    finally:
-        executor.shutdown(cancel_futures=True)
-    return answers
+    with bar(len(open_keys), f"ask {server.model}", "group") as progress_bar:
+        for row, reply in asked.replies(open_keys, lambda key: by_key[key].message()):
+            kept[open_keys[row]] = reply.text
+            write_json(file, {"model": model_of(server), "answers": kept})
+            progress_bar.update()
+    return [kept[question.key] for question in questions]
 
 
 def _read(file: Path, identity: str) -> dict[str, str]:

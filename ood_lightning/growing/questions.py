@@ -1,10 +1,8 @@
 """What a chat model is asked of a group of pictures, and how its answer is read: words, one a line."""
 
-import base64
 import re
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ood_lightning.filtering.judges.base import said_in
 from ood_lightning.growing.groups import Group
@@ -44,21 +42,6 @@ def question(group: Group, n_words: int, with_picture: bool) -> str:
         f"the list are: {listed}. Propose up to {n_words} other English nouns, each of which may name exactly what "
         f"these pictures show. One a line, the likeliest first."
     )
-
-
-def messages(text: str, picture: Path | None) -> list[dict[str, Any]]:
-    """The chat of one question; with a picture the user's message has two parts, as multimodal servers take it."""
-    content: Any = text
-    if picture is not None:
-        content = [{"type": "text", "text": text}, picture_part(picture)]
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
-
-
-def picture_part(path: Path) -> dict[str, Any]:
-    """A picture as a part of a message: a `data:` address, so that the server fetches nothing."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    kind = "jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else path.suffix.lower().lstrip(".")
-    return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}
 
 
 def words_in(answer: str, corpus: Collection[str], n_words: int) -> Proposed:

@@ -18,8 +18,8 @@ from ood_lightning.corpora.grown import FORMAT, Grown, GrownFile, Parent, with_w
 from ood_lightning.corpora.words import Corpus
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.data.artifacts.files import atomic_write, make_folder, write_json
+from ood_lightning.data.remote.chat import ChatServer
 from ood_lightning.errors import CorpusError, SettingsError
-from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
 from ood_lightning.functional.similarity import unit
 from ood_lightning.growing import proposal as files
 from ood_lightning.growing.asking import GroupQuestion, answers_to, model_of
@@ -93,7 +93,7 @@ def prepared(everything: Pictures, vocabulary: Vocabulary, n_clusters: int | Non
 
 
 def propose(
-    work: Prepared, everything: Pictures, server: OpenAICompatibleJudge, n_words: int, with_pictures: bool, tools: Tools
+    work: Prepared, everything: Pictures, server: ChatServer, n_words: int, with_pictures: bool, tools: Tools
 ) -> int:
     """Ask about every weak group, and write what a person edits; returns how many words are proposed.
 

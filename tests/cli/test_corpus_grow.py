@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chat_server import ChatServer
+from chat_server import Server, completion, serving
 from unpacked import unpack
 
 from ood_lightning.cli.main import main
@@ -27,9 +27,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with ChatServer(lambda _: "1. Animal\n2. bread\n3. insect\n4. bird") as running:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving(monkeypatch) as running:
+        running.reply = lambda question, times: (200, completion("1. Animal\n2. bread\n3. insect\n4. bird"))
         yield running
 
 
@@ -48,12 +48,12 @@ def grow(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return call
 
 
-def named(server: ChatServer) -> list[str]:
+def named(server: Server) -> list[str]:
     return ["--server", JUDGE, "--server.url", server.url, "--server.model", "tiny"]
 
 
 @pytest.mark.slow
-def test_words_are_proposed_edited_and_added_and_the_gain_is_measured(grow: Any, server: ChatServer, capsys: Any):
+def test_words_are_proposed_edited_and_added_and_the_gain_is_measured(grow: Any, server: Server, capsys: Any):
     assert grow(*named(server), "--pictures") == 0
     assert "3 words are proposed: accept, edit or refuse them in g/proposal.txt" in capsys.readouterr().out
     assert all(isinstance(body["messages"][1]["content"], list) for body in server.seen)
@@ -92,9 +92,7 @@ def test_words_are_proposed_edited_and_added_and_the_gain_is_measured(grow: Any,
 
 
 @pytest.mark.slow
-def test_a_persons_edits_are_never_written_over_and_other_settings_are_refused(
-    grow: Any, server: ChatServer, capsys: Any
-):
+def test_a_persons_edits_are_never_written_over_and_other_settings_are_refused(grow: Any, server: Server, capsys: Any):
     assert grow(*named(server)) == 0
     before = Path("g/proposal.txt").read_bytes()
     assert grow(*named(server)) == 2
@@ -108,7 +106,7 @@ def test_a_persons_edits_are_never_written_over_and_other_settings_are_refused(
     assert not Path("g/grown.json").exists()
 
 
-def test_mistakes_are_named_before_anything_is_embedded(grow: Any, server: ChatServer, capsys: Any):
+def test_mistakes_are_named_before_anything_is_embedded(grow: Any, server: Server, capsys: Any):
     for words, expected in (
         ((), "no server is named that proposes words"),
         (("--apply",), "there is no g/proposal.txt: run the command without --apply first"),
@@ -119,8 +117,8 @@ def test_mistakes_are_named_before_anything_is_embedded(grow: Any, server: ChatS
     assert not Path("g").exists()
 
 
-def test_a_server_that_is_down_is_said_at_once(grow: Any, capsys: Any):
-    with ChatServer() as gone:
+def test_a_server_that_is_down_is_said_at_once(grow: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch):
+    with serving(monkeypatch) as gone:
         url = gone.url
     assert grow("--server", JUDGE, "--server.url", url, "--server.model", "tiny") == 2
     assert "cannot be asked" in capsys.readouterr().err

@@ -1,13 +1,9 @@
 """What is sent, and what of an answer is taken for words."""
 
-import base64
-from pathlib import Path
-
 import pytest
-from PIL import Image
 
 from ood_lightning.growing.groups import Group
-from ood_lightning.growing.questions import messages, question, words_in
+from ood_lightning.growing.questions import question, words_in
 
 GROUP = Group(3, 31, 0.4, 0.3, (("okapi", 12), ("horse", 7), ("mule", 0)), (), "")
 
@@ -18,19 +14,6 @@ def test_the_question_tells_the_nearest_words_with_their_pictures():
     assert "The nearest words of the list are: okapi (12 pictures), horse (7 pictures), mule." in text
     assert "up to 5 other English nouns" in text
     assert "The picture shows some of them" in question(GROUP, 5, with_picture=True)
-
-
-def test_a_picture_is_a_part_of_the_message_as_a_data_address(tmp_path: Path):
-    assert messages("what?", None)[1] == {"role": "user", "content": "what?"}
-
-    path = tmp_path / "a.jpg"
-    Image.new("RGB", (4, 4)).save(path)
-    text, picture = messages("what?", path)[1]["content"]
-    assert text == {"type": "text", "text": "what?"}
-    assert picture["type"] == "image_url"
-    start, data = picture["image_url"]["url"].split(",")
-    assert start == "data:image/jpeg;base64"
-    assert base64.b64decode(data) == path.read_bytes()
 
 
 @pytest.mark.parametrize(
