@@ -41,3 +41,16 @@ def test_the_tests_that_hold_the_promises_are_there():
     named = re.findall(r"`(tests/[\w/*]+\.py)`", page)
     assert len(named) >= 25
     assert not [pattern for pattern in named if not list(ROOT.glob(pattern))]
+
+
+def test_every_room_is_in_the_reference_or_named_as_an_inside():
+    folder = ROOT / "docs" / "api"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"(?ms)^Of (.+?) nothing is meant", index)
+    insides = re.findall(r"`(\w+)`", named)
+    pages = [path.stem for path in folder.glob("*.md") if path.stem != "index"]
+    rooms = [path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()]
+    assert sorted([*pages, *insides]) == sorted(rooms)
+
+    listed = re.findall(r"(?m)^\| \[`(\w+)`\]", index)
+    assert sorted(listed) == sorted(pages)
