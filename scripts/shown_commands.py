@@ -97,12 +97,19 @@ def _in_shell(part: Block) -> str:
 def missing(shown: str, printed: str) -> list[str]:
     r"""Lines that a page shows and that were not printed in this order; digits and widths of columns may differ.
 
-    >>> missing("2 of 3 rows", "header\n5  of 7 rows"), missing("a row\n...\nno row", "a row")
+    A line of dots stands for any lines, dots at the end of a line for its rest.
+
+    >>> missing("2 of 3 rows\nthe last ...", "header\n5  of 7 rows\nthe last line"), missing("a\n...\nno row", "a")
     ([], ['no row'])
     """
     lines = iter([_without_numbers(line) for line in printed.splitlines()])
-    wanted = [line for line in shown.splitlines() if line.strip() not in ("", "...")]
-    return [line for line in wanted if _without_numbers(line) not in lines]  # which takes all before it, too
+    lost = []
+    for line in filter(None, (line.strip() for line in shown.splitlines())):
+        begins, dots, _ = _without_numbers(line).partition("...")
+        found = (begins == one or (dots and one.startswith(begins.strip())) for one in lines)
+        if begins and not any(found):  # which takes all before it, too
+            lost.append(line)
+    return lost
 
 
 def _without_numbers(line: str) -> str:
