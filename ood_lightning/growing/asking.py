@@ -54,10 +54,10 @@ def answers_to(questions: Sequence[GroupQuestion], server: ChatServer, file: Pat
     by_key = {question.key: question for question in questions}
     open_keys = [key for key in by_key if key not in kept]
     # a judge's yes or no takes fewer tokens than words do
-    asked = replace(server, max_tokens=max(server.max_tokens, MAX_TOKENS))
+    to_ask = replace(server, max_tokens=max(server.max_tokens, MAX_TOKENS))
 
     with bar(len(open_keys), f"ask {server.model}", "group") as progress_bar:
-        for row, reply in asked.replies(open_keys, lambda key: by_key[key].message()):
+        for row, reply in to_ask.replies(open_keys, lambda key: by_key[key].message()):
             kept[open_keys[row]] = reply.text
             write_json(file, {"model": model_of(server), "answers": kept})
             progress_bar.update()
