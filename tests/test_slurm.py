@@ -272,7 +272,7 @@ def test_an_item_is_submitted_and_then_its_table_is_written(
     ]
     item = {"title": "a table", "requires": {"sets": ["ninco"], "encoders": ["vit_h14_dfn5b"]}, "panels": panels}
     (tmp_path / "item.yaml").write_text(yaml.safe_dump({**item, "full": {"steps": steps}, "twin": {"steps": steps}}))
-    (tmp_path / "site.env").write_text("SBATCH_OPTIONS='--cpus-per-task=1'\nEMBED_TASKS=3\nSBATCH_SIGNAL=TERM@30\n")
+    (tmp_path / "site.env").write_text("SBATCH_OPTIONS='--cpus-per-task=1'\nEMBED_TASKS=2\nSBATCH_SIGNAL=TERM@30\n")
     command = (sys.executable, "-m", "ood_lightning", "reproduce", "item.yaml", "--pictograms", "--slurm=site.env")
 
     said = slurm(*command, "--out=out")
