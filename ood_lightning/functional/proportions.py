@@ -54,7 +54,7 @@ def wilson(k: int, n: int, confidence: float) -> tuple[float, float]:
 
     Example:
         >>> [round(end, 4) for end in wilson(56, 70, 0.95)]
-        [0.6916, 0.8773]
+        [0.6918, 0.877]
     """
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
     centre = (k + z2 / 2) / (n + z2)
