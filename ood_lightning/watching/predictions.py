@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ood_lightning.data.rows.formats import ENDINGS
+from ood_lightning.data.rows.formats import ENDINGS, spelt
 from ood_lightning.data.rows.reading import Cells, of_lines, read_rows, texts_of
 from ood_lightning.errors import SettingsError, SourceError
 from ood_lightning.places import expanded
+from ood_lightning.plain_output import one_line
 
 STANDARD = "-"
 
@@ -19,8 +20,9 @@ class Source(NamedTuple):
     """A file of rows, or standard input.
 
     Attributes:
-        name: by which it is known again, `PERIOD/FILE`; "" for standard input, which is new each time.
-        period: that its rows belong to where they have no times.
+        name: by which it is known again, `PERIOD/FILE`, spelt on one line; "" for standard input, which is new each
+            time.
+        period: that its rows belong to where they have no times, spelt on one line.
         path: of the file; None for standard input.
     """
 
@@ -72,7 +74,7 @@ def sources_of(places: Sequence[str], input_period: str) -> list[Source]:
         files = _in_folder(path) if path.is_dir() else [(path.stem, path)]
         if not files:
             raise SourceError(f"{path} holds no rows: expected {', '.join(ENDINGS)} in it, or in a folder for each day")
-        sources += [Source(f"{period}/{file.name}", period, file) for period, file in files]
+        sources += [Source(f"{spelt(period)}/{spelt(file.name)}", spelt(period), file) for period, file in files]
 
     names = [source.name for source in sources]
     if repeated := [name or STANDARD for name in names if names.count(name) > 1]:
@@ -94,12 +96,13 @@ def predictions(source: Source) -> Iterator[Prediction]:
     """The rows of a source, in order.
 
     Raises:
-        SettingsError: a row is none of a `predict`, or its time is before that of the row above it.
+        SettingsError: a row is none of a `predict`, or its day is before that of the row above it; or standard input
+            is not in UTF-8.
     """
     rows = (
         read_rows(source.path, SettingsError)
         if source.path is not None
-        else of_lines(sys.stdin, "standard input", SettingsError)
+        else of_lines(_standard_input(), "standard input", SettingsError)
     )
     before = ""
     for where, cells in rows:
@@ -110,14 +113,23 @@ def predictions(source: Source) -> Iterator[Prediction]:
         yield one
 
 
+def _standard_input() -> Iterator[str]:
+    """Its lines as they come."""
+    try:
+        yield from sys.stdin
+    except UnicodeDecodeError as cause:
+        raise SettingsError(
+            f"standard input is not in UTF-8 (byte 0x{cause.object[cause.start]:02x}): expected JSON lines"
+        ) from None
+
+
 def _prediction(where: str, cells: Cells) -> Prediction:
     if "score" not in cells:
         raise SettingsError(f"{where} has no column `score`: expected rows that `predict` wrote")
     score, p_value = (_number(cells.get(name), name, where) for name in ("score", "p_value"))
-    concepts = texts_of(cells.get("concepts"))
-    return Prediction(
-        where, str(cells.get("path") or ""), score, p_value, concepts[0] if concepts else "", _day(cells, where)
-    )
+    path, concepts = str(cells.get("path") or ""), texts_of(cells.get("concepts"))
+    concept = concepts[0] if concepts else ""
+    return Prediction(where, one_line(path), score, p_value, one_line(concept), _day(cells, where))
 
 
 def _number(cell: Any, name: str, where: str) -> float | None:
@@ -125,7 +137,7 @@ def _number(cell: Any, name: str, where: str) -> float | None:
         return None
     try:
         number = float(cell) if isinstance(cell, str | int | float) and not isinstance(cell, bool) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number of JSON may be larger than any float
         number = math.nan
     if not math.isfinite(number):
         raise SettingsError(f"{where}: {name} is {str(cell)[:40]!r}, expected a number")

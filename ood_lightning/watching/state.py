@@ -163,6 +163,8 @@ class State:
         sizes = (len(state.gaps), len(state.log), [len(row) for row in state.shares])
         if sizes != (len(scores) + 1, len(JUMPS), [n_bets] * len(JUMPS)):
             raise SettingsError(f"{path} is damaged: a list has another length than was written. Begin anew")
+        if state.alarm is not None and state.alarm.period not in [period.name for period in state.periods]:
+            raise SettingsError(f"{path} is damaged: its alarm is of none of its periods. Begin anew")
         return state
 
 

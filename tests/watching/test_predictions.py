@@ -1,5 +1,8 @@
 """Where predictions lie, and rows that cannot be used."""
 
+import io
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,15 @@ def test_folders_hold_a_file_or_a_folder_for_each_day(tmp_path: Path):
         ("2026-11-01/2026-11-01.parquet", "2026-11-01"),
         ("2026-11-02/a.jsonl", "2026-11-02"),
         ("2026-11-02/b.csv", "2026-11-02"),
+    ]
+
+
+def test_names_of_periods_are_spelt_on_one_line(tmp_path: Path):
+    for name in (b"caf\xe9\n.csv", rb"a\x.csv"):
+        (tmp_path / os.fsdecode(name)).touch()
+    assert [source[:2] for source in sources_of([str(tmp_path)], "input")] == [
+        (r"a\\x/a\\x.csv", r"a\\x"),
+        (r"caf\udce9\n/caf\udce9\n.csv", r"caf\udce9\n"),
     ]
 
 
@@ -90,6 +102,25 @@ def test_damaged_files_are_named(tmp_path: Path, name: str):
             path.write_text(text)
             with pytest.raises(SettingsError, match=r"rows\.jsonl, line 1 is"):
                 list(predictions(only(path)))
+
+
+def test_a_number_larger_than_any_float_is_named(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text('{"path": "a", "score": 1' + 400 * "0" + "}")
+    with pytest.raises(SettingsError, match=r"line 1: score is '10{39}', expected a number"):
+        list(predictions(only(tmp_path / "rows.jsonl")))
+
+
+def test_line_breaks_of_another_programs_paths_are_spelt(tmp_path: Path):
+    (tmp_path / "rows.csv").write_text('path,score,concepts\n"a\nALARM",1,"b\nc|d"\n')
+    (row,) = predictions(only(tmp_path / "rows.csv"))
+    assert (row.path, row.concept) == (r"a\nALARM", r"b\nc")
+
+
+def test_standard_input_that_is_no_utf8_is_named(monkeypatch: pytest.MonkeyPatch):
+    text = io.TextIOWrapper(io.BytesIO(b'{"path": "caf\xe9", "score": 1}\n'), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", text)
+    with pytest.raises(SettingsError, match=r"standard input is not in UTF-8 \(byte 0xe9\)"):
+        list(predictions(*sources_of(["-"], "input")))
 
 
 def test_a_byte_order_mark_and_empty_lines_are_passed_over(tmp_path: Path):

@@ -31,7 +31,16 @@ def test_another_calibration_another_rate_and_damage_are_refused(tmp_path: Path)
     with pytest.raises(SettingsError, match=r"begun with false_alarms 0\.01, not 0\.05"):
         State.read(file, SCORES, 0.05)
 
-    for change in ({"gaps": [0]}, {"log": [0.0]}, {"shares": [[1.0]]}, {"gaps": [-1]}, {"format": "x"}, {"more": 1}):
+    alarm = {"alarm": {"image": 1, "period": "none", "path": "a.png"}}
+    for change in (
+        alarm,
+        {"gaps": [0]},
+        {"log": [0.0]},
+        {"shares": [[1.0]]},
+        {"gaps": [-1]},
+        {"format": "x"},
+        {"more": 1},
+    ):
         file.write_text(json.dumps(whole | change))
         with pytest.raises(SettingsError, match=r"state\.json") as refused:
             State.read(file, SCORES, 0.01)

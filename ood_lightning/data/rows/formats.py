@@ -58,10 +58,17 @@ def spelt(text: str) -> str:
 def unspelt(text: str) -> str:
     r"""The inverse of :func:`spelt`, such as the name of a file, which `open` takes.
 
+    A text that is no spelling, such as a path of Windows that another program wrote, is returned as it is.
+
     >>> unspelt(spelt("caf\udce9 \\ 日本.png")) == "caf\udce9 \\ 日本.png"
     True
+    >>> unspelt(r"C:\x.png")
+    'C:\\x.png'
     """
-    return text.encode("ascii", "backslashreplace").decode("unicode_escape")
+    try:
+        return text.encode("ascii", "backslashreplace").decode("unicode_escape")
+    except UnicodeDecodeError:
+        return text
 
 
 def _cell(value: Any) -> Any:
