@@ -124,19 +124,20 @@ def expand(source: str) -> list[str]:
     return [path for member in members for path in expand(before + member + after)]
 
 
-def check_out(out: str | None, *endings: str) -> None:
+def check_out(out: str | None, *endings: str, key: str = "out") -> None:
     """Refuse a file that cannot be written, before the hours of work for it.
 
     Args:
         out: the file; nothing is checked if None.
         endings: of the forms that the command can write, such as `.json`.
+        key: of the settings, that names it.
     """
     if out is None:
         return
     path = expanded(out)
     if path.suffix.lower() not in endings:
-        raise SettingsError(f"out is {out!r}: expected a name ending in {' or '.join(endings)}")
-    check_writable(path, "out", folder=False)
+        raise SettingsError(f"{key} is {out!r}: expected a name ending in {' or '.join(endings)}")
+    check_writable(path, key, folder=False)
 
 
 def check_writable(path: str | Path, key: str, *, folder: bool) -> None:

@@ -16,7 +16,7 @@ def export(detector: list[str], onnx: str) -> int:
 
     if len(detector) != 1:
         raise SettingsError(f"{len(detector)} detectors given: `export DETECTOR --onnx FILE` writes one")
-    check_out(onnx, ".onnx")
+    check_out(onnx, ".onnx", key="onnx")
     verified = check_folder(expanded(detector[0]))
     for remark in verified.remarks:
         print(f"warning: {remark}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ood_lightning.errors import SettingsError, percent_hint
-from ood_lightning.places import check_out, check_writable, expanded
+from ood_lightning.errors import SettingsError, UserError, percent_hint
+from ood_lightning.places import check_out, expanded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,29 +50,43 @@ def watch(
             raise SettingsError(f"{name} is {share}: expected a share between 0 and 1{percent_hint(share)}")
     if out is not None and fdr is None:
         raise SettingsError("out is for pictures that are called OOD: name a false discovery rate, such as `--fdr 0.1`")
-    check_out(state, ".json")
+    check_out(state, ".json", key="state")
     check_out(out, ".csv", ".jsonl", ".parquet")
     file = expanded(state)
-    check_writable(file, "state", folder=False)
 
     calibration = check_calibration(expanded(detector))
     with sole_writer(file.parent, f".{file.name}.lock"):
         known = State.read(file, calibration.scores, false_alarms)
         sources = sources_of(predictions, f"input {known.n_inputs + 1}")
-        watched = Watch(known, calibration.scores, calibration.threshold, fdr)
-        with bar(None, "watch", "img", delay_s=1) as progress_bar:
-            for source in sources:
-                for n_rows in watched.take(source):
-                    known.write(file)  # after each block, so that a kill loses none that was watched
-                    progress_bar.update(n_rows)
+        if out is not None and any(_is_same(source.path, expanded(out)) for source in sources):
+            raise SettingsError(f"out is {out!r}, which is one of the predictions: name another file")
+
+        watched, failure = Watch(known, calibration.scores, calibration.threshold, fdr), None
+        try:
+            with bar(None, "watch", "img", delay_s=1) as progress_bar:
+                for source in sources:
+                    for n_rows in watched.take(source):
+                        known.write(file)  # after each block, so that a kill loses none that was watched
+                        progress_bar.update(n_rows)
+            known.write(file)
+        except UserError as error:
+            if not watched.batches:
+                raise
+            failure = error  # what was watched before is not watched again, so it is reported now
         watched.finish()
-        known.write(file)
 
     report(watched, calibration.n, fdr)
     if out is not None:
         _write_called(expanded(out), watched.called_ood)
         print(f"{len(watched.called_ood):,} rows: {out}")
+    if failure is not None:
+        raise failure
     return SOME_ALARM if exit_code and known.alarm is not None else 0
+
+
+def _is_same(source: Path | None, out: Path) -> bool:
+    """Whether a file of predictions would be written over; None is standard input."""
+    return source is not None and source.resolve() == out.resolve()
 
 
 def _write_called(path: Path, called: list[CalledOOD]) -> None:

@@ -116,7 +116,6 @@ class Watch:
     def _watch(self, block: Sequence[Prediction], period: Period) -> None:
         """Bet on the images of a block, and count them."""
         readable = [row for row in block if row.score is not None]
-        period.unread += len(block) - len(readable)
         scores = [row.score for row in readable if row.score is not None]
         p_values = [(1 + bisect_right(self._sorted, score)) / (len(self._sorted) + 1) for score in scores]
         for row, p_value in zip(readable, p_values, strict=True):
@@ -137,6 +136,7 @@ class Watch:
             period.log_wealth = float(logs[-1])
             self.state.highest = max(self.state.highest, float(logs.max()))
         period.images += len(readable)
+        period.unread += len(block) - len(readable)
         period.rejected += sum(score < self._threshold for score in scores)
         for row in readable:
             if row.concept:

@@ -86,12 +86,49 @@ def test_hostile_names_do_nothing_to_the_terminal(detector: Path, capsys: pytest
     assert r"(\x1b[2J\u202e\n1/" in output
 
 
+def test_what_was_watched_before_a_bad_row_is_reported_since_it_is_not_watched_again(
+    detector: Path, days: Path, capsys: pytest.CaptureFixture[str]
+):
+    bad = rows(300, seed=9)
+    bad[280]["score"] = "high"
+    write_lines(days / "2026-11-04" / "rows.jsonl", bad)
+    command = ["watch", str(days), "--detector", "detector", "--state", "state.json", "--fdr", "0.1", "--out"]
+    assert main([*command, "found.csv"]) == 2
+    printed = capsys.readouterr()
+    assert "line 281: score is 'high', expected a number" in printed.err
+    assert "ALARM: the line was crossed" in printed.out
+    assert "2026-11-03,3/" in Path("found.csv").read_text()
+    assert json.loads(Path("state.json").read_text())["periods"][-1]["images"] == 256
+
+    bad[280] = rows(1, seed=10)[0]
+    write_lines(days / "2026-11-04" / "rows.jsonl", bad)
+    assert main([*command, "rest.csv"]) == 0
+    assert "2026-11-03" not in Path("rest.csv").read_text()
+    assert json.loads(Path("state.json").read_text())["periods"][-1]["images"] == 300
+
+
+def test_hostile_names_of_days_are_kept_and_come_back(detector: Path, capsys: pytest.CaptureFixture[str]):
+    names = [os.fsdecode(name) for name in (b"caf\xe9\x1b[2J", rb"a\x")]
+    for seed, name in enumerate(names, start=2):
+        predicted = rows(150, seed, n_strange=100)
+        for row in predicted:
+            row["path"] = "C:\\x.png"
+        write_lines(Path("days") / f"{name}.jsonl", predicted)
+    command = ["watch", "days", "--detector", "detector", "--state", "state.json", "--fdr", "0.2", "--out", "o.jsonl"]
+    assert main(command) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    called = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert {(one["period"], one["path"]) for one in called} == {(name, "C:\\x.png") for name in names}
+
+
 def test_what_is_wrong_is_one_line(detector: Path, days: Path, refused: Callable[..., None]):
     command = ["watch", str(days), "--detector", "detector", "--state", "state.json"]
     refused([*command, "--false_alarms", "5"], r"false_alarms is 5\.0: expected a share between 0 and 1: 0\.05, not 5")
     refused([*command, "--fdr", "0"], r"fdr is 0\.0: expected a share")
     refused([*command, "--out", "x.csv"], "name a false discovery rate")
-    refused([*command[:-1], "state.txt"], r"expected a name ending in \.json")
+    refused([*command[:-1], "state.txt"], r"state is 'state\.txt': expected a name ending in \.json")
+    day = str(days / "2026-11-01" / "rows.jsonl")
+    refused(["watch", day, *command[2:], "--fdr", "0.1", "--out", day], "which is one of the predictions")
     refused(["watch", "none", *command[2:]], "none does not exist")
 
     (detector / "calibration.json").unlink()
