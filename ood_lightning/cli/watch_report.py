@@ -79,8 +79,8 @@ def _print_called(watched: Watch, n_calibration: int, rate: float) -> None:
     )
     if (n_needed := fewest(n_calibration, largest, rate)) > 1:
         print(
-            f"{many(n_calibration, 'calibration picture')} against {largest:,}: none is called OOD before {n_needed:,} "
-            f"of them score lower than all of calibration. Calibrate on more pictures, or watch smaller batches"
+            f"{many(n_calibration, 'calibration picture')} against {largest:,}: fewer than {n_needed:,} of them are "
+            f"never called OOD, however low they score. Calibrate on more pictures, or watch smaller batches"
         )
     for one in sorted(watched.called_ood, key=lambda one: one.adjusted)[:SHOWN_CALLED]:
         print(f"  {one.period}: {one.path} (p {one.p_value:.4f}, adjusted {one.adjusted:.4f})")

@@ -33,9 +33,9 @@ def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fewest(n_calibration: int, n_batch: int, rate: float) -> int:
-    """How many images of a batch have to score lower than all calibration images before any can be called OOD.
+    """The fewest images of a batch that are called OOD together, however low they score.
 
-    The smallest p-value is 1 / (n + 1), and k images of it are called OOD where ``B / ((n + 1) k) <= rate``.
+    No p-value is below 1 / (n + 1), and k images with p-values of at most p are called OOD where ``p B / k <= rate``.
 
     Example:
         >>> fewest(99, 1000, 0.1), fewest(999, 100, 0.1)

@@ -31,7 +31,7 @@ def test_of_the_calls_a_share_below_the_rate_is_wrong():
     assert np.mean(n_called) > 0.8
 
 
-def test_how_many_have_to_score_lowest_before_any_is_called():
+def test_fewer_are_never_called_however_low_they_score():
     for n, batch, rate in ((19, 40, 0.1), (99, 1000, 0.1), (999, 100, 0.1), (58, 30, 0.2)):
         k = fewest(n, batch, rate)
 
@@ -41,3 +41,6 @@ def test_how_many_have_to_score_lowest_before_any_is_called():
 
         assert calls(k) == k
         assert k == 1 or calls(k - 1) == 0
+
+        third = np.r_[np.full(min(3 * k, batch), 3 / (n + 1)), np.ones(max(batch - 3 * k, 0))]
+        assert (adjusted(third) <= rate).sum() in (0, min(3 * k, batch))  # none of them lower than all of calibration
