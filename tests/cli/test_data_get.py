@@ -239,6 +239,8 @@ def test_a_file_in_the_place_of_the_folder_is_named(serve: Any, tmp_path: Path, 
     (tmp_path / "raw").write_text("x")
     assert get("textures") == 2
     assert "raw cannot be written" in capsys.readouterr().err
+    assert get("textures", "--dry_run") == 0
+    assert "fetch       raw/dtd.tar.gz" in capsys.readouterr().out
 
 
 def test_help_and_plan_need_no_torch(monkeypatch: pytest.MonkeyPatch):

@@ -48,9 +48,11 @@ def read_provenance(file: Path) -> Provenance | None:
     path = record_of(file)
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # of a file in the folder's place it is said when it is made
         return None
-    return decode_json(content, Provenance, str(path), SettingsError)
+    return decode_json(
+        content, Provenance, str(path), lambda text: SettingsError(f"{text}. Remove it, and the file is taken as new")
+    )
 
 
 def write_provenance(file: Path, archive: ArchiveEntries, address: str, n_bytes: int, sha256: str) -> Provenance:

@@ -153,6 +153,13 @@ def test_our_own_hash_is_kept_and_said_to_be_ours_and_compared_at_the_next_fetch
     assert read_provenance(tmp_path / "a.tar") == first
 
 
+def test_a_damaged_record_is_named_with_what_to_do(server: FaultyServer, tmp_path: Path):
+    (tmp_path / "a.tar.fetched.json").write_text("{")
+    with pytest.raises(SettingsError, match=r"a\.tar\.fetched\.json is not readable as JSON.*Remove it, and the file"):
+        fetched(archive(server), tmp_path)
+    assert not server.seen
+
+
 def test_a_stated_hash_is_said_to_be_stated(server: FaultyServer, tmp_path: Path):
     server.files["/a.tar"] = BODY
     provenance = fetched(archive(server, md5=md5(BODY)), tmp_path)
