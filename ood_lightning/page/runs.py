@@ -163,12 +163,18 @@ def _config(folder: Path) -> tuple[str, str]:
     """The settings of the latest test in a folder, without what an address may hold in secret, and their file."""
     from ood_lightning.data.remote.addresses import redacted
 
-    files = sorted(folder.glob("log/version_*/config.yaml"), key=lambda file: int("0" + file.parent.name[8:]))
+    files = [file for file in folder.glob("log/version_*/config.yaml") if _version(file).isdecimal()]
+    files.sort(key=lambda file: int(_version(file)))
     if not files:
         return "", ""
     lines = files[-1].read_text(encoding="utf-8", errors="replace").splitlines()
     words = (" ".join(redacted(word) if "://" in word else word for word in line.split(" ")) for line in lines)
     return "\n".join(words), str(files[-1].relative_to(folder))
+
+
+def _version(config: Path) -> str:
+    """`3` of `log/version_3/config.yaml`; a person's own folder may have anything there."""
+    return config.parent.name.removeprefix("version_")
 
 
 def names_of(paths: Sequence[str], names: Sequence[str] | None) -> list[str]:

@@ -53,6 +53,15 @@ def test_settings_of_detectors_are_read_from_the_runs_config(tmp_path: Path):
     assert [(table["method"], table["settings"]) for table in tables] == [("ClusterMine", ["sharpness (1 / tau)"])]
 
 
+def test_a_folder_of_a_persons_own_among_the_logs_is_passed_over(tmp_path: Path):
+    folder = write_run(tmp_path / "run", with_reasons=False)
+    for name, text in (("version_2", "old: 1"), ("version_10", "new: 1"), ("version_best", "mine: 1")):
+        config = folder / "log" / name / "config.yaml"
+        config.parent.mkdir(parents=True)
+        config.write_text(text)
+    assert read_run(folder, "run").config == "new: 1"
+
+
 def test_one_run_and_equal_runs_have_nothing_to_compare(tmp_path: Path):
     folders = [write_run(tmp_path / name, with_reasons=False, run=name * 16) for name in ("a", "b")]
     assert sensitivity([read_run(folders[0], "a")]) is None
