@@ -1,6 +1,7 @@
 """A proposal's two files: `proposal.txt`, which a person edits, and `proposal.json`, how it came about."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def write_proposal(folder: Path, proposal: Proposal, groups: Sequence[Group], n_
         groups: that were asked of, in the order of `proposal.replies`.
         n_all: groups that there are.
     """
-    names = {"model": proposal.model, "corpus": proposal.parent.name, "file": folder / TEXT}
+    names = {"model": proposal.model, "corpus": proposal.parent.name, "file": shlex.quote(str(folder / TEXT))}
     lines = [HEAD.format(n_groups=len(groups), n_all=n_all, **names)]
     for group, reply in zip(groups, proposal.replies, strict=True):
         nearest = ", ".join(f"{word} ({votes})" if votes else word for word, votes in group.words)

@@ -1,5 +1,7 @@
 """The file that a person edits: written, edited, read back, and every mistake in a line."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,15 @@ def test_what_is_written_says_how_to_edit_it_and_nothing_is_accepted_yet(folder:
     assert read_proposal(folder) == PROPOSAL
     with pytest.raises(CorpusError, match=r"accepts no word, 4 are undecided \(`\?`\): write `\+`"):
         read_choices(folder, PROPOSAL, CORPUS)
+
+
+def test_the_command_that_accepts_all_does_so_in_any_folder(tmp_path: Path):
+    folder = tmp_path / "it's a run"
+    folder.mkdir()
+    write_proposal(folder, PROPOSAL, GROUPS, 4)
+    (command,) = re.findall(r"`(sed .*)`", (folder / TEXT).read_text())
+    subprocess.run(["bash", "-c", command], check=True)
+    assert len(read_choices(folder, PROPOSAL, CORPUS).accepted) == 3
 
 
 def test_accepted_edited_refused_and_own_words(folder: Path):
