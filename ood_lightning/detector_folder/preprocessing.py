@@ -109,7 +109,7 @@ def words_of(described: Preprocessing) -> list[str]:
         f"{described.resize[0]} * longer / shorter"
     )
     return [
-        "turn the picture as its EXIF orientation says, then convert it to RGB",
+        "turn the picture as its EXIF orientation says; divide grey of 16 bits by 256; convert to RGB",
         f"{resized}, by Pillow's {described.filter}",
         f"cut {described.size[0]} x {described.size[1]} from the centre",
         f"divide by 255, subtract {json.dumps(described.mean)}, divide by {json.dumps(described.std)}, by channel",

@@ -47,6 +47,7 @@ def test_what_is_written_down_gives_the_pixels_of_the_transform(steps: Compose):
     for shape in ((40, 77, 3), (123, 31, 3), (300, 301, 3)):
         picture = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
         np.testing.assert_allclose(described(picture), steps(picture).numpy(), atol=1e-6)
+    assert "divide grey of 16 bits by 256" in words_of(described)[0]
     assert f"subtract {described.mean}" in words_of(described)[3]
 
 
