@@ -89,6 +89,15 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
         "--config FIRST --config SECOND: the command stands in its first line",
     ),
     "value without key": (r"unrecognized arguments: (?P<value>[^-\s]\S*)", _without_key),
+    "class of another kind": (
+        rf"(?s)\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>\S+) either not accessible or invalid"
+        r".*Import path.* does not correspond to a subclass of (?P<kind>\w+)",
+        "{key} is {path!r}, which is no {kind}",
+    ),
+    "file of another kind": (  # taken for a path once more, since what it holds fits no class
+        rf"{KEY}\"?:\s+Config file loop detected: (?P<path>.+) -> (?P=path)$",
+        "{key} is {path!r}, which names a class of another kind",
+    ),
     "no such file": (
         rf"\AParser key \"{KEY}\":\s+- Expected a path but (?P<path>[^{{\n].*) either not accessible or invalid",
         _no_such_file,

@@ -49,6 +49,7 @@ def step(
     images: list[str] | None = None,
     detector: MCM | None = None,
     scorer: Detector | None = None,
+    fixed: Detector = MCM(),  # noqa: B008
     crop: Crop = Crop(),  # noqa: B008
     role: Literal["id", "ood"] = "id",
     share: float = 0.5,
@@ -73,6 +74,11 @@ def settings_file(text: str) -> list[str]:
     return ["--config", "settings.yaml"]
 
 
+def class_file(path: str) -> str:
+    Path("other.yaml").write_text(f"class_path: {path}")
+    return "other.yaml"
+
+
 CASES: list[tuple[str, Callable[[], list[str]], str]] = [
     (
         "init_args without class_path",
@@ -83,6 +89,16 @@ CASES: list[tuple[str, Callable[[], list[str]], str]] = [
         "value without key",
         lambda: ["folder"],
         "'folder' stands alone: a setting is given as --KEY VALUE, and the keys here are --images, --images+, ",
+    ),
+    (
+        "class of another kind",
+        lambda: ["--scorer", "ood_lightning.detectors.adaneg.AdaNeg"],
+        "scorer is 'ood_lightning.detectors.adaneg.AdaNeg', which is no Detector",
+    ),
+    (
+        "file of another kind",
+        lambda: ["--fixed", class_file("ood_lightning.detectors.adaneg.AdaNeg")],
+        "fixed is 'other.yaml', which names a class of another kind",
     ),
     ("no such file", lambda: ["--detector", "mcm.yaml"], "detector is 'mcm.yaml': there is no such file, nor is it"),
     ("no such file", lambda: ["--detector", "mcn.yaml"], "detector is 'mcn.yaml': there is no such file, nor is it"),
