@@ -35,7 +35,7 @@ class GroupQuestion(NamedTuple):
 
 
 def model_of(server: ChatServer) -> str:
-    """What can change an answer beside the question, in words."""
+    """Who is asked, in words."""
     return f"{server.model} at {server.url}{', sampled' if server.sample else ''}"
 
 
@@ -45,27 +45,27 @@ def answers_to(questions: Sequence[GroupQuestion], server: ChatServer, file: Pat
     Args:
         questions: in the order of the answers.
         server: that is asked.
-        file: of the answers of this server's model, by question; it grows as they come.
+        file: of the answers of this server's model, with as many tokens at most, by question; it grows as they come.
 
     Raises:
         UserError: the server cannot be asked, or refuses. What it answered before is in the file.
     """
-    kept = _read(file, model_of(server))
-    by_key = {question.key: question for question in questions}
-    open_keys = [key for key in by_key if key not in kept]
     # a judge's yes or no takes fewer tokens than words do
     to_ask = replace(server, max_tokens=max(server.max_tokens, MAX_TOKENS))
+    kept = _read(file, to_ask.identity)
+    by_key = {question.key: question for question in questions}
+    open_keys = [key for key in by_key if key not in kept]
 
     with bar(len(open_keys), f"ask {server.model}", "group") as progress_bar:
         for row, reply in to_ask.replies(open_keys, lambda key: by_key[key].message()):
             kept[open_keys[row]] = reply.text
-            write_json(file, {"model": model_of(server), "answers": kept})
+            write_json(file, {"model": to_ask.identity, "answers": kept})
             progress_bar.update()
     return [kept[question.key] for question in questions]
 
 
 def _read(file: Path, identity: str) -> dict[str, str]:
-    """Answers by question; none where another model gave them, or the file is damaged."""
+    """Answers by question; none where another model or fewer tokens gave them, or the file is damaged."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         answers = {str(key): str(answer) for key, answer in content["answers"].items()}

@@ -55,11 +55,14 @@ def words_in(answer: str, corpus: Collection[str], n_words: int) -> Proposed:
     >>> words_in("<think>hm</think>1. Zebra\n- **mule**.\nHere are some animals:\nhorse", {"horse"}, 5)
     Proposed(new=('zebra', 'mule'), known=('horse',))
     """
-    lines = re.split(r"[\n;]", said_in(answer))
+    said = said_in(answer)
+    if said.lower().startswith("<think"):  # thoughts that were cut before any answer came
+        return Proposed((), ())
+    lines = re.split(r"[\n;]", said)
     if len([line for line in lines if line.strip()]) == 1:  # `zebra, mule`
         lines = lines[0].split(",")
 
-    texts = [one_text(_LEAD.sub("", line).strip(" \t*_`\"'.,")).lower() for line in lines]
+    texts = [one_text(_LEAD.sub("", line).strip(" \t*_`\"'.,[]")).lower() for line in lines]
     words = [text for text in dict.fromkeys(texts) if _is_word(text)]
     known = tuple(word for word in words if folded(word) in corpus)
     return Proposed(tuple(word for word in words if folded(word) not in corpus)[:n_words], known)

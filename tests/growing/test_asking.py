@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,12 @@ def test_answers_come_in_order_and_are_asked_once(server: Server, tmp_path: Path
     assert (server.seen[0]["temperature"], server.seen[0]["max_tokens"]) == (0, 200)
 
 
-def test_another_model_is_asked_anew(server: Server, tmp_path: Path):
+def test_another_model_and_one_that_may_say_more_are_asked_anew(server: Server, tmp_path: Path):
     answers_to(QUESTIONS, judge(server), tmp_path / "answers.json")
     answers_to(QUESTIONS, judge(server, "large"), tmp_path / "answers.json")
     assert len(server.seen) == 8
+    answers_to(QUESTIONS, replace(judge(server, "large"), max_tokens=2000), tmp_path / "answers.json")
+    assert len(server.seen) == 12
 
 
 def test_a_failure_that_passes_is_tried_again_and_one_that_stays_keeps_the_answers(server: Server, tmp_path: Path):

@@ -24,6 +24,8 @@ def test_the_question_tells_the_nearest_words_with_their_pictures():
         ("zebra, mule, donkey", ["zebra", "mule", "donkey"]),
         ("<think>horse? no</think>\n**zebra**", ["zebra"]),
         ("Here is what these pictures most likely show:\nzebra\nI hope that this helps you with your list!", ["zebra"]),
+        ('["zebra", "mule"]', ["zebra", "mule"]),
+        ("<think>The pictures show\nhorses,\nor mules", []),
         ("zebra\nZebra.\n\nzebra", ["zebra"]),
         ("\x1b[31mzebra\nmu\u200ble\nox", ["ox"]),
         ("", []),
