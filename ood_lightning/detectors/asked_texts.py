@@ -17,6 +17,7 @@ from ood_lightning.detectors.image_texts import ImageTextError, ImageTexts, Stre
 from ood_lightning.detectors.stored_texts import TextsFile
 from ood_lightning.errors import UserError
 from ood_lightning.places import expanded
+from ood_lightning.plurals import many
 from ood_lightning.progress import bar
 from ood_lightning.ranges import Range
 
@@ -56,6 +57,11 @@ class AskedTexts(ChatServer, ImageTexts):
 
     max_tokens: Annotated[int, Range(1, 1_000_000)] = 100
     path: str = "runs/ants/texts.jsonl"
+
+    def check(self) -> str:
+        """Whether the server can be reached, unless answers of its are kept, which may be all that is needed."""
+        n_kept = len(self._file.sentences) + len(self._file.labels)
+        return f"{many(n_kept, 'answer')} kept in {self.path}" if n_kept else super().check()
 
     def describe(self, images: Sequence[StreamImage]) -> list[str]:
         """What the model says of each image; an answer of several lines becomes one."""

@@ -6,10 +6,11 @@ A source of such texts is one class below :class:`ImageTexts`; a config names it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from ood_lightning.checks import Check
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import Evidence, Input
 from ood_lightning.errors import UserError
@@ -45,6 +46,14 @@ class ImageTexts(Ranged, ABC):
     """
 
     llm: ClassVar[bool] = True
+
+    def check(self) -> str:
+        """Whether texts can be had, before any picture is embedded; nothing is asked. Returns what was found.
+
+        Raises:
+            ImageTextError: they cannot.
+        """
+        return f"of {type(self).__name__}"
 
     @abstractmethod
     def describe(self, images: Sequence[StreamImage]) -> list[str]:
@@ -91,3 +100,13 @@ class ImageStreamDetector(StreamDetector):
             evidence: of the run.
             images: in stream order. Their features come in the same order.
         """
+
+
+def text_checks(streams: Mapping[str, StreamDetector]) -> list[Check]:
+    """Whether those that read such texts can have them.
+
+    Args:
+        streams: by name.
+    """
+    texts = {name: getattr(one, "texts", None) for name, one in streams.items()}
+    return [Check(f"texts of {name}", one.check) for name, one in texts.items() if isinstance(one, ImageTexts)]

@@ -17,6 +17,7 @@ from ood_lightning.data.artifacts.typed import STRICT, decode_json
 from ood_lightning.data.rows.appended_lines import AppendedLines
 from ood_lightning.detectors.image_texts import ImageTextError, ImageTexts, StreamImage
 from ood_lightning.places import expanded
+from ood_lightning.plurals import many
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class StoredTexts(ImageTexts):
 
     path: str
     model: str | None = None
+
+    def check(self) -> str:
+        """Reads the file."""
+        sentences, names = many(len(self._file.sentences), "sentence"), many(len(self._file.labels), "name")
+        return f"{sentences}, and look-alikes of {names}, in {self.path}"
 
     def describe(self, images: Sequence[StreamImage]) -> list[str]:
         """By look-up."""

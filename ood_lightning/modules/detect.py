@@ -16,6 +16,7 @@ from ood_lightning.data.artifacts.scores import ABOUT, SetScores
 from ood_lightning.datamodules.contracts import EvalData, data_of
 from ood_lightning.detectors.base import Detector, Scorer, StreamDetector, StreamProtocol
 from ood_lightning.detectors.evidence import Inputs
+from ood_lightning.detectors.image_texts import text_checks
 from ood_lightning.encoders.base import Encoder
 from ood_lightning.errors import SettingsError
 from ood_lightning.evaluation.join import join_scores, remove_shares
@@ -116,7 +117,8 @@ class DetectModule(L.LightningModule):
         """What files tell of label sets and detectors, before any picture is embedded."""
         images = getattr(data, "id_train_shards", "") is not None
         available = inputs_to_come(getattr(data, "id_sets", list), self.names_check, images=images)
-        return label_set_checks(self.sources, self.corpus, self.prompts, self.bank, available, self.every)
+        of_label_sets = label_set_checks(self.sources, self.corpus, self.prompts, self.bank, available, self.every)
+        return of_label_sets + text_checks(self.streams)
 
     def setup(self, stage: str) -> None:
         """Check the model, make or read every label set and its text features; rank 0 first, others from its cache."""

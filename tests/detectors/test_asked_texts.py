@@ -11,9 +11,11 @@ import pytest
 from chat_server import Server, completion, serving
 from PIL import Image
 
+from ood_lightning.detectors.ants import ANTS
 from ood_lightning.detectors.asked_texts import DESCRIBE, AskedTexts, numbered
-from ood_lightning.detectors.image_texts import ImageTextError, StreamImage
+from ood_lightning.detectors.image_texts import ImageTextError, StreamImage, text_checks
 from ood_lightning.detectors.stored_texts import StoredTexts
+from ood_lightning.detectors.tins import TINS
 
 
 def encoded(colour: str, kind: str = "PNG") -> bytes:
@@ -113,6 +115,23 @@ def test_a_server_that_fails_names_the_image_and_loses_nothing(server: Server, t
     server.reply = lambda question, times: (200, completion("A square."))
     assert texts(server, path).describe(IMAGES) == ["A square."] * 4
     assert len(server.seen) == 2
+
+
+def test_a_server_is_looked_for_before_work_unless_answers_are_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    streams = {"ANTS": ANTS(texts=texts(server, tmp_path / "a.jsonl")), "TINS": TINS(), "ANTS, not run": ANTS()}
+    (check,) = text_checks(streams)
+    assert check.what == "texts of ANTS"
+    assert check.look().endswith("can be reached")
+    assert not server.seen
+
+    with serving(monkeypatch) as gone:
+        model = texts(gone, tmp_path / "b.jsonl")
+    with pytest.raises(ImageTextError, match="cannot be asked"):
+        model.check()
+    model._file.add_labels("okapi", ["zebra"])
+    assert model.check() == f"1 answer kept in {tmp_path / 'b.jsonl'}"
 
 
 def test_passing_failures_are_tried_again(server: Server, tmp_path: Path):

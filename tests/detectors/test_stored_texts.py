@@ -66,3 +66,13 @@ def test_lines_that_are_neither_are_refused(tmp_path: Path, line: Any, words: st
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(ImageTextError, match=r"there is no file of texts .*none\.jsonl"):
         StoredTexts(str(tmp_path / "none.jsonl")).look_alikes(["cat"])
+
+
+def test_a_file_is_looked_at_before_work(tmp_path: Path):
+    assert (
+        StoredTexts(str(written(tmp_path / "t.jsonl", LINES)))
+        .check()
+        .startswith("1 sentence, and look-alikes of 2 names, in ")
+    )
+    with pytest.raises(ImageTextError, match="there is no file of texts"):
+        StoredTexts(str(tmp_path / "none.jsonl")).check()
