@@ -8,7 +8,7 @@ later batches is then the `eta` quantile of all scores so far that lie below the
 At batches 10, 50, 90, ... the model names five look-alikes of each of the 40 classes predicted most often; these
 labels, V, are negatives too. F and V are encoded without a template. The batch is scored with its own texts:
 
-    S_far = grp(F, 100),  S_near = grp(V, 100),  S = w S_far + (1 - w) S_near,   w = a / (a + b)
+    S_far = grp(F, 100),  S_near = grp(V, 100),  S(x) = w S_far + (1 - w) S_near,   w = a / (a + b)
 
 with a and b one minus the mean, over the stream so far, of both shares in groups of `history_group`. Without F or V,
 S_0 takes the place of their share. So scores depend on order and size of the batches, and on the model.

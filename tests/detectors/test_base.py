@@ -9,9 +9,10 @@ import pytest
 
 import ood_lightning.detectors
 from ood_lightning.detectors.base import Detector, LabelDetector, StreamDetector
+from ood_lightning.detectors.image_texts import ImageStreamDetector
 
 ROOT = Path(__file__).parents[2]
-ABSTRACT = (Detector, LabelDetector, StreamDetector)
+ABSTRACT = (Detector, LabelDetector, StreamDetector, ImageStreamDetector)
 MODULES = [
     import_module(f"{ood_lightning.detectors.__name__}.{m.name}")
     for m in pkgutil.iter_modules(ood_lightning.detectors.__path__)
