@@ -75,6 +75,8 @@ def watch(
             failure = error  # what was watched before is not watched again, so it is reported now
         watched.finish()
 
+    if not known.images:  # a broken pipe before this command should not look like a quiet day
+        raise failure or SettingsError("the predictions hold no picture with a score: nothing was watched")
     report(watched, calibration.n, fdr)
     if out is not None:
         _write_called(expanded(out), watched.called_ood)

@@ -131,6 +131,9 @@ def test_what_is_wrong_is_one_line(detector: Path, days: Path, refused: Callable
     refused(["watch", day, *command[2:], "--fdr", "0.1", "--out", day], "which is one of the predictions")
     refused(["watch", "none", *command[2:]], "none does not exist")
 
+    Path("empty.jsonl").touch()
+    refused(["watch", "empty.jsonl", *command[2:-1], "new.json"], "the predictions hold no picture with a score")
+
     (detector / "calibration.json").unlink()
     refused(command, r"calibration\.json is missing")
     assert not Path("state.json").exists()
