@@ -125,8 +125,14 @@ def test_a_signal_while_a_step_starts_ends_that_step(
         return started[-1]
 
     monkeypatch.setattr(processes, "subprocess", SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL))
-    with pytest.raises(ends):
-        run("sleep 600")
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # which a suite in the background inherits as ignored
+    try:
+        with pytest.raises(ends):
+            run("sleep 600")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(started) == 1
     assert started[0].poll() is not None
 
