@@ -16,8 +16,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 def name_fault(name: str) -> str:
     r"""Why a text cannot name a file or folder, as the end of an error; empty: it can.
 
-    >>> name_fault("../x"), name_fault("imagenet-a")
-    ('it holds / or \\, so it would lead to another folder: use letters, digits, - and _', '')
+    Example:
+        >>> name_fault("../x"), name_fault("imagenet-a")
+        ('it holds / or \\, so it would lead to another folder: use letters, digits, - and _', '')
     """
     if "/" in name or "\\" in name:
         return "it holds / or \\, so it would lead to another folder: use letters, digits, - and _"
@@ -33,8 +34,9 @@ def name_fault(name: str) -> str:
 def safe_name(name: str, fallback: str) -> str:
     r"""A text without what :func:`name_fault` refuses, as the name of a file or folder.
 
-    >>> safe_name("Urlaub 2024", "x"), safe_name("..a\tb", "x"), safe_name("/", "x")
-    ('Urlaub 2024', 'a-b', '-')
+    Example:
+        >>> safe_name("Urlaub 2024", "x"), safe_name("..a\tb", "x"), safe_name("/", "x")
+        ('Urlaub 2024', 'a-b', '-')
     """
     plain = _CONTROL.sub("-", re.sub(r"[/\\]", "-", name))
     plain = re.sub(r"^[\s.]+", "", plain)
@@ -61,8 +63,9 @@ def check_names(kind: str, names: Iterable[str]) -> None:
 def path_fault(path: str) -> str:
     """Why a path does not lead to a file below its folder, as the end of an error; empty: it does.
 
-    >>> path_fault("a/../../x"), path_fault("train/000.tar")
-    ("it lies outside the set's folder: expected a path below it", '')
+    Example:
+        >>> path_fault("a/../../x"), path_fault("train/000.tar")
+        ("it lies outside the set's folder: expected a path below it", '')
     """
     if path.startswith("/") or ".." in re.split(r"[/\\]", path):
         return "it lies outside the set's folder: expected a path below it"

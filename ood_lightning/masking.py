@@ -32,8 +32,9 @@ _OPTION = re.compile(
 def masked(text: str) -> str:
     """A text without user, password and query of the addresses in it; of commands (`pipe:`) also without tokens.
 
-    >>> masked("https://me:secret@example.org/a.tar?signature=0123"), masked("pipe:curl -u me:secret ftp://h/a.tar")
-    ('https://***@example.org/a.tar?***', 'pipe:curl -u *** ftp://h/a.tar')
+    Example:
+        >>> masked("https://me:secret@example.org/a.tar?signature=0123"), masked("pipe:curl -u me:secret ftp://h/a.tar")
+        ('https://***@example.org/a.tar?***', 'pipe:curl -u *** ftp://h/a.tar')
     """
     text = _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(HIDDEN, text))
     if "pipe:" not in text:
@@ -48,8 +49,9 @@ def mask_of(*secrets: str) -> Callable[[str], str]:
     Args:
         secrets: such as an API key; what is shorter than :data:`SHORTEST` is no secret.
 
-    >>> mask_of("sk-0123456789")("Bearer sk-0123456789; Bearer sk-01234567")
-    'Bearer ***; Bearer ***'
+    Example:
+        >>> mask_of("sk-0123456789")("Bearer sk-0123456789; Bearer sk-01234567")
+        'Bearer ***; Bearer ***'
     """
     forms = {form.translate(_FOLDED) for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
     pieces = {form[i : i + PIECE] for form in forms for i in range(max(len(form) - PIECE, 0) + 1)}

@@ -105,8 +105,9 @@ def expand(source: str) -> list[str]:
 
     Braces without `..` or a comma stand for themselves, as in a shell.
 
-    >>> expand("t-{08..10}.tar")
-    ['t-08.tar', 't-09.tar', 't-10.tar']
+    Example:
+        >>> expand("t-{08..10}.tar")
+        ['t-08.tar', 't-09.tar', 't-10.tar']
     """
     brace = re.search(r"\{(\d+\.\.\d+|[^{}]*,[^{}]*)\}", source)
     if not brace:

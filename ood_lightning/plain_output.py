@@ -34,8 +34,9 @@ def plain_text(text: str) -> str:
     That is control and format characters, such as those that write from right to left, and bytes of file names that
     are no UTF-8.
 
-    >>> plain_text("caf\udce9 \x1b[2J")
-    'caf\\udce9 \\x1b[2J'
+    Example:
+        >>> plain_text("caf\udce9 \x1b[2J")
+        'caf\\udce9 \\x1b[2J'
     """
     if text.isprintable():
         return text

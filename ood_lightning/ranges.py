@@ -22,10 +22,11 @@ T = TypeVar("T")
 class Range(NamedTuple):
     """The finite numbers from a lowest to a highest one; infinite ends are no numbers of it.
 
-    >>> 0.5 in Range(0, 1), math.nan in Range(0, 1), 0 in Range(0, 1, without_low=True)
-    (True, False, False)
-    >>> str(Range(1, 10_000)), str(Range(0, math.inf, without_low=True))
-    ('1 to 10,000', 'a finite number above 0')
+    Example:
+        >>> 0.5 in Range(0, 1), math.nan in Range(0, 1), 0 in Range(0, 1, without_low=True)
+        (True, False, False)
+        >>> str(Range(1, 10_000)), str(Range(0, math.inf, without_low=True))
+        ('1 to 10,000', 'a finite number above 0')
     """
 
     low: float

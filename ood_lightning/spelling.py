@@ -12,8 +12,9 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 def one_text(text: str) -> str:
     r"""The spelling that stands for all that tokenizers read alike: composed letters, single blanks, none outside.
 
-    >>> one_text(" coffee \u00a0 mug"), one_text("cafe\u0301")
-    ('coffee mug', 'café')
+    Example:
+        >>> one_text(" coffee \u00a0 mug"), one_text("cafe\u0301")
+        ('coffee mug', 'café')
     """
     return normalize("NFC", " ".join(text.split()))
 
@@ -26,8 +27,9 @@ def folded(text: str) -> str:
 def first_synonym(line: str) -> str:
     """The name in a line of ImageNet's lists of synsets; any other line as it is.
 
-    >>> first_synonym("n01440764 tench, Tinca tinca"), first_synonym("tench, Tinca tinca")
-    ('tench', 'tench, Tinca tinca')
+    Example:
+        >>> first_synonym("n01440764 tench, Tinca tinca"), first_synonym("tench, Tinca tinca")
+        ('tench', 'tench, Tinca tinca')
     """
     match = _SYNSET_LINE.fullmatch(line.strip())
     return match["synonyms"].split(",")[0].strip() if match else line
@@ -47,8 +49,9 @@ def is_id(name: str) -> bool:
 def is_blank(text: str) -> bool:
     r"""Whether a text shows nothing: blanks, and characters without a shape.
 
-    >>> is_blank("\u200b \ufeff"), is_blank("a")
-    (True, False)
+    Example:
+        >>> is_blank("\u200b \ufeff"), is_blank("a")
+        (True, False)
     """
     return all(c.isspace() or category(c) in ("Cc", "Cf") for c in text)
 
@@ -61,8 +64,9 @@ def is_number(name: str) -> bool:
 def synonyms(name: str) -> frozenset[str]:
     """The spellings of a name, case folded: itself, and the parts between its commas.
 
-    >>> sorted(synonyms("tench, Tinca_tinca"))
-    ['tench', 'tench, tinca tinca', 'tinca tinca']
+    Example:
+        >>> sorted(synonyms("tench, Tinca_tinca"))
+        ['tench', 'tench, tinca tinca', 'tinca tinca']
     """
     whole = one_text(name.replace("_", " ")).casefold()
     return frozenset({whole, *(part.strip() for part in whole.split(","))} - {""})

@@ -36,8 +36,9 @@ def read_text(path: Path, kind: str, error: Callable[[str], UserError]) -> str:
 def lines_of(text: str) -> list[str]:
     r"""Lines that end with LF, CR or both, as editors write them; a separator such as U+2028 ends none.
 
-    >>> lines_of("a\r\nb\u2028c\rd\n")
-    ['a', 'b\u2028c', 'd']
+    Example:
+        >>> lines_of("a\r\nb\u2028c\rd\n")
+        ['a', 'b\u2028c', 'd']
     """
     lines = re.split(r"\r\n|\r|\n", text)
     return lines if lines[-1] else lines[:-1]

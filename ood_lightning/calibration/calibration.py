@@ -208,8 +208,9 @@ class Calibration:
 def percent(share: float, *, down: bool) -> str:
     """A share in percent with one digit, rounded so that a promise says no more than what holds.
 
-    >>> percent(0.9999, down=True), percent(0.9501, down=False)
-    ('99.9 %', '95.1 %')
+    Example:
+        >>> percent(0.9999, down=True), percent(0.9501, down=False)
+        ('99.9 %', '95.1 %')
     """
     thousandths = 1000 * share
     return f"{(math.floor(thousandths + 1e-9) if down else math.ceil(thousandths - 1e-9)) / 10:.1f} %"

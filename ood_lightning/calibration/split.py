@@ -67,8 +67,9 @@ def n_held_out(n_groups: int, tpr: float = 0.95, fraction: float = 0.2) -> int:
     As many as are needed to promise `tpr` with 95 % confidence (59 for 0.95) are held out where at least as many are
     left to learn from; of fewer groups, a half is.
 
-    >>> n_held_out(1000), n_held_out(200), n_held_out(118), n_held_out(30), n_held_out(1)
-    (200, 59, 59, 15, 0)
+    Example:
+        >>> n_held_out(1000), n_held_out(200), n_held_out(118), n_held_out(30), n_held_out(1)
+        (200, 59, 59, 15, 0)
     """
     return min(max(n_kept(fraction, n_groups), needed(tpr) or 0), n_groups // 2)
 

@@ -38,10 +38,12 @@ def slurm_ids(environment: Mapping[str, str]) -> RunIds:
 
     The tasks of an array share the array's group. A second `srun` of one job is another run.
 
-    >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "3", "SLURM_STEP_ID": "0"})
-    RunIds(group='10', id='10-3')
-    >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "1"})
-    RunIds(group=None, id='12-step1')
+    Example:
+        >>> of_array = {"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "3"}
+        >>> slurm_ids(of_array | {"SLURM_STEP_ID": "0"})
+        RunIds(group='10', id='10-3')
+        >>> slurm_ids({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "1"})
+        RunIds(group=None, id='12-step1')
     """
     if not environment.get("SLURM_JOB_ID"):
         return RunIds(None, None)

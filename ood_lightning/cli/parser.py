@@ -111,8 +111,9 @@ def _without_bare(argv: list[str], switches: set[str], has_positional: bool) -> 
         switches: names of settings that are true or false.
         has_positional: a word behind a switch may belong to the command itself, and not to the switch.
 
-    >>> _without_bare(["x", "--exit-code", "y", "--verify", "false"], {"exit_code", "verify"}, has_positional=True)
-    ['x', '--exit_code=true', 'y', '--verify', 'false']
+    Example:
+        >>> _without_bare(["x", "--exit-code", "y", "--verify", "false"], {"exit_code", "verify"}, has_positional=True)
+        ['x', '--exit_code=true', 'y', '--verify', 'false']
     """
     written = []
     for word, following in zip(argv, [*argv, ""][1:], strict=True):
@@ -135,8 +136,9 @@ def _joined(argv: list[str], list_options: set[str]) -> list[str]:
 
     What is a list or null already stays as it is.
 
-    >>> _joined(["x", "--ood", "a", "b", "--near=1", "--ood=c"], {"--ood"})
-    ['x', '--near=1', '--ood=["a", "b", "c"]']
+    Example:
+        >>> _joined(["x", "--ood", "a", "b", "--near=1", "--ood=c"], {"--ood"})
+        ['x', '--near=1', '--ood=["a", "b", "c"]']
     """
     words = deque(argv)
     rest: list[str] = []

@@ -106,8 +106,9 @@ def shared(every: Iterable[T], rank: int, world: int, numbers: Iterator[int]) ->
         world: number of tasks.
         numbers: of what comes, going on from what came before.
 
-    >>> [*shared(range(1000), 1, 3, count())] == [*range(256, 512)]
-    True
+    Example:
+        >>> [*shared(range(1000), 1, 3, count())] == [*range(256, 512)]
+        True
     """
     return (one for one in every if next(numbers) // SHARD % world == rank)
 
@@ -115,8 +116,9 @@ def shared(every: Iterable[T], rank: int, world: int, numbers: Iterator[int]) ->
 def of_task(path: Path, rank: int, world: int) -> Path:
     """Where a task writes its rows; the file itself where there is one task.
 
-    >>> of_task(Path("rows.csv"), 2, 16).name
-    'rows-0002-of-0016.csv'
+    Example:
+        >>> of_task(Path("rows.csv"), 2, 16).name
+        'rows-0002-of-0016.csv'
     """
     return path if world == 1 else path.with_name(f"{path.stem}-{rank:04}-of-{world:04}{path.suffix}")
 
@@ -124,9 +126,10 @@ def of_task(path: Path, rank: int, world: int) -> Path:
 def paths_from(stream: BinaryIO) -> Iterator[str]:
     r"""Paths of a list as they come: one a line, or, where it holds null bytes, each up to the next of these.
 
-    >>> import io
-    >>> [*paths_from(io.BytesIO(b"a b.png\nc.png"))], [*paths_from(io.BytesIO(b"a\nb.png\0c.png\0"))]
-    (['a b.png', 'c.png'], ['a\nb.png', 'c.png'])
+    Example:
+        >>> import io
+        >>> [*paths_from(io.BytesIO(b"a b.png\nc.png"))], [*paths_from(io.BytesIO(b"a\nb.png\0c.png\0"))]
+        (['a b.png', 'c.png'], ['a\nb.png', 'c.png'])
     """
     read = getattr(stream, "read1", stream.read)  # what is there, without waiting for more
     rest: bytes = read(PIECE)

@@ -117,8 +117,9 @@ def _print_changes(changes: Changes, n_periods: int) -> None:
 def value(logarithm: float) -> str:
     """A value of the martingale from its natural logarithm.
 
-    >>> value(0.0), value(math.log(1234.5)), value(1000.0)
-    ('1', '1,234', '1e434')
+    Example:
+        >>> value(0.0), value(math.log(1234.6)), value(1000.0)
+        ('1', '1,235', '1e434')
     """
     exponent = logarithm / math.log(10)
     if abs(exponent) > 6:

@@ -119,11 +119,11 @@ def by_ratio(table: list[Candidate]) -> Candidate:
 
 
 def candidate_numbers(n_images: int) -> list[int]:
-    """Numbers of clusters to try: n, n / sqrt(2), n / 2, ... down to 2; ascending.
+    """Numbers of clusters to try: n, n / sqrt(2), n / 2, ..., none below 2; ascending.
 
     Example:
         >>> candidate_numbers(30)
-        [2, 3, 4, 5, 8, 11, 15, 21, 30]
+        [3, 4, 5, 7, 11, 15, 21, 30]
     """
     steps = range(int(math.log(max(n_images / FEWEST, 1), STEP)) + 1)
     return sorted({max(FEWEST, round(n_images / STEP**step)) for step in steps})

@@ -51,8 +51,9 @@ def cluster(features: FeatureRows, method: Method, n_clusters: int, seed: int) -
         SettingsError: there are fewer distinct images than clusters.
 
     Example:
-        >>> cluster(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]]), "spherical", 2, seed=0)
-        tensor([1, 0, 1])
+        >>> one, other, another = cluster(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]]), "spherical", 2, seed=0)
+        >>> bool(one == another), bool(one == other)
+        (True, False)
     """
     return clusters(features, n_clusters, space_of(features, method, features.device), seed=seed).assignments
 

@@ -48,8 +48,8 @@ class Detector:
     """Scores images; :meth:`load` reads one from its folder.
 
     Example:
-        >>> detector = Detector.load("runs/my_photos/detector")
-        >>> for result in detector("new_photos"):
+        >>> detector = Detector.load("runs/my_photos/detector")  # doctest: +SKIP
+        >>> for result in detector("new_photos"):  # doctest: +SKIP
         ...     print(result.path, result.score, result.p_value, result.accepted, result.concepts)
 
     Args:

@@ -103,8 +103,9 @@ class AskedTexts(ChatServer, ImageTexts):
 def numbered(text: str) -> list[str]:
     r"""Class names on numbered lines, without full stops and repetitions, at most five.
 
-    >>> numbered("Sure:\n1. Snow leopard.\n2) lynx\n3: Lynx\n4 - **ocelot**")
-    ['Snow leopard', 'lynx', 'ocelot']
+    Example:
+        >>> numbered("Sure:\n1. Snow leopard.\n2) lynx\n3: Lynx\n4 - **ocelot**")
+        ['Snow leopard', 'lynx', 'ocelot']
     """
     labels: dict[str, str] = {}
     for line in text.splitlines():

@@ -3,7 +3,7 @@
 Every run has label sets, an encoder and an image tower: they are plain attributes of :class:`Evidence`. What only some
 runs have, such as ID training images, is an :class:`Input`, and each kind of input is a class:
 
-    >>> evidence[IDFeatures].image  # unit-norm features of the ID training images, (n, D)
+    evidence[IDFeatures].image  # unit-norm features of the ID training images, (n, D)
 
 mypy knows the type of the answer, and sees a misspelt kind. A detector names in `required_inputs` the kinds that it
 cannot do without; where the run lacks one, the detector is listed as not run, with the kind's `how_to_provide`.
@@ -204,11 +204,13 @@ Kind = TypeVar("Kind", bound=Input)
 class Inputs:
     """The inputs that a run has, by kind. One that is costly is made when somebody first asks for it, and kept.
 
-    >>> known = Inputs.of(IDFeatures(torch.eye(3)))
-    >>> known[IDFeatures].image.shape
-    torch.Size([3, 3])
-    >>> known.lacking({IDFeatures, IDLabels})
-    [<class 'ood_lightning.detectors.evidence.IDLabels'>]
+    Example:
+        >>> import torch
+        >>> known = Inputs.of(IDFeatures(torch.eye(3)))
+        >>> known[IDFeatures].image.shape
+        torch.Size([3, 3])
+        >>> known.lacking({IDFeatures, IDLabels})
+        [<class 'ood_lightning.detectors.evidence.IDLabels'>]
 
     Args:
         makers: a function for each kind, which returns the input of that kind.

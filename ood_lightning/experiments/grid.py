@@ -121,8 +121,9 @@ def _text(value: Value) -> str:
 def _short(name: str) -> str:
     """A value's name without what folders should not have; of a file its name alone.
 
-    >>> _short("configs/prompts/ming5.yaml"), _short("0.1"), _short('{"a": 1}')
-    ('ming5', '0.1', 'a-1')
+    Example:
+        >>> _short("configs/prompts/ming5.yaml"), _short("0.1"), _short('{"a": 1}')
+        ('ming5', '0.1', 'a-1')
     """
     last = Path(name).stem if name.endswith(FILE_ENDINGS) else name
     return re.sub(r"[^\w.+-]+", "-", last, flags=re.ASCII).strip("-.") or "empty"
@@ -131,7 +132,8 @@ def _short(name: str) -> str:
 def named_part(key: str, name: str) -> str:
     """A setting's part of a line's name.
 
-    >>> named_part("model.n_clusters", "16")
-    'n_clusters-16'
+    Example:
+        >>> named_part("model.n_clusters", "16")
+        'n_clusters-16'
     """
     return f"{_short(key.rpartition('.')[2])}-{name}"

@@ -52,8 +52,9 @@ def read_site(path: Path) -> dict[str, str]:
 def array_of(numbers: Sequence[int]) -> str:
     """Numbers as `--array` takes them, ascending ones.
 
-    >>> array_of([0, 1, 2, 5, 7, 8])
-    '0-2,5,7-8'
+    Example:
+        >>> array_of([0, 1, 2, 5, 7, 8])
+        '0-2,5,7-8'
     """
     spans: list[list[int]] = []
     for number in numbers:

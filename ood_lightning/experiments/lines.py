@@ -68,8 +68,9 @@ class Line(NamedTuple):
 def put_in(word: str, values: Mapping[str, str]) -> str:
     """A word with `{NAME}` replaced where NAME is among the values; all other braces stand for themselves.
 
-    >>> put_in('{c}/{d}.{"c": 1}', {"c": "x"})
-    'x/{d}.{"c": 1}'
+    Example:
+        >>> put_in('{c}/{d}.{"c": 1}', {"c": "x"})
+        'x/{d}.{"c": 1}'
     """
     return re.sub(r"\{([^{}]+)\}", lambda match: values.get(match[1], match[0]), word)
 

@@ -66,8 +66,9 @@ class Verdict(NamedTuple):
 def clean(word: str) -> str:
     """A word without anything but letters, `_`, `-` and single blanks.
 
-    >>> clean("bird's nest fern"), clean("10 Downing Street")
-    ('birds nest fern', 'Downing Street')
+    Example:
+        >>> clean("bird's nest fern"), clean("10 Downing Street")
+        ('birds nest fern', 'Downing Street')
     """
     kept = (c for c in word if c.isalpha() or c in "_- ")
     return " ".join("".join(kept).split())

@@ -52,8 +52,9 @@ def words_in(answer: str, corpus: Collection[str], n_words: int) -> Proposed:
         corpus: folded words that are no news.
         n_words: how many to take at most.
 
-    >>> words_in("<think>hm</think>1. Zebra\n- **mule**.\nHere are some animals:\nhorse", {"horse"}, 5)
-    Proposed(new=('zebra', 'mule'), known=('horse',))
+    Example:
+        >>> words_in("<think>hm</think>1. Zebra\n- **mule**.\nHere are some animals:\nhorse", {"horse"}, 5)
+        Proposed(new=('zebra', 'mule'), known=('horse',))
     """
     said = said_in(answer)
     if said.lower().startswith("<think"):  # thoughts that were cut before any answer came

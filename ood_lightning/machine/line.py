@@ -42,8 +42,9 @@ class Line:
     def text(self) -> str:
         """The line for people.
 
-        >>> Line.warned("disk", "3.0 GiB free in x", "make room").text
-        'WARN  disk: 3.0 GiB free in x. To mend it: make room'
+        Example:
+            >>> Line.warned("disk", "3.0 GiB free in x", "make room").text
+            'WARN  disk: 3.0 GiB free in x. To mend it: make room'
         """
         mend = f". To mend it: {self.mend}" if self.mend else ""
         return f"{self.verdict}  {self.what}: {self.state}{mend}"

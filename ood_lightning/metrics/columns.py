@@ -37,7 +37,8 @@ ROW_COLUMNS: dict[str, Any] = {
 def parts_of(metric: str) -> tuple[str, ...]:
     """What rows hold of a metric beside its value.
 
-    >>> parts_of("auroc"), parts_of("aupr_in"), parts_of("fpr_ood@id_tpr80")
-    (('std', 'low', 'high'), (), ('std', 'low', 'high'))
+    Example:
+        >>> parts_of("auroc"), parts_of("aupr_in"), parts_of("fpr_ood@id_tpr80")
+        (('std', 'low', 'high'), (), ('std', 'low', 'high'))
     """
     return tuple(part for part in ESTIMATE_PARTS if metric not in ROW_COLUMNS or f"{metric}_{part}" in ROW_COLUMNS)

@@ -54,8 +54,9 @@ def by_support(positives: Iterable[Positive]) -> list[Positive]:
 def flat(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """A recipe's values as texts by dotted keys.
 
-    >>> flat({"temi": {"n_clusters": 4}, "seed": 0})
-    {'temi.n_clusters': '4', 'seed': '0'}
+    Example:
+        >>> flat({"temi": {"n_clusters": 4}, "seed": 0})
+        {'temi.n_clusters': '4', 'seed': '0'}
     """
     values: dict[str, str] = {}
     for key, value in recipe.items():

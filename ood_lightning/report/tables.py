@@ -189,7 +189,8 @@ def paragraphs(table: Table) -> str:
 def literal(text: str) -> str:
     r"""One line of Markdown in which a name is a name: no column, emphasis, code, link or HTML.
 
-    >>> literal("a|b <b>*c*</b>")
-    'a\\|b \\<b>\\*c\\*\\</b>'
+    Example:
+        >>> literal("a|b <b>*c*</b>")
+        'a\\|b \\<b>\\*c\\*\\</b>'
     """
     return re.sub(r"[\\|<*`]|\[(?=[^\]]*\]\()", r"\\\g<0>", one_line(text))

@@ -50,8 +50,9 @@ class Entry:
     def verdict(self) -> str:
         """How the two compare; empty where one is missing.
 
-        >>> Entry(0, "a", "b", "auroc", Estimate(94.2, 93.9, 94.5), printed=94.56).verdict
-        'within 0.5 points'
+        Example:
+            >>> Entry(0, "a", "b", "auroc", Estimate(94.2, 93.9, 94.5), printed=94.56).verdict
+            'within 0.5 points'
         """
         if self.ours is None or self.printed is None or self.difference is None:
             return ""

@@ -40,8 +40,9 @@ def _beside(of_cell: Sequence[Entry]) -> str:
 def _tex(text: str) -> str:
     r"""A text as LaTeX takes it.
 
-    >>> _tex("NegLabel* 5 % |P|_x")
-    'NegLabel* 5 \\% \\textbar{}P\\textbar{}\\_x'
+    Example:
+        >>> _tex("NegLabel* 5 % |P|_x")
+        'NegLabel* 5 \\% \\textbar{}P\\textbar{}\\_x'
     """
     spelt = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "|": "\\textbar{}"}
     return re.sub(r"[\\~^|&%$#_{}]", lambda match: spelt.get(match[0], f"\\{match[0]}"), one_line(text))

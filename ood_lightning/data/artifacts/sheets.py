@@ -14,8 +14,9 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 def as_cell(value: object) -> object:
     """A text that begins as a formula does, behind an apostrophe; numbers and other texts as they are.
 
-    >>> as_cell("=1+1"), as_cell(-0.5), as_cell("'tis")
-    ("'=1+1", -0.5, "'tis")
+    Example:
+        >>> as_cell("=1+1"), as_cell(-0.5), as_cell("'tis")
+        ("'=1+1", -0.5, "'tis")
     """
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
@@ -23,8 +24,9 @@ def as_cell(value: object) -> object:
 def from_cell(text: str) -> str:
     """The inverse of :func:`as_cell` for texts.
 
-    >>> from_cell("'=1+1"), from_cell("'tis"), from_cell("-0.5")
-    ('=1+1', "'tis", '-0.5')
+    Example:
+        >>> from_cell("'=1+1"), from_cell("'tis"), from_cell("-0.5")
+        ('=1+1', "'tis", '-0.5')
     """
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 

@@ -14,8 +14,9 @@ SPARE_BYTES = 1 << 26  # left free, for the small files beside
 def gigabytes(n_bytes: float) -> str:
     """`0.69 GB`, of 10^9 bytes; `under 0.01 GB`.
 
-    >>> gigabytes(687552512), gigabytes(5)
-    ('0.69 GB', 'under 0.01 GB')
+    Example:
+        >>> gigabytes(687552512), gigabytes(5)
+        ('0.69 GB', 'under 0.01 GB')
     """
     return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e7 else "under 0.01 GB"
 

@@ -18,10 +18,11 @@ def class_folders(paths: Sequence[str]) -> list[str | None]:
     Raises:
         SourceError: images lie both beside class folders and in them.
 
-    >>> class_folders(["val/cat/1.jpg", "val/dog/left/1.jpg"])
-    ['cat', 'dog']
-    >>> class_folders(["val/1.jpg", "val/2.jpg"])
-    [None, None]
+    Example:
+        >>> class_folders(["val/cat/1.jpg", "val/dog/left/1.jpg"])
+        ['cat', 'dog']
+        >>> class_folders(["val/1.jpg", "val/2.jpg"])
+        [None, None]
     """
     folders_of = [path.split("/")[:-1] for path in paths]
 
@@ -43,8 +44,9 @@ def class_folders(paths: Sequence[str]) -> list[str | None]:
 def in_order(names: Sequence[str], order: Order) -> list[str]:
     """Different class names by code point, or by number; `auto`: by number if all are whole numbers.
 
-    >>> in_order(["10", "9", "10"], "auto"), in_order(["10", "9"], "name"), in_order(["10", "b"], "auto")
-    (['9', '10'], ['10', '9'], ['10', 'b'])
+    Example:
+        >>> in_order(["10", "9", "10"], "auto"), in_order(["10", "9"], "name"), in_order(["10", "b"], "auto")
+        (['9', '10'], ['10', '9'], ['10', 'b'])
 
     Raises:
         SourceError: order by number, and one is none.

@@ -52,7 +52,7 @@ def version() -> str:
 class Draw(NamedTuple):
     """One image of a set with its corruption.
 
-    Args:
+    Attributes:
         shard: path of its shard in the manifest.
         source: its key there.
         picture: its bytes there.

@@ -42,7 +42,7 @@ ARCHIVES = (".zip", ".gz", ".tgz", ".xz", ".bz2", ".zst")
 class HubSource(NamedTuple):
     """A folder of a data set on the hub, as a person names it.
 
-    Args:
+    Attributes:
         repository: `OWNER/DATASET`.
         revision: branch, tag or commit; empty: `main`.
         folder: within the data set; empty: all of it.

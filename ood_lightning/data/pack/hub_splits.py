@@ -28,12 +28,13 @@ Groups = Mapping[tuple[str, str], Sequence[tuple[Named, F]]]
 def named(path: str) -> Named:
     """What the path of a Parquet file says.
 
-    >>> named("data/test-00000-of-00003.parquet")
-    Named(config='data', split='test', of=3)
-    >>> named("default/partial-train/0000.parquet")  # as the hub converts what is too large to convert all of it
-    Named(config='default', split='partial-train', of=0)
-    >>> named("clean/validation/part-1.parquet"), named("0000.parquet")
-    (Named(config='clean', split='validation', of=0), Named(config='', split='train', of=0))
+    Example:
+        >>> named("data/test-00000-of-00003.parquet")
+        Named(config='data', split='test', of=3)
+        >>> named("default/partial-train/0000.parquet")  # as the hub converts what is too large to convert all of it
+        Named(config='default', split='partial-train', of=0)
+        >>> named("clean/validation/part-1.parquet"), named("0000.parquet")
+        (Named(config='clean', split='validation', of=0), Named(config='', split='train', of=0))
     """
     *folders, stem = path.removesuffix(".parquet").split("/")
     counted = re.fullmatch(r"(.+)-\d+-of-(\d+)(?:-[0-9a-f]+)?", stem)

@@ -15,8 +15,9 @@ def keys_of(paths: Sequence[str]) -> list[str]:
     passes over folders like `__x__`. Keys differ by more than upper and lower case. A path that comes again gets a
     number.
 
-    >>> keys_of(["cat/1.jpg", "cat/1.png", "cat/2.JPEG"])
-    ['cat/1-634a07bf9d', 'cat/1-6a3b843cf6', 'cat/2']
+    Example:
+        >>> keys_of(["cat/1.jpg", "cat/1.png", "cat/2.JPEG"])
+        ['cat/1-634a07bf9d', 'cat/1-6a3b843cf6', 'cat/2']
     """
     safe_stems = [_safe_stem(path) for path in paths]
     uses = Counter(stem.casefold() for stem in safe_stems)

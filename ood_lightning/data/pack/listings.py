@@ -57,7 +57,7 @@ class Refused(NamedTuple):
 class Entry(NamedTuple):
     """One image of a source.
 
-    Args:
+    Attributes:
         path: as the source calls it, with `/`.
         location: where its bytes lie.
         stamp: size and time; another one means that the bytes may differ.

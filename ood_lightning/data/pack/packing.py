@@ -49,7 +49,7 @@ STATE = ".pack"
 class FinishedShard(NamedTuple):
     """A shard that has its final name, as its description in `.pack/` says.
 
-    Args:
+    Attributes:
         shard: its row of the manifest; without images there is no tar.
         skipped: images of the recipe that are not in it.
     """

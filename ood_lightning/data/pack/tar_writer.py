@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 class PackedImage(NamedTuple):
     """What one image brings into a shard: its members share `key`.
 
-    Args:
+    Attributes:
         key: name without ending, unique in the set.
         suffix: ending of the encoded picture, such as `jpg`.
         data: the encoded picture.

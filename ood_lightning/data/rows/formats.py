@@ -49,8 +49,9 @@ def spelt(text: str) -> str:
     Control and format characters, and bytes of file names that are no UTF-8, are spelt as Python spells them, and a
     backslash of the text's own is doubled.
 
-    >>> spelt("a\nb.png"), spelt("caf\udce9.png"), spelt(r"a\nb.png"), spelt("Übung, 1.png")
-    ('a\\nb.png', 'caf\\udce9.png', 'a\\\\nb.png', 'Übung, 1.png')
+    Example:
+        >>> spelt("a\nb.png"), spelt("caf\udce9.png"), spelt(r"a\nb.png"), spelt("Übung, 1.png")
+        ('a\\nb.png', 'caf\\udce9.png', 'a\\\\nb.png', 'Übung, 1.png')
     """
     return one_line(text.replace("\\", "\\\\"))
 
@@ -60,10 +61,11 @@ def unspelt(text: str) -> str:
 
     A text that is no spelling, such as a path of Windows that another program wrote, is returned as it is.
 
-    >>> unspelt(spelt("caf\udce9 \\ 日本.png")) == "caf\udce9 \\ 日本.png"
-    True
-    >>> unspelt(r"C:\x.png")
-    'C:\\x.png'
+    Example:
+        >>> unspelt(spelt("caf\udce9 \\ 日本.png")) == "caf\udce9 \\ 日本.png"
+        True
+        >>> unspelt(r"C:\x.png")
+        'C:\\x.png'
     """
     try:
         return text.encode("ascii", "backslashreplace").decode("unicode_escape")

@@ -66,8 +66,9 @@ def key_of(name: str) -> str:
 
     Where a name holds such a spelling itself, the backslashes before it are doubled, so that no two files share a key.
 
-    >>> key_of("cat/1 ä.jpg"), key_of("\udcff.jpg"), key_of(r"\udcff.jpg")
-    ('cat/1 ä.jpg', '\\udcff.jpg', '\\\\udcff.jpg')
+    Example:
+        >>> key_of("cat/1 ä.jpg"), key_of("\udcff.jpg"), key_of(r"\udcff.jpg")
+        ('cat/1 ä.jpg', '\\udcff.jpg', '\\\\udcff.jpg')
     """
     doubled = re.sub(r"(\\+)(?=udc[89a-f][0-9a-f]|[\udc80-\udcff])", r"\1\1", name)
     return doubled.encode("utf-8", "backslashreplace").decode()
@@ -76,9 +77,10 @@ def key_of(name: str) -> str:
 def name_of(key: str) -> str:
     r"""The relative path of a file by its key, the inverse of :func:`key_of`.
 
-    >>> names = "cat/1 ä.jpg", "\udcff.jpg", r"\udcff.jpg", "\\\udcff\\udcff.jpg"
-    >>> [name_of(key_of(name)) == name for name in names]
-    [True, True, True, True]
+    Example:
+        >>> names = "cat/1 ä.jpg", "\udcff.jpg", r"\udcff.jpg", "\\\udcff\\udcff.jpg"
+        >>> [name_of(key_of(name)) == name for name in names]
+        [True, True, True, True]
     """
 
     def undone(spelling: re.Match[str]) -> str:

@@ -24,8 +24,9 @@ MAX_BYTES = 2**28  # of one encoded image; photographs have a hundredth of it
 def ending_of(name: str) -> str:
     """What stands behind the last dot of a file's name, in small letters; empty: there is no dot.
 
-    >>> ending_of("a.b/c.JPG"), ending_of("a.b/c")
-    ('jpg', '')
+    Example:
+        >>> ending_of("a.b/c.JPG"), ending_of("a.b/c")
+        ('jpg', '')
     """
     return name.rpartition("/")[2].rpartition(".")[2].lower() if "." in name.rpartition("/")[2] else ""
 
@@ -33,8 +34,9 @@ def ending_of(name: str) -> str:
 def is_fork(name: str) -> bool:
     """Whether macOS put a file beside another one, to hold what other systems have no place for.
 
-    >>> is_fork("cat/._1.jpg"), is_fork("__MACOSX/cat/1.jpg"), is_fork("cat/1.jpg")
-    (True, True, False)
+    Example:
+        >>> is_fork("cat/._1.jpg"), is_fork("__MACOSX/cat/1.jpg"), is_fork("cat/1.jpg")
+        (True, True, False)
     """
     *folders, file = name.split("/")
     return file.startswith("._") or "__MACOSX" in folders

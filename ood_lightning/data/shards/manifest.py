@@ -148,8 +148,9 @@ def plan(shards: Iterable[Shard], bins: int) -> list[list[Shard]]:
 
     A pure function of its arguments, so that every rank computes the same answer alone.
 
-    >>> [[s.path for s in b] for b in plan([Shard("a", 5, 0), Shard("b", 3, 0), Shard("c", 3, 0)], 2)]
-    [['a'], ['b', 'c']]
+    Example:
+        >>> [[s.path for s in b] for b in plan([Shard("a", 5, 0), Shard("b", 3, 0), Shard("c", 3, 0)], 2)]
+        [['a'], ['b', 'c']]
     """
     loads = [0] * bins
     planned: list[list[Shard]] = [[] for _ in range(bins)]

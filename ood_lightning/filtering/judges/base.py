@@ -109,10 +109,11 @@ def wording(question: Question, misspelt: bool) -> str:
 def yes_or_no(reply: str) -> bool | None:
     """Whether a reply begins with yes or with no, behind its thoughts; None if with neither, or with both.
 
-    >>> yes_or_no(" Yes, it is."), yes_or_no("**no**"), yes_or_no("Nobody knows."), yes_or_no("No-one can tell.")
-    (True, False, None, None)
-    >>> yes_or_no("<think>No, wait.</think> Answer: Yes"), yes_or_no("<think>Yes, since"), yes_or_no("Yes/No")
-    (True, None, None)
+    Example:
+        >>> yes_or_no(" Yes, it is."), yes_or_no("**no**"), yes_or_no("Nobody knows."), yes_or_no("No-one can tell.")
+        (True, False, None, None)
+        >>> yes_or_no("<think>No, wait.</think> Answer: Yes"), yes_or_no("<think>Yes, since"), yes_or_no("Yes/No")
+        (True, None, None)
     """
     match = _ANSWER.match(said_in(reply))
     return None if match is None else match[1].lower() == "yes"
@@ -123,7 +124,8 @@ def said_in(reply: str) -> str:
 
     Some chat templates write the opening tag into the question, so that the reply has the closing one alone.
 
-    >>> said_in("<think>\n\n</think>\n\nYes"), said_in("A dog? </think> No"), said_in("<think>Oslo is")
-    ('Yes', 'No', '<think>Oslo is')
+    Example:
+        >>> said_in("<think>\n\n</think>\n\nYes"), said_in("A dog? </think> No"), said_in("<think>Oslo is")
+        ('Yes', 'No', '<think>Oslo is')
     """
     return re.split(r"(?i)</think(?:ing)?>", reply)[-1].strip() or reply.strip()

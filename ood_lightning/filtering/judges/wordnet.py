@@ -161,8 +161,9 @@ def bare(text: str) -> str:
 def capitalised(lemma: str) -> bool:
     """Whether every word of a lemma begins with a capital letter; words such as 'of' may not.
 
-    >>> capitalised("Strait_of_Magellan"), capitalised("Jeffrey_pine")
-    (True, False)
+    Example:
+        >>> capitalised("Strait_of_Magellan"), capitalised("Jeffrey_pine")
+        (True, False)
     """
     return all(word[:1].isupper() for word in lemma.split("_") if word not in SMALL_WORDS)
 
