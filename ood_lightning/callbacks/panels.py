@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ood_lightning.callbacks.sheet import images_at
 from ood_lightning.callbacks.wandb import is_shown, log_lines, log_picture_table
 from ood_lightning.datamodules.contracts import EvalData
 from ood_lightning.functional.ranked import id_threshold
 from ood_lightning.functional.roc import roc_curve
+from ood_lightning.reasons.thumbnails import images_at
 
 BINS = 50  # of a histogram
 PICTURES = 12  # false alarms, and misses

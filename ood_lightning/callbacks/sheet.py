@@ -7,18 +7,15 @@ from typing import Annotated, Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
-from PIL import Image
 
 from ood_lightning.callbacks.wandb import log_picture, log_picture_table
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.data.artifacts.votes import FILE as VOTES
 from ood_lightning.data.artifacts.votes import read_votes
-from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.datamodules.contracts import UnlabelledData, data_of
-from ood_lightning.errors import ShardContentError
 from ood_lightning.functional.votes import elect
 from ood_lightning.ranges import Range, in_range
-from ood_lightning.reasons.thumbnails import pictures_of_rows
+from ood_lightning.reasons.thumbnails import images_at
 from ood_lightning.report.sheet import PER_CONCEPT, contact_sheet
 
 SHOWN = 4  # pictures of a concept in a logger's table
@@ -74,20 +71,3 @@ def _nearest_images(word: int, votes: dict[str, torch.Tensor], election: Any) ->
 
     order = votes["cosine"][rows].argsort(descending=True, stable=True)
     return rows[order[: math.prod(PER_CONCEPT)]].tolist()
-
-
-def images_at(manifest: Manifest, rows: set[int], bad: list[str]) -> dict[int, Image.Image]:
-    """Decoded images of a set, by the row of their features.
-
-    Args:
-        manifest: of the set.
-        rows: of the features; shards that hold none of them are not read.
-        bad: samples without features, as `shard key: reason`.
-
-    Raises:
-        ShardContentError: one can no longer be read.
-    """
-    opened = list(pictures_of_rows(manifest, rows, bad))
-    if errors := [one.error for one in opened if one.image is None]:
-        raise ShardContentError(f"set {manifest.name!r}: {errors[0]}")
-    return {one.row: one.image for one in opened if one.image is not None}

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Annotated, ClassVar, TypeVar
 
 from ood_lightning.data.remote.chat import ChatServer, Message, Reply, image_kind
+from ood_lightning.data.remote.thoughts import after_thoughts
 from ood_lightning.data.shards.decode import decode
 from ood_lightning.detectors.image_texts import ImageTextError, ImageTexts, StreamImage
 from ood_lightning.detectors.stored_texts import TextsFile
@@ -29,7 +30,6 @@ LOOK_ALIKES = (
 )
 MOST_LABELS = 5
 
-_THOUGHTS = re.compile(r"(?is).*</think(?:ing)?>")
 _NUMBERED = re.compile(r"\s*\**\d+\s*[.):-]\s*(.+)")
 Q = TypeVar("Q")
 
@@ -68,7 +68,7 @@ class AskedTexts(ChatServer, ImageTexts):
         new = [image for image in images if (image.set, image.key) not in self._file.sentences]
 
         def keep(image: StreamImage, reply: Reply) -> None:
-            self._file.add_sentence(image, " ".join(_said(reply).split()))
+            self._file.add_sentence(image, " ".join(after_thoughts(reply.text).split()))
 
         self._ask_all(new, _shown, keep, "describe images")
         return [self._file.sentences[image.set, image.key] for image in images]
@@ -78,7 +78,7 @@ class AskedTexts(ChatServer, ImageTexts):
         new = [name for name in dict.fromkeys(names) if name not in self._file.labels]
 
         def keep(name: str, reply: Reply) -> None:
-            self._file.add_labels(name, numbered(_said(reply)))
+            self._file.add_labels(name, numbered(after_thoughts(reply.text)))
 
         self._ask_all(new, lambda name: Message(LOOK_ALIKES.format(name=name)), keep, "ask for look-alikes")
         return [list(self._file.labels[name]) for name in names]
@@ -114,11 +114,6 @@ def numbered(text: str) -> list[str]:
             if label:
                 labels.setdefault(label.lower(), label)
     return list(labels.values())[:MOST_LABELS]
-
-
-def _said(reply: Reply) -> str:
-    """A reply without the thoughts before it."""
-    return _THOUGHTS.sub("", reply.text).strip()
 
 
 def _shown(image: StreamImage) -> Message:

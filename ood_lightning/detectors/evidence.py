@@ -184,6 +184,15 @@ class ClassBoundsBySet(Input):
 
     bounds: Mapping[str, ClassBounds]
 
+    def of(self, label_set: str, detector: str) -> ClassBounds:
+        """Those of one label set, for a detector; one that looks at no images is refused in the detector's name."""
+        if label_set not in self.bounds:
+            raise SettingsError(
+                f"{detector} reads the label set {label_set!r}, which looks at no images: give it one of "
+                f"ood_lightning.label_sets.{detector.lower()}.{detector}Negatives ({', '.join(self.bounds)})"
+            )
+        return self.bounds[label_set]
+
 
 @dataclass(frozen=True)
 class SoftTokens(Input):

@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Input, LabelFeatures, SoftTokens
 from ood_lightning.encoders.soft_tokens import SoftTokenTemplates
-from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_log_odds
 from ood_lightning.functional.intermodal import ClassBounds, gaps
 from ood_lightning.functional.similarity import unit
@@ -72,13 +71,8 @@ class InterNeg(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """An empty bank."""
-        bounds = evidence[ClassBoundsBySet].bounds
-        if self.labels not in bounds:
-            raise SettingsError(
-                f"InterNeg reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"ood_lightning.label_sets.interneg.InterNegNegatives ({', '.join(bounds)})"
-            )
-        return Inversions(self, evidence.labels(self.labels), bounds[self.labels], evidence[SoftTokens].templates)
+        bounds = evidence[ClassBoundsBySet].of(self.labels, "InterNeg")
+        return Inversions(self, evidence.labels(self.labels), bounds, evidence[SoftTokens].templates)
 
 
 class Inversions:

@@ -34,7 +34,6 @@ from torch.nn.functional import normalize
 from ood_lightning.detectors.base import Stream, StreamDetector
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Input, LabelFeatures
 from ood_lightning.encoders.soft_tokens import SoftTokenTexts
-from ood_lightning.errors import SettingsError
 from ood_lightning.functional.grouping import grouped_mean_log_odds
 from ood_lightning.functional.intermodal import ClassBounds, gaps
 from ood_lightning.functional.similarity import cosines
@@ -93,14 +92,9 @@ class TINS(StreamDetector):
 
     def open(self, evidence: Evidence) -> Stream:
         """An empty bank."""
-        bounds = evidence[ClassBoundsBySet].bounds
-        if self.labels not in bounds:
-            raise SettingsError(
-                f"TINS reads the label set {self.labels!r}, which looks at no images: give it one of "
-                f"ood_lightning.label_sets.tins.TINSNegatives ({', '.join(bounds)})"
-            )
+        bounds = evidence[ClassBoundsBySet].of(self.labels, "TINS")
         words = evidence[SoftWords].of(tuple(evidence.label_sets[self.labels].texts.negatives))
-        return WordInversions(self, evidence.labels(self.labels), bounds[self.labels], words)
+        return WordInversions(self, evidence.labels(self.labels), bounds, words)
 
 
 class WordInversions:

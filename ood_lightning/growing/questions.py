@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ood_lightning.filtering.judges.base import said_in
+from ood_lightning.data.remote.thoughts import after_thoughts
 from ood_lightning.growing.groups import Group
 from ood_lightning.spelling import folded, one_text
 
@@ -56,10 +56,7 @@ def words_in(answer: str, corpus: Collection[str], n_words: int) -> Proposed:
         >>> words_in("<think>hm</think>1. Zebra\n- **mule**.\nHere are some animals:\nhorse", {"horse"}, 5)
         Proposed(new=('zebra', 'mule'), known=('horse',))
     """
-    said = said_in(answer)
-    if said.lower().startswith("<think"):  # thoughts that were cut before any answer came
-        return Proposed((), ())
-    lines = re.split(r"[\n;]", said)
+    lines = re.split(r"[\n;]", after_thoughts(answer))
     if len([line for line in lines if line.strip()]) == 1:  # `zebra, mule`
         lines = lines[0].split(",")
 

@@ -11,7 +11,6 @@ import yaml
 from torch import Tensor
 
 from ood_lightning.calibration.split import split
-from ood_lightning.callbacks.sheet import images_at
 from ood_lightning.clustering.choose import choose_clusters
 from ood_lightning.clustering.kmeans import cluster
 from ood_lightning.corpora.grown import FORMAT, Grown, GrownFile, Parent, with_words
@@ -31,6 +30,7 @@ from ood_lightning.label_sets.vocabulary import Vocabulary
 from ood_lightning.making.pictures import Pictures
 from ood_lightning.making.tools import Tools
 from ood_lightning.plurals import many
+from ood_lightning.reasons.thumbnails import images_at
 from ood_lightning.report.sheet import contact_sheet
 from ood_lightning.spelling import folded
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet
 from ood_lightning.errors import SourceError, UserError
+from ood_lightning.hashes import sha256_of
 from ood_lightning.reasons.stored import FILE as REASONS
 from ood_lightning.reasons.stored import Reasons, read_reasons
 from ood_lightning.report.labels import flat
@@ -130,11 +130,7 @@ def read_run(path: Path, name: str) -> PageRun:
 
 
 def _file(folder: Path, name: str) -> StoredFile:
-    digest = sha256()
-    with (folder / name).open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return StoredFile(name, (folder / name).stat().st_size, digest.hexdigest())
+    return StoredFile(name, (folder / name).stat().st_size, sha256_of(folder / name))
 
 
 def _label_sets(folder: Path) -> dict[str, LabelSet]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ood_lightning.detectors.base import Detector
 from ood_lightning.detectors.evidence import ReadyLabelSet
 from ood_lightning.detectors.label_mass import LabelMass
-from ood_lightning.functional.ranked import n_kept
+from ood_lightning.functional.ranked import id_threshold
 from ood_lightning.plain_output import one_line
 from ood_lightning.plurals import many
 from ood_lightning.reasons.pictures import ScoredSet, chosen, explained
@@ -17,7 +17,6 @@ from ood_lightning.reasons.words import by_doubt, looked_at, words_of
 
 MAX_THUMBNAILS = 300
 PER_WORD = 4  # pictures of a word
-TPR = 0.95
 
 
 class Threshold(NamedTuple):
@@ -77,8 +76,7 @@ def collect(
     """
     id_set = next(one for one in sets if one.is_id)
     if threshold is None:
-        n = len(id_set.scores)
-        value = float(id_set.scores.sort().values[n - n_kept(TPR, n)])
+        value = float(id_threshold(id_set.scores.sort().values))
         threshold = Threshold(value, f"keeps at least 95 % of {id_set.name}")
 
     by_name = {one.name: one for one in sets}

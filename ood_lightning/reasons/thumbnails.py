@@ -14,7 +14,7 @@ from ood_lightning.data.shards.decode import decode
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.samples import examined
 from ood_lightning.data.shards.tars import Fault, Located
-from ood_lightning.errors import UserError, first_line
+from ood_lightning.errors import ShardContentError, UserError, first_line
 
 SIDE = 144  # pixels of the longer side; a page shows half of it, sharp on any screen
 QUALITY = 62  # of WebP: some 3 kB a picture
@@ -117,6 +117,23 @@ def _opened(row: int, sample: Located | Fault, upright: bool) -> Opened:
         return Opened(row, decode(sample.picture.read(), upright=upright))
     except (OSError, ValueError) as error:
         return Opened(row, None, first_line(error))
+
+
+def images_at(manifest: Manifest, rows: Collection[int], bad: Sequence[str]) -> dict[int, Image.Image]:
+    """All of these images, by the row of their features; see :func:`pictures_of_rows`.
+
+    Args:
+        manifest: of the set.
+        rows: of the features; shards that hold none of them are not read.
+        bad: samples without features, as `shard key: reason`.
+
+    Raises:
+        ShardContentError: one can no longer be read.
+    """
+    opened = list(pictures_of_rows(manifest, rows, bad))
+    if errors := [one.error for one in opened if one.image is None]:
+        raise ShardContentError(f"set {manifest.name!r}: {errors[0]}")
+    return {one.row: one.image for one in opened if one.image is not None}
 
 
 def thumbnail(image: Image.Image) -> str:

@@ -39,6 +39,12 @@ def texts(server: Server, path: Path, **options: Any) -> AskedTexts:
     return AskedTexts(server.url, "sees", path=str(path), **{**quick, **options})
 
 
+def test_thoughts_that_were_cut_before_an_answer_are_no_text(server: Server, tmp_path: Path):
+    server.reply = lambda question, times: (200, completion("<think>1. A lynx? 2. An ocelot, since"))
+    assert texts(server, tmp_path / "texts.jsonl").describe(IMAGES[:1]) == [""]
+    assert texts(server, tmp_path / "texts.jsonl").look_alikes(["tiger"]) == [[]]
+
+
 def test_each_image_is_shown_once_and_its_sentence_kept(server: Server, tmp_path: Path):
     path = tmp_path / "runs" / "texts.jsonl"
     model = texts(server, path)

@@ -9,6 +9,12 @@ import pytest
 import torch
 from bare_evidence import evidence_of
 from random_features import random_unit
+from stream_checks import (
+    check_an_empty_batch_changes_nothing,
+    check_fresh_streams_agree,
+    check_inference_mode_changes_nothing,
+    run,
+)
 from torch import Tensor
 
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, LabelFeatures, SoftTokens
@@ -59,11 +65,6 @@ def images(evidence: Evidence) -> Tensor:
     labels = evidence.labels("interneg")
     texts = torch.cat([labels.positives[:2], labels.negatives[:2]])
     return unit(0.8 * random_unit(40, D, seed=3) + texts[torch.arange(40) % 4])
-
-
-def run(detector: InterNeg, evidence: Evidence, images: Tensor, batch_size: int) -> Tensor:
-    stream = detector.open(evidence)
-    return torch.cat([stream(batch) for batch in images.split(batch_size)])
 
 
 def adamw(d: InterNeg, start: Tensor, gradients: Any) -> Tensor:
@@ -229,12 +230,8 @@ def test_a_foreign_image_influences_its_own_score(evidence: Evidence, images: Te
 
 
 def test_the_seed_decides_and_two_streams_share_nothing(evidence: Evidence, images: Tensor):
-    first = run(DETECTOR, evidence, images, 8)
-    torch.manual_seed(123)
-    state = torch.get_rng_state()
-    assert torch.equal(run(DETECTOR, evidence, images, 8), first)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not torch.equal(run(replace(DETECTOR, seed=1), evidence, images, 8), first)
+    check_fresh_streams_agree(DETECTOR, evidence, images)
+    assert not torch.equal(run(replace(DETECTOR, seed=1), evidence, images, 8), run(DETECTOR, evidence, images, 8))
 
 
 def test_scores_depend_on_the_order_of_the_stream(evidence: Evidence, images: Tensor):
@@ -242,16 +239,9 @@ def test_scores_depend_on_the_order_of_the_stream(evidence: Evidence, images: Te
     assert not torch.allclose(backwards, run(DETECTOR, evidence, images, 8), atol=1e-3)
 
 
-def test_it_learns_under_inference_mode_too(evidence: Evidence, images: Tensor):
-    expected = run(DETECTOR, evidence, images, 8)
-    with torch.inference_mode():
-        assert torch.equal(run(DETECTOR, evidence, images.clone(), 8), expected)
-
-
-def test_an_empty_batch_changes_nothing(evidence: Evidence, images: Tensor):
-    stream = DETECTOR.open(evidence)
-    assert stream(images[:0]).shape == (0,)
-    assert torch.equal(stream(images), run(DETECTOR, evidence, images, 40))
+def test_inference_mode_and_empty_batches_change_nothing(evidence: Evidence, images: Tensor):
+    check_inference_mode_changes_nothing(DETECTOR, evidence, images)
+    check_an_empty_batch_changes_nothing(DETECTOR, evidence, images)
 
 
 def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):

@@ -8,6 +8,12 @@ import pytest
 import torch
 from bare_evidence import evidence_of, ready
 from random_features import random_unit
+from stream_checks import (
+    check_an_empty_batch_changes_nothing,
+    check_fresh_streams_agree,
+    check_inference_mode_changes_nothing,
+    run,
+)
 from torch import Tensor
 
 from ood_lightning.detectors.evidence import ClassBoundsBySet, Evidence, Inputs, LabelFeatures
@@ -58,11 +64,6 @@ def images(evidence: Evidence) -> Tensor:
 
 def opened(detector: TINS, evidence: Evidence) -> WordInversions:
     return cast(WordInversions, detector.open(evidence))
-
-
-def run(detector: TINS, evidence: Evidence, images: Tensor, batch_size: int) -> Tensor:
-    stream = detector.open(evidence)
-    return torch.cat([stream(batch) for batch in images.split(batch_size)])
 
 
 def text(word: int, v: Tensor) -> Tensor:
@@ -217,24 +218,13 @@ def test_repulsion_keeps_texts_away_from_the_prototypes(evidence: Evidence, imag
 
 
 def test_two_streams_share_nothing_and_no_global_state_is_touched(evidence: Evidence, images: Tensor):
-    first = run(DETECTOR, evidence, images, 8)
-    torch.manual_seed(123)
-    state = torch.get_rng_state()
-    assert torch.equal(run(DETECTOR, evidence, images, 8), first)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not torch.equal(run(replace(DETECTOR, seed=1), evidence, images, 8), first)
+    check_fresh_streams_agree(DETECTOR, evidence, images)
+    assert not torch.equal(run(replace(DETECTOR, seed=1), evidence, images, 8), run(DETECTOR, evidence, images, 8))
 
 
-def test_it_learns_under_inference_mode_too(evidence: Evidence, images: Tensor):
-    expected = run(DETECTOR, evidence, images, 8)
-    with torch.inference_mode():
-        assert torch.equal(run(DETECTOR, evidence, images.clone(), 8), expected)
-
-
-def test_an_empty_batch_changes_nothing(evidence: Evidence, images: Tensor):
-    stream = DETECTOR.open(evidence)
-    assert stream(images[:0]).shape == (0,)
-    assert torch.equal(stream(images), run(DETECTOR, evidence, images, 40))
+def test_inference_mode_and_empty_batches_change_nothing(evidence: Evidence, images: Tensor):
+    check_inference_mode_changes_nothing(DETECTOR, evidence, images)
+    check_an_empty_batch_changes_nothing(DETECTOR, evidence, images)
 
 
 def test_a_label_set_that_looked_at_no_images_is_refused(evidence: Evidence):

@@ -11,7 +11,8 @@ from shard_files import encoded, write_tar
 
 from ood_lightning.data.shards.manifest import Manifest, Shard
 from ood_lightning.data.shards.read_manifest import read_manifest
-from ood_lightning.reasons.thumbnails import SIDE, pictures_of_rows, thumbnail
+from ood_lightning.errors import ShardContentError
+from ood_lightning.reasons.thumbnails import SIDE, images_at, pictures_of_rows, thumbnail
 
 BAD = ["s-0.tar k1: its 2 bytes are no picture", "s-1.tar k0: its 2 bytes are no picture"]
 
@@ -33,9 +34,9 @@ def manifest(tmp_path: Path) -> Manifest:
 
 @pytest.mark.parametrize("rows", [{0, 1, 2, 3}, {3}, {1, 2}, {0}, set()])
 def test_a_row_of_features_is_its_picture_also_behind_bad_samples(manifest: Manifest, rows: set[int]):
-    opened = {one.row: one.image for one in pictures_of_rows(manifest, rows, BAD)}
-    assert opened.keys() == rows
-    for row, image in opened.items():
+    images = images_at(manifest, rows, BAD)
+    assert images.keys() == rows
+    for row, image in images.items():
         mean = sum(image.resize((1, 1)).getpixel((0, 0))) / 3
         assert abs(mean - 40 * (row + 1)) < 12
 
@@ -45,6 +46,10 @@ def test_a_shard_that_is_gone_takes_its_own_pictures_alone(manifest: Manifest):
     opened = list(pictures_of_rows(gone, {0, 2, 3}, BAD[1:]))
     assert [(one.row, one.image is None) for one in opened] == [(0, True), (2, True), (3, False)]
     assert "gone.tar" in opened[0].error
+
+    assert images_at(gone, {3}, BAD[1:]).keys() == {3}  # the shard that is gone is not read
+    with pytest.raises(ShardContentError, match=r"set 's': .*gone\.tar"):
+        images_at(gone, {0, 3}, BAD[1:])
 
 
 def test_a_file_that_is_gone_takes_no_other_one_with_it(tmp_path: Path):

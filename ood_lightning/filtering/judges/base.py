@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from ood_lightning.data.remote.thoughts import after_thoughts
 from ood_lightning.errors import UserError
 from ood_lightning.ranges import Ranged
 
@@ -120,12 +121,10 @@ def yes_or_no(reply: str) -> bool | None:
 
 
 def said_in(reply: str) -> str:
-    r"""What a reply says behind the thoughts of a model that writes them down; those alone where nothing follows.
-
-    Some chat templates write the opening tag into the question, so that the reply has the closing one alone.
+    """What a person is shown of a reply: what it says behind a model's thoughts, or those alone where nothing follows.
 
     Example:
-        >>> said_in("<think>\n\n</think>\n\nYes"), said_in("A dog? </think> No"), said_in("<think>Oslo is")
-        ('Yes', 'No', '<think>Oslo is')
+        >>> said_in("A dog? </think> No"), said_in("<think>Oslo is")
+        ('No', '<think>Oslo is')
     """
-    return re.split(r"(?i)</think(?:ing)?>", reply)[-1].strip() or reply.strip()
+    return after_thoughts(reply) or reply.strip()

@@ -1,21 +1,5 @@
 """A web server that breaks, and a client that does not wait long."""
 
-from collections.abc import Iterator
+from impatient import impatient, server
 
-import pytest
-from faulty_server import FaultyServer
-
-from ood_lightning.data.remote import download
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(download, "TIMEOUT_S", 1.0)
-    monkeypatch.setattr(download, "TRIES", 3)
+__all__ = ["impatient", "server"]

@@ -78,6 +78,6 @@ def test_a_server_that_is_down_is_not_asked_for_all_of_them_and_what_came_is_kep
     fetched_pictures(NAMES[:2], addresses, tmp_path)
     for name in NAMES:
         server.faults[f"/p/{name}"] = ["503"] * 99
-    with pytest.raises(SourceError, match="given up after 3 tries"):
+    with pytest.raises(SourceError, match="given up after 4 tries"):
         fetched_pictures(NAMES, addresses, tmp_path)
     assert len((tmp_path / SUMS).read_text().splitlines()) == 2

@@ -1,25 +1,13 @@
 """A web server that breaks, a set on it, and a client that does not wait long."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from faulty_server import FaultyServer
+from impatient import impatient, server
 
-from ood_lightning.data.remote import download
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(download, "TIMEOUT_S", 1.0)
-    monkeypatch.setattr(download, "TRIES", 4)
+__all__ = ["folder", "impatient", "server"]
 
 
 @pytest.fixture
