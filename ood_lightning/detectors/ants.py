@@ -124,7 +124,6 @@ class Describing:
         self.source, self.bare = source, bare
         self.scale = settings.sharpness * labels.logit_scale
         self.threshold = settings.threshold
-        self.sentences: list[str] = []
         self.far_texts = self.near_texts = labels.negatives[:0]  # features of the sentences, and of the look-alikes
         self.look_alikes: dict[int, list[str]] = {}  # of the classes predicted most often
         self.waiting: list[int] = []  # rows of the stream
@@ -166,7 +165,6 @@ class Describing:
         new = list(dict.fromkeys(sentence for sentence in cleaned if sentence))
 
         if new:
-            self.sentences = [*new, *self.sentences][-MOST_SENTENCES:]
             self.far_texts = torch.cat([self.bare.encode(new).to(self.far_texts), self.far_texts])[-MOST_SENTENCES:]
         self.waiting = []
         self.n_updates += 1

@@ -7,7 +7,6 @@ Differs: the paper says neither which clusters nor how; both measures, and their
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ood_lightning.functional.similarity import top_k, unit
@@ -97,19 +96,3 @@ def _reason(purity: float, likeness: float, bound: float) -> str:
     if likeness < bound:
         reasons.append(f"its word is among the {100 * LOWEST:.0f} % least like their pictures (cosine {likeness:.2f})")
     return ", ".join(reasons)
-
-
-def held_out_mass(before: Tensor, after: Tensor, seed: int, resamples: int = 1000) -> tuple[float, float, float]:
-    """The mean gain of paired values, and its 95 % interval over resampled pairs.
-
-    Args:
-        before: float64, (n,).
-        after: of the same pictures, (n,).
-        seed: of the draws.
-        resamples: how many.
-    """
-    gain = (after - before).double()
-    draw = torch.Generator().manual_seed(seed)
-    means = torch.stack([gain[torch.randint(len(gain), (len(gain),), generator=draw)].mean() for _ in range(resamples)])
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return float(gain.mean()), low, high

@@ -14,8 +14,8 @@ from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.features import FeatureSet
 from ood_lightning.detectors.evidence import Inputs
 from ood_lightning.detectors.label_mass import LabelMass
+from ood_lightning.functional.bootstrap import interval
 from ood_lightning.functional.similarity import unit
-from ood_lightning.growing.groups import held_out_mass
 from ood_lightning.label_sets.clustermine import ClusterMine
 from ood_lightning.label_sets.ready import MadeLabelSet
 from ood_lightning.label_sets.training_images import Clusters, inputs_of
@@ -100,6 +100,21 @@ def judged(
         positives_after=len(positives[1]),
         elected=tuple(word for word in accepted if word in positives[1]),
     )
+
+
+def held_out_mass(before: Tensor, after: Tensor, seed: int, resamples: int = 1000) -> tuple[float, float, float]:
+    """The mean gain of paired values, and its 95 % interval over resampled pairs.
+
+    Args:
+        before: float64, (n,).
+        after: of the same pictures, (n,).
+        seed: of the draws.
+        resamples: how many.
+    """
+    gain = (after - before).double()
+    draw = torch.Generator().manual_seed(seed)
+    means = torch.stack([gain[torch.randint(len(gain), (len(gain),), generator=draw)].mean() for _ in range(resamples)])
+    return float(gain.mean()), *interval(means)
 
 
 def _mass(made: MadeLabelSet, available: Inputs, images: FeatureSet, device: torch.device) -> Tensor:

@@ -19,6 +19,10 @@ def test_equals_numpy(seed: int, part: float):
     assert threshold_below(torch.tensor(shares), part) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_fall_is_a_step_too():
+    assert steepest_edge(torch.tensor([0.05] * 5 + [0.95] * 4)) == 0.1
+
+
 def test_where_none_lies_below_it_is_of_all():
     assert threshold_below(torch.tensor([0.96, 0.97, 0.98]), 0.5) == pytest.approx(0.97)
     assert threshold_below(torch.tensor([0.02]), 0.5) == pytest.approx(0.02)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ood_lightning.growing.groups import PICTURES, WORDS, groups_of, held_out_mass
+from ood_lightning.growing.groups import PICTURES, WORDS, groups_of
 
 WORD_FEATURES = torch.eye(6)[:4]  # two dimensions that no word points to
 NAMES = ("horse", "tiger", "bear", "wolf")
@@ -38,13 +38,3 @@ def test_words_and_pictures_are_few_and_the_nearest_to_the_middle_come_first():
     assert len(group.pictures) == PICTURES
     middle = image.mean(dim=0)
     assert list(group.pictures) == (image @ middle).topk(PICTURES).indices.tolist()
-
-
-def test_an_interval_of_pairs_holds_the_mean_gain_and_is_drawn_by_its_seed():
-    before = torch.rand(200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    after = before + 0.1 + 0.05 * torch.randn(200, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    gain, low, high = held_out_mass(before, after, 0)
-    assert low < gain < high
-    assert gain == pytest.approx(float((after - before).mean()))
-    assert (low, high) == held_out_mass(before, after, 0)[1:]
-    assert high - low < 0.03

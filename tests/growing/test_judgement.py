@@ -12,7 +12,7 @@ from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Words
 from ood_lightning.data.artifacts.features import Features, FeatureSet
 from ood_lightning.data.shards.manifest import Manifest, Shard
-from ood_lightning.growing.judgement import Judgement, grown_vocabulary, judged
+from ood_lightning.growing.judgement import Judgement, grown_vocabulary, held_out_mass, judged
 from ood_lightning.label_sets.vocabulary import Vocabulary
 
 WORDS = Words("list", ("horse", "sofa", "rain"), "a test", ("noun",) * 3)
@@ -90,3 +90,13 @@ def test_a_change_that_may_be_chance_is_said_to_be_none():
         "keep the parent corpus unless you want the words for their own sake"
     )
     assert judgement.gain == pytest.approx(0.01)
+
+
+def test_an_interval_of_pairs_holds_the_mean_gain_and_is_drawn_by_its_seed():
+    before = torch.rand(200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    after = before + 0.1 + 0.05 * torch.randn(200, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    gain, low, high = held_out_mass(before, after, 0)
+    assert low < gain < high
+    assert gain == pytest.approx(float((after - before).mean()))
+    assert (low, high) == held_out_mass(before, after, 0)[1:]
+    assert high - low < 0.03
