@@ -51,6 +51,7 @@ DOORS = {
 }
 FURTHER_DOORS = {
     "open_clip": [
+        "encoders/checkpoint.py",  # its factory
         "encoders/openclip_tags.py",  # its tables alone, no model
         "encoders/openclip_text.py",  # the parts of its text towers
         "encoders/quick_tokens.py",  # its tokenizer

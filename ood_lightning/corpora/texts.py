@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from ood_lightning.encoders.tokens import one_report
 from ood_lightning.progress import bar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from ood_lightning.corpora.words import Part
@@ -49,10 +51,24 @@ class TextBank:
     Args:
         encoder: whose weights are loaded only when something is not cached.
         cache_dir: folder of all features.
+        device: that the weights are brought to then; None: they stay where the caller loaded them.
     """
 
     encoder: Encoder
     cache_dir: str | Path
+    device: torch.device | None = None
+
+    @cached_property
+    def logit_scale(self) -> float:
+        """CLIP's multiplier, read from the encoder once and stored beside the features."""
+        from ood_lightning.data.artifacts.text_features import ScaleFile
+
+        file = ScaleFile.at(self.cache_dir, self.encoder.fingerprint)
+        stored = file.read()
+        if stored is None:
+            stored = self.encoder.logit_scale
+            file.write(stored)
+        return stored
 
     def features(
         self, words: Sequence[str], prompts: Prompts, what: str = "words", parts: Sequence[Part] | None = None
@@ -163,6 +179,9 @@ class TextBank:
         self, words: Sequence[str], prompts: Prompts, on_progress: Callable[[int], object], parts: Sequence[Part] | None
     ) -> EncodedTexts:
         import torch
+
+        if self.device is not None:
+            self.encoder.load(self.device)
 
         parts = parts or ["noun"] * len(words)
         groups = []

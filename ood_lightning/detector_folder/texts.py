@@ -7,6 +7,7 @@ the one way that there is. A text that a person wrote into `labels.json` is enco
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -61,10 +62,16 @@ class FolderTexts(TextBank):
     Args:
         encoder: of the folder.
         cache_dir: not used.
+        device: not used.
         sides: texts with their features (n, D).
     """
 
     sides: Sequence[tuple[_Side, Tensor]] = field(default=())
+
+    @cached_property
+    def logit_scale(self) -> float:
+        """Of the encoder: nothing is written where a detector is used."""
+        return self.encoder.logit_scale
 
     def features(
         self, words: Sequence[str], prompts: Prompts, what: str = "words", parts: Sequence[Part] | None = None
@@ -138,7 +145,7 @@ def read_texts(file: Path, encoder: Encoder, prompts: Prompts) -> Vocabulary:
 
     sides = [(side, tensors[name]) for name, side in stored.sides.items()]
     corpus = NO_CORPUS if stored.corpus is None else Words(**vars(stored.corpus))
-    bank = FolderTexts(encoder, "", sides)
+    bank = FolderTexts(encoder, "", sides=sides)
     return Vocabulary(corpus, tensors.get("corpus", torch.empty(0, 0)), prompts, bank)
 
 

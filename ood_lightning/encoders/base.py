@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Column = Literal["tower", "patches", "length"]
 TowerPrecision = Literal["fp32", "bf16", "fp16"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Preset = Literal["model", "legacy-bilinear224", "openood-256"]  # preprocessing: the model's own, or a code base's
+Resizing = Literal["exact", "fast"]
 
 
 class Encoder(Ranged, ABC):

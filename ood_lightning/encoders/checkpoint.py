@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from ood_lightning.encoders.base import TowerPrecision
+from ood_lightning.encoders.openclip_tags import LOCAL
 from ood_lightning.errors import EncoderError, first_line
 
 MAX_LETTERS = 160  # of each line of a state dict's error, which names every tensor
@@ -112,3 +114,33 @@ def _sizes(path: Path) -> dict[str, list[int]]:
     content = load_numbers(path, "meta")
     weights = content.get("state_dict", content).items()
     return {key.removeprefix("module."): list(value.shape) for key, value in weights}
+
+
+def read_model(
+    name: str, weights: str | None, precision: TowerPrecision, cache_dir: str | None, encoder: str, hint: str
+) -> tuple[Any, Any]:
+    """A model and its preprocessing, as open_clip's factory makes them.
+
+    Args:
+        name: that the factory understands.
+        weights: a tag or a checkpoint file; None: the folder of the name holds them.
+        precision: of the towers.
+        cache_dir: where the hub's files are kept; the hub's default if None.
+        encoder: its name, for errors.
+        hint: what an error says beside its reason.
+
+    Raises:
+        EncoderError: it cannot be loaded.
+    """
+    import open_clip
+
+    try:
+        # not create_model_and_transforms: without weights it warns and goes on with random ones
+        with numbers_allowed():
+            model, transform = open_clip.create_model_from_pretrained(
+                name, pretrained=weights, precision=precision, cache_dir=cache_dir
+            )
+    except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
+        unsafe = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
+        raise EncoderError(f"encoder {encoder!r} cannot be loaded: {unsafe or short_error(error) + hint}") from error
+    return model, transform

@@ -1,4 +1,7 @@
-"""open_clip's door: any model by name and tag, by hub id (`hf-hub:org/name`) or from a folder (`local-dir:path`)."""
+"""open_clip's door: any model by name and tag, by hub id (`hf-hub:org/name`) or from a folder (`local-dir:path`).
+
+open_clip and torchvision are imported with the weights: a command that finds all features stored needs neither.
+"""
 
 import hashlib
 import json
@@ -9,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
-import open_clip
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ood_lightning.encoders.base import Column, Encoder, Precision
-from ood_lightning.encoders.checkpoint import check_sizes, numbers_allowed, short_error, unsafe_pickle_message
+from ood_lightning.encoders.base import Column, Encoder, Precision, Preset, Resizing
+from ood_lightning.encoders.checkpoint import check_sizes, read_model
 from ood_lightning.encoders.fast_layout import fast_layout
 from ood_lightning.encoders.hub import check_at_hand, commit_of, fetched
 from ood_lightning.encoders.openclip_tags import (
@@ -31,8 +33,6 @@ from ood_lightning.encoders.openclip_tags import (
     pinned_name,
     widths,
 )
-from ood_lightning.encoders.openclip_text import causal_forward, encode_texts, tokenizer_of
-from ood_lightning.encoders.preprocess import Preset, Resizing, preset, with_fast_resize
 from ood_lightning.encoders.soft_tokens import SoftTower
 from ood_lightning.encoders.tokens import WORDS, check_words
 from ood_lightning.encoders.vision import capture_intermediate
@@ -166,12 +166,18 @@ class OpenClip(Encoder):
 
     @cached_property
     def _towers(self) -> Towers:
+        from ood_lightning.encoders.openclip_text import tokenizer_of
+        from ood_lightning.encoders.preprocess import preset, with_fast_resize
+
         name = self._name_for_factory
         if self._repository:  # not by open_clip's own way, which takes the newest commit, whatever was embedded before
             repository, commit = self._repository
             name = f"{LOCAL}{fetched(repository, WEIGHTS, commit, self.cache_dir)}"
 
-        model, transform = self._read_model(name)
+        self._weights_at_hand()
+        weights = str(self._file) if self._file else self.pretrained
+        hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
+        model, transform = read_model(name, weights, self.tower_precision, self.cache_dir, self.name, hint)
         tokenizer = tokenizer_of(name, self._repository, self.cache_dir, self.name)
         self._check(model, tokenizer)
 
@@ -181,25 +187,6 @@ class OpenClip(Encoder):
             transform = with_fast_resize(transform, self.name)
 
         return Towers(model.eval().requires_grad_(False), transform, tokenizer)
-
-    def _read_model(self, name: str) -> tuple[Any, Any]:
-        """Model and its own preprocessing, as open_clip's factory makes them of a name that it understands."""
-        weights = str(self._file) if self._file else self.pretrained
-        self._weights_at_hand()
-        try:
-            # not create_model_and_transforms: without weights it warns and goes on with random ones
-            with numbers_allowed():
-                model, transform = open_clip.create_model_from_pretrained(
-                    name, pretrained=weights, precision=self.tower_precision, cache_dir=self.cache_dir
-                )
-        except Exception as error:  # for files that are no weights, open_clip raises errors of any kind
-            hint = f". Is it whole, and a checkpoint of {self.model}?" if self._file else ""
-            unsafe = unsafe_pickle_message(weights or name.removeprefix(LOCAL), error)
-            raise EncoderError(
-                f"encoder {self.name!r} cannot be loaded: {unsafe or short_error(error) + hint}"
-            ) from error
-
-        return model, transform
 
     def _check(self, model: Any, tokenizer: Any) -> None:
         """Refuse a model that is not the one that the weights were trained as."""
@@ -257,11 +244,13 @@ class OpenClip(Encoder):
             image: pictures (B, 3, H, W).
             hooked: parts of the tower have hooks, which a compiled one would pass over.
         """
+        from open_clip import get_input_dtype
+
         model = self._towers.model
         forward = self._compiled if self.compile and not hooked else model.encode_image
         device = next(model.parameters()).device
         # not the first parameter's dtype: in half precision open_clip leaves norms and embeddings in float32
-        dtype = open_clip.get_input_dtype(self.tower_precision) or torch.float32
+        dtype = get_input_dtype(self.tower_precision) or torch.float32
 
         with torch.inference_mode(), self._precision_errors():
             return cast(Tensor, forward(image.to(device, dtype)).float())
@@ -278,6 +267,8 @@ class OpenClip(Encoder):
         return {name: columns[name] for name in ("image", *extra_features)}
 
     def encode_text(self, texts: Sequence[str], on_progress: Callable[[int], object] = lambda n: None) -> Tensor:  # noqa: D102
+        from ood_lightning.encoders.openclip_text import encode_texts
+
         model, _, tokenizer = self._towers
         with torch.inference_mode(), self._precision_errors():
             return encode_texts(model, tokenizer, texts, self.text_batch, self.name, on_progress)
@@ -289,9 +280,13 @@ class OpenClip(Encoder):
 
     @property
     def supports_soft_tokens(self) -> bool:  # noqa: D102
+        from ood_lightning.encoders.openclip_text import causal_forward
+
         return causal_forward(self._towers.model) is not None
 
     def soft_tower(self) -> SoftTower:  # noqa: D102
+        from ood_lightning.encoders.openclip_text import causal_forward
+
         model, _, tokenizer = self._towers
         forward = causal_forward(model)
         if forward is None:

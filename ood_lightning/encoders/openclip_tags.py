@@ -1,11 +1,12 @@
-"""What open_clip knows of its models and weights: which names exist, and which activation a tag was trained with."""
+"""What open_clip knows of its models and weights: which names exist, and which activation a tag was trained with.
+
+open_clip is imported where its tables are asked, and not before: that takes seconds, and folders need none of them.
+"""
 
 import difflib
 import json
 from pathlib import Path
 from typing import Any
-
-import open_clip
 
 from ood_lightning.errors import EncoderError
 from ood_lightning.hashes import sha256_of
@@ -15,6 +16,13 @@ LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
 READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth"}  # files of a folder that can change features
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # of a repository, in open_clip's order
+
+
+def _tables() -> Any:
+    """open_clip, for what it says of models and tags."""
+    import open_clip
+
+    return open_clip
 
 
 def name_for_factory(model: str, pretrained: str | None) -> str:
@@ -73,7 +81,7 @@ def pinned_name(model: str, repository: tuple[str, str] | None) -> str:
 
 def hub_files(model: str, pretrained: str | None) -> tuple[str, list[str]] | None:
     """Repository of the hub that open_clip fetches a tag's weights from, and the files that it looks for, if any."""
-    address = (open_clip.get_pretrained_cfg(model, pretrained) or {}).get("hf_hub") if pretrained else None
+    address = (_tables().get_pretrained_cfg(model, pretrained) or {}).get("hf_hub") if pretrained else None
     if not address:
         return None
     repository, _, file = address.rpartition("/")
@@ -90,7 +98,7 @@ def widths(name: str) -> dict[str, int]:
         content = json.loads((Path(name.removeprefix(LOCAL)) / CONFIG).read_bytes())
         config = content.get("model_cfg", content)
     else:
-        config = open_clip.get_model_config(name) or {}
+        config = _tables().get_model_config(name) or {}
 
     vision = config.get("vision_cfg", {})
     dim, width, size, patch = (
@@ -110,7 +118,7 @@ def widths(name: str) -> dict[str, int]:
 
 def is_model(name: str) -> bool:
     """Whether open_clip has a model of that name."""
-    return name in open_clip.list_models()
+    return name in _tables().list_models()
 
 
 def is_file(name: str) -> bool:
@@ -120,7 +128,7 @@ def is_file(name: str) -> bool:
 
 def tags(model: str) -> str:
     """Tags of a model, for a sentence."""
-    return ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none known"
+    return ", ".join(_tables().list_pretrained_tags_by_model(model)) or "none known"
 
 
 def _is_quick(config: dict[str, Any] | None) -> bool:
@@ -130,7 +138,7 @@ def _is_quick(config: dict[str, Any] | None) -> bool:
 
 def _has_activation_of(model: str, tag: str) -> bool:
     """Whether a model has the activation that a tag's weights were trained with."""
-    return _is_quick(open_clip.get_model_config(model)) == _is_quick(open_clip.get_pretrained_cfg(model, tag))
+    return _is_quick(_tables().get_model_config(model)) == _is_quick(_tables().get_pretrained_cfg(model, tag))
 
 
 def check_name(model: str) -> None:
@@ -139,7 +147,7 @@ def check_name(model: str) -> None:
     Raises:
         EncoderError: names similar ones.
     """
-    known = open_clip.list_models()
+    known = _tables().list_models()
     if model in known:
         return
 
@@ -165,15 +173,15 @@ def check_tag(model: str, tag: str) -> None:
             raise EncoderError(f"there is no checkpoint file {tag}")
         return
 
-    config = open_clip.get_pretrained_cfg(model, tag)
+    config = _tables().get_pretrained_cfg(model, tag)
     if not config:
-        others = [name for name in open_clip.list_pretrained_models_by_tag(tag) if _has_activation_of(name, tag)]
+        others = [name for name in _tables().list_pretrained_models_by_tag(tag) if _has_activation_of(name, tag)]
         similar = difflib.get_close_matches(model, others, n=3, cutoff=0.0)
         hint = f". Models with {tag!r}: {', '.join(similar)}" if similar else ""
         raise EncoderError(f"open_clip has no weights {tag!r} for {model!r}; it has {tags(model)}{hint}")
 
     # open_clip ignores capitals and dashes in tags; stored features and published figures go by the exact name
-    exact_tags = open_clip.list_pretrained_tags_by_model(model)
+    exact_tags = _tables().list_pretrained_tags_by_model(model)
     if tag not in exact_tags:
         (right,) = difflib.get_close_matches(tag.lower().replace("-", "_"), exact_tags, n=1, cutoff=0.0)
         raise EncoderError(f"open_clip calls the weights {tag!r} {right!r}: use pretrained: {right}")
@@ -197,8 +205,8 @@ def check_activation(encoder: str, repository: str, is_quick: bool) -> None:
         repository: org/name.
         is_quick: whether the model, made as the config says, computes QuickGELU.
     """
-    for model, tag in open_clip.list_pretrained():
-        config = open_clip.get_pretrained_cfg(model, tag) or {}
+    for model, tag in _tables().list_pretrained():
+        config = _tables().get_pretrained_cfg(model, tag) or {}
         is_this = config.get("hf_hub", "").strip("/") == repository and _has_activation_of(model, tag)
         if is_this and _is_quick(config) != is_quick:
             raise EncoderError(
@@ -211,4 +219,4 @@ def imagenet_names() -> list[tuple[str, str]]:
     """Synset and CLIP's cleaned name of ImageNet's 1,000 classes, in the order of their numbers."""
     from timm.data.imagenet_info import ImageNetInfo
 
-    return list(zip(ImageNetInfo("imagenet-1k").label_names(), open_clip.IMAGENET_CLASSNAMES, strict=True))
+    return list(zip(ImageNetInfo("imagenet-1k").label_names(), _tables().IMAGENET_CLASSNAMES, strict=True))

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -16,8 +16,6 @@ from ood_lightning.errors import EncoderError
 
 log = logging.getLogger(__name__)
 
-Preset = Literal["model", "legacy-bilinear224", "openood-256"]
-Resizing = Literal["exact", "fast"]
 SIZE = 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
 SHORTER_SIDE = {"legacy-bilinear224": (224, "bilinear"), "openood-256": (256, "bicubic")}

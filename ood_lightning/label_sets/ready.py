@@ -72,7 +72,7 @@ class MadeLabelSet:
             self.label_set,
             positives,
             negatives,
-            self.vocabulary.bank.encoder.logit_scale,
+            self.vocabulary.bank.logit_scale,
             texts_of(self.label_set, self.vocabulary),
             self.vocabulary.prompts.fingerprint,
             encode=partial(self.vocabulary.bank.encode, prompts=self.vocabulary.prompts),
@@ -202,7 +202,7 @@ def label_features(label_set: LabelSet, vocabulary: Vocabulary, device: torch.de
     often as they are listed.
     """
     positives, negatives = _sides(label_set, vocabulary, CorpusProducts(vocabulary.features.to(device)), device)
-    return LabelFeatures(positives.features, negatives.features, vocabulary.bank.encoder.logit_scale)
+    return LabelFeatures(positives.features, negatives.features, vocabulary.bank.logit_scale)
 
 
 def _sides(

@@ -92,7 +92,7 @@ class Audit:
         adjectives = label_set.recipe.get("adjectives", {}).get("positives", ())
         self._words = label_set.words
         self._positives = vocabulary.encode(self._words, "positives", adjectives).to(run.device)
-        self._scale = settings.sharpness * vocabulary.bank.encoder.logit_scale
+        self._scale = settings.sharpness * vocabulary.bank.logit_scale
         self.supervision = tuple(sorted(settings.supervision.union(label_set.supervision)))
         self.recipe = label_set.sha256
 

@@ -124,7 +124,7 @@ class Edition:
         scores = torch.empty(len(self.detectors), n, dtype=torch.float64)
         nearest = Nearest(torch.full((n,), -1), torch.full((n,), -1))
         whole = torch.zeros(n, dtype=torch.bool)
-        scale = self.vocabulary.bank.encoder.logit_scale
+        scale = self.vocabulary.bank.logit_scale
 
         def add(rows: slice, features: Tensor) -> None:
             for k, detector in enumerate(self.detectors.values()):
@@ -178,7 +178,7 @@ class Edition:
 
 
 def vocabulary_of(run: StoredRun, name: str) -> Vocabulary:
-    """What a label set of a run was scored under; the encoder is loaded.
+    """What a label set of a run was scored under; the encoder is loaded where texts of it are not stored.
 
     Raises:
         LabelSetError: it is not what made the set.
@@ -186,9 +186,7 @@ def vocabulary_of(run: StoredRun, name: str) -> Vocabulary:
     settings = run.settings
     corpus, prompts = as_source(settings.label_sets[name]).corpus_and_prompts(settings.corpus, settings.prompts)
     stored = Stored(str(run.folder / "labels" / f"{name}.json"))
-    settings.encoder.load(run.device)
-
-    bank = TextBank(settings.encoder, settings.cache_dir)
+    bank = TextBank(settings.encoder, settings.cache_dir, run.device)
     vocabulary = build_vocabularies({name: stored}, corpus, prompts, bank)[name]
     stored.known(vocabulary, Inputs())
     return vocabulary

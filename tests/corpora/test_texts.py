@@ -12,6 +12,7 @@ from ood_lightning.corpora import texts
 from ood_lightning.corpora.prompts import Order, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Part, Words
+from ood_lightning.data.artifacts.text_features import ScaleFile
 from ood_lightning.errors import FeatureError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "prompts"
@@ -186,3 +187,47 @@ def test_a_length_that_no_text_can_have_is_named(bank: TextBank):
     bank.file(WORDS, PROMPTS, PARTS).write(torch.eye(5, 6), torch.tensor([1.0, 2, 0, 1, 1]))
     with pytest.raises(FeatureError, match=r"the length of a word is not positive and finite: remove it and run again"):
         bank.lengths(WORDS, PROMPTS, parts=PARTS)
+
+
+class Scaled(FakeEncoder):
+    """Counts how often it is asked."""
+
+    n_asked = 0
+
+    @property
+    def logit_scale(self) -> float:
+        self.n_asked += 1
+        return 99.99999
+
+    def load(self, device: torch.device) -> None:
+        self.encoded.append(f"loaded onto {device}")
+
+
+def test_the_scale_is_read_from_the_encoder_once_and_then_from_the_cache():
+    encoder = Scaled()
+    assert [TextBank(cast(Any, encoder), "cache").logit_scale for _ in range(2)] == [99.99999] * 2  # all 53 bits
+    assert encoder.n_asked == 1
+
+    (file,) = Path("cache").rglob("*.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(FeatureError, match=r"logit_scale\.safetensors.*damaged"):
+        _ = TextBank(cast(Any, encoder), "cache").logit_scale
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_stored_scale_that_is_none_is_refused(scale: float):
+    ScaleFile.at("cache", "fake").write(scale)
+    with pytest.raises(FeatureError, match="expected a positive number"):
+        _ = TextBank(cast(Any, FakeEncoder()), "cache").logit_scale
+
+
+def test_weights_are_brought_to_a_device_only_where_something_is_encoded():
+    encoder = Scaled()
+    bank = TextBank(cast(Any, encoder), "cache", torch.device("cpu"))
+    bank.features(WORDS, PROMPTS)
+    assert encoder.encoded[0] == "loaded onto cpu"
+    encoder.encoded.clear()
+    bank.features(WORDS, PROMPTS)
+    assert encoder.encoded == []

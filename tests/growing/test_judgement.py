@@ -30,6 +30,7 @@ class Bank:
     known: tuple[str, ...] = ("horse", "sofa", "rain", "zebra", "wind")
     encoded: list[str] = field(default_factory=list)
     encoder: Any = field(default_factory=Encoder)
+    logit_scale: float = Encoder.logit_scale
 
     def features(self, texts: Any, prompts: Any, name: str, parts: Any = None) -> Tensor:
         self.encoded += texts

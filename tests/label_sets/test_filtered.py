@@ -34,7 +34,9 @@ def vocabulary(tmp_path: Path) -> Vocabulary:
     (tmp_path / "names.txt").write_text("dog\nlamp\n")
     features = normalize(torch.randn(len(WORDS), 8, generator=torch.Generator().manual_seed(0)), dim=1)
     encoder = SimpleNamespace(name="tiny", fingerprint="f" * 16, logit_scale=10.0)
-    bank = SimpleNamespace(encoder=encoder, features=lambda texts, prompts, what: torch.ones(len(texts), 8) / 8**0.5)
+    bank = SimpleNamespace(
+        encoder=encoder, logit_scale=10.0, features=lambda texts, prompts, what: torch.ones(len(texts), 8) / 8**0.5
+    )
     return Vocabulary(Words("six", WORDS, "here"), features, Prompts(("{}",)), cast(Any, bank))
 
 

@@ -1,4 +1,7 @@
-"""Text features on disk: one safetensors file for each word list under prompts and an encoder."""
+"""Text features on disk: one safetensors file for each word list under prompts and an encoder.
+
+Beside them lies the encoder's `logit_scale`, so that scores from stored features need no weights.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,3 +82,41 @@ class TextFile:
         if not (lengths.isfinite() & (lengths > 0)).all():
             raise FeatureError(f"{self.path}: the length of a word is not positive and finite: {RUN_AGAIN}")
         return lengths
+
+
+@dataclass(frozen=True)
+class ScaleFile:
+    """An encoder's stored `logit_scale`: CLIP's multiplier itself, float64.
+
+    Args:
+        path: of the file.
+        encoder: its fingerprint.
+    """
+
+    path: Path
+    encoder: str
+
+    @classmethod
+    def at(cls, cache_dir: str | Path, encoder: str) -> Self:
+        """File of the encoder with this fingerprint."""
+        return cls(expanded(cache_dir) / encoder / "text" / "logit_scale.safetensors", encoder)
+
+    def write(self, logit_scale: float) -> None:
+        """Store it."""
+        scale = torch.tensor([logit_scale], dtype=torch.float64)
+        write_store(self.path, {"logit_scale": scale}, {"encoder": self.encoder})
+
+    def read(self) -> float | None:
+        """The stored one, or None.
+
+        Raises:
+            FeatureError: the file is damaged, of another encoder, or the scale is not positive and finite.
+        """
+        if not is_stored(self.path):
+            return None
+
+        with opened(self.path, {"encoder": self.encoder}, RUN_AGAIN) as store:
+            scale = float(store.tensor("logit_scale", (1,), torch.float64))
+        if not 0 < scale < float("inf"):
+            raise FeatureError(f"{self.path}: logit_scale is {scale}, expected a positive number: {RUN_AGAIN}")
+        return scale
