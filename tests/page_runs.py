@@ -68,6 +68,7 @@ def reasons(run: str = RUN) -> Reasons:
             (Neighbour("stone", 0.4),),
             ("few votes",) if i < 2 else (),
             ("0", "1") if i == 1 else (),
+            (float(-i), float(i % 2)) if i else None,
         )
         for i, label in enumerate(("owl", *HOSTILE))
     )
@@ -84,7 +85,7 @@ def reasons(run: str = RUN) -> Reasons:
     small = {"0": picture("red"), "1": picture("blue")}
     return Reasons(
         "ClusterMine", True, "mined", 20.0, "birds", 0.0, "keeps at least 95 % of birds", 1000, "60 pictures of birds",
-        0.4, words, (*of_misses, alarm), small, (f"a remark {IMAGE}",), run=run,
+        0.4, words, (*of_misses, alarm), small, (f"a remark {IMAGE}",), run=run, explained_pictures=0.7,
     )  # fmt: skip
 
 

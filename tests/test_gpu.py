@@ -84,6 +84,7 @@ def test_work_is_called_until_it_has_taken_long_enough():
     assert spent.peak_mib is None
 
 
+@pytest.mark.slow
 def test_what_the_script_runs_needs_few_packages():
     """None of those that are too large to carry to a machine without a network, or are not needed there."""
     modules = [f"benchmarks.gpu.{name.partition('.')[0]}" for name, _ in SECTIONS.values()]

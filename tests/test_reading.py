@@ -19,6 +19,7 @@ def listed(what: str, offenders: list[str]) -> str:
     return "\n".join([f"{len(offenders)} {what}:", *offenders])
 
 
+@pytest.mark.slow
 def test_a_long_function_has_paragraphs():
     pressed = [
         body.where

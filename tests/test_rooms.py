@@ -27,6 +27,7 @@ LAYERS = [
 HALL = {
     *(
         "checks",
+        "class_paths",
         "devices",
         "errors",
         "file_names",

@@ -26,10 +26,12 @@ class Choice(NamedTuple):
 
     Attributes:
         encoder: the encoder.
+        name: by which it is chosen again, on any machine.
         reason: in words, which it is, why, and under which licence.
     """
 
     encoder: Encoder
+    name: str
     reason: str
 
 
@@ -70,7 +72,7 @@ def choose_encoder(name: str | None, device: str, accept_license: bool) -> Choic
 
     licence = known.licence if known else "one's own folder" if _is_local(name or "") else "accepted unseen"
     why = "" if name else f", for this machine's {'GPU' if device == 'cuda' else 'processor'}"
-    return Choice(encoder, f"{name or unasked}{why} (licence: {licence})")
+    return Choice(encoder, name or unasked, f"{name or unasked}{why} (licence: {licence})")
 
 
 def _is_local(name: str) -> bool:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ood_lightning.class_paths import as_config
 from ood_lightning.cli.loggers import viewer
 from ood_lightning.corpora.prompts import Prompts
 from ood_lightning.corpora.words import Corpus
@@ -92,9 +93,26 @@ def run(
     for remark in remarks + ([] if names is None else foreign(names, manifests)):
         print(f"warning: {remark}", file=sys.stderr)
     words = Words(corpus, prompts, text_features)
+    settings = {
+        "folders": folders,
+        "ood": ood,
+        "out": str(folder),
+        "encoder": choice.name,
+        "accept_license": accept_license,
+        "detector": detector,
+        "names": names,
+        "clusters": clusters,
+        "tpr": tpr,
+        "corpus": as_config(corpus),
+        "prompts": as_config(prompts),
+        "text_features": text_features,
+        "cache_dir": cache_dir,
+        "num_workers": num_workers,
+        "seed": seed,
+    }
     machine = {"device": device, "folder": folder, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed}
     with sole_writer(folder):
-        return _made(manifests, ood_manifests, choice, score, source, words, clusters, tpr, machine)
+        return _made(manifests, ood_manifests, choice, score, source, words, settings, machine)
 
 
 class Words(NamedTuple):
@@ -112,8 +130,7 @@ def _made(
     score: Detector,
     source: LabelSource | None,
     words: Words,
-    clusters: int | None,
-    tpr: float,
+    settings: dict[str, Any],
     machine: dict[str, Any],
 ) -> int:
     """The steps, and what they print; returns the exit status.
@@ -125,8 +142,7 @@ def _made(
         score: the detector.
         source: of given names; None: words are mined.
         words: that a person chose.
-        clusters: how many they want.
-        tpr: share of new ID pictures to accept.
+        settings: of the run as a whole, as plain data; `settings.yaml` holds them.
         machine: the fields of :class:`ood_lightning.making.tools.Tools` but for `encoder` and `say`.
     """
     from ood_lightning.calibration.checks import marks
@@ -134,12 +150,14 @@ def _made(
     from ood_lightning.corpora.wordnet import WordNet
     from ood_lightning.detector_folder.save import save_detector
     from ood_lightning.making import steps
+    from ood_lightning.making.kept import write_settings
     from ood_lightning.making.looking import part_of, write_looks
     from ood_lightning.making.scoring import Bound
     from ood_lightning.making.summary import write_summary
     from ood_lightning.making.tools import Tools
     from ood_lightning.making.words import default_prompts, encoded_vocabulary
 
+    clusters, tpr = settings["clusters"], settings["tpr"]
     lines: list[str] = []
 
     def say(line: str) -> None:
@@ -168,6 +186,7 @@ def _made(
         "seed": tools.seed,
     }
     steps.begin(made_from, mines=source is None, tools=tools)
+    write_settings(tools.folder, settings)
     mined = steps.label_set_of(pictures, parts, vocabulary, source, clusters, tools)
 
     bound = Bound(score, mined.made, mined.available, tools.device)

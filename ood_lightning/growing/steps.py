@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from torch import Tensor
 
 from ood_lightning.calibration.split import split
+from ood_lightning.class_paths import as_config
 from ood_lightning.clustering.choose import choose_clusters
 from ood_lightning.clustering.kmeans import cluster
 from ood_lightning.corpora.grown import FORMAT, Grown, GrownFile, Parent, with_words
@@ -184,12 +185,3 @@ def apply(work: Prepared, corpus: Corpus, tools: Tools) -> tuple[GrownFile, Judg
     head = f"# --corpus {tools.folder / CONFIG}: {proposal.parent.name} and {many(len(accepted), 'word')} more\n"
     atomic_write(tools.folder / CONFIG, (head + yaml.safe_dump(config, sort_keys=False)).encode())
     return file, judgement
-
-
-def as_config(value: Any) -> Any:
-    """A corpus as a config names it: class path and arguments, those within it too."""
-    if is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
-        arguments = {field.name: as_config(getattr(value, field.name)) for field in fields(value)}
-        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": arguments}
-    return [as_config(one) for one in value] if isinstance(value, list | tuple) else value

@@ -10,14 +10,18 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ood_lightning.data.artifacts.files import make_folder, write_json
+import yaml
+
+from ood_lightning.data.artifacts.files import atomic_write, make_folder, write_json
 from ood_lightning.errors import SettingsError
 from ood_lightning.hashes import run_hash
+from ood_lightning.masking import masked
 
 FILE = "steps.json"
 EARLIER = "earlier"  # folder for the results of the run before
 LOOKS = ("reasons.json", "report.html")
-RESULTS = ("detector", "decisions.csv", "summary.md", "results.json", "results.csv", "results.md", *LOOKS)
+SETTINGS = "settings.yaml"  # of the run, as `run -c` takes them
+RESULTS = ("detector", SETTINGS, "decisions.csv", "summary.md", "results.json", "results.csv", "results.md", *LOOKS)
 
 
 class Kept:
@@ -75,3 +79,15 @@ class Kept:
         except (OSError, ValueError) as error:
             raise SettingsError(f"{self.file} is damaged ({error}): remove it, and its steps run again") from None
         return steps if isinstance(steps, dict) else {}
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Keep the settings of a run, so that `run -c` repeats it; addresses without what they hold in secret.
+
+    Args:
+        folder: of the run.
+        settings: plain data, by name.
+    """
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    text = masked(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True))
+    atomic_write(folder / SETTINGS, text.encode())

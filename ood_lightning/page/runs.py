@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RESULTS, SCORES, DECISIONS = "results.json", "scores.parquet", "decisions.csv"
 PROVENANCE = (RESULTS, "results.csv", SCORES, REASONS, DECISIONS, "summary.md")
 RECORDED = ("run", "encoder", "corpus", "versions", "bootstrap", "streams", "not_run")  # of `about`
+MANIFEST, RUN_SETTINGS = "detector/detector.json", "settings.yaml"  # of `run`
+OF_DETECTOR = (MANIFEST, "detector/labels.json", "detector/calibration.json", "detector/texts.safetensors")
+MADE_FROM = ("encoder", "detector", "corpus", "prompts", "supervision")  # of a detector's manifest
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,21 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """A run's settings.
+
+    Args:
+        command: that takes them.
+        file: relative to the run's folder.
+        text: YAML, without what an address may hold in secret.
+    """
+
+    command: str
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
 class PageRun:
     """A run as the page shows it.
 
@@ -54,8 +72,8 @@ class PageRun:
         reasons: why pictures were accepted or rejected; None where it kept none.
         label_sets: by the hash that results name.
         files: that were read.
-        facts: what else its `results.json` records, as name and text.
-        config: its settings as text; "" where there are none.
+        facts: what else its `results.json` or its detector records, as name and text.
+        config: its settings; None where it kept none.
         remarks: what is missing, and what is to be known.
     """
 
@@ -68,7 +86,7 @@ class PageRun:
     label_sets: Mapping[str, LabelSet]
     files: Sequence[StoredFile]
     facts: Sequence[tuple[str, str]]
-    config: str
+    config: Settings | None
     remarks: Sequence[str]
 
     def prefixed(self, prefix: str) -> tuple[list[Result], list[Comparison]]:
@@ -120,9 +138,10 @@ def read_run(path: Path, name: str) -> PageRun:
 
     files = [_file(folder, one) for one in PROVENANCE if (folder / one).is_file()]
     files += [_file(folder, str(one.relative_to(folder))) for one in sorted((folder / "labels").glob("*.json"))]
-    config, config_file = _config(folder)
-    if config_file:
-        files.append(_file(folder, config_file))
+    files += [_file(folder, one) for one in OF_DETECTOR if (folder / one).is_file()]
+    config = _config(folder)
+    if config is not None:
+        files.append(_file(folder, config.file))
     label_sets = _label_sets(folder)
     return PageRun(
         name, folder, results, comparisons, metadata, reasons, label_sets, files, _facts(folder), config, remarks
@@ -147,25 +166,34 @@ def _label_sets(folder: Path) -> dict[str, LabelSet]:
 
 
 def _facts(folder: Path) -> list[tuple[str, str]]:
-    """What a run's results record for people: encoder, versions, seeds, and what could not run."""
-    if not (folder / RESULTS).is_file():
-        return []
-    metadata = json.loads((folder / RESULTS).read_text(encoding="utf-8-sig")).get("about", {})
-    flattened = flat({name: metadata[name] for name in RECORDED if name in metadata})
-    return [(name, text) for name, text in flattened.items() if text not in ("", "null")]
+    """What a run's results record for people: encoder, versions, seeds, and what could not run; else its detector's."""
+    recorded: dict[str, Any] = {}
+    if (folder / MANIFEST).is_file():
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        made_by = manifest.get("provenance", {})
+        recorded = {name: manifest[name] for name in MADE_FROM if name in manifest}
+        recorded |= {name: made_by[name] for name in ("images", "seed", "choice", "versions") if name in made_by}
+    if (folder / RESULTS).is_file():
+        metadata = json.loads((folder / RESULTS).read_text(encoding="utf-8-sig")).get("about", {})
+        recorded |= {name: metadata[name] for name in RECORDED if name in metadata}
+    return [(name, text) for name, text in flat(recorded).items() if text not in ("", "null", "[]", "false")]
 
 
-def _config(folder: Path) -> tuple[str, str]:
-    """The settings of the latest test in a folder, without what an address may hold in secret, and their file."""
+def _config(folder: Path) -> Settings | None:
+    """The settings of the latest test in a folder, or of a `run`."""
     from ood_lightning.data.remote.addresses import redacted
 
-    files = [file for file in folder.glob("log/version_*/config.yaml") if _version(file).isdecimal()]
-    files.sort(key=lambda file: int(_version(file)))
-    if not files:
-        return "", ""
-    lines = files[-1].read_text(encoding="utf-8", errors="replace").splitlines()
+    if (folder / RUN_SETTINGS).is_file():
+        command, file = "run", folder / RUN_SETTINGS
+    else:
+        files = [file for file in folder.glob("log/version_*/config.yaml") if _version(file).isdecimal()]
+        if not files:
+            return None
+        command, file = "test", max(files, key=lambda file: int(_version(file)))
+
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     words = (" ".join(redacted(word) if "://" in word else word for word in line.split(" ")) for line in lines)
-    return "\n".join(words), str(files[-1].relative_to(folder))
+    return Settings(command, str(file.relative_to(folder)), "\n".join(words))
 
 
 def _version(config: Path) -> str:

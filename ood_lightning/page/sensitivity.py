@@ -60,7 +60,7 @@ def _named(settings: Mapping[str, str], varied: Sequence[str]) -> dict[str, str]
 
 def _lines(run: PageRun) -> list[dict[str, Any]]:
     """Each detector of a run: its settings, its mean AUROC and FPR95."""
-    configured = _configured(run.config)
+    configured = _configured(run.config.text if run.config else "")
     lines = []
     for row in means(run.results):
         if row.group:

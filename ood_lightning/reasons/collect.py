@@ -85,9 +85,9 @@ def collect(
 
     shown_with = training or id_set.pictures
     looks = looked_at(shown_with.images.features, what.ready.positives.features)
-    words, share = words_of(what.ready, looks)
-    positions = {word: i for i, word in enumerate(words)}
-    ordered = by_doubt(words)
+    mapped = words_of(what.ready, looks)
+    positions = {word: i for i, word in enumerate(mapped.words)}
+    ordered = by_doubt(mapped.words)
 
     small = _Thumbnails(MAX_THUMBNAILS)
     pictures = small.of_pictures(pictures, [(one.set, one.row) for one in picked], by_name)
@@ -108,13 +108,14 @@ def collect(
         threshold.source,
         len(what.ready.negatives),
         source,
-        min(max(share, 0.0), 1.0),
+        min(max(mapped.by_text, 0.0), 1.0),
         tuple(ordered),
         tuple(pictures),
         small.made,
         tuple(small.remarks),
         tuple(map(one_line, statements)),
         run=run,
+        explained_pictures=min(max(mapped.by_pictures, 0.0), 1.0),
     )
 
 

@@ -89,11 +89,12 @@ class Word:
         agreement: share of those pictures whose nearest word it is.
         n_nearest: ID pictures, of those that were looked at, whose nearest positive it is.
         cosine: mean cosine to those pictures; None where there are none.
-        position: on the map of words.
+        position: on the map of words by their text.
         positives: its nearest other positives.
         negatives: its nearest negatives.
         doubts: why a person should look at it.
         thumbnails: names of small pictures, the nearest first.
+        of_pictures: on the map of words by the mean feature of the pictures nearest to them; None where it has none.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -109,6 +110,7 @@ class Word:
     negatives: tuple[Neighbour, ...]
     doubts: tuple[str, ...] = ()
     thumbnails: tuple[str, ...] = ()
+    of_pictures: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Reasons:
         source: of the threshold, in words.
         n_negatives: N.
         looked_at: ID pictures whose nearest positives were looked for, and of which set.
-        explained: share of the words' variance that the map holds.
+        explained: share of the words' variance that the map by text holds.
         words: the positives, those in doubt first.
         pictures: the chosen ones.
         thumbnails: WebP in base64, by name.
@@ -133,6 +135,7 @@ class Reasons:
         statements: what the run says of itself.
         format: of the file.
         run: hash of the run; "" where it has none.
+        explained_pictures: share of the variance that the map by pictures holds.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -154,6 +157,7 @@ class Reasons:
     statements: tuple[str, ...] = ()
     format: Format = FORMAT
     run: str = ""
+    explained_pictures: Share = 0.0
 
 
 def write_reasons(folder: Path, reasons: Reasons) -> None:

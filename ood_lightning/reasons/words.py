@@ -1,6 +1,6 @@
-"""The positives of a label set as a person looks at them: neighbours, a map, the pictures they stand for, doubts."""
+"""The positives of a label set as a person looks at them: neighbours, maps, the pictures they stand for, doubts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ood_lightning.data.artifacts.features import Features
 from ood_lightning.data.artifacts.label_set import Positive
 from ood_lightning.detectors.evidence import ReadyLabelSet
-from ood_lightning.functional.plane import principal_plane
+from ood_lightning.functional.plane import Plane, principal_plane
 from ood_lightning.functional.similarity import top_k, unit
 from ood_lightning.plain_output import one_line
 from ood_lightning.reasons.stored import Neighbour, Word
@@ -30,11 +30,13 @@ class Looks(NamedTuple):
         rows: of the features, int64, shape (m,).
         nearest: position of the nearest positive of each, int64, shape (m,).
         cosine: to it, float64, shape (m,).
+        centres: mean unit feature of each positive's pictures, float64, shape (P, D); zero where it has none.
     """
 
     rows: Tensor
     nearest: Tensor
     cosine: Tensor
+    centres: Tensor
 
     def of_word(self, position: int) -> list[int]:
         """Rows of the pictures whose nearest positive it is, by falling cosine."""
@@ -53,26 +55,48 @@ def looked_at(images: Features, positives: Tensor) -> Looks:
     step = -(-len(images) // MAX_IMAGES)
     rows = torch.arange(0, len(images), max(step, 1))
     cosines, nearest = [], []
+    sums = torch.zeros(positives.shape, dtype=torch.float64)
     for part in rows.split(ROWS):
-        best = top_k(unit(images.image[part].to(positives.device).float()), positives, 1)
+        features = unit(images.image[part].to(positives.device).float())
+        best = top_k(features, positives, 1)
         cosines.append(best.values[:, 0].cpu())
         nearest.append(best.indices[:, 0].cpu())
-    return Looks(rows, torch.cat(nearest), torch.cat(cosines))
+        sums.index_add_(0, nearest[-1], features.double().cpu())
+
+    of_all = torch.cat(nearest)
+    counts = torch.bincount(of_all, minlength=len(positives)).clamp(min=1)
+    return Looks(rows, of_all, torch.cat(cosines), sums / counts[:, None])
 
 
-def words_of(ready: ReadyLabelSet, looks: Looks) -> tuple[list[Word], float]:
+class Mapped(NamedTuple):
+    """The words with their places on two maps.
+
+    Attributes:
+        words: in the order of the label set.
+        by_text: share of their variance that the map of text features holds, in [0, 1].
+        by_pictures: the same of the map of the centres of their pictures.
+    """
+
+    words: list[Word]
+    by_text: float
+    by_pictures: float
+
+
+def words_of(ready: ReadyLabelSet, looks: Looks) -> Mapped:
     """Every positive with its support, neighbours and doubts, in the order of the label set.
 
     Args:
         ready: the label set.
         looks: ID pictures.
-
-    Returns:
-        The words, and the share of their variance that the map holds.
     """
     positives = ready.positives.features
-    plane = principal_plane(positives)
     n = len(positives)
+    by_text = principal_plane(positives)
+    places_of_text = _places(by_text, range(n))
+
+    with_pictures = looks.nearest.unique()
+    by_pictures = principal_plane(looks.centres[with_pictures])
+    places_of_pictures = _places(by_pictures, with_pictures.tolist())
 
     close = top_k(positives, positives, min(NEIGHBOURS + 1, n))
     opposite = None
@@ -92,14 +116,20 @@ def words_of(ready: ReadyLabelSet, looks: Looks) -> tuple[list[Word], float]:
             positive.agreement,
             int(counts[i]),
             means[i],
-            (float(plane.points[i, 0]), float(plane.points[i, 1])),
+            places_of_text[i],
             _neighbours(close.indices[i], close.values[i], ready.texts.positives, leave_out=i),
             () if opposite is None else _neighbours(opposite.indices[i], opposite.values[i], ready.texts.negatives),
             doubts[i],
+            of_pictures=places_of_pictures.get(i),
         )
         for i, positive in enumerate(ready.label_set.positives)
     ]
-    return words, plane.explained
+    return Mapped(words, by_text.explained, by_pictures.explained)
+
+
+def _places(plane: Plane, positions: Iterable[int]) -> dict[int, tuple[float, float]]:
+    """The two coordinates of each word, by its position in the label set."""
+    return {i: (x, y) for i, (x, y) in zip(positions, plane.points.tolist(), strict=True)}
 
 
 def _neighbours(

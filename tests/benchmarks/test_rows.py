@@ -7,6 +7,7 @@ from benchmarks.growth import exponent
 from benchmarks.rows import Measured, Row, measure
 
 
+@pytest.mark.slow
 def test_ways_alternate_and_are_divided_by_the_first():
     seen: list[str] = []
     ways = {name: lambda name=name: seen.append(name) for name in ("bare", "ours")}

@@ -35,11 +35,11 @@ def without(part: dict[str, Any], key: str) -> tuple[dict[str, Any], Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", ["AdaNeg", "CSP", "Debiased", "TANL"])
+@pytest.mark.parametrize("method", ["AdaNeg", "CSP", "Debiased", "TANL", "TINS"])
 def test_a_label_free_row_differs_from_the_named_one_by_its_positives_alone(method: str, kind: str):
     model = yaml.safe_load(DETECTORS.read_text())["model"]["init_args"]
     named, free = (settings_of(name, model) for name in (method, f"{method}, {kind}"))
-    default = {"AdaNeg": "neglabel", "TANL": "neglabel", "Debiased": "debiased"}
+    default = {"AdaNeg": "neglabel", "TANL": "neglabel", "Debiased": "debiased", "TINS": "tins"}
     its_set = named["init_args"].pop("labels", default.get(method))
     free_set = free["init_args"].pop("labels")
     assert free == named
@@ -48,20 +48,6 @@ def test_a_label_free_row_differs_from_the_named_one_by_its_positives_alone(meth
     of_free, names = without(model["label_sets"][free_set], "names")
     assert of_free == of_named
     assert (no_names, names) == (None, KINDS[kind])
-
-
-@pytest.mark.parametrize("kind", ["ClusterMine", "PosMine"])
-def test_tins_with_mined_words_differs_from_tins_by_its_positives_alone(kind: str):
-    model = yaml.safe_load(DETECTORS.with_name("tins.yaml").read_text())["model"]["init_args"]
-    named, free = (settings_of(name, model) for name in ("TINS", f"TINS, {kind}"))
-    free_set = free["init_args"].pop("labels")
-    assert free == named
-
-    of_named, no_names = without(model["label_sets"]["tins"], "names")
-    of_free, names = without(model["label_sets"][free_set], "names")
-    assert of_free == of_named
-    assert no_names is None
-    assert names in (KINDS["mined"], KINDS["mined"].replace("labels", "posmine"))
 
 
 def with_callback(eval_yaml: Path, *references: str) -> list[str]:

@@ -16,6 +16,7 @@ PARTS = ("Python", "torch", "memory", "disk", "/dev/shm", "hub", "WordNet", "W&B
 PARTS += ("configs", "built-in model", "built-in pictures", "device")
 
 
+@pytest.mark.slow
 def test_a_line_for_each_part_and_status_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hardware, "MEMORY_GIB", (0.0, 0.0))  # of the machine that runs this
     monkeypatch.setattr(hardware, "DISK_GIB", (0.0, 0.0))

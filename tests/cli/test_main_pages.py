@@ -135,6 +135,7 @@ def test_there_are_commands_to_check():
     assert {"README", "index", "pipeline", "detectors", "corpora", "labels", "filter", "encoders", "tutorial"} <= pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.page}:{block.line}")
 def test_a_block_is_bash_whose_commands_are_taken(
     block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -229,6 +229,7 @@ def test_paths_from_standard_input_and_rows_to_standard_output(
     assert "3 images: 2 scored" in error
 
 
+@pytest.mark.slow
 def test_tasks_of_an_array_share_the_images(
     detector: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

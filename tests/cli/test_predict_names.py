@@ -51,6 +51,7 @@ def command(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     return ["predict", ".", folder[0], f"../{folder[1]}", "--num_workers", "1", "--batch_size", "3"]
 
 
+@pytest.mark.slow
 def test_the_summary_shows_names_as_they_are(command: list[str], capsys: pytest.CaptureFixture[str]):
     in_output = set[str]()
     for name in NAMES:

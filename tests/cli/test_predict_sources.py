@@ -91,6 +91,7 @@ SOURCES: dict[str, tuple[str, str]] = {  # what is given -> what its rows have b
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_source_gives_the_scores_of_the_files(
     kind: str, detector: list[str], pictures: Path, server: FaultyServer, capsys: pytest.CaptureFixture[str]
@@ -194,6 +195,7 @@ def test_what_is_no_source_is_one_line(detector: list[str], pictures: Path, refu
     refuse("set", "the bytes of set/part-02.tar are not those that the manifest describes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remote", [False, True])
 def test_an_interrupted_run_goes_on_without_doing_work_again(
     remote: bool, detector: list[str], pictures: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch

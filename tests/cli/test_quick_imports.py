@@ -53,6 +53,7 @@ def help_of_fit(words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_help_is_the_same_without_them():
     text, imported = help_of_fit("").split("imported:")
     assert imported.split() == []

@@ -26,6 +26,7 @@ from ood_lightning.reproduction.result import folder_of
 KINDS = ("full", "twin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", item_names())
 @pytest.mark.parametrize("switch", [[], ["--pictograms"]], ids=KINDS)
 def test_every_plan_is_printed_without_any_data(name: str, switch: list[str], capsys: pytest.CaptureFixture[str]):

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from picture_folders import HOSTILE
 from unpacked import unpack, words_file
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.rows.formats import unspelt
 from ood_lightning.encoders.openclip import OpenClip
+from ood_lightning.making.kept import write_settings
 from ood_lightning.reasons.stored import read_reasons
 
 pytestmark = pytest.mark.slow  # pictures are embedded
@@ -80,6 +82,16 @@ def test_a_folder_becomes_a_detector_that_decides(kept: Path, folder: Path, caps
     assert main(command(kept, "animals", "--ood", "food")) == 0  # all is reused, or comes out the same
     assert {path: path.read_bytes() for path in files} == files
     assert "embed" not in capsys.readouterr().err
+
+    shutil.move(run / "settings.yaml", folder / "again.yaml")
+    assert main(["run", "-c", "again.yaml"]) == 0
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_settings_are_kept_without_secrets_and_shown_on_the_page(tmp_path: Path):
+    write_settings(tmp_path, {"folders": ["https://me:secret@host/a.tar?token=1"], "names": None, "tpr": 0.9})
+    kept = yaml.safe_load((tmp_path / "settings.yaml").read_text())
+    assert kept == {"folders": ["https://***@host/a.tar?***"], "tpr": 0.9}
 
 
 def test_words_are_encoded_once_and_passed_on(

@@ -30,6 +30,7 @@ def scores_after_carrying(detector: Detector, run: World, folder: Path) -> Tenso
     return loaded.scorer(*(columns[name] for name in detector.columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", [None, LISTED], ids=["rest", "listed"])
 @pytest.mark.parametrize("kind", CARRIED)
 def test_every_detector_scores_from_its_folder_as_in_the_run(
@@ -59,6 +60,7 @@ def test_a_detector_that_learns_from_a_stream_is_refused_in_one_line(kind: str, 
     assert not (tmp_path / "folder").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positives", [("red", "a thing that no corpus has", "dog"), ("dog", "dog", "red")])
 @pytest.mark.parametrize("adjectives", [None, ("something {}",)])
 def test_names_that_the_corpus_lacks_or_that_come_twice_are_carried(

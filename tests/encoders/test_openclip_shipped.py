@@ -94,6 +94,7 @@ def test_every_model_of_the_four_later_families_that_open_clip_has_is_offered():
     assert known <= configs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAGGED)
 def test_a_config_builds_what_the_table_and_the_weights_say(name: str):
     content, row = settings(name), ROWS[name]

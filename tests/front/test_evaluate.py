@@ -14,6 +14,7 @@ from ood_lightning.errors import EmptySideError, NotFiniteScoresError
 from ood_lightning.metrics.standard import STANDARD
 
 
+@pytest.mark.slow
 def test_the_package_imports_nothing_before_it_is_asked():
     code = (
         "import sys, ood_lightning; dir(ood_lightning); heavy = {'torch', 'numpy', 'PIL', 'lightning', 'pydantic'};"

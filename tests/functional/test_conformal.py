@@ -88,6 +88,7 @@ def test_a_threshold_promises_the_rate_on_average_and_the_next_one_does_not(n: i
 
 @settings(deadline=None)
 @given(st.integers(1, 200), RATES, st.sampled_from([0.6, 0.9, 0.95, 0.99]))
+@pytest.mark.slow
 def test_the_certain_rank_is_the_largest_that_a_binomial_tail_allows(n: int, tpr: float, confidence: float):
     rejected = 1 - Fraction(repr(tpr))
     chances = [math.comb(n, j) * rejected**j * (1 - rejected) ** (n - j) for j in range(n + 1)]

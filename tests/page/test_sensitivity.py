@@ -6,7 +6,7 @@ from pathlib import Path
 from page_runs import write_run
 
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
-from ood_lightning.page.runs import read_run
+from ood_lightning.page.runs import Settings, read_run
 from ood_lightning.page.sensitivity import sensitivity
 
 
@@ -59,7 +59,7 @@ def test_a_folder_of_a_persons_own_among_the_logs_is_passed_over(tmp_path: Path)
         config = folder / "log" / name / "config.yaml"
         config.parent.mkdir(parents=True)
         config.write_text(text)
-    assert read_run(folder, "run").config == "new: 1"
+    assert read_run(folder, "run").config == Settings("test", "log/version_10/config.yaml", "new: 1")
 
 
 def test_one_run_and_equal_runs_have_nothing_to_compare(tmp_path: Path):

@@ -217,6 +217,19 @@ def test_words_in_doubt_come_first_and_can_be_found(seen: Opened):
     assert seen.page.locator("#word-cards img").count() == 0
 
 
+def test_the_map_places_words_by_their_pictures_or_by_their_meaning(seen: Opened):
+    """Words without a picture have no place among pictures."""
+    assert seen.page.locator("#map-by").input_value() == "pictures"
+    assert seen.page.locator("#map .scatterlayer path.point").count() == len(HOSTILE)
+    assert "1 of the words has no such picture" in seen.text("#map-text")
+    assert "70 % of the variance" in seen.text("#map-text")
+
+    seen.page.locator("#map-by").select_option("text")
+    assert seen.page.locator("#map .scatterlayer path.point").count() == len(HOSTILE) + 1
+    assert "40 % of the variance" in seen.text("#map-text")
+    seen.page.locator("#map-by").select_option("pictures")
+
+
 def test_all_other_pictures_are_rows_of_text(seen: Opened):
     of_sets = scores()
     assert f"of {sum(map(len, of_sets.values()))} that fit" in seen.text("#rows-text")

@@ -1,4 +1,4 @@
-// The positives: a map of them, and a card for each with its pictures, votes and neighbours.
+// The positives: two maps of them, and a card for each with its pictures, votes and neighbours.
 
 const CARDS = 24;
 
@@ -62,13 +62,16 @@ sections.push((data) => {
   }
 
   function drawMap() {
+    const byPictures = $("map-by").value === "pictures";
+    const place = (word) => byPictures ? word.of_pictures : word.position;
+    const mapped = reasons.words.filter(place);
     plot("map", () => {
       const scale = Math.min(1, $("map").clientWidth / 700 + 0.25);
       const groups = [["in doubt", (word) => word.doubts.length, "ood", "diamond"], ["others", (word) => !word.doubts.length, "id", "circle"]];
       const traces = groups.map(([name, belongs, hue, symbol]) => {
-        const words = reasons.words.filter(belongs);
+        const words = mapped.filter(belongs);
         return {
-          name, x: words.map((word) => word.position[0]), y: words.map((word) => word.position[1]), text: words.map((word) => plain(word.label)),
+          name, x: words.map((word) => place(word)[0]), y: words.map((word) => place(word)[1]), text: words.map((word) => plain(word.label)),
           customdata: words.map((word) => [word.images ?? word.n_nearest, word.doubts.join(", ") || "none"]),
           mode: "markers", type: "scatter", marker: { color: colour(hue), symbol, opacity: 0.8, size: words.map((word) => scale * (7 + 2.2 * Math.sqrt(word.images ?? word.n_nearest))), sizemode: "diameter", line: { color: colour("panel"), width: 1 } },
           hovertemplate: "<b>%{text}</b><br>%{customdata[0]} votes<br>doubts: %{customdata[1]}<extra></extra>",
@@ -77,27 +80,35 @@ sections.push((data) => {
       // The words with most votes are named, as many as can be read, none over another.
       const box = $("map").getBoundingClientRect();
       const placed = [];
-      const [xs, ys] = [0, 1].map((axis) => reasons.words.map((word) => word.position[axis]));
+      const [xs, ys] = [0, 1].map((axis) => mapped.map((word) => place(word)[axis]));
       const spread = (values) => Math.max(...values) - Math.min(...values) || 1;
       const [perX, perY] = [(box.width - 70) / spread(xs), 390 / spread(ys)];
-      const annotations = [...reasons.words].sort((a, b) => (b.images ?? b.n_nearest) - (a.images ?? a.n_nearest)).filter((word) => {
-        const [x, y] = [word.position[0] * perX, word.position[1] * perY];
+      const annotations = [...mapped].sort((a, b) => (b.images ?? b.n_nearest) - (a.images ?? a.n_nearest)).filter((word) => {
+        const [x, y] = [place(word)[0] * perX, place(word)[1] * perY];
         const half = 4 * word.label.length + 4;
         if (placed.length > 40 || placed.some(([px, py, ph]) => Math.abs(px - x) < ph + half && Math.abs(py - y) < 20)) return false;
         placed.push([x, y, half]);
         return true;
-      }).map((word) => ({ x: word.position[0], y: word.position[1], text: plain(word.label), showarrow: false, yshift: 13, font: { size: 11.5, color: colour("ink") } }));
+      }).map((word) => ({ x: place(word)[0], y: place(word)[1], text: plain(word.label), showarrow: false, yshift: 13, font: { size: 11.5, color: colour("ink") } }));
       const layout = {
         height: 460, annotations, margin: { l: 8, r: 8, t: 34, b: 8 }, showlegend: true, legend: { orientation: "h", x: 0, y: 1.09, font: { color: colour("soft") } },
         xaxis: { visible: false }, yaxis: { visible: false },
       };
       return { traces, layout };
     });
-    $("map-text").textContent = `Words that are near in meaning lie near one another, as far as two directions can show it: they hold ${percent(reasons.explained, 0)} % of the words' variance (principal components of the text features). Larger: more votes. Every word also has a card below.`;
+    const without = reasons.words.length - mapped.length;
+    const said = byPictures
+      ? `Each word stands at the middle of the pictures that are nearest to it, so concepts whose pictures look alike lie near one another${without ? `; ${number(without)} of the words ${without === 1 ? "has" : "have"} no such picture and no place` : ""}`
+      : "Words that are near in meaning lie near one another";
+    const held = byPictures ? reasons.explained_pictures : reasons.explained;
+    $("map-text").textContent = `${said}. Two directions cannot show it all: they hold ${percent(held, 0)} % of the variance (principal components of the ${byPictures ? "mean image features" : "text features"}). Larger: more votes. Every word also has a card below.`;
   }
 
   function choose() {
     reasons = data.runs[Number(runSelect.value)].reasons;
+    const known = reasons.words.some((word) => word.of_pictures); // runs of earlier versions have one map
+    $("map-by").value = known ? "pictures" : "text";
+    $("map-by").disabled = !known;
     shown = CARDS;
     const doubted = reasons.words.filter((word) => word.doubts.length).length;
     $("words-lead").textContent = `${number(reasons.words.length)} positives of label set ${reasons.label_set}, against ${number(reasons.n_negatives)} negatives. ${number(doubted)} look wrong in some way and come first: few votes, split votes, or far from their pictures. Pictures: ${reasons.looked_at}, each under its nearest positive.`;
@@ -106,6 +117,7 @@ sections.push((data) => {
   }
 
   runSelect.addEventListener("change", choose);
+  $("map-by").addEventListener("change", drawMap);
   for (const control of [find, order, doubtful]) control.addEventListener("input", () => { shown = CARDS; draw(); });
   $("words-more").addEventListener("click", () => { shown += 2 * CARDS; draw(); });
   choose();

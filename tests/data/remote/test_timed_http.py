@@ -76,6 +76,7 @@ def test_an_answer_in_time_is_read(url: str):
     assert remote.text(f"{url}/sound") == "here"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", list(STARTS))
 @pytest.mark.parametrize("reader", [read, remote.text])
 def test_a_server_that_drips_is_left(url: str, part: str, reader: Callable[[str], object]):

@@ -136,6 +136,7 @@ def _killed(n: int) -> None:
     write(reached=reached)
 
 
+@pytest.mark.slow
 def test_killed_at_every_step_it_ends_with_the_same_bytes():
     kills = 0
     for n in range(1, 60):

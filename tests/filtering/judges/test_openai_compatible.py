@@ -150,6 +150,7 @@ def test_a_server_that_stays_broken_ends_the_run_and_finished_answers_stay(serve
     assert len(server.questions) == len(QUESTIONS) - len(kept)
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_left_in_time(server: Server, tmp_path: Path):
     def hang(question: str, times: int) -> tuple[int, bytes]:
         if "dog" in question:
