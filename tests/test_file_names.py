@@ -36,6 +36,7 @@ def test_a_path_below_its_folder_has_none(path: str):
     assert not path_fault(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../posmine", "a\0b", "a/b"])
 def test_no_label_set_is_written_outside_the_run(eval_yaml: Path, name: str, capsys: pytest.CaptureFixture[str]):
     settings = yaml.safe_load(eval_yaml.read_text())

@@ -30,6 +30,7 @@ def test_a_long_function_has_paragraphs():
     assert not pressed, listed(f"functions of {PARAGRAPH} lines or more without a blank line", pressed)
 
 
+@pytest.mark.slow
 def test_the_package_has_blank_lines_between_its_steps():
     n_lines = n_blank = 0
     for path in PACKAGE_FILES:
@@ -44,6 +45,7 @@ def test_no_file_of_the_package_is_long():
     assert {name: size for name, size in sizes.items() if size > LONGEST_FILE} == {}
 
 
+@pytest.mark.slow
 def test_no_old_name_comes_back():
     old = [
         f"{relative(path)}:{line} {name}"
@@ -54,6 +56,7 @@ def test_no_old_name_comes_back():
     assert not old, listed("old names", old)
 
 
+@pytest.mark.slow
 def test_every_exception_for_a_name_is_still_needed():
     used = {(relative(path), name) for path in PACKAGE_FILES + TEST_FILES for _, name in named(path)}
     assert set(RIGHT_WORDS) <= used

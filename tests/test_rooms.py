@@ -183,6 +183,7 @@ def test_private_attributes_of_other_libraries_are_listed():
     assert {(file, attribute) for file, attribute in read if attribute not in ours} == PRIVATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guest", sorted(DOORS))
 def test_a_heavy_guest_comes_in_by_one_door(guest: str):
     doors = [name(path) for path in FILES if any(m.split(".")[0] == guest for m in imported(path, at_run_time=False))]

@@ -52,6 +52,7 @@ def test_no_secret_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert secret not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_torch_is_imported_for_the_last_line_alone():
     code = (
         "import sys\n"

@@ -107,7 +107,6 @@ def test_the_new_run_is_reported_beside_the_old_one(run: Path, tmp_path: Path, c
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_words_of_the_corpus_need_no_model_and_none_of_its_packages(run: Path):
     """Their features and the scale are stored; importing open_clip alone takes longer than the work."""
     words = ["--drop", "dog", "--add", "green", "--out", "edited"]
@@ -120,6 +119,7 @@ def test_words_of_the_corpus_need_no_model_and_none_of_its_packages(run: Path):
     assert ended.stdout.splitlines()[-2:] == ["status 0", "imported:"], ended.stderr
 
 
+@pytest.mark.slow
 def test_an_edited_run_is_edited_again(run: Path, tmp_path: Path):
     assert without(run, "rest", "--drop", "dog") == 0
     again = ["labels", "without", "edited/labels/rest.json", "--add", "dog", "--out", "back"]

@@ -161,6 +161,7 @@ SPANS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "command"), SPANS)
 def test_a_command_within_a_sentence_is_taken(
     page: str, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -208,6 +208,7 @@ def imports(*argv: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [

@@ -94,6 +94,7 @@ def test_predict_keeps_a_row_for_every_picture_also_a_broken_one(
     assert "higher score = more in-distribution" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_calibrated_detector_decides_and_the_status_says_so_where_it_is_asked_for(
     detector: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -213,6 +214,7 @@ class Input:
         self.buffer = io.BytesIO(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
 def test_paths_from_standard_input_and_rows_to_standard_output(
     end: bytes, detector: list[str], pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -116,6 +116,7 @@ def test_all_rows_are_written_as_parquet(command: list[str]):
     assert len(paths) == len(NAMES)
 
 
+@pytest.mark.slow
 def test_names_come_back_from_an_interrupted_run(command: list[str], monkeypatch: pytest.MonkeyPatch):
     from ood_lightning.data.rows.growing_file import GrowingFile
 

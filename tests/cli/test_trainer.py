@@ -11,6 +11,7 @@ from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet
 
 
+@pytest.mark.slow
 def test_fit_writes_label_sets_and_a_second_run_repeats_nothing(fit_yaml: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["fit", "--config", str(fit_yaml)]) == 0
     first = Path("run/fit/labels.json").read_bytes()

@@ -111,6 +111,7 @@ def test_a_set_that_is_called_as_means_are_is_refused(
     assert f"a set is called {name!r}" in said(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", " ", "MCM ", " near", "a  b"])
 @pytest.mark.parametrize("kind", ["detector", "group"])
 def test_names_that_tables_do_not_show_are_refused(

@@ -41,6 +41,7 @@ def held_mib() -> float:
     return int(next(line for line in lines if line.startswith("RssAnon:")).split()[1]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as on Linux")
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     held, write = [], FeatureFolder.write

@@ -59,6 +59,7 @@ KINDS: dict[str, Callable[[list[Path]], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_pixels_give_the_same_results(kind: str, detector: Detector, files: list[Path]):
     expected = [result.score for result in detector(files)]
@@ -114,6 +115,7 @@ def test_what_cannot_be_read_keeps_its_place(detector: Detector, files: list[Pat
     assert [result.error for result in detector([tmp_path / "broken.png"])] != [""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "words"),
     [

@@ -39,6 +39,7 @@ def test_these_can_be_exported():
     assert {"KNN", "Mahalanobis", "RelativeMahalanobis", "PLP"} <= TRACEABLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRACEABLE))
 def test_the_traceable_score_is_the_detectors_own(name: str, tiny_model: Path, tmp_path: Path):
     run = world(tiny_model, tmp_path)

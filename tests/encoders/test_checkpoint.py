@@ -36,6 +36,7 @@ def weights(tiny_model: Path) -> dict[str, Tensor]:
     return dict(load_file(tiny_model / "open_clip_model.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["w.pt", "w.pth", "w.ckpt", "w.bin", "./epoch_3", "~/w.pt", "w.safetensors"])
 def test_a_file_of_any_ending_gives_the_models_features(
     file: str, weights: dict[str, Tensor], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -63,6 +63,7 @@ def test_a_proxy_that_answers_for_any_server_is_no_hub(answers: type[Answers], t
         hub.fetched("org/name", FILES, None, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_a_connection_and_says_nothing_is_not_waited_for(
     answers: type[Answers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

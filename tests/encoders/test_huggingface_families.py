@@ -61,6 +61,7 @@ def further(family: str) -> tuple[Any, Any, Any]:
     return t.VisionTextDualEncoderModel(config), tok, crop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", ["aimv2", "align", "altclip", "chinese_clip", "clipseg", "groupvit", "metaclip_2", "bert and vit"]
 )

@@ -70,6 +70,7 @@ def test_other_projections_of_a_plain_tower(change: dict[str, object]):
     torch.testing.assert_close(encoder.encode_text(TEXTS), at_full_context(encoder, TEXTS), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "trimmed"),
     [

@@ -24,6 +24,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [None, 3, 16, 78])
 def test_tokens_are_open_clips_own(context: int | None):
     draw = random.Random(0)

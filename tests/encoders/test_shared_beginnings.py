@@ -39,6 +39,7 @@ def test_each_text_shares_what_saves_it_the_most(texts: list[str]):
     assert shared_lengths(tokens, ends).tolist() == saved_by_hand(tokens.tolist(), ends.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [1, 3000, 2**28])  # bytes: one beginning at a time, a few, all
 @pytest.mark.parametrize("text_batch", [1, 7, 512])
 def test_features_are_those_of_whole_texts(monkeypatch: pytest.MonkeyPatch, text_batch: int, kept: int):

@@ -74,6 +74,7 @@ def test_on_the_sphere_length_does_not_count():
     torch.testing.assert_close(short_and_long.centres.norm(dim=1), torch.ones(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spherical", [False, True])
 def test_blocks_and_parts_do_not_matter(spherical: bool, monkeypatch: pytest.MonkeyPatch):
     rows, space = blobs(5, spread=0.8), plain(8, spherical)

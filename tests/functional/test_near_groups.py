@@ -28,6 +28,7 @@ def by_a_loop(features: Tensor, min_cosine: float) -> list[int]:
     return group
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("min_cosine", [0.85, 0.9, 0.97])
 @pytest.mark.parametrize("blocks", [(1, 1), (7, 5), (5, 7), (1024, 2048)])
 def test_groups_are_those_of_a_walk(monkeypatch: pytest.MonkeyPatch, blocks: tuple[int, int], min_cosine: float):

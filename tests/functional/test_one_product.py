@@ -27,6 +27,7 @@ def mass_by_loop(image: Tensor, texts: Tensor, scale: float) -> float:
     return scale * largest + math.log(math.fsum(math.exp(scale * (c - largest)) for c in cosines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 2, 64, 127, 403, 1000])
 @pytest.mark.parametrize("scale", [1.0, 100.0, 1000.0])
 def test_each_mass_and_each_nearest_text_is_that_of_the_selection_alone(block: int, scale: float):

@@ -262,6 +262,7 @@ def test_neighbours_of_mapped_half_precision_shards_are_those_of_one_float32_ten
         assert torch.equal(neighbours(parts, 20, block=block, row_block=row_block, rows=range(4, 229)), expected[4:229])
 
 
+@pytest.mark.slow
 def test_neighbours_are_ordered_exactly_where_float32_leaves_the_order_open():
     images = unit(torch.ones(1, 32) + 1e-4 * random_unit(150, dim=32))  # closer than float32 products can tell
     got = neighbours(images, 9, block=40)

@@ -100,6 +100,7 @@ def test_a_wave_reads_what_earlier_ones_wrote():
     assert [line.line.name for line in second[0]] == [runs[1].line.name, runs[2].line.name, runs[4].line.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "twin"])
 @pytest.mark.parametrize("name", item_names())
 def test_every_shipped_item_has_a_plan(name: str, kind: Any):

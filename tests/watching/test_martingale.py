@@ -88,6 +88,7 @@ def test_p_values_of_an_exchangeable_stream_are_uniform_and_independent_also_wit
     assert p_values.mean(axis=1).std() == pytest.approx((1 / 12 / 60) ** 0.5, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "digits"), [(20, None), (200, None), (50, 1)])
 def test_false_alarms_on_500_exchangeable_streams_stay_below_the_stated_rate(n: int, digits: int | None):
     reached = highest(streams(n, length=300, n_streams=500, seed=2, digits=digits))

@@ -43,6 +43,7 @@ def half_fetched(server: FaultyServer, folder: Path, entries: ArchiveEntries) ->
 FAULTS = ["close", "reset", "500", "503", "429", "short", "long", "unsized", "stall", "garbage", "html"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_another_try_may_mend_is_tried_again(server: FaultyServer, tmp_path: Path, fault: str):
     server.files["/a.tar"] = BODY

@@ -73,6 +73,7 @@ def test_the_next_address_is_tried_and_names_are_quoted(server: FaultyServer, tm
     assert listing.entries[0].location.read() == picture(0)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_is_not_asked_for_all_of_them_and_what_came_is_kept(server: FaultyServer, tmp_path: Path):
     addresses = serve(server)
     fetched_pictures(NAMES[:2], addresses, tmp_path)

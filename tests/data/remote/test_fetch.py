@@ -105,6 +105,7 @@ def test_a_part_left_by_a_killed_process_is_gone_on_with(folder: Path, server: F
     assert "bytes=700-" in server.requests(FIRST)
 
 
+@pytest.mark.slow
 def test_processes_that_want_one_shard_fetch_it_once(folder: Path, server: FaultyServer, tmp_path: Path):
     server.faults[FIRST] = ["stall"]
     manifest = read_manifest(f"{server.url}/s")

@@ -54,6 +54,7 @@ def read(manifest: Manifest, batch_size: int = 4, max_bad_samples: int = 0) -> l
     return list(ShardParts(manifest, list(manifest.shards), pixels, batch_size, max_bad_samples))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.parametrize("world", [1, 2, 3, 4])

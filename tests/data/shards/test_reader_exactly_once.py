@@ -97,6 +97,7 @@ def test_processes_read_every_sample_once(tars: Path, sizes: list[int], ranks: i
     assert not active_children()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
     ("sizes", "ranks"),
