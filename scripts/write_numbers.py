@@ -2,7 +2,7 @@
 
 python scripts/write_numbers.py [PART ...] [--reuse]
 
-Parts: demo (two minutes), unseen, detectors, label_free (a quarter of an hour together), benchmarks, growth (an hour
+Parts: demo (two minutes), unseen, detectors, label_free, filters (half an hour together), benchmarks, growth (an hour
 each; nothing else should run). Without a name all of them. Each runs the commands that its page shows, and writes what
 they found between the marks of the Markdown files::
 
@@ -27,12 +27,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 OURS = [sys.executable, "-m", "ood_lightning"]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "pictograms.md", ROOT / "docs" / "speed.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in ("filter", "pictograms", "speed"))]
 
 FIT = "fit --config configs/clustermine.yaml"
 PLP = "fit --config configs/plp.yaml"
 UNSEEN = f"{FIT} --config configs/pictograms/with_unseen_vendor.yaml"
 FILTER = "filter --config configs/filter.yaml"
+PICTURES = "--id_train_shards builtin:pictograms/shards/id_train --id_features true"
 COMMANDS = {
     "demo": [FIT, "test --config configs/eval.yaml"],
     "unseen": [
@@ -55,6 +56,18 @@ COMMANDS = {
             for name, file in (("clustermine", "labels"), ("posmine", "posmine"))
         ),
         "test --config configs/eval.yaml --config configs/pictograms/with_label_free.yaml",
+    ],
+    "filters": [
+        FIT,
+        *(
+            f"{FILTER} --label_set runs/clustermine/labels.json --out runs/filter_{name} {options}".rstrip()
+            for name, options in (
+                ("pictures", f"{PICTURES} --rules.proper_nouns false --rules.subcategories false"),
+                ("clustermine", ""),
+                ("both", PICTURES),
+            )
+        ),
+        "test --config configs/eval.yaml --config configs/pictograms/with_filters.yaml",
     ],
 }
 LABEL_FREE = {  # a row of the page, and what its detectors are called behind ClusterMine and PosMine
@@ -143,23 +156,35 @@ def vendors() -> list[str]:
 MINED = ("ClusterMine", "ClusterMine, unseen vendor")  # what the others are compared with
 
 
-def compared() -> list[dict[str, Any]]:
+def compared(run: str = "detectors") -> list[dict[str, Any]]:
     """Every detector with intervals and differences, sorted by supervision."""
-    rows: list[dict[str, Any]] = json.loads((ROOT / "runs/detectors/against.json").read_text())["rows"]
+    rows: list[dict[str, Any]] = json.loads((ROOT / "runs" / run / "against.json").read_text())["rows"]
     return rows
+
+
+def interval(estimate: dict[str, float]) -> str:
+    """`95.72 [94.67, 96.67]`."""
+    value, low, high = (100 * estimate[part] for part in ("value", "low", "high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def difference(row: dict[str, Any], name: str) -> str:
+    """`+0.08, p = 0.002`."""
+    its = row["differences"].get(name)
+    return "" if its is None else f"{100 * its['value']:+.2f}, p = {its['p_value']:.3f}"
+
+
+def filters() -> list[str]:
+    """ClusterMine with filtered negatives."""
+    cells = [
+        [row["detector"], interval(row["auroc"]), interval(row["fpr"]), difference(row, "ClusterMine")]
+        for row in compared("filters")
+    ]
+    return table(["negatives", "AUROC", "FPR95", "minus ClusterMine"], cells)
 
 
 def detectors() -> list[str]:
     """Every detector by supervision, and its differences to ClusterMine."""
-
-    def interval(estimate: dict[str, float]) -> str:
-        value, low, high = (100 * estimate[part] for part in ("value", "low", "high"))
-        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
-
-    def difference(row: dict[str, Any], name: str) -> str:
-        its = row["differences"].get(name)
-        return "" if its is None else f"{100 * its['value']:+.2f}, p = {its['p_value']:.3f}"
-
     cells = [
         [row["detector"], "+".join(row["supervision"]), interval(row["auroc"]), interval(row["fpr"])]
         + [difference(row, name) for name in MINED]
@@ -232,6 +257,7 @@ BLOCKS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "without names": ("detectors", without_names),
     "differences": ("detectors", differences),
     "label-free": ("label_free", label_free),
+    "filters": ("filters", filters),
     "benchmarks": ("benchmarks", benchmarks),
     "growth": ("growth", growth),
 }
