@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-# a file's tests stay in one process: those of Slurm share a cluster
-TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+# a file's tests stay in one process: those of Slurm share a cluster; tests/conftest.py says which files begin
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check quick fuzz long clean

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,8 @@ from shard_files import MakeSet
 from tiny_configs import WORDS, Settings
 from tiny_model import TINY
 from waiting import HANG_S
+
+WEIGHTS = {"slurm": 100, "long": 60, "slow": 3}  # seconds that a test of a kind takes, roughly
 
 # on a busy machine inputs take long to be drawn, which says nothing of the code
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -34,6 +37,17 @@ class Stderr(logging.StreamHandler):  # type: ignore[type-arg]
     @stream.setter
     def stream(self, _: TextIO) -> None:
         pass
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with most to wait for begin first, so that at the end no process has minutes left and the others nothing.
+
+    Where files are shared out among processes, that needs `--no-loadscope-reorder`.
+    """
+    seconds = Counter[Path]()
+    for item in items:
+        seconds[item.path] += sum(WEIGHTS.get(mark.name, 0) for mark in item.iter_markers())
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 @pytest.fixture(autouse=True)

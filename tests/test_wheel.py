@@ -51,7 +51,9 @@ def test_it_holds_the_package_configs_and_the_model_and_no_pictures(wheel: Path)
     expected = {"ood_lightning/py.typed"}
     expected |= {str(path.relative_to(ROOT)) for path in FILES}
     expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "corpora" / "frozen").iterdir()}
-    expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*")}
+    expected |= {
+        str(path.relative_to(ROOT)) for path in (PACKAGE / "data" / "cards").rglob("*.*") if path.suffix != ".pyc"
+    }
     expected |= {str(path.relative_to(ROOT)) for path in (PACKAGE / "page").glob("*/*.*") if path.suffix != ".pyc"}
     shipped = [*(ROOT / "configs").rglob("*.*"), *(ROOT / "assets" / "pictograms" / "model").iterdir()]
     shipped += (ROOT / "assets" / "pictograms" / "LICENSES").iterdir()

@@ -105,9 +105,6 @@ def run(
         "tpr": tpr,
         "corpus": as_config(corpus),
         "prompts": as_config(prompts),
-        "text_features": text_features,
-        "cache_dir": cache_dir,
-        "num_workers": num_workers,
         "seed": seed,
     }
     machine = {"device": device, "folder": folder, "cache_dir": cache_dir, "num_workers": num_workers, "seed": seed}
@@ -142,7 +139,7 @@ def _made(
         score: the detector.
         source: of given names; None: words are mined.
         words: that a person chose.
-        settings: of the run as a whole, as plain data; `settings.yaml` holds them.
+        settings: all that the results depend on, as plain data; `settings.yaml` holds them.
         machine: the fields of :class:`ood_lightning.making.tools.Tools` but for `encoder` and `say`.
     """
     from ood_lightning.calibration.checks import marks
@@ -186,7 +183,6 @@ def _made(
         "seed": tools.seed,
     }
     steps.begin(made_from, mines=source is None, tools=tools)
-    write_settings(tools.folder, settings)
     mined = steps.label_set_of(pictures, parts, vocabulary, source, clusters, tools)
 
     bound = Bound(score, mined.made, mined.available, tools.device)
@@ -214,6 +210,7 @@ def _made(
     rows, results, sets = steps.scored(bound, pictures, parts, scores, ood_manifests, calibration, tools)
     lines += [f"cannot be read: {line}" for line in pictures.unreadable]
     write_summary(tools.folder, lines, rows, results, encoder.name)
+    write_settings(tools.folder, settings)
     _log(tools.folder, encoder.fingerprint, manifests, mined.made.label_set, rows, results)
     mined_from = part_of(pictures, parts.mining, pictures.part(parts.mining, "mining"))
     page = write_looks(tools.folder, bound, sets, mined_from, calibration)

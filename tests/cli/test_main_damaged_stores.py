@@ -19,7 +19,7 @@ MASS = {"class_path": "ood_lightning.detectors.label_mass.LabelMass", "init_args
 POSMINE = {"class_path": "ood_lightning.label_sets.posmine.PosMine", "init_args": {"min_images": 1}}
 CLUSTERMINE = {"class_path": "ood_lightning.label_sets.clustermine.ClusterMine"}
 
-SHARDS, TEXT = "*/train-*/*.tar.safetensors", "*/text/*"
+SHARDS, TEXT, SCALE = "*/train-*/*.tar.safetensors", "*/text/*-*", "*/text/logit_scale*"
 NEIGHBOURS, MOMENTS = "*/train-*/neighbours*/*", "*/train-*/moments/*"
 FLIPS = (0.0, 0.001, 0.02, 0.05, 0.1, 0.3, 0.5, 2 / 3, 0.9, 1.0)
 TENSOR_OF = {SHARDS: "image", NEIGHBOURS: "neighbours", MOMENTS: "squares", TEXT: "text", "votes": "cluster"}
@@ -131,7 +131,7 @@ def test_no_damage_of_a_store_changes_the_results_of_an_evaluation(eval_yaml: Pa
 
     out = Path("run/eval/results.csv")
     sound = out.read_bytes()
-    for kind, tensor in (("*/blues-*/*.tar.safetensors", "image"), (TEXT, "text")):
+    for kind, tensor in (("*/blues-*/*.tar.safetensors", "image"), (TEXT, "text"), (SCALE, "logit_scale")):
         file = min(Path("cache").glob(kind))
         for _ in damages(file, tensor):
             out.write_bytes(sound)
@@ -151,7 +151,7 @@ def test_a_file_in_the_place_of_another_is_named(fit_yaml: Path, capsys: pytest.
     here = Path("cache", fingerprint)
     (other,) = (folder for folder in Path("cache").iterdir() if folder != here)
     shard, second, _ = sorted(here.glob("train-*/*.tar.safetensors"))
-    (text,) = here.glob("text/*")
+    (text,) = here.glob("text/*-*")
     neighbours, five = sorted(here.glob("train-*/neighbours*/*"))
     capsys.readouterr()
 
