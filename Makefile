@@ -40,7 +40,7 @@ long: fuzz
 	$(TESTS) -m long
 
 clean:
-	rm -rf build dist site docs/sample_report.html *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist site docs/sample_*.html *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find ood_lightning tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again when pyproject.toml changes; the code itself is linked, not copied.

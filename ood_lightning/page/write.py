@@ -23,6 +23,10 @@ from ood_lightning.report.tables import CONVENTION
 
 PAGE = "report.html"
 MAX_THUMBNAILS = 300  # of all runs together
+CHOSEN_HERE = (
+    "Settings are compared on the very sets that the numbers are of. The best of them looks better here than it will "
+    "be on other pictures: choose settings elsewhere."
+)
 
 
 def write_page(runs: Sequence[str | Path], out: Path, names: Sequence[str] | None = None) -> None:
@@ -63,8 +67,8 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         raise SettingsError(f"these runs do not fit on one page: {error}. Give each a name with --names.") from error
 
     said = verdict(results, comparisons, metadata, reasons)
-    remarks = [*said.remarks, *_of_runs(runs), *remarks]
     varied = sensitivity(runs)
+    remarks = [*said.remarks, *([CHOSEN_HERE] if varied else []), *_of_runs(runs), *remarks]
     plain = _runs(runs)
     data = {
         "grids": grids,

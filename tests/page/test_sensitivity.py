@@ -8,6 +8,7 @@ from page_runs import write_run
 from ood_lightning.data.artifacts.label_set import LabelSet, Positive
 from ood_lightning.page.runs import Settings, read_run
 from ood_lightning.page.sensitivity import sensitivity
+from ood_lightning.page.write import write_page
 
 
 def run_with(folder: Path, clusters: int, shift: float, run: str) -> Path:
@@ -66,3 +67,10 @@ def test_one_run_and_equal_runs_have_nothing_to_compare(tmp_path: Path):
     folders = [write_run(tmp_path / name, with_reasons=False, run=name * 16) for name in ("a", "b")]
     assert sensitivity([read_run(folders[0], "a")]) is None
     assert sensitivity([read_run(folder, folder.name) for folder in folders]) is None
+
+
+def test_a_page_of_several_settings_warns_of_choosing_the_best_of_them(tmp_path: Path):
+    folders = [run_with(tmp_path / f"c{n}", n, n / 100, f"{n:016d}") for n in (64, 256)]
+    for runs, warns in ((folders, True), (folders[:1], False)):
+        write_page(runs, tmp_path / "page.html")
+        assert ("choose settings elsewhere" in (tmp_path / "page.html").read_text(encoding="utf-8")) == warns
