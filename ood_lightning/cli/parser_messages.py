@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SETS_NOTHING = ("h", "help", "c", "config", "print_config", "print_shtab")  # options that are no settings
 N_LISTED = 9  # keys that an error lists
+N_LINES = 12  # of a message that we have no words for; it may hold a whole file that was no config
 FORMS = {
     "list": "a list, `[A, B]`",
     "dict": "a mapping, `{KEY: VALUE}`",
@@ -117,7 +118,7 @@ MESSAGES: dict[str, tuple[str, str | Callable[[re.Match[str], list[str]], str]]]
         "around names",
     ),
     "other type": (OTHER_VALUE % f"<class '(?P<form>{'|'.join(FORMS)})'>", _other_type),
-    "unknown key, named by a class's parser": (rf"(?s).*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}"),
+    "unknown key, named by a class's parser": (rf"(?s)\A.*^[\s-]*(?P<ours>{NO_KEY} [^\n]+)", "{ours}"),
     "unknown option": (rf"unrecognized arguments: -{{0,2}}{KEY}", _unknown),
     "unknown key in a file": (rf"Option '{KEY}' is not accepted", _unknown),
     "unknown key of a command or group": (
@@ -154,7 +155,7 @@ def plain(message: str, known: Iterable[str]) -> str:
         return message
 
     key = re.match(r'Parser key "([\w.]+)"(?: element \d+)?:', message)
-    return (f"{key[1]}: " if key else "") + "\n".join(lines)
+    return (f"{key[1]}: " if key else "") + "\n".join([*lines[:N_LINES], *(["..."] if len(lines) > N_LINES else [])])
 
 
 def _like_whole(wrong: str, keys: list[str]) -> str | None:

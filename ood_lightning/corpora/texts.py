@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,12 +63,14 @@ class TextBank:
     def logit_scale(self) -> float:
         """CLIP's multiplier, read from the encoder once and stored beside the features."""
         from ood_lightning.data.artifacts.text_features import ScaleFile
+        from ood_lightning.errors import UnwritableError
 
         file = ScaleFile.at(self.cache_dir, self.encoder.fingerprint)
         stored = file.read()
         if stored is None:
             stored = self.encoder.logit_scale
-            file.write(stored)
+            with suppress(UnwritableError):  # a cache that others own, and all that is asked of it is there
+                file.write(stored)
         return stored
 
     def features(

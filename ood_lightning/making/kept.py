@@ -5,6 +5,7 @@ what two runs left as if it were of one.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -88,6 +89,24 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         folder: of the run.
         settings: plain data, by name.
     """
-    chosen = {name: value for name, value in settings.items() if value is not None}
-    text = masked(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True))
+    chosen = {name: _masked(value) for name, value in settings.items() if value is not None}
+    text = yaml.dump(chosen, Dumper=_Texts, sort_keys=False, allow_unicode=True)
     atomic_write(folder / SETTINGS, text.encode())
+
+
+class _Texts(yaml.SafeDumper):
+    """Quotes texts that our parsers would read as numbers: `1e3` is one for them, and none for YAML 1.1."""
+
+
+_Texts.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"), [*"-+0123456789"]
+)
+
+
+def _masked(value: Any) -> Any:
+    """Plain data, each text of it masked; not the text of all of it, in which a value may end at the next key."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    return [_masked(one) for one in value] if isinstance(value, list) else value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.data.artifacts.typed import decode_json
 from ood_lightning.errors import SourceError, UserError
 from ood_lightning.hashes import sha256_of
 from ood_lightning.reasons.stored import FILE as REASONS
@@ -26,7 +27,6 @@ PROVENANCE = (RESULTS, "results.csv", SCORES, REASONS, DECISIONS, "summary.md")
 RECORDED = ("run", "encoder", "corpus", "versions", "bootstrap", "streams", "not_run")  # of `about`
 MANIFEST, RUN_SETTINGS = "detector/detector.json", "settings.yaml"  # of `run`
 OF_DETECTOR = (MANIFEST, "detector/labels.json", "detector/calibration.json", "detector/texts.safetensors")
-MADE_FROM = ("encoder", "detector", "corpus", "prompts", "supervision")  # of a detector's manifest
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,18 @@ class Settings:
     command: str
     file: str
     text: str
+
+
+@dataclass(frozen=True)
+class _MadeFrom:
+    """What the page shows of `detector.json`."""
+
+    encoder: Any = None
+    detector: Any = None
+    corpus: Any = None
+    prompts: Any = None
+    supervision: Any = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -169,9 +181,10 @@ def _facts(folder: Path) -> list[tuple[str, str]]:
     """What a run's results record for people: encoder, versions, seeds, and what could not run; else its detector's."""
     recorded: dict[str, Any] = {}
     if (folder / MANIFEST).is_file():
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        made_by = manifest.get("provenance", {})
-        recorded = {name: manifest[name] for name in MADE_FROM if name in manifest}
+        content = (folder / MANIFEST).read_bytes()
+        manifest = asdict(decode_json(content, _MadeFrom, str(folder / MANIFEST), SourceError))
+        made_by = manifest.pop("provenance")
+        recorded = {name: value for name, value in manifest.items() if value is not None}
         recorded |= {name: made_by[name] for name in ("images", "seed", "choice", "versions") if name in made_by}
     if (folder / RESULTS).is_file():
         metadata = json.loads((folder / RESULTS).read_text(encoding="utf-8-sig")).get("about", {})

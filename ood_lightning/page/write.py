@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,15 +44,16 @@ def write_page(runs: Sequence[str | Path], out: Path, names: Sequence[str] | Non
     """
     paths = [str(run) for run in runs]
     read = [read_run(expanded(path), name) for path, name in zip(paths, names_of(paths, names), strict=True)]
-    atomic_write(out, rendered(read, paths).encode("utf-8", "backslashreplace"))
+    atomic_write(out, rendered(read, paths, names).encode("utf-8", "backslashreplace"))
 
 
-def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
+def rendered(runs: Sequence[PageRun], paths: Sequence[str], names: Sequence[str] | None = None) -> str:
     """The page of some runs.
 
     Args:
         runs: as they were read.
         paths: as a person named them, for the command that makes the page again.
+        names: that a person chose, for the same.
     """
     prefixes = _prefixes(runs)
     both = [run.prefixed(prefix) for run, prefix in zip(runs, prefixes, strict=True)]
@@ -89,7 +91,7 @@ def rendered(runs: Sequence[PageRun], paths: Sequence[str]) -> str:
         has_scores=any(run["scores"]["detectors"] for run in plain),
         reasons=reasons,
         sensitivity=varied,
-        command=_command(paths),
+        command=_command(paths, names or ()),
         version=__version__,
         policy=policy(inlined),
         style=style(),
@@ -141,8 +143,9 @@ def _runs(runs: Sequence[PageRun]) -> list[dict[str, Any]]:
     return plain
 
 
-def _command(paths: Sequence[str]) -> str:
-    return shlex.join(["ood-lightning", "report", *paths, "--html", PAGE])
+def _command(paths: Sequence[str], names: Sequence[str]) -> str:
+    chosen = ["--names", json.dumps(names, ensure_ascii=False)] if names else []
+    return shlex.join(["ood-lightning", "report", *paths, *chosen, "--html", PAGE])
 
 
 def _template() -> Any:

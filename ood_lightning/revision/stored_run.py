@@ -91,7 +91,8 @@ def settings_file(run: Path) -> Path:
     Raises:
         SourceError: there is none.
     """
-    files = {int(file.parent.name.rpartition("_")[2]): file for file in run.glob(SETTINGS)}
+    numbered = {file.parent.name.removeprefix("version_"): file for file in run.glob(SETTINGS)}
+    files = {int(number): file for number, file in numbered.items() if number.isdecimal()}  # others are a person's
     if not files:
         raise SourceError(f"there is no {run / SETTINGS}: name the folder of a finished `test` run")
     return files[max(files)]

@@ -208,3 +208,11 @@ def test_private_attributes_of_parsers_are_still_there():
     assert commands in outer._actions
     assert commands._name_parser_map == {"fit": inner}
     assert {"count", "subcommand"} <= set(known_keys(outer))
+
+
+def test_a_list_of_words_in_place_of_a_config_is_refused_in_a_few_lines_and_at_once():
+    """A pattern that begins anew at each letter took hours for it."""
+    words = "\n".join(f"word{i}" for i in range(30_000))
+    said = plain(f'Parser key "corpus":\n  Expected a dot import path string: {words}', ["corpus"])
+    assert said.startswith("corpus: Expected a dot import path string: word0\nword1\n")
+    assert len(said.splitlines()) < 20

@@ -13,7 +13,7 @@ from ood_lightning.corpora.prompts import Order, Prompts
 from ood_lightning.corpora.texts import TextBank
 from ood_lightning.corpora.words import Part, Words
 from ood_lightning.data.artifacts.text_features import ScaleFile
-from ood_lightning.errors import FeatureError
+from ood_lightning.errors import FeatureError, UnwritableError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "prompts"
 WORDS = ("sky", "red", "cat", "wide open", "blue")
@@ -214,6 +214,16 @@ def test_the_scale_is_read_from_the_encoder_once_and_then_from_the_cache():
     file.write_bytes(bytes(content))
     with pytest.raises(FeatureError, match=r"logit_scale\.safetensors.*damaged"):
         _ = TextBank(cast(Any, encoder), "cache").logit_scale
+
+
+def test_the_scale_of_a_cache_that_takes_nothing_is_read_from_the_encoder(monkeypatch: pytest.MonkeyPatch):
+    """One that others filled with an earlier version, and own."""
+
+    def refuse(*arguments: object) -> None:
+        raise UnwritableError("logit_scale.safetensors", "Permission denied")
+
+    monkeypatch.setattr(ScaleFile, "write", refuse)
+    assert TextBank(cast(Any, Scaled()), "cache").logit_scale == 99.99999
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])

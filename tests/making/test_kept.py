@@ -1,11 +1,14 @@
 """What a step found is taken from the run's folder, if it was found on the same inputs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from ood_lightning.cli.yaml_names import TextKeys
 from ood_lightning.errors import SettingsError
-from ood_lightning.making.kept import EARLIER, FILE, RESULTS, Kept
+from ood_lightning.making.kept import EARLIER, FILE, RESULTS, SETTINGS, Kept, write_settings
 
 
 def test_a_step_is_taken_only_where_its_inputs_are_the_same(tmp_path: Path):
@@ -65,3 +68,32 @@ def test_what_is_no_part_of_a_run_is_moved_away(tmp_path: Path):
     (tmp_path / "votes.safetensors").write_text("")
     assert Kept(tmp_path).begin({}, further=("votes.safetensors",)) == ["votes.safetensors"]
     assert (tmp_path / EARLIER / "votes.safetensors").exists()
+
+
+HEADER = "Cookie: " + "; ".join(f"part{i}=SECRET{i}" for i in range(12))  # longer than a line of YAML
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"folders": ["1e3"], "clusters": 3}, {"folders": ["1e3"], "clusters": 3}),
+        (
+            {"folders": ["pipe:cat a.tar"], "names": "my-token", "clusters": 3},
+            {"folders": ["pipe:cat a.tar"], "names": "my-token", "clusters": 3},
+        ),
+        (
+            {"folders": [f'pipe:curl -H "{HEADER}" ftp://h/a.tar']},
+            {"folders": ['pipe:curl -H "Cookie: ***" ftp://h/a.tar']},
+        ),
+        (
+            {"corpus": {"class_path": "a.B", "init_args": {"path": "https://me:secret@host/a"}}},
+            {"corpus": {"class_path": "a.B", "init_args": {"path": "https://***@host/a"}}},
+        ),
+    ],
+)
+def test_settings_are_read_as_they_were_but_for_secrets(
+    settings: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+):
+    """By the parsers of commands, for which `1e3` is a number."""
+    write_settings(tmp_path, settings)
+    assert yaml.load((tmp_path / SETTINGS).read_text(), Loader=TextKeys) == expected

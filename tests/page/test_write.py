@@ -1,8 +1,10 @@
 """A page of one or several runs: what it holds, what it says where something is missing, and its bytes."""
 
 import gzip
+import html
 import json
 import re
+import shlex
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,25 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str):
     with pytest.raises(SourceError, match=name):
         write_page([run], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"provenance": 3}'])
+def test_a_damaged_detector_is_named(tmp_path: Path, content: str):
+    run = write_run(tmp_path / "run")
+    (run / "detector").mkdir()
+    (run / "detector" / "detector.json").write_text(content)
+    with pytest.raises(SourceError, match=r"detector\.json"):
+        write_page([run], tmp_path / "page.html")
+
+
+def test_the_command_on_the_page_makes_the_page_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Names of the runs are a part of it: without them, two folders of one detector each would be others."""
+    runs = [str(write_run(tmp_path / "a")), str(write_run(tmp_path / "b", run="f" * 16, shift=1.0))]
+    write_page(runs, tmp_path / "first.html", names=["be<fore", "the other's"])
+    commands = re.findall(r'aria-label="Command for this page">(.*?)</pre>', (tmp_path / "first.html").read_text())
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(html.unescape(commands[0]))[1:]) == 0
+    assert (tmp_path / "report.html").read_bytes() == (tmp_path / "first.html").read_bytes()
 
 
 def test_the_command_writes_the_page_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

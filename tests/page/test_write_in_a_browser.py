@@ -2,15 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from page_runs import HOSTILE, IMAGE, scores, write_run
+from page_runs import HOSTILE, IMAGE, reasons, scores, write_run
 
 from ood_lightning.functional.roc import auroc
 from ood_lightning.page.write import write_page
+from ood_lightning.reasons.stored import write_reasons
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt-get install chromium")]
@@ -203,6 +204,25 @@ def test_a_picture_tells_why(seen: Opened):
     assert seen.page.locator("#gallery li").count() == len(HOSTILE) + 1
     seen.page.locator("#pictures-word").fill("nothing like it")
     assert "No picture" in seen.text("#why")
+
+
+def test_scores_of_equation_1_are_not_held_against_the_threshold_of_another_detector(browser: Any, tmp_path: Path):
+    run = write_run(tmp_path / "run")
+    write_reasons(run, replace(reasons(), detector="MCM", is_equation=False, label_set=""))
+    write_page([run], tmp_path / "page.html")
+    page = opened(browser, tmp_path / "page.html")
+    assert page.column("#why thead th") == [
+        "positives",
+        "share",
+        "score without",
+        "negatives",
+        "share",
+        "score without",
+    ]
+    assert "Would be" not in page.text("#why")
+    assert "equation 1 on the run's label set, whose score" in page.text("#why")
+    assert "positives of the run's label set, against" in page.text("#words-lead")
+    assert (page.requests, page.errors) == ([], [])
 
 
 def test_words_in_doubt_come_first_and_can_be_found(seen: Opened):

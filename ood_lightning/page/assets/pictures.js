@@ -8,19 +8,21 @@ function sideTable(reasons, picture, side, threshold) {
   const [kind, others] = isId ? ["positives", reasons.words.length] : ["negatives", reasons.n_negatives];
   const total = picture.log_odds === null ? 1 : 1 / (1 + Math.exp(isId ? -picture.log_odds : picture.log_odds));
   const rest = Math.max(0, total - pulls.reduce((sum, one) => sum + one.share, 0));
-  const accepts = (score) => (score >= threshold ? "accepted" : "rejected");
+  // Scores without a word are equation 1's: against another detector's operating point they say nothing.
+  const decided = reasons.is_equation;
+  const then = (score) => (score === null ? "–" : score >= threshold ? "accepted" : "rejected");
 
   const rows = pulls.map((one) => element("tr", {},
     element("th", { scope: "row", class: "text" }, named(one.word)),
     element("td", { textContent: shareText(one.share) }),
     element("td", { textContent: one.without === null ? "–" : one.without.toFixed(3) }),
-    element("td", { textContent: one.without === null ? "–" : accepts(one.without) })));
+    decided ? element("td", { textContent: then(one.without) }) : null));
   const sum = [["the others", rest, others - pulls.length], ["together", total, others]].map(([text, share, n]) => element("tr", {},
-    element("th", { scope: "row", class: "text", textContent: `${text} (${number(n)})` }), element("td", { textContent: shareText(share) }), element("td"), element("td")));
+    element("th", { scope: "row", class: "text", textContent: `${text} (${number(n)})` }), element("td", { textContent: shareText(share) }), element("td"), decided ? element("td") : null));
   const caption = isId ? "Pull towards in-distribution: positives" : "Pull towards out-of-distribution: negatives";
   return element("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": caption }, element("table", {},
     element("caption", { class: "unseen", textContent: caption }),
-    element("thead", {}, element("tr", {}, ...[[kind, isId ? "id" : "ood"], ["share"], ["score without"], ["then"]].map(([text, hue]) => element("th", { scope: "col", class: hue ?? "", textContent: text })))),
+    element("thead", {}, element("tr", {}, ...[[kind, isId ? "id" : "ood"], ["share"], ["score without"], ...(decided ? [["then"]] : [])].map(([text, hue]) => element("th", { scope: "col", class: hue ?? "", textContent: text })))),
     element("tbody", {}, ...rows), element("tfoot", {}, ...sum)));
 }
 
@@ -77,7 +79,7 @@ function whyOf(reasons, picture, threshold) {
     element("span", {}, element("b", { class: "ood", textContent: `negatives ${shareText(1 - share)}` }), ` log-mass ${picture.ood_mass.toFixed(3)}`));
   const note = reasons.is_equation
     ? `Score = ${picture.id_mass.toFixed(4)} − ${picture.ood_mass.toFixed(4)} = ${picture.log_odds.toFixed(4)} (equation 1, computed in float64). Shares are exact and add up to the two masses; a score without a word is that of all the other words.`
-    : `${reasons.detector} is another function of these words: the shares and the scores without a word are those of equation 1 on label set ${reasons.label_set}, whose score is ${picture.log_odds.toFixed(4)}.`;
+    : `${reasons.detector} is another function of these words: the shares and the scores without a word are those of equation 1 on ${labelSetOf(reasons)}, whose score is ${picture.log_odds.toFixed(4)}.`;
   return [head, bar, legend, reasons.is_equation ? withoutText(picture, threshold) : null,
     element("div", { class: "sides" }, sideTable(reasons, picture, "positives", threshold), sideTable(reasons, picture, "negatives", threshold)),
     element("p", { class: "note", textContent: note })];

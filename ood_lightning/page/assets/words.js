@@ -2,6 +2,9 @@
 
 const CARDS = 24;
 
+// A detector that reads no words names no label set; then it is the one that the run made.
+const labelSetOf = (reasons) => (reasons.label_set ? `label set ${reasons.label_set}` : "the run's label set");
+
 // A small picture, or where there is none its name.
 function smallPicture(reasons, name, text) {
   const data = name && reasons.thumbnails[name];
@@ -111,7 +114,7 @@ sections.push((data) => {
     $("map-by").disabled = !known;
     shown = CARDS;
     const doubted = reasons.words.filter((word) => word.doubts.length).length;
-    $("words-lead").textContent = `${number(reasons.words.length)} positives of label set ${reasons.label_set}, against ${number(reasons.n_negatives)} negatives. ${number(doubted)} look wrong in some way and come first: few votes, split votes, or far from their pictures. Pictures: ${reasons.looked_at}, each under its nearest positive.`;
+    $("words-lead").textContent = `${number(reasons.words.length)} positives of ${labelSetOf(reasons)}, against ${number(reasons.n_negatives)} negatives. ${number(doubted)} look wrong in some way and come first: few votes, split votes, or far from their pictures. Pictures: ${reasons.looked_at}, each under its nearest positive.`;
     drawMap();
     draw();
   }
