@@ -82,6 +82,8 @@ def _check(path: Path, seen: set[Path]) -> Any:
         raise SettingsError(f"{path} is no config: it is nested more than {MAX_DEPTH} deep") from None
     except _UnfitError as error:
         raise SettingsError(f"{path} is no config: {error}") from None
+    except ValueError as error:  # an impossible date, a number of thousands of digits
+        raise SettingsError(f"{path} holds what is no value of YAML: {error}") from None
 
     seen.add(path.resolve())
     for text in texts:

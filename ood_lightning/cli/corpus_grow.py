@@ -58,6 +58,7 @@ def grow(
     from ood_lightning.data.artifacts.files import sole_writer
     from ood_lightning.data.shards.read_manifest import read_manifest
     from ood_lightning.devices import pick_device
+    from ood_lightning.growing.proposal import read_proposal
     from ood_lightning.growing.steps import prepared, propose
     from ood_lightning.making.pictures import embedded
     from ood_lightning.making.pictures import pictures as as_pictures
@@ -67,6 +68,10 @@ def grow(
     manifest = read_manifest(id_shards, "id")
     tools = Tools(encoder, pick_device(), folder, cache_dir, num_workers, seed, say=print)
     with sole_writer(folder):
+        _check_text(folder / TEXT, apply)  # another process may have ended just now
+        if apply and clusters is None:  # on another machine rounding may choose another number
+            clusters = read_proposal(folder).clusters
+
         encoder.load(tools.device)
         of_set = [embedded(manifest, encoder, cache_dir, tools.device, num_workers)]
         everything = as_pictures(of_set, tools.device)
@@ -80,14 +85,19 @@ def grow(
         return 0
 
 
-def _check(text: Path, server: OpenAICompatibleJudge | None, apply: bool) -> None:
-    """Refuse early what cannot work, and never write over what a person has edited."""
+def _check_text(text: Path, apply: bool) -> None:
+    """Never write over what a person has edited, and apply nothing that is not there."""
     if apply and not text.is_file():
         raise SettingsError(f"there is no {text}: run the command without --apply first, which proposes words")
+    if not apply and text.exists():
+        raise SettingsError(f"{text} is there already: add --apply to take what it accepts, or name another folder")
+
+
+def _check(text: Path, server: OpenAICompatibleJudge | None, apply: bool) -> None:
+    """Refuse early what cannot work."""
+    _check_text(text, apply)
     if apply:
         return
-    if text.exists():
-        raise SettingsError(f"{text} is there already: add --apply to take what it accepts, or name another folder")
     if server is None:
         raise SettingsError("no server is named that proposes words: --server configs/judges/server.yaml")
     server.check()

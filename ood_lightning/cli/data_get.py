@@ -9,7 +9,7 @@ from ood_lightning.data.cards.cards import GROUP, find, read_group
 from ood_lightning.data.get.getting import Names, get_set
 from ood_lightning.data.get.plan import WIDTH, Plan, lines, plan_of
 from ood_lightning.data.get.space import free_bytes, gigabytes
-from ood_lightning.errors import SOME_UNREAD, SettingsError, ShardContentError, SourceError, check_least
+from ood_lightning.errors import SOME_UNREAD, SettingsError, SourceError, UserError, check_least
 from ood_lightning.places import expanded
 from ood_lightning.plurals import many
 
@@ -47,15 +47,15 @@ def get(
     failures = []
     status = 0
     for card, protocol in sets:
-        plan = plan_of(card, protocol, expanded(raw), expanded(shards))
         try:
+            plan = plan_of(card, protocol, expanded(raw), expanded(shards))
             if plan is None:
                 status |= _from_hub(card, protocol, expanded(shards), dry_run, workers, max_bad_samples)
             elif dry_run:
                 sys.stdout.write("".join(f"{line}\n" for line in lines(plan)) + "\n")
             else:
                 status |= _get(plan, workers, max_bad_samples)
-        except (SourceError, ShardContentError) as error:  # a server that is down is no reason not to ask others
+        except UserError as error:  # a server that is down is no reason not to ask others
             failures.append(f"{card.reference(protocol)}: {error}")
 
     if failures and len(failures) == len(sets):

@@ -29,7 +29,7 @@ HEAD = """\
 # Then the same command with --apply. `sed -i 's/^? /+ /' {file}` accepts all that are undecided.
 """
 _LINE = re.compile(r"([?+-])\s+(\S.*)")
-_GROUP = re.compile(r"\[(\d+)\].*")
+_GROUP = re.compile(r"\[(\d{1,9})\].*")  # Python makes no number of thousands of digits
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def test_broken_yaml_is_named_by_file_and_line(refused: Refused):
         (b"a: " + b"[" * 2000 + b"]" * 2000, r"x\.yaml is no config: it is nested more than 50 deep"),
         (b"a: {'': [1]}\n", r"x\.yaml is no config: a key is empty, with the value '\[1\]': give it a name"),
         (b'a: ["b\\0.yaml"]\n', r"x\.yaml is no config: the text 'b\\x00\.yaml' holds a NUL character"),
+        (b"a: 2026-13-45\n", r"x\.yaml holds what is no value of YAML: month must be in 1\.\.12"),
         ("a: 1\n".encode("utf-16"), r"x\.yaml, line 1: byte 0xff at column 1 is no UTF-8"),
         (
             b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
@@ -45,7 +46,7 @@ def test_broken_yaml_is_named_by_file_and_line(refused: Refused):
             r"x\.yaml is no config: it holds more than 1,000,000 values, with those that its aliases stand for",
         ),
     ],
-    ids=["empty", "list", "in itself", "deep", "empty key", "NUL", "utf-16", "aliases"],
+    ids=["empty", "list", "in itself", "deep", "empty key", "NUL", "no date", "utf-16", "aliases"],
 )
 def test_a_file_that_no_parser_should_be_given(text: bytes, words: str, refused: Refused):
     Path("x.yaml").write_bytes(text)

@@ -14,6 +14,8 @@ from unpacked import unpack
 
 from ood_lightning.cli.main import main
 from ood_lightning.data.artifacts.label_set import LabelSet
+from ood_lightning.filtering.judges.openai_compatible import OpenAICompatibleJudge
+from ood_lightning.growing import steps
 
 JUDGE = "ood_lightning.filtering.judges.openai_compatible.OpenAICompatibleJudge"
 CORPUS = ("wagon", "letter", "castle", "bread", "music", "sleep", "winter", "tool", "dress", "metal")  # no animal
@@ -104,6 +106,35 @@ def test_a_persons_edits_are_never_written_over_and_other_settings_are_refused(g
     assert grow("--apply", "--seed", "1") == 2
     assert "was made with another seed: use the settings that proposed" in capsys.readouterr().err
     assert not Path("g/grown.json").exists()
+
+
+def test_a_proposal_that_came_meanwhile_is_not_written_over(
+    grow: Any, server: Server, capsys: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def other_process_ends(_: object) -> None:
+        Path("g").mkdir()
+        Path("g/proposal.txt").write_text("edited")
+
+    monkeypatch.setattr(OpenAICompatibleJudge, "check", other_process_ends)
+    assert grow(*named(server)) == 2
+    assert "g/proposal.txt is there already: add --apply" in capsys.readouterr().err
+    assert Path("g/proposal.txt").read_text() == "edited"
+
+
+@pytest.mark.slow
+def test_apply_takes_the_number_of_groups_that_was_proposed_with(
+    grow: Any, server: Server, capsys: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Rounding may choose another one on another machine."""
+    assert grow(*named(server)) == 0
+    text = Path("g/proposal.txt").read_text()
+    Path("g/proposal.txt").write_text(text.replace("? animal", "+ animal"))
+
+    monkeypatch.setattr(steps, "choose_clusters", lambda *_: pytest.fail("is not asked"))
+    assert grow("--apply", "--clusters", "null") == 0
+    assert json.loads(Path("g/grown.json").read_text())["judgement"]["elected"] == ["animal"]
+    assert grow("--apply", "--clusters", "5") == 2
+    assert "was made with another clusters" in capsys.readouterr().err
 
 
 def test_mistakes_are_named_before_anything_is_embedded(grow: Any, server: Server, capsys: Any):

@@ -108,6 +108,38 @@ def test_a_set_that_is_packed_is_not_fetched_again(serve: Any, server: FaultySer
     assert not server.seen
 
 
+def test_a_folder_that_holds_something_else_is_said_before_anything_is_fetched_and_keeps_no_other_set_from_coming(
+    serve: Any, server: FaultyServer, tmp_path: Path, capsys: Any
+):
+    serve(archived(pictures(tmp_path / "unpacked")))
+    by_hand = ["--out", "shards/textures", "--name", "mine", "--role", "ood", "--workers", "1"]
+    assert main(["data", "pack", "unpacked", *by_hand]) == 0
+    assert get("textures") == 2
+    assert "error: textures: shards/textures holds the set 'mine' from another source" in capsys.readouterr().err
+    assert not server.seen
+
+    assert get("textures43", "textures") == 1
+    printed = capsys.readouterr()
+    assert "textures43: 4 pictures" in printed.out
+    assert "not had: textures: shards/textures holds the set 'mine'" in printed.err
+
+
+def test_what_turns_out_no_archive_is_fetched_anew_where_the_error_says_how(
+    serve: Any, server: FaultyServer, tmp_path: Path, capsys: Any
+):
+    body = archived(pictures(tmp_path / "unpacked"))
+    serve(b"<html>please log in</html>")
+    assert get("textures") == 2
+    error = capsys.readouterr().err.strip()
+    assert error.endswith("To have it fetched anew, remove raw/dtd.tar.gz and raw/dtd.tar.gz.fetched.json")
+
+    server.files["/dtd.tar.gz"] = body
+    (tmp_path / "raw/dtd.tar.gz").unlink()
+    (tmp_path / "raw/dtd.tar.gz.fetched.json").unlink()
+    assert get("textures") == 1
+    assert "textures: 12 pictures" in capsys.readouterr().out
+
+
 def test_hostile_members_are_named_and_nothing_leaves_the_archive(serve: Any, tmp_path: Path, capsys: Any):
     members = {**pictures(tmp_path / "unpacked"), "../../../out.png": encoded((1, 2, 3), 0)}
     serve(archived(members))

@@ -80,6 +80,7 @@ def test_accepted_edited_refused_and_own_words(folder: Path):
         ("zebra", "line 2: 'zebra' is no `+ word`"),
         ("+zebra", "line 2: '+zebra' is no `+ word`"),
         ("[99] x", "line 2: there is no group 99"),
+        (f"[{'9' * 5000}] x", "9] x' is no `+ word`"),
         ("+ Horse", "line 2: 'horse' is in the corpus already"),
         ("+ ze\x1bbra", r"line 2: 'ze\x1bbra' is no word that can be printed"),
     ],

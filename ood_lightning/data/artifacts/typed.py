@@ -81,7 +81,7 @@ def decode_yaml(text: str, kind: type[T], where: str, error: Callable[[str], Use
         node = yaml.compose(text, yaml.SafeLoader)
         _refuse_repeated_keys(node)
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as cause:
+    except (yaml.YAMLError, ValueError, RecursionError) as cause:  # ValueError: of an impossible date
         mark = getattr(cause, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         what = getattr(cause, "problem", "") or first_line(cause)

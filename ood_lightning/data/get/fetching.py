@@ -138,7 +138,8 @@ def _verified_there(archive: ArchiveEntries, target: Path, known: Provenance | N
         sha256 = _check(archive, target, known)
     except _WrongBytesError as error:
         text = str(error).replace("gives", "has")
-        raise SourceError(f"{target} {text}. Or remove the file: it is then fetched anew") from None
+        to_do = "Or remove the file: it is" if record_of(target).name in text else "Remove the file, and it is"
+        raise SourceError(f"{target} {text}. {to_do} then fetched anew") from None
 
     if known is not None and known.sha256 == sha256:
         return known

@@ -1,6 +1,7 @@
 """From a plan to shards: fetch, uncompress, pack; what is done already is not done again."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ood_lightning.data.artifacts.files import sole_writer
 from ood_lightning.data.cards.fetching import NameSource
@@ -8,12 +9,13 @@ from ood_lightning.data.get.fetching import fetched
 from ood_lightning.data.get.listed import fetched_pictures, names_in
 from ood_lightning.data.get.members import pictures_of
 from ood_lightning.data.get.plan import Plan
+from ood_lightning.data.get.provenance import record_of
 from ood_lightning.data.get.space import check_room
 from ood_lightning.data.get.uncompressing import uncompressed
 from ood_lightning.data.pack.classes import class_folders, in_order
 from ood_lightning.data.pack.listings import Entry, Listing
 from ood_lightning.data.pack.tar_writer import SkippedImage
-from ood_lightning.data.pack.whole_set import HowToPack, pack_set
+from ood_lightning.data.pack.whole_set import HowToPack, check_place, pack_set
 from ood_lightning.data.shards.manifest import Manifest
 from ood_lightning.errors import SourceError
 
@@ -35,9 +37,10 @@ def get_set(
         The packed set, and what was left out.
 
     Raises:
-        SettingsError: a disk has no room, or another process writes into `raw`.
+        SettingsError: a disk has no room, the set's folder holds something else, or another process writes into `raw`.
         SourceError: nothing gives the file, or it is another one than the card's.
     """
+    check_place(plan.out, plan.out.name, _location(plan))
     check_room(plan.room(), plan.reference)
 
     with sole_writer(plan.raw):
@@ -48,14 +51,29 @@ def get_set(
                 None,
             )
         else:
-            archive = uncompressed(plan.target)
-            listing = pictures_of(archive, plan.fetch)
+            archive, listing = _opened(plan)
         listing.notes = {"fetched": {"file": plan.archive.file, **vars(provenance)}}
 
         manifest, bad = _pack(plan, listing, imagenet_names, workers, max_bad_samples)
         if archive is not None and archive != plan.target:
             archive.unlink(missing_ok=True)
     return manifest, bad
+
+
+def _opened(plan: Plan) -> tuple[Path, Listing]:
+    """The fetched archive without its compression, and what it holds of the set."""
+    try:
+        archive = uncompressed(plan.target)
+        return archive, pictures_of(archive, plan.fetch)
+    except SourceError as error:
+        if plan.archive.digest[0]:  # then these are the bytes that were stated
+            raise
+        both = f"{plan.target} and {record_of(plan.target)}"
+        raise SourceError(f"{str(error).removesuffix('.')}. To have it fetched anew, remove {both}") from None
+
+
+def _location(plan: Plan) -> str:
+    return f"data get {plan.reference}"
 
 
 def _pack(
@@ -76,7 +94,7 @@ def _pack(
         orientation="ignore",  # published numbers were made so
     )
     how = HowToPack(fetch.labels, fetch.class_order, names, workers=workers, max_bad_samples=max_bad_samples)
-    return pack_set(plan.out, unpacked, listing, listing.entries, f"data get {plan.reference}", how)
+    return pack_set(plan.out, unpacked, listing, listing.entries, _location(plan), how)
 
 
 def class_names(

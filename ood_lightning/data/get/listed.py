@@ -1,7 +1,7 @@
 """Pictures that a list names, each fetched by itself; what lies there is not fetched again.
 
-Nobody states hashes of single pictures. Ours are kept in a file that `sha256sum -c` reads too, and a picture that is
-fetched once more has to have the one that it had first.
+Nobody states hashes of single pictures. Ours are kept in a file that `sha256sum -c` reads too, and a picture has to
+have the one that it had first, whether it is fetched once more or lies there.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def names_in(path: Path) -> list[str]:
 
 
 def fetched_pictures(names: Sequence[str], addresses: Sequence[str], folder: Path) -> Listing:
-    """Fetch those pictures that are not there.
+    """Fetch those pictures that are not there, and verify those that are.
 
     Args:
         names: of files.
@@ -58,7 +58,8 @@ def fetched_pictures(names: Sequence[str], addresses: Sequence[str], folder: Pat
         folder: where they lie.
 
     Returns:
-        All of them, in the order of the list; one that every address refuses is an entry that cannot be read.
+        All of them, in the order of the list; one that every address refuses, or that has other bytes than it had
+        first, is an entry that cannot be read.
 
     Raises:
         SourceError: a server does not answer, so that it is no use to ask it for the others.
@@ -66,20 +67,21 @@ def fetched_pictures(names: Sequence[str], addresses: Sequence[str], folder: Pat
     """
     make_folder(folder)
     sums = _read_sums(folder)
-    missing = [name for name in names if not (folder / name).is_file()]
     refused: dict[str, str] = {}
 
     def get(name: str) -> None:
         try:
-            sums[name] = _fetch(name, addresses, folder, sums.get(name, ""))
+            if (folder / name).is_file():  # a call that was killed has kept no hash of it
+                sums[name] = _verified_there(name, folder, sums.get(name, ""))
+            else:
+                sums[name] = _fetch(name, addresses, folder, sums.get(name, ""))
         except RefusedError as error:
             refused[name] = str(error)
 
     executor = ThreadPoolExecutor(AT_ONCE)
     try:
         with bar(len(names), f"fetch {folder.name}", "img") as progress_bar:
-            progress_bar.initial = progress_bar.n = len(names) - len(missing)  # no part of the speed
-            for _ in executor.map(get, missing):
+            for _ in executor.map(get, names):
                 progress_bar.update()
     except UserError:
         raise
@@ -99,6 +101,17 @@ def _read_sums(folder: Path) -> dict[str, str]:
     lines = lines_of(read_text(path, "list of hashes", SourceError)) if path.is_file() else []
     pairs = [line.split("  ", 1) for line in lines if line.strip()]
     return {pair[-1]: pair[0] for pair in pairs}
+
+
+def _verified_there(name: str, folder: Path, expected: str) -> str:
+    """SHA-256 of a picture that lies there."""
+    sha256 = sha256_of(folder / name)
+    if expected and sha256 != expected:
+        raise RefusedError(
+            f"{folder / name} has other bytes than at the first fetch (kept by us: {folder / SUMS}): remove it, and it "
+            f"is fetched anew"
+        )
+    return sha256
 
 
 def _fetch(name: str, addresses: Sequence[str], folder: Path, expected: str) -> str:

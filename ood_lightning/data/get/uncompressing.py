@@ -73,7 +73,7 @@ def _copy(path: Path, packed: IO[bytes], plain: IO[bytes], out: IO[bytes], progr
         try:
             chunk = plain.read(CHUNK)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            raise SourceError(f"{path} is damaged or cut: {error}. Remove it, and it is fetched anew") from None
+            raise SourceError(f"{path} is damaged or cut: {error}") from None
         if not chunk:
             return
 

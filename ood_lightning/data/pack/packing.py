@@ -115,8 +115,18 @@ def pack(
     return packed, skipped
 
 
-def _claim(folder: Path, claim: Mapping[str, str]) -> None:
-    """Take an empty folder, or go on in one that an earlier call with the same claim took."""
+def check_claim(folder: Path, name: str, origin: str) -> bool:
+    """Whether an earlier call for the same set took a folder; it may also be new. Nothing is written.
+
+    Args:
+        folder: of the set.
+        name: of the set.
+        origin: see :func:`pack`.
+
+    Raises:
+        SettingsError: the folder holds something else.
+    """
+    claim = {"format": FORMAT, "name": name, "origin": origin}
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file: name a new folder")
 
@@ -126,8 +136,7 @@ def _claim(folder: Path, claim: Mapping[str, str]) -> None:
         # a call that was killed in its first moment leaves a temporary file of these notes
         if folder.is_dir() and not all(path.name.startswith(f".{NOTES}.") for path in folder.iterdir()):
             raise SettingsError(f"{folder} is not empty, and was not made by this command: name a new folder") from None
-        write_json(folder / NOTES, claim, escaped=True)
-        notes = claim
+        return False
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{folder / NOTES} cannot be read ({error}): name a new folder") from None
 
@@ -137,6 +146,13 @@ def _claim(folder: Path, claim: Mapping[str, str]) -> None:
             f"{folder} holds the set {held.get('name')!r} from another source or with other choices: name a new "
             f"folder, or remove this one"
         )
+    return True
+
+
+def _claim(folder: Path, claim: Mapping[str, str]) -> None:
+    """Take an empty folder, or go on in one that an earlier call with the same claim took."""
+    if not check_claim(folder, claim["name"], claim["origin"]):
+        write_json(folder / NOTES, claim, escaped=True)
 
     (folder / STATE).mkdir(exist_ok=True)
     for pattern in (f"{STATE}/.*", f".{NOTES}.*", ".manifest.json.*"):  # temporary files of killed calls

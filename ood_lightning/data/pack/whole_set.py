@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ood_lightning.data.pack.classes import Order, class_folders, numbered
 from ood_lightning.data.pack.listings import Entry, Listing
-from ood_lightning.data.pack.packing import pack
+from ood_lightning.data.pack.packing import check_claim, pack
 from ood_lightning.data.pack.sources import recipes
 from ood_lightning.data.pack.tar_writer import SkippedImage
 from ood_lightning.data.plain_names import plain_names
@@ -70,9 +70,27 @@ def pack_set(
     return pack(
         folder,
         replace(manifest, class_names=tuple(plain_names(written, f"class names of {manifest.source}", SourceError))),
-        hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        _origin(location),
         recipes(entries, numbers, how.samples_per_shard, how.verify),
         how.workers,
         how.max_bad_samples,
         {"passed_over": dict(sorted(listed.passed_over.items())), **listed.notes},
     )
+
+
+def check_place(folder: Path, name: str, location: str) -> None:
+    """Refuse a folder that holds something else, before anything is fetched for it.
+
+    Args:
+        folder: of the shards; it need not exist.
+        name: of the set.
+        location: see :func:`pack_set`.
+
+    Raises:
+        SettingsError: the folder holds something else.
+    """
+    check_claim(folder, name, _origin(location))
+
+
+def _origin(location: str) -> str:
+    return hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16]

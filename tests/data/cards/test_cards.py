@@ -100,7 +100,8 @@ def test_a_damaged_card_is_named_by_file_and_field(folder: Path, change: Change,
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"- a\n", b"title: [\n", b"title: \xff\n", b"2026-01-01: x\n", b"a: &a [*a]\n"]
+    "content",
+    [b"", b"- a\n", b"title: [\n", b"title: \xff\n", b"2026-01-01: x\n", b"a: &a [*a]\n", b"title: 2026-13-45\n"],
 )
 def test_a_file_that_is_no_card_is_named(folder: Path, content: bytes):
     (folder / "cub.yaml").write_bytes(content)

@@ -174,7 +174,7 @@ def test_a_file_that_a_person_put_there_is_verified_and_not_fetched(server: Faul
     assert not server.seen
 
     (tmp_path / "a.tar").write_bytes(BODY[1:])
-    with pytest.raises(SourceError, match=r"a.tar has other bytes than stated .* Or remove the file"):
+    with pytest.raises(SourceError, match=r"a.tar has other bytes than stated .*\. Remove the file, and it"):
         fetched(archive(server, md5=md5(BODY)), tmp_path)
 
 

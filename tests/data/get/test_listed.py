@@ -73,6 +73,27 @@ def test_the_next_address_is_tried_and_names_are_quoted(server: FaultyServer, tm
     assert listing.entries[0].location.read() == picture(0)
 
 
+def test_pictures_that_lie_there_are_verified_and_get_a_hash_where_a_killed_call_kept_none(
+    server: FaultyServer, tmp_path: Path
+):
+    addresses = serve(server)
+    fetched_pictures(NAMES, addresses, tmp_path)
+    kept = (tmp_path / SUMS).read_text()
+    (tmp_path / SUMS).write_text("".join(kept.splitlines(keepends=True)[:5]))
+    fetched_pictures(NAMES, addresses, tmp_path)
+    assert (tmp_path / SUMS).read_text() == kept
+
+    (tmp_path / "3.png").write_bytes(picture(99))
+    entries = fetched_pictures(NAMES, addresses, tmp_path).entries
+    whys = {entry.path: entry.location.why for entry in entries if isinstance(entry.location, Refused)}
+    assert whys.keys() == {"3.png"}
+    assert "has other bytes than at the first fetch" in whys["3.png"]
+    assert (tmp_path / SUMS).read_text() == kept
+
+    (tmp_path / "3.png").unlink()
+    assert fetched_pictures(NAMES, addresses, tmp_path).entries[3].location.read() == picture(3)
+
+
 @pytest.mark.slow
 def test_a_server_that_is_down_is_not_asked_for_all_of_them_and_what_came_is_kept(server: FaultyServer, tmp_path: Path):
     addresses = serve(server)
