@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
+from pathlib import Path
 
 from ood_lightning import __version__
 from ood_lightning.cli.config_files import check_files, with_shipped
@@ -117,6 +118,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
 
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        print("error: the current folder does not exist any more: go to another one", file=sys.stderr)
+        return REFUSED
     words = [words[0], *with_shipped(words[1:])]
     if argv is None:
         sys.argv[1:] = words  # Lightning reads it, and starts further ranks with it

@@ -102,3 +102,14 @@ def test_a_config_that_notepad_saved_is_read(config: Any, sets: Path):
     file = Path(config("encoder", shards=[str(sets / "greys")], num_workers=0)[1])
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert main(["embed", "--config", str(file)]) == 0
+
+
+def test_a_folder_that_was_removed_is_no_place_to_work_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "error: the current folder does not exist any more: go to another one\n"
+    monkeypatch.chdir(tmp_path)
