@@ -211,14 +211,9 @@ def test_scores_of_equation_1_are_not_held_against_the_threshold_of_another_dete
     write_reasons(run, replace(reasons(), detector="MCM", is_equation=False, label_set=""))
     write_page([run], tmp_path / "page.html")
     page = opened(browser, tmp_path / "page.html")
-    assert page.column("#why thead th") == [
-        "positives",
-        "share",
-        "score without",
-        "negatives",
-        "share",
-        "score without",
-    ]
+
+    heads = ["positives", "share", "score without", "negatives", "share", "score without"]
+    assert page.column("#why thead th") == heads
     assert "Would be" not in page.text("#why")
     assert "equation 1 on the run's label set, whose score" in page.text("#why")
     assert "positives of the run's label set, against" in page.text("#words-lead")
