@@ -106,7 +106,7 @@ def test_what_the_script_runs_needs_few_packages():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_script_runs_on_a_processor_with_small_sizes(tmp_path: Path):
     out = tmp_path / "gpu.json"
     environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -140,7 +140,7 @@ def test_the_twin_of_table1_has_all_its_rows_and_repeats(out: Path, monkeypatch:
     assert main(["reproduce", "collect", f"{out}/clustermine-table1-twin", f"{out}/clustermine-table1-twin/."]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_twin_of_figure6_is_drawn(out: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """With fewer values on each axis: its clustering is that of Table 1, and every kind of step runs."""
     content = yaml.safe_load(path_of("clustermine:figure6").read_text())

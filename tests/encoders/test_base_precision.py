@@ -72,7 +72,7 @@ def test_the_difference_is_stated_and_features_in_the_other_precision_are_named(
     assert not caplog.text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_tower_gives_the_features_of_the_plain_one_up_to_rounding(model: str):
     plain, compiled = OpenClip(model), OpenClip(model, compile=True)
     assert plain.fingerprint != compiled.fingerprint

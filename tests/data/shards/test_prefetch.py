@@ -39,12 +39,14 @@ def test_nothing_to_fetch():
 
 
 def test_a_fetch_that_hangs_keeps_nobody_who_stopped_reading():
-    never = threading.Event()
+    before, never = set(threading.enumerate()), threading.Event()
     read = prefetch(lambda i: i and never.wait(HANG_S), [0, 1], ReaderAlive())
     assert next(read) == (0, 0)
 
+    started = set(threading.enumerate()) - before
     read.close()
-    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    assert started
+    assert all(thread.daemon for thread in started)
     never.set()
 
 
