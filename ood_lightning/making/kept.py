@@ -17,12 +17,12 @@ from ood_lightning.data.artifacts.files import atomic_write, make_folder, write_
 from ood_lightning.errors import SettingsError
 from ood_lightning.hashes import run_hash
 from ood_lightning.masking import masked
+from ood_lightning.page.runs import RUN_SETTINGS
 
 FILE = "steps.json"
 EARLIER = "earlier"  # folder for the results of the run before
 LOOKS = ("reasons.json", "report.html")
-SETTINGS = "settings.yaml"  # of the run, as `run -c` takes them
-RESULTS = ("detector", SETTINGS, "decisions.csv", "summary.md", "results.json", "results.csv", "results.md", *LOOKS)
+RESULTS = ("detector", RUN_SETTINGS, "decisions.csv", "summary.md", "results.json", "results.csv", "results.md", *LOOKS)
 
 
 class Kept:
@@ -91,7 +91,7 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     chosen = {name: _masked(value) for name, value in settings.items() if value is not None}
     text = yaml.dump(chosen, Dumper=_Texts, sort_keys=False, allow_unicode=True)
-    atomic_write(folder / SETTINGS, text.encode())
+    atomic_write(folder / RUN_SETTINGS, text.encode())
 
 
 class _Texts(yaml.SafeDumper):

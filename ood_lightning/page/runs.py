@@ -16,7 +16,7 @@ from ood_lightning.reasons.stored import FILE as REASONS
 from ood_lightning.reasons.stored import Reasons, read_reasons
 from ood_lightning.report.labels import flat
 from ood_lightning.report.one_run import check_one_run, unfinished
-from ood_lightning.report.stored import read_about, read_results
+from ood_lightning.report.stored import latest_settings, read_about, read_results
 
 if TYPE_CHECKING:
     from ood_lightning.metrics.intervals import Comparison
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RESULTS, SCORES, DECISIONS = "results.json", "scores.parquet", "decisions.csv"
 PROVENANCE = (RESULTS, "results.csv", SCORES, REASONS, DECISIONS, "summary.md")
 RECORDED = ("run", "encoder", "corpus", "versions", "bootstrap", "streams", "not_run")  # of `about`
-MANIFEST, RUN_SETTINGS = "detector/detector.json", "settings.yaml"  # of `run`
+MANIFEST, RUN_SETTINGS = "detector/detector.json", "settings.yaml"  # of `run`; `run -c` takes the latter
 OF_DETECTOR = (MANIFEST, "detector/labels.json", "detector/calibration.json", "detector/texts.safetensors")
 
 
@@ -193,25 +193,17 @@ def _facts(folder: Path) -> list[tuple[str, str]]:
 
 
 def _config(folder: Path) -> Settings | None:
-    """The settings of the latest test in a folder, or of a `run`."""
+    """The settings of a `run`, or of the latest test in a folder."""
     from ood_lightning.data.remote.addresses import redacted
 
-    if (folder / RUN_SETTINGS).is_file():
-        command, file = "run", folder / RUN_SETTINGS
-    else:
-        files = [file for file in folder.glob("log/version_*/config.yaml") if _version(file).isdecimal()]
-        if not files:
-            return None
-        command, file = "test", max(files, key=lambda file: int(_version(file)))
+    of_run = folder / RUN_SETTINGS
+    command, file = ("run", of_run) if of_run.is_file() else ("test", latest_settings(folder))
+    if file is None:
+        return None
 
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     words = (" ".join(redacted(word) if "://" in word else word for word in line.split(" ")) for line in lines)
     return Settings(command, str(file.relative_to(folder)), "\n".join(words))
-
-
-def _version(config: Path) -> str:
-    """`3` of `log/version_3/config.yaml`; a person's own folder may have anything there."""
-    return config.parent.name.removeprefix("version_")
 
 
 def names_of(paths: Sequence[str], names: Sequence[str] | None) -> list[str]:

@@ -108,14 +108,14 @@ def collect(
         threshold.source,
         len(what.ready.negatives),
         source,
-        min(max(mapped.by_text, 0.0), 1.0),
+        mapped.by_text,
         tuple(ordered),
         tuple(pictures),
         small.made,
         tuple(small.remarks),
         tuple(map(one_line, statements)),
         run=run,
-        explained_pictures=min(max(mapped.by_pictures, 0.0), 1.0),
+        explained_pictures=mapped.by_pictures,
     )
 
 

@@ -21,6 +21,7 @@ from ood_lightning.report.remarks import around
 from ood_lightning.report.tables import markdown
 
 RUN = "run"  # the run's hash: a column of `results.csv`, a key of `about`
+SETTINGS = "log/version_*/config.yaml"  # below a run's folder; the highest number is the last run's
 
 
 def write_results(
@@ -136,6 +137,17 @@ def read_about(path: Path) -> dict[str, Any]:
     content = decode_json(_text(file), dict[str, Any], str(file), SourceError)
     metadata = decode_plain({"about": content.get("about", {})}, dict[str, _Metadata], str(file), SourceError)
     return dict(metadata["about"])
+
+
+def latest_settings(run: Path) -> Path | None:
+    """Where the settings of a run's last `test` lie; None where there are none.
+
+    Args:
+        run: its folder; a person's own folders among its logs are passed over.
+    """
+    numbered = {file.parent.name.removeprefix("version_"): file for file in run.glob(SETTINGS)}
+    files = {int(number): file for number, file in numbered.items() if number.isdecimal()}
+    return files[max(files)] if files else None
 
 
 def _text(file: Path) -> str:

@@ -20,8 +20,8 @@ from ood_lightning.metrics.changes import Change, changes_on
 from ood_lightning.metrics.intervals import bootstrap
 from ood_lightning.metrics.results import Result, evaluate
 from ood_lightning.report.one_run import DONE
-from ood_lightning.report.stored import write_results
-from ood_lightning.revision.stored_run import SETTINGS, pairs_of
+from ood_lightning.report.stored import SETTINGS, write_results
+from ood_lightning.revision.stored_run import pairs_of
 from ood_lightning.revision.words import Edition, SetAfter
 
 

@@ -30,9 +30,8 @@ from ood_lightning.metrics.results import Result, single
 from ood_lightning.metrics.standard import with_standard
 from ood_lightning.places import FEATURES
 from ood_lightning.report.one_run import check_one_run
-from ood_lightning.report.stored import read_results
+from ood_lightning.report.stored import SETTINGS, latest_settings, read_results
 
-SETTINGS = "log/version_*/config.yaml"  # below a run's folder; the highest number is the last run's
 ROWS = 1024  # images that are compared with texts at once
 
 
@@ -91,11 +90,10 @@ def settings_file(run: Path) -> Path:
     Raises:
         SourceError: there is none.
     """
-    numbered = {file.parent.name.removeprefix("version_"): file for file in run.glob(SETTINGS)}
-    files = {int(number): file for number, file in numbered.items() if number.isdecimal()}  # others are a person's
-    if not files:
+    file = latest_settings(run)
+    if file is None:
         raise SourceError(f"there is no {run / SETTINGS}: name the folder of a finished `test` run")
-    return files[max(files)]
+    return file
 
 
 class Parts(NamedTuple):

@@ -8,7 +8,8 @@ import yaml
 
 from ood_lightning.cli.yaml_names import TextKeys
 from ood_lightning.errors import SettingsError
-from ood_lightning.making.kept import EARLIER, FILE, RESULTS, SETTINGS, Kept, write_settings
+from ood_lightning.making.kept import EARLIER, FILE, RESULTS, Kept, write_settings
+from ood_lightning.page.runs import RUN_SETTINGS
 
 
 def test_a_step_is_taken_only_where_its_inputs_are_the_same(tmp_path: Path):
@@ -96,4 +97,4 @@ def test_settings_are_read_as_they_were_but_for_secrets(
 ):
     """By the parsers of commands, for which `1e3` is a number."""
     write_settings(tmp_path, settings)
-    assert yaml.load((tmp_path / SETTINGS).read_text(), Loader=TextKeys) == expected
+    assert yaml.load((tmp_path / RUN_SETTINGS).read_text(), Loader=TextKeys) == expected
