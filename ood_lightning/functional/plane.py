@@ -43,8 +43,7 @@ def principal_plane(features: Tensor) -> Plane:
     largest = points.gather(0, points.abs().argmax(dim=0, keepdim=True))  # (1, 2)
     points = points * torch.where(largest < 0, -1.0, 1.0) + 0.0  # + 0.0: no -0.0
     variance = float(singular.square().sum())
-    held = float(singular[:2].square().sum()) / variance if variance else 1.0
-    return Plane(points, min(held, 1.0))  # two sums of the same squares may round apart
+    return Plane(points, float(singular[:2].square().sum()) / variance if variance else 1.0)
 
 
 def band_half_width(n: int, level: float = 0.95) -> float:
